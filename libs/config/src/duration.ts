@@ -1,0 +1,31 @@
+/**
+ * Durations as people write them: a whole number and a unit, such as `500ms`, `5s`, `2m`, `1h` or `7d`.
+ * They stand in contracts and settings, and name the retry queues (`jobs.retry.5s`).
+ */
+const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** A whole number with its unit: `ms`, `s`, `m`, `h` or `d`. */
+export type Duration = `${number}${keyof typeof units}`;
+
+/** Types a literal as a {@link Duration}, where inference would widen it to `string`. */
+export const duration = (value: Duration): Duration => value;
+
+/**
+ * Converts a duration to milliseconds. A number is taken as milliseconds already.
+ *
+ * @throws RangeError when the text is no duration; the message quotes it and shows the form.
+ */
+export function toMilliseconds(value: Duration | number): number {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return Math.round(value);
+  const [, digits, unit] = /^(\d{1,12})(ms|s|m|h|d)$/.exec(String(value)) ?? [];
+  if (!digits || !unit) {
+    throw new RangeError(`"${value}" is no duration: write a whole number and a unit, such as 500ms, 5s, 2m, 1h or 7d`);
+  }
+  return Number(digits) * units[unit as keyof typeof units];
+}
+
+/** Writes milliseconds in the largest unit that leaves a whole number: 120000 gives `2m`. */
+export function formatDuration(milliseconds: number): Duration {
+  const unit = (['d', 'h', 'm', 's'] as const).find((unit) => milliseconds > 0 && milliseconds % units[unit] === 0) ?? 'ms';
+  return `${milliseconds / units[unit]}${unit}`;
+}

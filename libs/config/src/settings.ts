@@ -1,0 +1,151 @@
+import { z } from 'zod';
+import { type Duration, toMilliseconds } from './duration.js';
+
+const list = z.string().transform((text) => text.split(',').map((item) => item.trim()).filter(Boolean));
+const port = z.coerce.number().int().min(0).max(65_535);
+const count = z.coerce.number().int().min(1);
+const milliseconds = z.string().transform((text, context) => {
+  try {
+    return toMilliseconds(text as Duration);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+    return z.NEVER;
+  }
+});
+/** `20,image=2` gives 20 for every queue but `image`. */
+const prefetch = list.transform((entries, context) => {
+  const limits = { fallback: 20, queues: new Map<string, number>() };
+  for (const entry of entries) {
+    const [, queue, digits] = /^(?:([a-z0-9._-]+)=)?([1-9]\d{0,4})$/.exec(entry) ?? [];
+    if (!digits) {
+      context.addIssue({ code: 'custom', message: `"${entry}" is neither a number nor name=number` });
+      return z.NEVER;
+    }
+    if (queue) limits.queues.set(queue, Number(digits));
+    else limits.fallback = Number(digits);
+  }
+  return limits;
+});
+const url = (...schemes: string[]) =>
+  z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), {
+    error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
+  });
+
+/**
+ * Every setting, once: its name in the environment, how it is checked, its default (as it would be written
+ * there) and what it does. `.env.example` and `docs/settings.md` are written from here by `npm run settings`.
+ */
+const schema = z.object({
+  NODE_ENV: z
+    .enum(['development', 'test', 'production'])
+    .prefault('development')
+    .describe('`production` makes the api refuse to start without `API_KEYS`.'),
+  RABBITMQ_URL: list
+    .pipe(z.array(url('amqp', 'amqps')).min(1, 'must name at least one address'))
+    .prefault('amqp://guest:guest@localhost:5672')
+    .describe('Addresses of the broker, separated by commas; each is tried in turn.'),
+  DATABASE_URL: url('postgres', 'postgresql')
+    .prefault('postgresql://postgres:postgres@localhost:5432/warren')
+    .describe('The PostgreSQL database that holds the records.'),
+  DATABASE_POOL: count.max(100).prefault('8').describe('Connections to the database that a process may open.'),
+  PORT: port.prefault('3000').describe('Port of the api.'),
+  WORKER_PORT: port.prefault('3001').describe('Port on which a worker answers health checks.'),
+  API_KEYS: list
+    .pipe(z.array(z.string().min(16, 'each key must have at least 16 characters')))
+    .prefault('')
+    .describe(
+      'Keys that the api accepts as `Authorization: Bearer …`, separated by commas. Without any, the api listens on loopback only and asks for none.',
+    ),
+  WORKER_QUEUES: list.prefault('').describe('Queues that a worker serves, separated by commas; empty means all.'),
+  WORKER_PREFETCH: prefetch
+    .prefault('20,image=2,report=2')
+    .describe('Jobs of one queue that a worker process runs at once; `name=number` sets it for one queue.'),
+  SHUTDOWN_GRACE: milliseconds
+    .prefault('25s')
+    .describe('How long the jobs at hand may go on after SIGTERM before they are given back.'),
+  MAX_PAYLOAD: count
+    .max(16 * 1024 * 1024)
+    .prefault('1048576')
+    .describe('Largest payload, and largest result, of a job in bytes of JSON.'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .prefault('info')
+    .describe('Least level that is logged.'),
+  // What the example handlers need; they can go with the examples.
+  SMTP_URL: url('smtp', 'smtps').prefault('smtp://localhost:1025').describe('Mail server of `email.send`.'),
+  MAIL_FROM: z.string().min(3).prefault('Warren <warren@localhost>').describe('Sender of `email.send`.'),
+  FILES_DIR: z
+    .string()
+    .min(1)
+    .prefault('var/files')
+    .describe('Folder that `image.resize` reads pictures from, and that files made by jobs are written to.'),
+  WEBHOOK_SECRET: z
+    .string()
+    .regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, 'must be whsec_ and 24 to 64 bytes in base64')
+    .optional()
+    .describe('Secret that `webhook.deliver` signs with (Standard Webhooks); without it those jobs fail.'),
+  ALLOW_PRIVATE_TARGETS: z
+    .stringbool()
+    .prefault('false')
+    .describe('Lets `webhook.deliver` and `image.resize` connect to private, loopback and link-local addresses.'),
+});
+
+/** The checked settings, as the apps inject them: `constructor(private readonly settings: Settings)`. */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: one name for the type and for the injection token
+export interface Settings extends z.output<typeof schema> {}
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+export abstract class Settings {}
+
+/** Settings that cannot be used. Its message names every wrong one, what is wrong and where to read more. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+/**
+ * Reads and checks the settings.
+ *
+ * @param environment where they stand; an empty value counts as not set.
+ * @throws SettingsError that names every wrong setting at once.
+ */
+export function loadSettings(environment: NodeJS.ProcessEnv = process.env): Settings {
+  const given = Object.fromEntries(
+    Object.keys(schema.shape)
+      .map((name) => [name, environment[name]] as const)
+      .filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const checked = schema.safeParse(given);
+  if (checked.success) return checked.data;
+  const problems = checked.error.issues.map((issue) => {
+    const name = String(issue.path[0]);
+    return `  ${name}: ${issue.message} (found ${shown(name, environment[name])})`;
+  });
+  throw new SettingsError(
+    `These settings cannot be used:\n${problems.join('\n')}\nEach is explained in docs/settings.md and .env.example.`,
+  );
+}
+
+/** One setting as documents show it: its name, its default as it is written in the environment, and what it does. */
+export interface SettingDescription {
+  name: string;
+  fallback: string;
+  description: string;
+}
+
+/** Describes every setting, in the order in which documents list them. */
+export function describeSettings(): SettingDescription[] {
+  return Object.entries(schema.shape).map(([name, type]) => ({
+    name,
+    fallback: type instanceof z.ZodPrefault ? String(type.def.defaultValue) : '',
+    description: type.description ?? '',
+  }));
+}
+
+/** Hides the credentials of every URL in a text, so that it can be logged or stored: `amqp://***@host`. */
+export function maskUrl(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]*(?::[^\s/]*)?@/gi, '$1***@');
+}
+
+function shown(name: string, value: string | undefined): string {
+  if (value === undefined) return 'nothing';
+  return /KEY|SECRET/.test(name) ? 'a value that is not shown' : JSON.stringify(maskUrl(value).slice(0, 200));
+}

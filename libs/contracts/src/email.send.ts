@@ -1,0 +1,12 @@
+import { defineJob } from '#jobs';
+import { z } from 'zod';
+
+/** Sends one plain-text mail. */
+export const SendEmail = defineJob({
+  name: 'email.send',
+  queue: 'email',
+  payload: z.object({ to: z.email(), subject: z.string().max(200), text: z.string() }),
+  result: z.object({ messageId: z.string() }),
+  retry: ['5s', '30s', '2m', '10m'],
+  timeout: '30s',
+});

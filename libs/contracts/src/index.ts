@@ -1,0 +1,4 @@
+export { SendEmail } from './email.send.js';
+export { ResizeImage } from './image.resize.js';
+export { GenerateReport } from './report.generate.js';
+export { DeliverWebhook } from './webhook.deliver.js';

@@ -1,0 +1,19 @@
+import { defineJob } from '#jobs';
+import { z } from 'zod';
+
+/**
+ * Delivers an event to a subscriber's URL, signed by Standard Webhooks. The delays grow to hours, because a
+ * subscriber may be down for long.
+ */
+export const DeliverWebhook = defineJob({
+  name: 'webhook.deliver',
+  queue: 'webhook',
+  payload: z.object({
+    url: z.url({ protocol: /^https?$/ }).max(2_000),
+    type: z.string().min(1).max(100),
+    data: z.json(),
+  }),
+  result: z.object({ status: z.int() }),
+  retry: ['5s', '5m', '30m', '2h', '5h'],
+  timeout: '30s',
+});

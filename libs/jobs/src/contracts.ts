@@ -1,0 +1,44 @@
+import { buildTopology, type Topology } from '#rabbitmq';
+import { type AnyContract, ContractError } from './contract.js';
+
+/** The contracts that an app was given, by name. */
+export class Contracts {
+  private readonly byName = new Map<string, AnyContract>();
+
+  /**
+   * @param contracts a module's exports (`import * as contracts from '#contracts'`) or a list.
+   * @throws ContractError when two contracts have one name, or an entry was not made by `defineJob`.
+   */
+  constructor(contracts: Record<string, AnyContract> | readonly AnyContract[]) {
+    for (const [key, contract] of Object.entries(contracts)) {
+      if (!contract?.name || !contract.queue || !contract.payload) {
+        throw new ContractError(`"${key}" among the contracts is none: make it with defineJob({ name, queue, payload })`);
+      }
+      if (this.byName.has(contract.name)) {
+        throw new ContractError(`Two contracts are named "${contract.name}": give one of them another name`);
+      }
+      this.byName.set(contract.name, contract);
+    }
+  }
+
+  /** The contract of a name, or undefined. Only own names count: `constructor` is no contract. */
+  find(name: string): AnyContract | undefined {
+    return this.byName.get(name);
+  }
+
+  [Symbol.iterator](): IterableIterator<AnyContract> {
+    return this.byName.values();
+  }
+
+  /** The work queues, each with the names of its contracts. */
+  get queues(): Map<string, string[]> {
+    const queues = new Map<string, string[]>();
+    for (const { name, queue } of this) queues.set(queue, [...(queues.get(queue) ?? []), name]);
+    return queues;
+  }
+
+  /** The exchanges and queues that these contracts need. */
+  get topology(): Topology {
+    return buildTopology({ queues: this.queues, retryDelays: [...this].flatMap(({ retry }) => retry) });
+  }
+}

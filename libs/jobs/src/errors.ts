@@ -1,0 +1,85 @@
+import type { Duration } from '#config';
+
+/** Thrown by a handler: trying again would not help. The job becomes a dead letter at once. */
+export class NonRetryableError extends Error {
+  override readonly name: string = 'NonRetryableError';
+}
+
+/**
+ * Thrown by a handler: the attempt failed, and the next one should come after this delay rather than the contract's,
+ * for example what a server's `Retry-After` asked for. It counts as an attempt like any other failure.
+ */
+export class RetryAfterError extends Error {
+  override readonly name = 'RetryAfterError';
+  /** @param delay a duration such as `90s`, or milliseconds. */
+  constructor(
+    readonly delay: Duration | number,
+    message = `The job asked to be tried again after ${delay}`,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** One thing that does not fit a schema, and where: a JSON Pointer (RFC 6901) such as `/payload/to`. */
+export interface Violation {
+  pointer: string;
+  detail: string;
+}
+
+/** A payload or a result that does not fit its contract. Trying again would not help. */
+export class ContractViolationError extends NonRetryableError {
+  override readonly name = 'ContractViolationError';
+  constructor(
+    readonly contract: string,
+    readonly part: 'payload' | 'result',
+    readonly violations: readonly Violation[],
+  ) {
+    super(
+      `The ${part} does not fit ${contract}: ${violations.map(({ pointer, detail }) => `${pointer}: ${detail}`).join('; ')}`,
+    );
+  }
+}
+
+/** A payload that no job may have, whatever its contract: too large, nested too deeply, or not JSON. */
+export class PayloadError extends Error {
+  override readonly name = 'PayloadError';
+  constructor(
+    message: string,
+    readonly tooLarge = false,
+  ) {
+    super(message);
+  }
+}
+
+/** No contract has this name. */
+export class UnknownContractError extends NonRetryableError {
+  override readonly name = 'UnknownContractError';
+  constructor(readonly contract: string) {
+    super(`No contract is named ${JSON.stringify(contract.slice(0, 100))}`);
+  }
+}
+
+/** This worker has no handler for a job that it was given. */
+export class NoHandlerError extends NonRetryableError {
+  override readonly name = 'NoHandlerError';
+  constructor(contract: string) {
+    super(`This worker has no handler for ${contract}: is its class among the worker's controllers?`);
+  }
+}
+
+/** An attempt took longer than its contract allows. */
+export class JobTimeoutError extends Error {
+  override readonly name = 'JobTimeoutError';
+  constructor(timeout: Duration) {
+    super(`The attempt took longer than its timeout of ${timeout}`);
+  }
+}
+
+/** The reason with which a job's signal is aborted when the worker must stop; the attempt does not count then. */
+export class WorkerStoppingError extends Error {
+  override readonly name = 'WorkerStoppingError';
+  constructor() {
+    super('The worker is stopping; the job is given back and runs again elsewhere');
+  }
+}

@@ -1,0 +1,222 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { toMilliseconds } from '#config';
+import { Broker, type Delivery } from '#rabbitmq';
+import { type Claim, Records } from '#records';
+import type { AnyContract } from './contract.js';
+import { Contracts } from './contracts.js';
+import { JobTimeoutError, NoHandlerError, UnknownContractError, WorkerStoppingError } from './errors.js';
+import { type JobContext, Snooze } from './handler.js';
+import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
+import { type Arrival, decode, encodeUnreadable } from './message.js';
+import { decide, type Outcome } from './outcome.js';
+import { Outbox } from './outbox.js';
+import { conform, toJson } from './payload.js';
+import { Progress } from './progress.js';
+import { type Log, rootLog } from '#telemetry';
+
+/** Runs a handler through Nest's guards, pipes, interceptors and filters. */
+export type RunHandler = (job: JobContext) => Promise<unknown>;
+
+/** After its time-out a handler has this long to notice its signal; then the attempt has failed without it. */
+const TIMEOUT_GRACE_MS = 2_000;
+/** The same when the worker stops. */
+const STOP_GRACE_MS = 1_000;
+/** Pause before the database or the broker is asked again for something that has to succeed. */
+const RETRY_PAUSE_MS = 500;
+
+type Taken = Extract<Claim, { taken: true }>;
+
+/**
+ * The way of one job through a worker, from delivery to acknowledgement:
+ *
+ *   1. decode  – does the message make sense? If not, it goes to the dead letters as it is.
+ *   2. claim   – may it run? Not if it has ended, or runs elsewhere, or is an older copy: then it is dropped.
+ *   3. run     – the handler, with a time limit.
+ *   4. settle  – the record learns the outcome. From here on it is safe to lose everything else.
+ *   5. publish – the next attempt to its retry queue, or the dead letter.
+ *   6. ack     – the broker may forget the message.
+ *
+ * What needs the database or the broker waits for them: while one is down, the messages at hand stay where they are,
+ * the prefetch limit keeps more from coming, and no attempt is used up.
+ */
+@Injectable()
+export class Executor {
+  private readonly logger = new Logger(Executor.name);
+  private readonly handlers = new Map<string, RunHandler>();
+  /** Attempts at hand in this process, as `id/attempt`. */
+  private readonly atHand = new Map<string, Promise<void>>();
+  private readonly stopping = new AbortController();
+
+  constructor(
+    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
+    private readonly contracts: Contracts,
+    private readonly records: Records,
+    private readonly broker: Broker,
+    private readonly outbox: Outbox,
+    private readonly progress: Progress,
+  ) {}
+
+  /** Sets the handler of a contract. */
+  register(contract: AnyContract, run: RunHandler): void {
+    this.handlers.set(contract.name, run);
+  }
+
+  /** Takes a delivery; what becomes of it is nobody else's concern. Never throws. */
+  take(delivery: Delivery): void {
+    const arrival = decode(delivery);
+    const key = 'unreadable' in arrival ? `unreadable/${delivery.message.fields.deliveryTag}` : `${arrival.id}/${arrival.attempt}`;
+    // The same attempt, delivered again after a lost connection, while it still runs here.
+    if (this.atHand.has(key)) return delivery.ack();
+
+    const work = ('unreadable' in arrival ? this.bury(delivery, arrival.unreadable) : this.execute(delivery, arrival))
+      .catch((error) => {
+        // Not acknowledged: the message goes back to its queue when the channel closes.
+        if (!this.stopping.signal.aborted) this.logger.error(error);
+      })
+      .finally(() => this.atHand.delete(key));
+    this.atHand.set(key, work);
+  }
+
+  /** How many deliveries are at hand. */
+  get size(): number {
+    return this.atHand.size;
+  }
+
+  /**
+   * Lets the deliveries at hand finish, for as long as `graceMs`; then aborts their signals and gives back what has
+   * not finished. Whoever calls has seen to it that no more deliveries come.
+   */
+  async drain(graceMs: number): Promise<void> {
+    const finished = () => Promise.all(this.atHand.values());
+    await Promise.race([finished(), pause(graceMs, undefined, { ref: false })]);
+    if (this.atHand.size > 0) this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
+    this.stopping.abort(new WorkerStoppingError());
+    // Handlers that heed their signal, and the statements that give the jobs back.
+    await Promise.race([finished(), pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
+  }
+
+  private async execute(delivery: Delivery, arrival: Arrival): Promise<void> {
+    const contract = this.contracts.find(arrival.name);
+    const claim = await this.claim(arrival, contract);
+    if (!claim.taken) {
+      // Of a job that nobody knows there is no record to write in, so the message itself is kept.
+      if (claim.state === null) return this.bury(delivery, new UnknownContractError(arrival.name).message);
+      return delivery.ack();
+    }
+
+    const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt });
+    const outcome = await this.run(arrival, claim, contract, log);
+    const { settlement, retryDelay, deadReason } = decide(outcome, contract?.retry ?? [], claim.attempt);
+
+    this.progress.forget(arrival.id);
+    const settled = await this.persistently(
+      () => this.records.settle({ ...settlement, id: arrival.id, claim: claim.claim }),
+      outcome.kind === 'givenBack' ? AbortSignal.timeout(STOP_GRACE_MS) : undefined,
+    );
+    report(log, outcome, settlement.state, settled);
+    // Given back: unacknowledged, it returns to its queue as the channel closes.
+    if (outcome.kind === 'givenBack' && settled) return;
+    if (settled && (retryDelay || deadReason !== undefined)) {
+      const attempt = deadReason === undefined ? claim.attempt + 1 : claim.attempt;
+      const payload = arrival.payload;
+      await this.outbox.publish({ ...arrival, payload, attempt, claim: claim.claim }, { retryDelay, deadReason });
+    }
+    delivery.ack();
+  }
+
+  /** Asks the record whether the job may run. A job of a known contract that has no record yet gets one. */
+  private claim(arrival: Arrival, contract: AnyContract | undefined): Promise<Claim> {
+    const { id, name, queue, attempt, payload } = arrival;
+    const record =
+      contract && payload !== null
+        ? { id, name, queue, payload, maxAttempts: contract.retry.length + 1 }
+        : undefined;
+    return this.persistently(() => this.records.claim({ id, attempt, wantsPayload: payload === null, record }));
+  }
+
+  /** Runs the handler within its time and says how it ended. Never throws. */
+  private async run(arrival: Arrival, claim: Taken, contract: AnyContract | undefined, log: Log): Promise<Outcome> {
+    const attempt = new AbortController();
+    const stop = () => attempt.abort(this.stopping.signal.reason);
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      if (!contract) throw new UnknownContractError(arrival.name);
+      const handler = this.handlers.get(contract.name);
+      if (!handler) throw new NoHandlerError(contract.name);
+      const payload = conform(contract, 'payload', claim.payload === null ? arrival.value : JSON.parse(claim.payload));
+
+      timer = setTimeout(
+        () => attempt.abort(new JobTimeoutError(contract.timeout)),
+        toMilliseconds(contract.timeout),
+      );
+      this.stopping.signal.addEventListener('abort', stop);
+      if (this.stopping.signal.aborted) stop();
+
+      const { id, name, queue } = arrival;
+      const { maxAttempts, createdAt } = claim;
+      const result = await Promise.race([
+        handler({
+          ...{ id, name, queue, payload, createdAt, maxAttempts, log, attempt: claim.attempt, signal: attempt.signal },
+          progress: (fraction, note) => this.progress.note(id, claim.claim, fraction, note),
+        }),
+        unheeded(attempt.signal),
+      ]);
+      if (result instanceof Snooze) return { kind: 'snoozed', delay: result.delay };
+      conform(contract, 'result', result);
+      return { kind: 'succeeded', result: toJson(result, this.options.maxPayload) };
+    } catch (error) {
+      const { aborted, reason } = attempt.signal;
+      if (aborted && reason instanceof WorkerStoppingError) return { kind: 'givenBack' };
+      // A handler that heeds its signal rejects with an AbortError of some library's; the time-out is what happened.
+      return { kind: 'failed', error: aborted ? reason : error };
+    } finally {
+      clearTimeout(timer);
+      this.stopping.signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Sends a message that no record stands for to the dead letters, as it came. */
+  private async bury(delivery: Delivery, reason: string): Promise<void> {
+    this.logger.warn(`A message in ${delivery.queue} goes to the dead letters: ${reason}`);
+    await this.persistently(() => this.broker.publisher.publish(encodeUnreadable(delivery, reason)));
+    delivery.ack();
+  }
+
+  /** Does what has to succeed before the message can be let go, as often as it takes; gives up when the worker stops. */
+  private async persistently<T>(task: () => Promise<T>, until: AbortSignal = this.stopping.signal): Promise<T> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await task();
+      } catch (error) {
+        if (until.aborted) throw error;
+        if (failures === 0) this.logger.warn(`${(error as Error).message}. Trying again until it works.`);
+        await pause(RETRY_PAUSE_MS);
+      }
+    }
+  }
+
+  private get log(): Log {
+    return this.options.log ?? silent;
+  }
+}
+
+const silent = rootLog('silent', 'silent');
+
+/** Rejects some time after the signal: for a handler that takes no notice of it. */
+function unheeded(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const onAbort = () => {
+      const grace = signal.reason instanceof WorkerStoppingError ? STOP_GRACE_MS : TIMEOUT_GRACE_MS;
+      setTimeout(() => reject(signal.reason), grace).unref();
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+function report(log: Log, outcome: Outcome, state: string, settled: boolean): void {
+  if (!settled) log.warn('The job was taken over by another worker meanwhile; this outcome is dropped');
+  else if (outcome.kind === 'failed') log.warn({ err: outcome.error, state }, `Attempt failed; now ${state}`);
+  else log.info({ state }, `Attempt ended; now ${state}`);
+}

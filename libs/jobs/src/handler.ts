@@ -1,0 +1,77 @@
+import { Controller, type ScopeOptions } from '@nestjs/common';
+import { EventPattern } from '@nestjs/microservices';
+import type { Duration } from '#config';
+import type { Log } from '#telemetry';
+import { type AnyContract, ContractError, type PayloadOf, type ResultOf } from './contract.js';
+
+/** Marks handlers as ours among the controllers of an app; see `JobServer`. */
+export const JOB_TRANSPORT = Symbol('warren jobs');
+
+/** What a handler is given for one attempt. */
+export interface JobContext<C extends AnyContract = AnyContract> {
+  /** The job's id, the same in every attempt: the key with which to make side effects happen once. */
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly payload: PayloadOf<C>;
+  readonly createdAt: Date;
+  /** Aborted when the attempt's time is over, or the worker stops. Hand it on to whatever takes it. */
+  readonly signal: AbortSignal;
+  /** A log whose lines carry the job's id, name and attempt. */
+  readonly log: Log;
+  /** Tells how far the job is, from 0 to 1, with a word on what it does. Costs nothing per call. */
+  progress(fraction: number, note?: string): void;
+}
+
+/** A class that does the work of one contract. It throws to fail; see `errors.ts` for failing in particular ways. */
+export interface Handler<C extends AnyContract> {
+  handle(job: JobContext<C>): Promise<ResultOf<C> | Snooze> | ResultOf<C> | Snooze;
+}
+
+/** How a handler is served. */
+export interface JobHandlerOptions extends ScopeOptions {}
+
+/**
+ * Makes a class the handler of a contract. List it among a module's `controllers`; guards, pipes, interceptors,
+ * filters and request scope work on it as on any controller, with the {@link JobContext} as the message's data.
+ *
+ * ```ts
+ * @JobHandler(SendEmail)
+ * export class SendEmailHandler implements Handler<typeof SendEmail> {
+ *   async handle({ payload, signal }: JobContext<typeof SendEmail>) { … }
+ * }
+ * ```
+ */
+export function JobHandler<C extends AnyContract>(contract: C, options: JobHandlerOptions = {}) {
+  // biome-ignore lint/suspicious/noExplicitAny: a handler's constructor takes whatever Nest is to inject
+  return <T extends new (...args: any[]) => Handler<C>>(target: T): void => {
+    const handle = Object.getOwnPropertyDescriptor(target.prototype, 'handle');
+    if (!handle) throw new ContractError(`${target.name} has no method handle(job): @JobHandler needs one`);
+    const extras: HandlerExtras = { contract, handler: target.name };
+    // A contract that is undefined here, by a circular import for example, is reported when the worker starts.
+    EventPattern<string>(contract?.name ?? target.name, JOB_TRANSPORT, extras)(target.prototype, 'handle', handle);
+    Controller(options)(target);
+  };
+}
+
+/** What {@link JobHandler} leaves for the `JobServer`. */
+export interface HandlerExtras extends Record<string, unknown> {
+  contract: AnyContract | undefined;
+  /** Name of the class. */
+  handler: string;
+}
+
+/** A handler's wish to run again later; see {@link snooze}. */
+export class Snooze {
+  constructor(readonly delay: Duration | number) {}
+}
+
+/**
+ * Returned by a handler to run again later. It is not a failure and uses up no attempt.
+ *
+ * @param delay a duration such as `5m`, or milliseconds.
+ */
+export const snooze = (delay: Duration | number): Snooze => new Snooze(delay);

@@ -1,0 +1,18 @@
+export { type AnyContract, type Contract, ContractError, defineJob, type PayloadInput, type PayloadOf, type ResultOf } from './contract.js';
+export { Contracts } from './contracts.js';
+export {
+  ContractViolationError,
+  JobTimeoutError,
+  NonRetryableError,
+  PayloadError,
+  RetryAfterError,
+  UnknownContractError,
+  type Violation,
+} from './errors.js';
+export { type Handler, type JobContext, JobHandler, type JobHandlerOptions, Snooze, snooze } from './handler.js';
+export { JobErrorFilter } from './job-error.filter.js';
+export { JobServer } from './job-server.js';
+export { type EnqueueOptions, Jobs } from './jobs.js';
+export { JobsModule } from './jobs.module.js';
+export type { JobsOptions } from './jobs.module-definition.js';
+export { toViolations } from './payload.js';

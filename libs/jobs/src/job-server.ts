@@ -1,0 +1,154 @@
+import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
+import { isObservable, lastValueFrom } from 'rxjs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Broker, type Consumer } from '#rabbitmq';
+import { Presence } from '#records';
+import { ContractError } from './contract.js';
+import { Contracts } from './contracts.js';
+import { Executor } from './executor.js';
+import { type HandlerExtras, JOB_TRANSPORT, type JobContext } from './handler.js';
+import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
+import { Relay } from './relay.js';
+
+/**
+ * The worker, as Nest sees it: a transport whose messages are jobs.
+ *
+ * ```ts
+ * app.connectMicroservice({ strategy: app.get(JobServer) }, { inheritAppConfig: true });
+ * await app.startAllMicroservices();
+ * ```
+ *
+ * Nest finds the classes with `@JobHandler` among the controllers and wraps them in their guards, pipes, interceptors
+ * and filters; this class checks that they and the contracts fit, and consumes the queues. What happens to one
+ * delivery is the `Executor`'s.
+ */
+@Injectable()
+export class JobServer extends Server implements CustomTransportStrategy, OnModuleDestroy {
+  override readonly transportId = JOB_TRANSPORT;
+  /** The executor reports what a handler throws; Nest need not. */
+  override readonly propagatesEventHandlerErrors = true;
+  protected override readonly logger = new Logger(JobServer.name);
+  private readonly consumers: Consumer[] = [];
+  private readonly starting = new AbortController();
+  private draining: Promise<void> | undefined;
+
+  constructor(
+    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
+    private readonly contracts: Contracts,
+    private readonly broker: Broker,
+    private readonly presence: Presence,
+    private readonly executor: Executor,
+    private readonly relay: Relay,
+  ) {
+    super();
+  }
+
+  /**
+   * Called by Nest when the worker starts. Waits for broker and database as long as it takes.
+   *
+   * @param callback gets a ContractError, SettingsError or TopologyError when the worker cannot start.
+   */
+  async listen(callback: (error?: unknown) => void): Promise<void> {
+    try {
+      this.registerHandlers();
+      const queues = this.servedQueues();
+      await this.broker.check(this.contracts.topology, this.starting.signal);
+      await this.whenPresent();
+      if (this.draining) return callback();
+      for (const queue of queues) {
+        this.consumers.push(
+          this.broker.consume(queue, this.prefetchOf(queue), (delivery) => this.executor.take(delivery)),
+        );
+      }
+      this.relay.start();
+      callback();
+    } catch (error) {
+      callback(this.starting.signal.aborted ? undefined : error);
+    }
+  }
+
+  /** Queues that this worker should consume and at the moment does not; all of them before the start is done. */
+  get detached(): string[] {
+    if (this.consumers.length === 0) return ['every queue'];
+    return this.consumers.filter(({ isAttached }) => !isAttached).map(({ queue }) => queue);
+  }
+
+  /** Nest calls it first on SIGTERM, while everything that a job needs still stands. */
+  async onModuleDestroy(): Promise<void> {
+    await this.close();
+  }
+
+  /** Takes no more jobs, finishes those at hand within the grace time, gives back the rest. */
+  async close(): Promise<void> {
+    this.draining ??= this.drain();
+    await this.draining;
+  }
+
+  on(): never {
+    throw new Error('JobServer has no events of its own to listen to');
+  }
+
+  unwrap<T>(): T {
+    return this.broker as T;
+  }
+
+  private async drain(): Promise<void> {
+    this.starting.abort();
+    if (this.executor.size > 0) this.logger.log(`Stopping; ${this.executor.size} jobs are at hand`);
+    await Promise.all(this.consumers.map((consumer) => consumer.stop()));
+    await Promise.all([this.executor.drain(this.options.shutdownGraceMs), this.relay.stop()]);
+    await Promise.all(this.consumers.map((consumer) => consumer.close()));
+  }
+
+  private registerHandlers(): void {
+    const problems: string[] = [];
+    for (const [, handler] of this.getHandlers()) {
+      const { contract, handler: className } = (handler.extras ?? {}) as HandlerExtras;
+      const next = handler.next as (MessageHandler & { extras?: HandlerExtras }) | undefined;
+      if (!contract?.name) {
+        problems.push(`${className} has no contract: @JobHandler was given ${contract}. Is its import circular?`);
+      } else if (next) {
+        const other = next.extras?.handler ?? 'another class';
+        problems.push(`${contract.name} has two handlers, ${className} and ${other}: remove one of them`);
+      } else if (this.contracts.find(contract.name) !== contract) {
+        problems.push(`${className} handles ${contract.name}, which is not among the contracts: export it from there`);
+      } else {
+        this.executor.register(contract, (job) => invoke(handler, job));
+      }
+    }
+    if (problems.length > 0) throw new ContractError(problems.join('\n'));
+  }
+
+  private servedQueues(): string[] {
+    const known = [...this.contracts.queues.keys()];
+    const wanted = this.options.queues?.length ? [...this.options.queues] : known;
+    const unknown = wanted.filter((queue) => !known.includes(queue));
+    if (unknown.length > 0) {
+      throw new ContractError(`WORKER_QUEUES names ${unknown.join(', ')}; the contracts know ${known.join(', ')}`);
+    }
+    return wanted;
+  }
+
+  private prefetchOf(queue: string): number {
+    return this.options.prefetch.queues.get(queue) ?? this.options.prefetch.fallback;
+  }
+
+  private async whenPresent(): Promise<void> {
+    for (let failures = 0; !this.starting.signal.aborted; failures++) {
+      try {
+        await this.presence.id();
+        return;
+      } catch (error) {
+        if (failures === 0) this.logger.warn(`${(error as Error).message}. Trying again until it answers.`);
+        await pause(500);
+      }
+    }
+  }
+}
+
+/** A handler as Nest wraps it gives a value, a promise, or, with interceptors, an observable. */
+async function invoke(handler: MessageHandler, job: JobContext): Promise<unknown> {
+  const result = await handler(job, job);
+  return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
+}

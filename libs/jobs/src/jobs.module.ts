@@ -1,0 +1,20 @@
+import { Module } from '@nestjs/common';
+import { Contracts } from './contracts.js';
+import { Executor } from './executor.js';
+import { JobServer } from './job-server.js';
+import { Jobs } from './jobs.js';
+import { ConfigurableModuleClass } from './jobs.module-definition.js';
+import { Outbox } from './outbox.js';
+import { Progress } from './progress.js';
+import { Relay } from './relay.js';
+
+/**
+ * Jobs for an app: `JobsModule.forRoot({ contracts, … })`, or `forRootAsync` where settings are injected. It needs
+ * `RabbitMQModule` and `RecordsModule` beside it. An app that only produces injects {@link Jobs}; a worker connects
+ * {@link JobServer} as its transport.
+ */
+@Module({
+  providers: [Jobs, Outbox, JobServer, Executor, Progress, Relay],
+  exports: [Jobs, JobServer, Contracts],
+})
+export class JobsModule extends ConfigurableModuleClass {}

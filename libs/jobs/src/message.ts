@@ -1,0 +1,115 @@
+import { parse } from 'secure-json-parse';
+import { validate as isUuid } from 'uuid';
+import type { Duration } from '#config';
+import { formatDuration, toMilliseconds } from '#config';
+import { type Delivery, directRoutingKey, EXCHANGE, type OutgoingMessage, RETRY_DELAY_HEADER } from '#rabbitmq';
+import type { Contracts } from './contracts.js';
+import { isTooDeep } from './payload.js';
+
+/**
+ * Jobs on the wire. A message is the payload as JSON; `messageId` is the job's id, `type` its contract, `x-attempt`
+ * the attempt that it stands for. Whatever speaks AMQP can publish one. Everything that is decoded here came from
+ * outside and is checked.
+ */
+
+/** Longer payloads stay in the record and the message carries none: quorum queues keep whole messages in their log. */
+export const CLAIM_CHECK_BYTES = 128 * 1024;
+
+const ATTEMPT_HEADER = 'x-attempt';
+const CLAIM_CHECK_HEADER = 'x-claim-check';
+/** Why a message is a dead letter. */
+const REASON_HEADER = 'x-dead-reason';
+const REASON_LENGTH = 1_000;
+const MAX_ATTEMPT = 1_000_000;
+/** Bookkeeping of the broker, which starts anew with each publish. */
+const BROKER_HEADERS = /^x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count)$/;
+
+/** A job as it goes into a message. */
+export interface JobMessage {
+  id: string;
+  name: string;
+  queue: string;
+  attempt: number;
+  /** JSON text or its bytes; null for a claim check. */
+  payload: string | Buffer | null;
+}
+
+/** Makes the message that brings a job to its queue; or to its retry queue, when there is a delay; or, with a reason, to the dead letters. */
+export function encode(
+  { id, name, queue, attempt, payload }: JobMessage,
+  contracts: Contracts,
+  to: { retryDelay?: Duration; deadReason?: string } = {},
+): OutgoingMessage {
+  const content = payload === null ? Buffer.alloc(0) : Buffer.from(payload as string);
+  const carried = payload !== null && content.length <= CLAIM_CHECK_BYTES;
+  const headers: Record<string, unknown> = { [ATTEMPT_HEADER]: attempt };
+  if (!carried) headers[CLAIM_CHECK_HEADER] = true;
+  if (to.retryDelay) headers[RETRY_DELAY_HEADER] = formatDuration(toMilliseconds(to.retryDelay));
+  if (to.deadReason !== undefined) headers[REASON_HEADER] = to.deadReason.slice(0, REASON_LENGTH);
+
+  const ownQueue = contracts.find(name)?.queue === queue;
+  return {
+    exchange: to.deadReason !== undefined ? EXCHANGE.dead : to.retryDelay ? EXCHANGE.retry : EXCHANGE.jobs,
+    routingKey: to.deadReason !== undefined ? queue : ownQueue ? name : directRoutingKey(queue, name),
+    content: carried ? content : Buffer.alloc(0),
+    properties: {
+      messageId: id,
+      type: name,
+      contentType: 'application/json',
+      timestamp: Math.floor(Date.now() / 1000),
+      headers,
+    },
+  };
+}
+
+/** A message as it was delivered, kept as it is but for the broker's own bookkeeping, on its way to the dead letters. */
+export function encodeUnreadable({ queue, message }: Delivery, reason: string): OutgoingMessage {
+  const { headers = {}, expiration: _, ...properties } = message.properties;
+  const kept = Object.entries(headers).filter(([name]) => !BROKER_HEADERS.test(name));
+  return {
+    exchange: EXCHANGE.dead,
+    routingKey: queue,
+    content: message.content,
+    properties: {
+      ...properties,
+      messageId: properties.messageId ?? '',
+      headers: { ...Object.fromEntries(kept), [REASON_HEADER]: reason.slice(0, REASON_LENGTH) },
+    },
+  };
+}
+
+/** A message that makes sense. */
+export interface Arrival extends JobMessage {
+  /** The payload as JSON text, and as the value that it stands for; null and undefined for a claim check. */
+  payload: string | null;
+  value: unknown;
+}
+
+/** Reads a delivered message. @returns what it stands for, or a sentence on why it cannot be understood. */
+export function decode({ queue, message }: Delivery): Arrival | { unreadable: string } {
+  const { content, properties } = message;
+  const { messageId, type, contentType, contentEncoding, headers = {} } = properties;
+  const attempt = headers[ATTEMPT_HEADER] ?? 1;
+  const unreadable = (unreadable: string) => ({ unreadable });
+
+  if (typeof messageId !== 'string' || !isUuid(messageId)) return unreadable('messageId is missing or no UUID');
+  if (typeof type !== 'string' || type === '') return unreadable('type is missing: it must name the contract');
+  if (!Number.isInteger(attempt) || attempt < 1 || attempt > MAX_ATTEMPT) {
+    return unreadable(`${ATTEMPT_HEADER} is no attempt: expected an integer from 1 to ${MAX_ATTEMPT}`);
+  }
+  if (contentType !== undefined && !/^application\/json\s*(;|$)/i.test(contentType)) {
+    return unreadable(`contentType is ${JSON.stringify(contentType)}: expected application/json`);
+  }
+  if (contentEncoding !== undefined && !/^(utf-?8|identity)?$/i.test(contentEncoding)) {
+    return unreadable(`contentEncoding is ${JSON.stringify(contentEncoding)}: expected none`);
+  }
+  const job = { id: messageId.toLowerCase(), name: type, queue, attempt };
+  if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0) return { ...job, payload: null, value: undefined };
+  try {
+    const payload = new TextDecoder('utf-8', { fatal: true }).decode(content);
+    if (isTooDeep(payload)) return unreadable('the body is nested too deeply');
+    return { ...job, payload, value: parse(payload) };
+  } catch (error) {
+    return unreadable(`the body is no JSON in UTF-8: ${(error as Error).message.slice(0, 200)}`);
+  }
+}

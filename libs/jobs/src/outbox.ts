@@ -1,0 +1,100 @@
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import type { Duration } from '#config';
+import { Broker, BrokerUnavailableError } from '#rabbitmq';
+import { Records } from '#records';
+import { Contracts } from './contracts.js';
+import { encode, type JobMessage } from './message.js';
+
+/**
+ * A confirmed message is noted in its record only when the job still waits after this time: most are claimed by then,
+ * and a claim says the same. So the note costs a statement for those that wait, not for each.
+ */
+const MARK_AFTER_MS = 2_000;
+const MARK_BATCH = 1_000;
+
+/** A job whose message is owed to the broker, under the claim that its record shows. */
+export interface OwedMessage extends JobMessage {
+  claim: number;
+}
+
+/**
+ * Publishes what the records owe to the broker. A record is owed from the statement that writes it, so whatever fails
+ * here, and whoever dies here, the relay publishes it again; and whatever is published twice runs once.
+ */
+@Injectable()
+export class Outbox implements OnApplicationShutdown {
+  private readonly logger = new Logger(Outbox.name);
+  private readonly confirmed: { id: string; claim: number; at: number }[] = [];
+  private readonly timer = setInterval(() => void this.mark(), 1_000).unref();
+  private marking = Promise.resolve();
+  private failures = 0;
+
+  constructor(
+    private readonly broker: Broker,
+    private readonly records: Records,
+    private readonly contracts: Contracts,
+  ) {}
+
+  /** How many messages could be published at this moment. */
+  get room(): number {
+    return this.broker.publisher.room;
+  }
+
+  /**
+   * Publishes one message and waits for its confirm. Never throws: what fails is left to the relay.
+   *
+   * @returns whether the broker has it.
+   */
+  async publish(
+    { claim, ...job }: OwedMessage,
+    to: { retryDelay?: Duration; deadReason?: string } = {},
+  ): Promise<boolean> {
+    try {
+      await this.broker.publisher.publish(encode(job, this.contracts, to));
+      this.confirmed.push({ id: job.id, claim, at: Date.now() });
+      this.onSuccess();
+      return true;
+    } catch (error) {
+      this.onFailure(error as Error);
+      return false;
+    }
+  }
+
+  /** Notes what is still to be noted. Nest calls it once requests and jobs are done. */
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    await this.mark(0);
+  }
+
+  private mark(afterMs = MARK_AFTER_MS): Promise<void> {
+    this.marking = this.marking.then(() => this.markNow(afterMs));
+    return this.marking;
+  }
+
+  private async markNow(afterMs: number): Promise<void> {
+    const until = Date.now() - afterMs;
+    for (;;) {
+      const due = this.confirmed.findIndex(({ at }) => at > until);
+      const batch = this.confirmed.slice(0, Math.min(due < 0 ? this.confirmed.length : due, MARK_BATCH));
+      if (batch.length === 0) return;
+      try {
+        await this.records.markPublished(batch);
+      } catch {
+        // Not marked means published again by the relay, which harms nothing.
+      }
+      this.confirmed.splice(0, batch.length);
+    }
+  }
+
+  /** One line when an outage of publishing begins and one when it ends, not one for each job. */
+  private onFailure(error: Error): void {
+    if (this.failures++ === 0 || !(error instanceof BrokerUnavailableError)) {
+      this.logger.warn(`${error.message}. The record is kept, and the relay publishes it.`);
+    }
+  }
+
+  private onSuccess(): void {
+    if (this.failures > 0) this.logger.log(`Publishing again; ${this.failures} messages were left to the relay`);
+    this.failures = 0;
+  }
+}

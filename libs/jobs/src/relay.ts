@@ -1,0 +1,88 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Injectable, Logger } from '@nestjs/common';
+import { DatabaseUnavailableError, type DueRecord, Records } from '#records';
+import { CLAIM_CHECK_BYTES } from './message.js';
+import { Outbox } from './outbox.js';
+
+/** How often the outbox is looked at while it is empty: the longest that a scheduled job is late. */
+const IDLE_PAUSE_MS = 500;
+/** Jobs taken at once; with payloads of 128 KiB that is 32 MiB. */
+const BATCH = 250;
+/** How long other relays leave a batch alone. Whoever dies with it delays its jobs by this much. */
+const LEASE_MS = 15_000;
+/** How often running jobs of workers that are gone are looked for; a redelivery by the broker finds most of them first. */
+const RESCUE_EVERY_MS = 3_000;
+
+/**
+ * Publishes what the records owe to the broker and nobody else has published: jobs accepted while no broker answered
+ * or whose producer died, delayed jobs when their time has come, and jobs whose worker is gone. One runs in each
+ * worker; `skip locked` keeps them out of each other's way, and no lock is held while a message waits for its
+ * confirm. Oldest first, and never more than the publish window takes.
+ */
+@Injectable()
+export class Relay {
+  private readonly logger = new Logger(Relay.name);
+  private readonly stopping = new AbortController();
+  private loop: Promise<void> = Promise.resolve();
+  private lookedAt = 0;
+  private missing: number[] = [];
+  private failing = false;
+
+  constructor(
+    private readonly records: Records,
+    private readonly outbox: Outbox,
+  ) {}
+
+  start(): void {
+    this.loop = this.run();
+  }
+
+  /** Ends after the batch at hand. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.loop;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      const moved = await this.once().catch((error) => this.onFailure(error));
+      if (moved < BATCH) await pause(IDLE_PAUSE_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** Publishes one batch. @returns how many jobs it took. */
+  private async once(): Promise<number> {
+    if (Date.now() - this.lookedAt > RESCUE_EVERY_MS) await this.rescue();
+    const room = this.outbox.room;
+    if (room === 0) return 0;
+    const due = await this.records.takeDue(Math.min(BATCH, room), LEASE_MS, CLAIM_CHECK_BYTES);
+    await Promise.all(due.map((record) => this.publish(record)));
+    this.failing = false;
+    return due.length;
+  }
+
+  /** A worker is gone when it was missing twice: after a restart of the database all take their locks anew. */
+  private async rescue(): Promise<void> {
+    this.lookedAt = Date.now();
+    const missing = await this.records.goneWorkers();
+    const gone = missing.filter((worker) => this.missing.includes(worker));
+    this.missing = missing;
+    if (gone.length === 0) return;
+    const rescued = await this.records.rescue(gone);
+    if (rescued > 0) this.logger.warn(`${rescued} jobs of workers that are gone run again`);
+  }
+
+  private publish({ state, error, ...record }: DueRecord): Promise<boolean> {
+    if (state === 'dead') return this.outbox.publish(record, { deadReason: error ?? 'unknown' });
+    // A job that runs is owed the attempt that its worker took with it.
+    const attempt = state === 'running' ? record.attempt : record.attempt + 1;
+    return this.outbox.publish({ ...record, attempt });
+  }
+
+  private onFailure(error: Error): 0 {
+    if (!this.failing || !(error instanceof DatabaseUnavailableError)) this.logger.warn(error.message);
+    this.failing = true;
+    return 0;
+  }
+}

@@ -1,0 +1,206 @@
+import { EventEmitter, once } from 'node:events';
+import { maskUrl } from '#config';
+import { Logger } from '@nestjs/common';
+import { type AmqpConnectionManager, connect } from 'amqp-connection-manager';
+import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
+
+/** How long a try to connect may take, and the pause between two tries. */
+const CONNECT_TIMEOUT_MS = 5_000;
+const RECONNECT_PAUSE_S = 1;
+/** A channel that was closed is opened again after this pause, so that a fault that closes it each time is no hot loop. */
+const REOPEN_PAUSE_MS = 500;
+/**
+ * Heartbeat in seconds. With 10 s a handler that blocked the event loop for 30 s lost its connection and its jobs
+ * ran twice; 30 s survives a blocked minute and still finds a dead peer within a minute.
+ */
+const HEARTBEAT_S = 30;
+
+/**
+ * One connection to whichever broker of a list answers, made again whenever it is lost.
+ *
+ * amqp-connection-manager does what it does well: choosing an address and reconnecting. Channels are ours, because
+ * its channel wrapper keeps published messages in unbounded memory, gives up a whole connection for one channel
+ * error, and acknowledges on channels that did not deliver.
+ *
+ * Emits `up` and `down` with each connection, `blocked` and `unblocked` with the broker's resource alarms.
+ */
+export class BrokerConnection extends EventEmitter {
+  private readonly logger = new Logger(BrokerConnection.name);
+  private readonly manager: AmqpConnectionManager;
+  private connection: ChannelModel | undefined;
+  private lostAt: number | undefined = Date.now();
+  private lastFailure = '';
+  private closing = false;
+  /** The broker reads nothing from this connection while it is short of memory or disk. */
+  blocked = false;
+
+  /**
+   * @param urls addresses of the broker; each is tried in turn.
+   * @param purpose what the connection is for, as the management page and the logs name it.
+   */
+  constructor(
+    urls: readonly string[],
+    readonly purpose: string,
+  ) {
+    super();
+    this.setMaxListeners(0);
+    this.manager = connect([...urls], {
+      heartbeatIntervalInSeconds: HEARTBEAT_S,
+      reconnectTimeInSeconds: RECONNECT_PAUSE_S,
+      connectionOptions: {
+        timeout: CONNECT_TIMEOUT_MS,
+        keepAlive: true,
+        noDelay: true,
+        clientProperties: { connection_name: `warren ${purpose} ${process.pid}` },
+      },
+    });
+    this.manager.on('connect', ({ connection, url }) => this.onConnect(connection as unknown as ChannelModel, String(url)));
+    this.manager.on('connectFailed', ({ err }) => this.onFailure(err));
+    this.manager.on('disconnect', ({ err }) => this.onDisconnect(err));
+    this.manager.on('blocked', ({ reason }) => {
+      this.blocked = true;
+      this.logger.warn(`The broker blocked the ${purpose} connection: ${reason}`);
+      this.emit('blocked');
+    });
+    this.manager.on('unblocked', () => {
+      this.blocked = false;
+      this.logger.log(`The broker unblocked the ${purpose} connection`);
+      this.emit('unblocked');
+    });
+  }
+
+  /** Whether a broker answers at this moment. */
+  get isUp(): boolean {
+    return this.connection !== undefined;
+  }
+
+  /** Waits until a broker answers; at once when one does. */
+  async whenUp(signal?: AbortSignal): Promise<void> {
+    if (!this.isUp) await once(this, 'up', { signal });
+  }
+
+  /**
+   * Opens a channel for one short task, such as declaring a queue, and closes it again. An error of the channel
+   * rejects the task and harms nothing else.
+   *
+   * @throws BrokerUnavailableError when no broker answers.
+   */
+  async withChannel<T>(task: (channel: Channel) => Promise<T>): Promise<T> {
+    if (!this.connection) throw new BrokerUnavailableError();
+    const channel = await this.connection.createChannel();
+    // Without a listener amqplib would throw; the pending call is rejected with the same error.
+    channel.on('error', () => {});
+    try {
+      return await task(channel);
+    } finally {
+      await channel.close().catch(() => {});
+    }
+  }
+
+  /**
+   * Keeps a confirm channel open for as long as the connection lives: `setup` runs on each new one, after a loss of
+   * the connection or of the channel alone. A setup that fails is logged and tried again.
+   *
+   * @returns a function that closes the channel for good.
+   */
+  keepConfirmChannel(name: string, setup: (channel: ConfirmChannel) => Promise<void> | void): () => Promise<void> {
+    return this.keep(name, (connection) => connection.createConfirmChannel(), setup);
+  }
+
+  /** As {@link keepConfirmChannel}, with a plain channel. */
+  keepChannel(name: string, setup: (channel: Channel) => Promise<void> | void): () => Promise<void> {
+    return this.keep(name, (connection) => connection.createChannel(), setup);
+  }
+
+  /** Closes the connection for good. */
+  async close(): Promise<void> {
+    this.closing = true;
+    this.connection = undefined;
+    await this.manager.close().catch(() => {});
+    this.removeAllListeners();
+  }
+
+  private keep<C extends Channel>(
+    name: string,
+    open: (connection: ChannelModel) => Promise<C>,
+    setup: (channel: C) => Promise<void> | void,
+  ): () => Promise<void> {
+    let stopped = false;
+    let opening = false;
+    let current: C | undefined;
+    let retry: NodeJS.Timeout | undefined;
+
+    const reopen = () => {
+      current = undefined;
+      clearTimeout(retry);
+      if (!stopped && !this.closing) retry = setTimeout(() => void start(), REOPEN_PAUSE_MS);
+    };
+    const start = async () => {
+      if (stopped || this.closing || opening || current || !this.connection) return;
+      opening = true;
+      try {
+        const channel = await open(this.connection);
+        current = channel;
+        // The close event follows each error event, and each loss of the connection.
+        channel.on('error', (error) => this.logger.warn(`Channel ${name}: ${maskUrl(error.message)}`));
+        channel.once('close', reopen);
+        await setup(channel);
+      } catch (error) {
+        this.logger.warn(`Channel ${name} could not be set up: ${maskUrl((error as Error).message)}`);
+        await current?.close().catch(() => {});
+        reopen();
+      } finally {
+        opening = false;
+      }
+    };
+
+    this.on('up', start);
+    void start();
+    return async () => {
+      stopped = true;
+      clearTimeout(retry);
+      this.off('up', start);
+      await current?.close().catch(() => {});
+    };
+  }
+
+  private onConnect(connection: ChannelModel, url: string): void {
+    const after = this.lostAt ? ` after ${((Date.now() - this.lostAt) / 1000).toFixed(1)} s` : '';
+    this.logger.log(`Connected to ${maskUrl(url)} for ${this.purpose}${after}`);
+    this.connection = connection;
+    this.lostAt = undefined;
+    this.lastFailure = '';
+    this.blocked = false;
+    this.emit('up');
+  }
+
+  private onDisconnect(error: Error | undefined): void {
+    if (!this.connection) return;
+    this.connection = undefined;
+    this.blocked = false;
+    this.lostAt = Date.now();
+    if (!this.closing) this.logger.warn(`Lost the ${this.purpose} connection: ${maskUrl(error?.message ?? 'closed')}`);
+    this.emit('down');
+  }
+
+  /** Logged once for each cause in an outage, not once a second. */
+  private onFailure(error: Error): void {
+    const cause = maskUrl(error.message);
+    if (cause === this.lastFailure || this.closing) return;
+    this.lastFailure = cause;
+    const refused = /ACCESS_REFUSED|access to vhost|NOT_ALLOWED|Handshake terminated/i.test(cause);
+    this.logger.error(
+      refused
+        ? `The broker refuses the ${this.purpose} connection: ${cause}. Check user, password and vhost in RABBITMQ_URL.`
+        : `No broker answers for ${this.purpose}: ${cause}. Trying again every ${RECONNECT_PAUSE_S} s.`,
+    );
+  }
+}
+
+/** No broker answers, or it is blocked, or the publish window is full: nothing was sent. */
+export class BrokerUnavailableError extends Error {
+  override readonly name = 'BrokerUnavailableError';
+  constructor(reason = 'no broker answers') {
+    super(`Not published: ${reason}`);
+  }
+}

@@ -1,0 +1,212 @@
+import { type Duration, formatDuration, toMilliseconds } from '#config';
+import type { Channel, Options } from 'amqplib';
+import type { BrokerConnection } from './connection.js';
+
+/**
+ * The exchanges and queues that jobs move through, declared by `npm run migrate` and only checked by the apps.
+ *
+ *   `jobs` (topic) ──contract's name──► work queue `email`
+ *      ▲   └─ no queue: alternate exchange `jobs.unroutable` ─► queue `jobs.unroutable`
+ *      │ TTL over, routing key kept
+ *   `jobs.retry.5s` ◄──header x-retry-delay── `jobs.retry` (headers)
+ *   `email.dead` ◄──queue's name── `jobs.dead` (direct) ◄── rejected, or delivered too often
+ *
+ * All queues are quorum queues. Only at-least-once dead-lettering into quorum queues kept every message when the
+ * broker was killed in the middle of expiry, and it needs `reject-publish`: without it the broker falls back to
+ * at-most-once and says nothing. A delay is a queue's TTL, never a message's: that would wait behind longer ones.
+ */
+export const EXCHANGE = { jobs: 'jobs', retry: 'jobs.retry', dead: 'jobs.dead', unroutable: 'jobs.unroutable' } as const;
+
+/** The header that chooses a retry queue, with the delay as its value (`5s`). */
+export const RETRY_DELAY_HEADER = 'x-retry-delay';
+
+/** The queue that keeps dead letters of a work queue. */
+export const deadLetterQueue = (queue: string) => `${queue}.dead`;
+
+/** The retry queue of a delay. Equal delays share one, however they are written. */
+export const retryQueue = (delay: Duration) => `${EXCHANGE.retry}.${formatDuration(toMilliseconds(delay))}`;
+
+/** The routing key that brings a message to a queue of one's choice, rather than its contract's own. */
+export const directRoutingKey = (queue: string, name: string) => `queue.${queue}.${name}`;
+
+/**
+ * The broker's own bound on deliveries of one message. Attempts and takeovers are counted in the record, and 3.x,
+ * 4.0 and 4.3 count differently; so this only ends a loop that no worker could record. 4.x would set 20 by itself,
+ * which twenty restarts with the same message at the head of the queue use up.
+ */
+const DELIVERY_LIMIT = 1_000;
+
+/** What a topology is made of. */
+export interface TopologyOptions {
+  /** Work queues, each with the names of the contracts whose jobs it holds. */
+  queues: ReadonlyMap<string, readonly string[]>;
+  /** Every retry delay that a contract names. */
+  retryDelays: readonly Duration[];
+}
+
+interface Exchange {
+  name: string;
+  type: 'topic' | 'direct' | 'headers' | 'fanout';
+  arguments?: Record<string, unknown>;
+}
+interface Queue {
+  name: string;
+  arguments: Record<string, unknown>;
+  bindings: { exchange: string; routingKey: string; arguments?: Record<string, unknown> }[];
+}
+/** Exchanges and queues in the order in which they must be declared: a target before what dead-letters into it. */
+export interface Topology {
+  exchanges: Exchange[];
+  queues: Queue[];
+}
+
+/** Derives the topology from queues and delays. Pure: the same options give the same topology. */
+export function buildTopology({ queues, retryDelays }: TopologyOptions): Topology {
+  const quorum = { 'x-queue-type': 'quorum' };
+  const deadLettering = (exchange: string) => ({
+    'x-dead-letter-exchange': exchange,
+    'x-dead-letter-strategy': 'at-least-once',
+    'x-overflow': 'reject-publish',
+  });
+  const delays = new Map(retryDelays.map((delay) => [retryQueue(delay), toMilliseconds(delay)]));
+  const work = [...queues].sort(([a], [b]) => a.localeCompare(b));
+
+  return {
+    exchanges: [
+      { name: EXCHANGE.unroutable, type: 'fanout' },
+      { name: EXCHANGE.jobs, type: 'topic', arguments: { 'alternate-exchange': EXCHANGE.unroutable } },
+      { name: EXCHANGE.retry, type: 'headers' },
+      { name: EXCHANGE.dead, type: 'direct' },
+    ],
+    queues: [
+      {
+        name: EXCHANGE.unroutable,
+        arguments: quorum,
+        bindings: [{ exchange: EXCHANGE.unroutable, routingKey: '' }],
+      },
+      ...work.map(([name]) => ({
+        name: deadLetterQueue(name),
+        arguments: quorum,
+        bindings: [{ exchange: EXCHANGE.dead, routingKey: name }],
+      })),
+      ...work.map(([name, contracts]) => ({
+        name,
+        arguments: {
+          ...quorum,
+          ...deadLettering(EXCHANGE.dead),
+          'x-dead-letter-routing-key': name,
+          'x-delivery-limit': DELIVERY_LIMIT,
+        },
+        bindings: [directRoutingKey(name, '#'), ...contracts].map((routingKey) => ({
+          exchange: EXCHANGE.jobs,
+          routingKey,
+        })),
+      })),
+      ...[...delays].map(([name, milliseconds]) => ({
+        name,
+        arguments: { ...quorum, ...deadLettering(EXCHANGE.jobs), 'x-message-ttl': milliseconds },
+        bindings: [
+          {
+            exchange: EXCHANGE.retry,
+            routingKey: '',
+            arguments: { 'x-match': 'all', [RETRY_DELAY_HEADER]: formatDuration(milliseconds) },
+          },
+        ],
+      })),
+    ],
+  };
+}
+
+/**
+ * Declares a topology; what stands already is left as it is.
+ *
+ * @throws TopologyError when an exchange or a queue stands with other arguments.
+ */
+export async function declareTopology(connection: BrokerConnection, topology: Topology): Promise<void> {
+  for (const exchange of topology.exchanges) await assertExchange(connection, exchange);
+  for (const queue of topology.queues) {
+    await assertQueue(connection, queue);
+    await connection.withChannel(async (channel) => {
+      for (const binding of queue.bindings) {
+        await channel.bindQueue(queue.name, binding.exchange, binding.routingKey, binding.arguments);
+      }
+    });
+  }
+}
+
+/**
+ * Checks that a topology stands, and makes nothing: existence first, then the arguments by declaring again what
+ * exists. Where the user may not declare (403), existence has to do.
+ *
+ * @throws TopologyError that names every exchange or queue that is missing or has other arguments.
+ */
+export async function checkTopology(connection: BrokerConnection, topology: Topology): Promise<void> {
+  const problems: string[] = [];
+  const check = async (exists: (channel: Channel) => Promise<unknown>, same: () => Promise<unknown>, what: string) => {
+    try {
+      await connection.withChannel(exists);
+      await same();
+    } catch (error) {
+      if (error instanceof TopologyError) problems.push(...error.problems);
+      else if (codeOf(error) === 404) problems.push(`${what} is missing`);
+      else if (codeOf(error) !== 403) throw error;
+    }
+  };
+  for (const exchange of topology.exchanges) {
+    await check(
+      (channel) => channel.checkExchange(exchange.name),
+      () => assertExchange(connection, exchange),
+      `exchange ${exchange.name}`,
+    );
+  }
+  for (const queue of topology.queues) {
+    await check(
+      (channel) => channel.checkQueue(queue.name),
+      () => assertQueue(connection, queue),
+      `queue ${queue.name}`,
+    );
+  }
+  if (problems.length > 0) throw new TopologyError(problems);
+}
+
+/** The broker's exchanges and queues are not what the contracts need. Its message says what to do. */
+export class TopologyError extends Error {
+  override readonly name = 'TopologyError';
+  constructor(readonly problems: string[]) {
+    const advice = [
+      problems.some((problem) => problem.endsWith('missing')) && 'Run `npm run migrate` to declare what is missing.',
+      problems.some((problem) => problem.includes('expected')) &&
+        'The broker cannot change the arguments of a queue: let it run empty, delete it (`rabbitmqctl delete_queue NAME`) and run `npm run migrate`, or give the contract a queue of another name.',
+    ].filter(Boolean);
+    super(`The broker's topology does not fit:\n${problems.map((problem) => `  ${problem}`).join('\n')}\n${advice.join('\n')}`);
+  }
+}
+
+async function assertExchange(connection: BrokerConnection, { name, type, arguments: args }: Exchange): Promise<void> {
+  await connection
+    .withChannel((channel) => channel.assertExchange(name, type, { durable: true, arguments: args }))
+    .catch((error) => explain(`exchange ${name}`, error));
+}
+
+async function assertQueue(connection: BrokerConnection, { name, arguments: args }: Queue): Promise<void> {
+  const options: Options.AssertQueue = { durable: true, arguments: args };
+  await connection
+    .withChannel((channel) => channel.assertQueue(name, options))
+    .catch((error) => explain(`queue ${name}`, error));
+}
+
+/** Turns the broker's 406 into one problem: what differs, expected, found. */
+function explain(what: string, error: unknown): never {
+  const text = (error as Error).message ?? '';
+  if (codeOf(error) !== 406) throw error;
+  const [, argument, received, current] =
+    /inequivalent arg '([^']+)'.*?received (.+?) but current is (.+?)(?:"|$)/.exec(text) ?? [];
+  const bare = (value = 'something else') => value.replaceAll("'", '').replace(/^the value (\S+) of type .*$/, '$1');
+  throw new TopologyError([
+    argument
+      ? `${what}: ${argument}: expected ${bare(received)}, found ${bare(current)}`
+      : `${what}: expected other arguments, found what the broker describes as: ${text}`,
+  ]);
+}
+
+const codeOf = (error: unknown): number | undefined => (error as { code?: number }).code;

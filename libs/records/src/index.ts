@@ -1,0 +1,16 @@
+export { Database, DatabaseUnavailableError, type Queryable } from './database.js';
+export { OverloadedError } from './coalescer.js';
+export { migrateDatabase } from './migrate.js';
+export { Presence } from './presence.js';
+export {
+  type Claim,
+  type ClaimRequest,
+  type DueRecord,
+  type InsertedRecord,
+  type NewRecord,
+  Records,
+  type Settlement,
+} from './records.js';
+export { RecordsModule } from './records.module.js';
+export type { RecordsOptions } from './records.module-definition.js';
+export { type AttemptView, type JobState, type JobView, jobStates, type ListFilter, type QueueCounts, Views } from './views.js';

@@ -1,0 +1,39 @@
+import { Kysely, type Migration, Migrator, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import * as jobs from './migrations/0001-jobs.js';
+
+/** Every migration, by name, in the order in which they run. A new one is one file and one line here. */
+const migrations: Record<string, Migration> = {
+  '0001-jobs': jobs,
+};
+
+/**
+ * Brings the database's schema up to date. Safe to run at any time and by several processes at once: the migrator
+ * takes a lock, and each migration runs once.
+ *
+ * @returns the names of the migrations that ran now.
+ */
+export async function migrateDatabase(url: string): Promise<string[]> {
+  return withMigrator(url, async (migrator) => {
+    const { error, results = [] } = await migrator.migrateToLatest();
+    if (error) throw error;
+    return results.map(({ migrationName }) => migrationName);
+  });
+}
+
+/** Names the migrations that the database lacks. */
+export async function pendingMigrations(url: string): Promise<string[]> {
+  return withMigrator(url, async (migrator) =>
+    (await migrator.getMigrations()).filter(({ executedAt }) => !executedAt).map(({ name }) => name),
+  );
+}
+
+async function withMigrator<T>(url: string, task: (migrator: Migrator) => Promise<T>): Promise<T> {
+  const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis: 5_000 });
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    return await task(new Migrator({ db, provider: { getMigrations: async () => migrations } }));
+  } finally {
+    await db.destroy();
+  }
+}

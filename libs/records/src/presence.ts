@@ -1,0 +1,83 @@
+import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import type pg from 'pg';
+import { Database } from './database.js';
+
+/** First half of the key of every worker's advisory lock; the second is the worker's id. */
+export const WORKER_LOCK_CLASS = 0x7761_7272;
+const RECONNECT_PAUSE_MS = 500;
+
+/**
+ * Shows that this worker is alive: a session lock on a connection of its own. PostgreSQL lets go of it when the
+ * process or its machine is gone, so nobody has to guess from clocks, and a job whose worker holds its lock is never
+ * given to a second one.
+ */
+@Injectable()
+export class Presence implements OnApplicationShutdown {
+  private readonly logger = new Logger(Presence.name);
+  /** What people know this worker by. */
+  readonly name = `${hostname()}:${process.pid}`;
+  private worker: number | undefined;
+  private session: pg.Client | undefined;
+  private starting: Promise<number> | undefined;
+  private stopped = false;
+
+  constructor(private readonly database: Database) {}
+
+  /**
+   * The id of this worker, once it holds its lock; registers the worker when first asked.
+   *
+   * @throws DatabaseUnavailableError while the lock cannot be had.
+   */
+  async id(): Promise<number> {
+    if (this.worker !== undefined && this.session) return this.worker;
+    this.starting ??= this.takeLock().finally(() => {
+      this.starting = undefined;
+    });
+    return this.starting;
+  }
+
+  /** Whether the lock is held at this moment. */
+  get isHeld(): boolean {
+    return this.session !== undefined;
+  }
+
+  /** Nest calls it last. From here on this worker's unfinished jobs may be taken by others. */
+  async onApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    const session = this.session;
+    this.session = undefined;
+    await session?.end().catch(() => {});
+  }
+
+  private async takeLock(): Promise<number> {
+    const session = await this.database.connect();
+    try {
+      if (this.worker === undefined) {
+        const { rows } = await session.query('insert into workers (name) values ($1) returning id', [this.name]);
+        this.worker = rows[0].id as number;
+      }
+      // A machine that vanished is noticed after 10 + 3 × 5 s instead of the two hours that are usual.
+      await session.query('set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3');
+      // Waits for the server to notice that a former session of ours has ended.
+      await session.query('select pg_advisory_lock($1, $2)', [WORKER_LOCK_CLASS, this.worker]);
+    } catch (error) {
+      await session.end().catch(() => {});
+      throw error;
+    }
+    session.on('error', () => {});
+    session.on('end', () => this.onLost(session));
+    this.session = session;
+    return this.worker;
+  }
+
+  private async onLost(session: pg.Client): Promise<void> {
+    if (this.stopped || this.session !== session) return;
+    this.session = undefined;
+    this.logger.warn('Lost the database session that shows this worker alive; taking it again');
+    while (!this.session && !this.stopped) {
+      await this.id().catch(() => pause(RECONNECT_PAUSE_MS));
+    }
+  }
+}

@@ -1,0 +1,216 @@
+import { Injectable } from '@nestjs/common';
+import { Coalescer } from './coalescer.js';
+import { Database, type Queryable } from './database.js';
+import { Presence } from './presence.js';
+import * as sql from './statements.js';
+import type { JobState } from './views.js';
+
+/** A job as it is accepted. */
+export interface NewRecord {
+  /** A UUIDv7: ids sort by the time of their making. */
+  id: string;
+  name: string;
+  queue: string;
+  /** The payload, as JSON text. */
+  payload: string;
+  maxAttempts: number;
+  /** When it may run, as milliseconds from now by the database's clock; or as a point in time. */
+  delayMs?: number;
+  runAt?: Date;
+}
+
+/** What the database added to a {@link NewRecord}. */
+export interface InsertedRecord {
+  id: string;
+  state: 'scheduled' | 'queued';
+  createdAt: Date;
+  runAt: Date;
+}
+
+/** A delivery that wants to run. */
+export interface ClaimRequest {
+  id: string;
+  /** The attempt that the message stands for. */
+  attempt: number;
+  /** The message carries no payload: it is to be read from the record. */
+  wantsPayload: boolean;
+  /** Makes the record when there is none, for a message that did not come from our own producer. */
+  record?: NewRecord;
+}
+
+/** Whether a delivery may run, and if not, why not. */
+export type Claim =
+  | {
+      taken: true;
+      state: 'running';
+      /** Names this claim in everything that is written for it. */
+      claim: number;
+      attempt: number;
+      maxAttempts: number;
+      /** How often the job was lost with its worker. */
+      losses: number;
+      createdAt: Date;
+      /** The payload as JSON text, when it was asked for. */
+      payload: string | null;
+    }
+  | { taken: false; state: JobState | null };
+
+/** How a claim ended. */
+export interface Settlement {
+  id: string;
+  claim: number;
+  state: 'succeeded' | 'retrying' | 'dead' | 'queued' | 'scheduled';
+  /** JSON text of the result. */
+  result?: string;
+  /** Keeps the attempt as failed, with this error as JSON text. */
+  error?: string;
+  /** The attempt is not counted: the worker gave the job back, or the handler put it off. */
+  givenBack?: boolean;
+  /** When the job runs next, in milliseconds from now. */
+  runInMs?: number;
+  /** When the relay is to publish the job unless it is marked as published before, in milliseconds from now. */
+  publishInMs?: number;
+}
+
+/** A job whose message the broker may not have. */
+export interface DueRecord {
+  id: string;
+  name: string;
+  queue: string;
+  state: 'queued' | 'running' | 'retrying' | 'dead';
+  attempt: number;
+  claim: number;
+  /** JSON text; null when it is longer than the relay asked for. */
+  payload: string | null;
+  /** What the last failed attempt died of. */
+  error: string | null;
+}
+
+/**
+ * All that is written of a job in its life, named after what happens to the job. Whatever happens to many jobs at
+ * once goes into one statement; what a worker writes names its claim, so that a worker which lost its job to another
+ * writes nothing.
+ */
+@Injectable()
+export class Records {
+  private readonly inserts: Coalescer<NewRecord, InsertedRecord>;
+  private readonly claims: Coalescer<ClaimRequest, Claim>;
+  private readonly settlements: Coalescer<Settlement, boolean>;
+
+  constructor(
+    private readonly database: Database,
+    private readonly presence: Presence,
+  ) {
+    const options = { lanes: 2, batch: 500, limit: 20_000 };
+    this.inserts = new Coalescer((records) => this.insertInto(this.database, records), options);
+    this.claims = new Coalescer((requests) => this.claimAll(requests), options);
+    this.settlements = new Coalescer((settlements) => this.settleAll(settlements), options);
+  }
+
+  /**
+   * Records a job as accepted. Once this resolves, the job cannot be lost.
+   *
+   * @throws DatabaseUnavailableError, OverloadedError: it is not known to be accepted.
+   */
+  insert(record: NewRecord): Promise<InsertedRecord> {
+    return this.inserts.add(record);
+  }
+
+  /** Records many jobs, all or none. @throws DatabaseUnavailableError */
+  insertMany(records: readonly NewRecord[]): Promise<InsertedRecord[]> {
+    return this.insertInto(this.database, records);
+  }
+
+  /** Records jobs in one statement on a connection or in a transaction of the caller's own. */
+  async insertInto(queryable: Queryable, records: readonly NewRecord[]): Promise<InsertedRecord[]> {
+    const { rows } = await queryable.query(sql.insert(records));
+    const inserted = new Map((rows as InsertedRecord[]).map((row) => [row.id, row]));
+    return records.map(({ id }) => inserted.get(id) as InsertedRecord);
+  }
+
+  /**
+   * Takes a delivered job for this worker, or says why not: it has ended, another worker has it, or the message is
+   * older than the record. This is what makes a second delivery harmless.
+   */
+  claim(request: ClaimRequest): Promise<Claim> {
+    return this.claims.add(request);
+  }
+
+  /** Records how a claim ended. @returns false when the claim was lost to another worker meanwhile; nothing is written then. */
+  settle(settlement: Settlement): Promise<boolean> {
+    return this.settlements.add(settlement);
+  }
+
+  /** Notes the progress of running jobs. */
+  async progress(updates: readonly { id: string; claim: number; progress: number; note: string | null }[]): Promise<void> {
+    await this.database.query(sql.progress(updates));
+  }
+
+  /** Notes that the broker has confirmed the messages of these jobs, unless they moved on since. */
+  async markPublished(published: readonly { id: string; claim: number }[]): Promise<void> {
+    await this.database.query(sql.markPublished(published));
+  }
+
+  /**
+   * Takes the jobs that are due to be published, oldest first, and keeps other relays from them for a while; whoever
+   * dies in between leaves them to be taken again.
+   *
+   * @param leaseMs how long others leave them alone.
+   * @param payloadLimit bytes of payload that are read at most.
+   */
+  async takeDue(limit: number, leaseMs: number, payloadLimit: number): Promise<DueRecord[]> {
+    const { rows } = await this.database.query<DueRecord>(sql.takeDue(limit, leaseMs, payloadLimit));
+    return rows;
+  }
+
+  /** Workers that are gone and, by the records, still run something. */
+  async goneWorkers(): Promise<number[]> {
+    const { rows } = await this.database.query<{ worker: number }>(sql.goneWorkers());
+    return rows.map(({ worker }) => worker);
+  }
+
+  /** Makes the running jobs of these workers due, for those that no message brings back. @returns how many. */
+  async rescue(workers: readonly number[]): Promise<number> {
+    const { rows } = await this.database.query(sql.rescue(workers));
+    return rows.length;
+  }
+
+  /** Cancels a job that does not run yet. @returns false when it runs, has ended, or does not exist. */
+  async cancel(id: string): Promise<boolean> {
+    const { rows } = await this.database.query(sql.cancel(id));
+    return rows.length > 0;
+  }
+
+  private async claimAll(requests: ClaimRequest[]): Promise<Claim[]> {
+    // One statement takes a row once: of two deliveries of one job, the second is claimed after the first.
+    const first = new Map<string, ClaimRequest>();
+    for (const request of requests) if (!first.has(request.id)) first.set(request.id, request);
+    const now = [...first.values()];
+    const later = requests.filter((request) => first.get(request.id) !== request);
+
+    let claims = await this.runClaim(now);
+    const arrived = now.filter(({ id, record }) => record && claims.get(id)?.state === null);
+    if (arrived.length > 0) {
+      await this.insertInto(this.database, arrived.map(({ record }) => record as NewRecord));
+      claims = new Map([...claims, ...(await this.runClaim(arrived))]);
+    }
+    const afterwards = later.length > 0 ? await this.claimAll(later) : [];
+    return requests.map((request) =>
+      first.get(request.id) === request
+        ? (claims.get(request.id) as Claim)
+        : (afterwards[later.indexOf(request)] as Claim),
+    );
+  }
+
+  private async runClaim(requests: readonly ClaimRequest[]): Promise<Map<string, Claim>> {
+    const worker = await this.presence.id();
+    const { rows } = await this.database.query<Claim & { id: string }>(sql.claim(requests, worker));
+    return new Map(rows.map(({ id, ...claim }) => [id, claim]));
+  }
+
+  private async settleAll(settlements: Settlement[]): Promise<boolean[]> {
+    const { rows } = await this.database.query<{ id: string; claim: number }>(sql.settle(settlements, this.presence.name));
+    const settled = new Set(rows.map(({ id, claim }) => `${id}/${claim}`));
+    return settlements.map(({ id, claim }) => settled.has(`${id}/${claim}`));
+  }
+}

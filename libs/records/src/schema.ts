@@ -1,0 +1,40 @@
+import type { ColumnType, Generated } from 'kysely';
+import type { JobState } from './views.js';
+
+/** The tables, as the query builder knows them; `migrations/` makes them and says what each column is for. */
+export interface Schema {
+  jobs: JobsTable;
+  workers: { id: Generated<number>; name: string; started_at: Generated<Date> };
+}
+
+interface JobsTable {
+  id: string;
+  name: string;
+  queue: string;
+  state: JobState;
+  payload: unknown;
+  result: unknown;
+  attempt: number;
+  max_attempts: number;
+  claim: number;
+  losses: number;
+  worker: number | null;
+  attempts: ColumnType<StoredAttempt[]>;
+  progress: number | null;
+  progress_note: string | null;
+  created_at: Date;
+  run_at: Date;
+  started_at: Date | null;
+  finished_at: Date | null;
+  publish_at: Date | null;
+}
+
+/** An attempt that ended otherwise than by success, as the record keeps it. */
+export interface StoredAttempt {
+  attempt: number;
+  outcome: 'failed' | 'lost';
+  worker: string | null;
+  startedAt: string;
+  finishedAt: string;
+  error: { message: string; class: string; stack: string | null } | null;
+}

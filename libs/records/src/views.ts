@@ -1,0 +1,157 @@
+import { Injectable } from '@nestjs/common';
+import { sql } from 'kysely';
+import { asUnavailable, Database } from './database.js';
+import type { StoredAttempt } from './schema.js';
+
+/** The states of a job. The last four are final, but for `dead`, which a replay sends back to `queued`. */
+export const jobStates = [
+  'scheduled',
+  'queued',
+  'running',
+  'retrying',
+  'succeeded',
+  'dead',
+  'cancelled',
+  'discarded',
+] as const;
+export type JobState = (typeof jobStates)[number];
+
+/** A job as clients see it. */
+export interface JobView {
+  id: string;
+  name: string;
+  queue: string;
+  state: JobState;
+  /** From 0 to 1; null when the handler told none. */
+  progress: number | null;
+  progressNote: string | null;
+  /** The newest attempt; 0 before the first. */
+  attempt: number;
+  maxAttempts: number;
+  payload: unknown;
+  result: unknown;
+  /** What the newest failed attempt died of, unless the job succeeded. */
+  error: AttemptView['error'];
+  attempts: AttemptView[];
+  createdAt: Date;
+  runAt: Date;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+}
+
+/** One run of the handler. */
+export interface AttemptView {
+  attempt: number;
+  outcome: 'running' | 'succeeded' | 'failed' | 'lost';
+  worker: string | null;
+  startedAt: string | Date | null;
+  finishedAt: string | Date | null;
+  error: { message: string; class: string; stack: string | null } | null;
+}
+
+/** Which jobs to list; absent means any. */
+export interface ListFilter {
+  state?: JobState;
+  name?: string;
+  queue?: string;
+  /** At most so many. */
+  limit: number;
+  /** Only jobs made before this one. */
+  before?: string;
+}
+
+/** The jobs of one queue that have not ended well, by state. */
+export interface QueueCounts {
+  queue: string;
+  state: JobState;
+  count: number;
+}
+
+/** Reads what the records say, for people and programs that look at jobs. */
+@Injectable()
+export class Views {
+  constructor(private readonly database: Database) {}
+
+  /** The job of an id, or undefined. */
+  async find(id: string): Promise<JobView | undefined> {
+    return (await this.select((query) => query.where('jobs.id', '=', id)))[0];
+  }
+
+  /** Jobs, newest first. */
+  async list({ state, name, queue, limit, before }: ListFilter): Promise<JobView[]> {
+    return this.select((start) => {
+      let query = start.orderBy('jobs.id', 'desc').limit(limit);
+      if (state) query = query.where('jobs.state', '=', state);
+      if (name) query = query.where('jobs.name', '=', name);
+      if (queue) query = query.where('jobs.queue', '=', queue);
+      return before ? query.where('jobs.id', '<', before) : query;
+    });
+  }
+
+  /** Counts the jobs of each queue by state, without those that succeeded: there may be very many. */
+  async countByQueue(): Promise<QueueCounts[]> {
+    return this.answer(() =>
+      this.database.builder
+        .selectFrom('jobs')
+        .select(['queue', 'state', sql<number>`count(*)::int`.as('count')])
+        .where('state', '<>', 'succeeded')
+        .groupBy(['queue', 'state'])
+        .execute(),
+    );
+  }
+
+  private async select(narrow: (query: ReturnType<Views['everything']>) => ReturnType<Views['everything']>) {
+    return (await this.answer(() => narrow(this.everything()).execute())).map(toView);
+  }
+
+  private everything() {
+    return this.database.builder
+      .selectFrom('jobs')
+      .leftJoin('workers', 'workers.id', 'jobs.worker')
+      .selectAll('jobs')
+      .select('workers.name as worker_name');
+  }
+
+  private async answer<T>(query: () => Promise<T>): Promise<T> {
+    try {
+      return await query();
+    } catch (error) {
+      throw asUnavailable(error);
+    }
+  }
+}
+
+type Row = Awaited<ReturnType<ReturnType<Views['everything']>['execute']>>[number];
+
+function toView(row: Row): JobView {
+  const stored = row.attempts as StoredAttempt[];
+  const attempts: AttemptView[] = [...stored];
+  if (row.state === 'running' || row.state === 'succeeded') {
+    attempts.push({
+      attempt: row.attempt,
+      outcome: row.state,
+      worker: row.worker_name,
+      startedAt: row.started_at,
+      finishedAt: row.finished_at,
+      error: null,
+    });
+  }
+  return {
+    id: row.id,
+    name: row.name,
+    queue: row.queue,
+    state: row.state,
+    progress: row.progress,
+    progressNote: row.progress_note,
+    attempt: row.attempt,
+    maxAttempts: row.max_attempts,
+    payload: row.payload,
+    result: row.result,
+    error: row.state === 'succeeded' ? null : (stored.findLast(({ error }) => error)?.error ?? null),
+    attempts,
+    createdAt: row.created_at,
+    runAt: row.run_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+  };
+}

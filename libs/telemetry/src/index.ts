@@ -1,0 +1,1 @@
+export { type Log, NestLogger, rootLog } from './logger.js';

@@ -1,0 +1,51 @@
+import type { LoggerService } from '@nestjs/common';
+import { type Logger, pino } from 'pino';
+import pretty from 'pino-pretty';
+
+/** A structured log: `log.info({ rows }, 'Report written')`. */
+export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'child'>;
+
+/**
+ * Makes the log of a process: one JSON object a line on standard output, or readable lines on a terminal.
+ *
+ * @param app names the process in each line.
+ * @param level least level that is written.
+ */
+export function rootLog(app: string, level: string): Log {
+  const options = { level, base: { app, pid: process.pid } };
+  return process.stdout.isTTY
+    ? pino(options, pretty({ ignore: 'pid,hostname,app', translateTime: 'HH:MM:ss.l', sync: true }))
+    : pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime });
+}
+
+/** Sends what Nest and its libraries log the same way: `NestFactory.create(Module, { logger: new NestLogger(log) })`. */
+export class NestLogger implements LoggerService {
+  constructor(private readonly root: Log) {}
+
+  log(message: unknown, ...rest: unknown[]): void {
+    this.write('info', message, rest);
+  }
+  error(message: unknown, ...rest: unknown[]): void {
+    this.write('error', message, rest);
+  }
+  warn(message: unknown, ...rest: unknown[]): void {
+    this.write('warn', message, rest);
+  }
+  debug(message: unknown, ...rest: unknown[]): void {
+    this.write('debug', message, rest);
+  }
+  verbose(message: unknown, ...rest: unknown[]): void {
+    this.write('trace', message, rest);
+  }
+  fatal(message: unknown, ...rest: unknown[]): void {
+    this.write('fatal', message, rest);
+  }
+
+  /** Nest passes the context, usually a class name, as the last argument, and a stack before it. */
+  private write(level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal', message: unknown, rest: unknown[]) {
+    const context = typeof rest.at(-1) === 'string' ? rest.at(-1) : undefined;
+    const stack = rest.length > 1 && typeof rest[0] === 'string' ? rest[0] : undefined;
+    if (message instanceof Error) this.root[level]({ context, err: message }, message.message);
+    else this.root[level]({ context, stack }, typeof message === 'string' ? message : JSON.stringify(message));
+  }
+}
