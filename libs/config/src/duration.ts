@@ -19,13 +19,17 @@ export function toMilliseconds(value: Duration | number): number {
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return Math.round(value);
   const [, digits, unit] = /^(\d{1,12})(ms|s|m|h|d)$/.exec(String(value)) ?? [];
   if (!digits || !unit) {
-    throw new RangeError(`"${value}" is no duration: write a whole number and a unit, such as 500ms, 5s, 2m, 1h or 7d`);
+    throw new RangeError(
+      `"${value}" is no duration: write a whole number and a unit, such as 500ms, 5s, 2m, 1h or 7d`,
+    );
   }
   return Number(digits) * units[unit as keyof typeof units];
 }
 
 /** Writes milliseconds in the largest unit that leaves a whole number: 120000 gives `2m`. */
 export function formatDuration(milliseconds: number): Duration {
-  const unit = (['d', 'h', 'm', 's'] as const).find((unit) => milliseconds > 0 && milliseconds % units[unit] === 0) ?? 'ms';
+  const unit =
+    (['d', 'h', 'm', 's'] as const).find((unit) => milliseconds > 0 && milliseconds % units[unit] === 0) ??
+    'ms';
   return `${milliseconds / units[unit]}${unit}`;
 }

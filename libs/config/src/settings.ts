@@ -1,7 +1,14 @@
+import { existsSync } from 'node:fs';
+import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from './duration.js';
 
-const list = z.string().transform((text) => text.split(',').map((item) => item.trim()).filter(Boolean));
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
 const milliseconds = z.string().transform((text, context) => {
@@ -47,7 +54,10 @@ const schema = z.object({
   DATABASE_URL: url('postgres', 'postgresql')
     .prefault('postgresql://postgres:postgres@localhost:5432/warren')
     .describe('The PostgreSQL database that holds the records.'),
-  DATABASE_POOL: count.max(100).prefault('8').describe('Connections to the database that a process may open.'),
+  DATABASE_POOL: count
+    .max(100)
+    .prefault('8')
+    .describe('Connections to the database that a process may open.'),
   PORT: port.prefault('3000').describe('Port of the api.'),
   WORKER_PORT: port.prefault('3001').describe('Port on which a worker answers health checks.'),
   API_KEYS: list
@@ -56,7 +66,9 @@ const schema = z.object({
     .describe(
       'Keys that the api accepts as `Authorization: Bearer …`, separated by commas. Without any, the api listens on loopback only and asks for none.',
     ),
-  WORKER_QUEUES: list.prefault('').describe('Queues that a worker serves, separated by commas; empty means all.'),
+  WORKER_QUEUES: list
+    .prefault('')
+    .describe('Queues that a worker serves, separated by commas; empty means all.'),
   WORKER_PREFETCH: prefetch
     .prefault('20,image=2,report=2')
     .describe('Jobs of one queue that a worker process runs at once; `name=number` sets it for one queue.'),
@@ -87,13 +99,14 @@ const schema = z.object({
   ALLOW_PRIVATE_TARGETS: z
     .stringbool()
     .prefault('false')
-    .describe('Lets `webhook.deliver` and `image.resize` connect to private, loopback and link-local addresses.'),
+    .describe(
+      'Lets `webhook.deliver` and `image.resize` connect to private, loopback and link-local addresses.',
+    ),
 });
 
 /** The checked settings, as the apps inject them: `constructor(private readonly settings: Settings)`. */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: one name for the type and for the injection token
 export interface Settings extends z.output<typeof schema> {}
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: one name for the type and for the injection token
 export abstract class Settings {}
 
 /** Settings that cannot be used. Its message names every wrong one, what is wrong and where to read more. */
@@ -102,12 +115,18 @@ export class SettingsError extends Error {
 }
 
 /**
- * Reads and checks the settings.
+ * Reads and checks the settings: from the environment and, for names that are not set there, from a file `.env` in
+ * the working directory. An empty value counts as not set.
  *
- * @param environment where they stand; an empty value counts as not set.
  * @throws SettingsError that names every wrong setting at once.
  */
-export function loadSettings(environment: NodeJS.ProcessEnv = process.env): Settings {
+export function loadSettings(environment?: NodeJS.ProcessEnv): Settings {
+  if (environment) return checkSettings(environment);
+  if (existsSync('.env')) loadEnvFile('.env');
+  return checkSettings(process.env);
+}
+
+function checkSettings(environment: NodeJS.ProcessEnv): Settings {
   const given = Object.fromEntries(
     Object.keys(schema.shape)
       .map((name) => [name, environment[name]] as const)

@@ -1,5 +1,5 @@
-import { defineJob } from '#jobs';
 import { z } from 'zod';
+import { defineJob } from '#jobs';
 
 /** Sends one plain-text mail. */
 export const SendEmail = defineJob({

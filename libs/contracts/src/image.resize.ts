@@ -1,5 +1,5 @@
-import { defineJob } from '#jobs';
 import { z } from 'zod';
+import { defineJob } from '#jobs';
 
 /** Makes smaller copies of a picture, one for each width. */
 export const ResizeImage = defineJob({

@@ -1,5 +1,5 @@
-import { defineJob } from '#jobs';
 import { z } from 'zod';
+import { defineJob } from '#jobs';
 
 /**
  * Delivers an event to a subscriber's URL, signed by Standard Webhooks. The delays grow to hours, because a

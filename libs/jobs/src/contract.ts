@@ -1,5 +1,5 @@
-import { type Duration, toMilliseconds } from '#config';
 import { z } from 'zod';
+import { type Duration, toMilliseconds } from '#config';
 
 /** What producer and worker share about one kind of job. Made by {@link defineJob}. */
 export interface Contract<
@@ -64,20 +64,31 @@ export function defineJob<
   timeout?: Duration;
 }): Contract<Name, Payload, Result> {
   const { name, queue, payload } = definition;
-  const { result = z.unknown() as unknown as Result, retry = ['5s', '30s', '2m', '10m'], timeout = '30s' } = definition;
+  const {
+    result = z.unknown() as unknown as Result,
+    retry = ['5s', '30s', '2m', '10m'],
+    timeout = '30s',
+  } = definition;
   const fail = (problem: string) => {
     throw new ContractError(`defineJob(${JSON.stringify(name)}): ${problem}`);
   };
-  const usable = (value: unknown) => typeof value === 'string' && value.length <= NAME_LENGTH && NAME.test(value);
+  const usable = (value: unknown) =>
+    typeof value === 'string' && value.length <= NAME_LENGTH && NAME.test(value);
 
-  if (!usable(name)) fail(`name must be at most ${NAME_LENGTH} of a-z 0-9 _ - in parts joined by dots, such as "email.send"`);
+  if (!usable(name))
+    fail(`name must be at most ${NAME_LENGTH} of a-z 0-9 _ - in parts joined by dots, such as "email.send"`);
   if (name.startsWith('queue.')) fail('names that start with "queue." are kept for routing to a queue');
   if (!queue) fail('queue is missing: name the queue that its jobs wait in, such as "email"');
   if (!usable(queue) || /^jobs\.|\.dead$/.test(queue)) {
-    fail(`queue ${JSON.stringify(queue)} must be a name like those of jobs, not start with "jobs." and not end in ".dead"`);
+    fail(
+      `queue ${JSON.stringify(queue)} must be a name like those of jobs, not start with "jobs." and not end in ".dead"`,
+    );
   }
   if (!payload) fail('payload is missing: give the zod schema that payloads must fit');
-  for (const [what, value] of [...retry.map((delay) => ['retry', delay] as const), ['timeout', timeout] as const]) {
+  for (const [what, value] of [
+    ...retry.map((delay) => ['retry', delay] as const),
+    ['timeout', timeout] as const,
+  ]) {
     try {
       if (toMilliseconds(value) < 1) fail(`${what} must be at least 1ms`);
     } catch (error) {

@@ -12,7 +12,9 @@ export class Contracts {
   constructor(contracts: Record<string, AnyContract> | readonly AnyContract[]) {
     for (const [key, contract] of Object.entries(contracts)) {
       if (!contract?.name || !contract.queue || !contract.payload) {
-        throw new ContractError(`"${key}" among the contracts is none: make it with defineJob({ name, queue, payload })`);
+        throw new ContractError(
+          `"${key}" among the contracts is none: make it with defineJob({ name, queue, payload })`,
+        );
       }
       if (this.byName.has(contract.name)) {
         throw new ContractError(`Two contracts are named "${contract.name}": give one of them another name`);

@@ -3,17 +3,17 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { toMilliseconds } from '#config';
 import { Broker, type Delivery } from '#rabbitmq';
 import { type Claim, Records } from '#records';
+import { type Log, rootLog } from '#telemetry';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
 import { JobTimeoutError, NoHandlerError, UnknownContractError, WorkerStoppingError } from './errors.js';
 import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { type Arrival, decode, encodeUnreadable } from './message.js';
-import { decide, type Outcome } from './outcome.js';
 import { Outbox } from './outbox.js';
+import { decide, type Outcome } from './outcome.js';
 import { conform, toJson } from './payload.js';
 import { Progress } from './progress.js';
-import { type Log, rootLog } from '#telemetry';
 
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
@@ -44,8 +44,8 @@ type Taken = Extract<Claim, { taken: true }>;
 export class Executor {
   private readonly logger = new Logger(Executor.name);
   private readonly handlers = new Map<string, RunHandler>();
-  /** Attempts at hand in this process, as `id/attempt`. */
-  private readonly atHand = new Map<string, Promise<void>>();
+  /** What is at hand in this process: attempts, as `id/attempt`, and deliveries that cannot be read. */
+  private readonly atHand = new Map<string | Delivery, Promise<void>>();
   private readonly stopping = new AbortController();
 
   constructor(
@@ -65,17 +65,21 @@ export class Executor {
   /** Takes a delivery; what becomes of it is nobody else's concern. Never throws. */
   take(delivery: Delivery): void {
     const arrival = decode(delivery);
-    const key = 'unreadable' in arrival ? `unreadable/${delivery.message.fields.deliveryTag}` : `${arrival.id}/${arrival.attempt}`;
-    // The same attempt, delivered again after a lost connection, while it still runs here.
-    if (this.atHand.has(key)) return delivery.ack();
-
-    const work = ('unreadable' in arrival ? this.bury(delivery, arrival.unreadable) : this.execute(delivery, arrival))
+    const key = 'unreadable' in arrival ? delivery : `${arrival.id}/${arrival.attempt}`;
+    if (this.atHand.has(key)) {
+      // The same attempt, delivered again after a lost connection, while it still runs here.
+      delivery.ack();
+      return;
+    }
+    const work =
+      'unreadable' in arrival ? this.bury(delivery, arrival.unreadable) : this.execute(delivery, arrival);
+    const done = work
       .catch((error) => {
         // Not acknowledged: the message goes back to its queue when the channel closes.
         if (!this.stopping.signal.aborted) this.logger.error(error);
       })
       .finally(() => this.atHand.delete(key));
-    this.atHand.set(key, work);
+    this.atHand.set(key, done);
   }
 
   /** How many deliveries are at hand. */
@@ -90,7 +94,8 @@ export class Executor {
   async drain(graceMs: number): Promise<void> {
     const finished = () => Promise.all(this.atHand.values());
     await Promise.race([finished(), pause(graceMs, undefined, { ref: false })]);
-    if (this.atHand.size > 0) this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
+    if (this.atHand.size > 0)
+      this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
     this.stopping.abort(new WorkerStoppingError());
     // Handlers that heed their signal, and the statements that give the jobs back.
     await Promise.race([finished(), pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
@@ -120,7 +125,10 @@ export class Executor {
     if (settled && (retryDelay || deadReason !== undefined)) {
       const attempt = deadReason === undefined ? claim.attempt + 1 : claim.attempt;
       const payload = arrival.payload;
-      await this.outbox.publish({ ...arrival, payload, attempt, claim: claim.claim }, { retryDelay, deadReason });
+      await this.outbox.publish(
+        { ...arrival, payload, attempt, claim: claim.claim },
+        { retryDelay, deadReason },
+      );
     }
     delivery.ack();
   }
@@ -132,11 +140,18 @@ export class Executor {
       contract && payload !== null
         ? { id, name, queue, payload, maxAttempts: contract.retry.length + 1 }
         : undefined;
-    return this.persistently(() => this.records.claim({ id, attempt, wantsPayload: payload === null, record }));
+    return this.persistently(() =>
+      this.records.claim({ id, attempt, wantsPayload: payload === null, record }),
+    );
   }
 
   /** Runs the handler within its time and says how it ended. Never throws. */
-  private async run(arrival: Arrival, claim: Taken, contract: AnyContract | undefined, log: Log): Promise<Outcome> {
+  private async run(
+    arrival: Arrival,
+    claim: Taken,
+    contract: AnyContract | undefined,
+    log: Log,
+  ): Promise<Outcome> {
     const attempt = new AbortController();
     const stop = () => attempt.abort(this.stopping.signal.reason);
     let timer: NodeJS.Timeout | undefined;
@@ -144,7 +159,11 @@ export class Executor {
       if (!contract) throw new UnknownContractError(arrival.name);
       const handler = this.handlers.get(contract.name);
       if (!handler) throw new NoHandlerError(contract.name);
-      const payload = conform(contract, 'payload', claim.payload === null ? arrival.value : JSON.parse(claim.payload));
+      const payload = conform(
+        contract,
+        'payload',
+        claim.payload === null ? arrival.value : JSON.parse(claim.payload),
+      );
 
       timer = setTimeout(
         () => attempt.abort(new JobTimeoutError(contract.timeout)),
@@ -157,7 +176,17 @@ export class Executor {
       const { maxAttempts, createdAt } = claim;
       const result = await Promise.race([
         handler({
-          ...{ id, name, queue, payload, createdAt, maxAttempts, log, attempt: claim.attempt, signal: attempt.signal },
+          ...{
+            id,
+            name,
+            queue,
+            payload,
+            createdAt,
+            maxAttempts,
+            log,
+            attempt: claim.attempt,
+            signal: attempt.signal,
+          },
           progress: (fraction, note) => this.progress.note(id, claim.claim, fraction, note),
         }),
         unheeded(attempt.signal),
@@ -184,7 +213,10 @@ export class Executor {
   }
 
   /** Does what has to succeed before the message can be let go, as often as it takes; gives up when the worker stops. */
-  private async persistently<T>(task: () => Promise<T>, until: AbortSignal = this.stopping.signal): Promise<T> {
+  private async persistently<T>(
+    task: () => Promise<T>,
+    until: AbortSignal = this.stopping.signal,
+  ): Promise<T> {
     for (let failures = 0; ; failures++) {
       try {
         return await task();

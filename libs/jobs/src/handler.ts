@@ -52,7 +52,11 @@ export function JobHandler<C extends AnyContract>(contract: C, options: JobHandl
     if (!handle) throw new ContractError(`${target.name} has no method handle(job): @JobHandler needs one`);
     const extras: HandlerExtras = { contract, handler: target.name };
     // A contract that is undefined here, by a circular import for example, is reported when the worker starts.
-    EventPattern<string>(contract?.name ?? target.name, JOB_TRANSPORT, extras)(target.prototype, 'handle', handle);
+    EventPattern<string>(contract?.name ?? target.name, JOB_TRANSPORT, extras)(
+      target.prototype,
+      'handle',
+      handle,
+    );
     Controller(options)(target);
   };
 }

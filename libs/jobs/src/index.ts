@@ -1,4 +1,12 @@
-export { type AnyContract, type Contract, ContractError, defineJob, type PayloadInput, type PayloadOf, type ResultOf } from './contract.js';
+export {
+  type AnyContract,
+  type Contract,
+  ContractError,
+  defineJob,
+  type PayloadInput,
+  type PayloadOf,
+  type ResultOf,
+} from './contract.js';
 export { Contracts } from './contracts.js';
 export {
   ContractViolationError,
@@ -9,7 +17,14 @@ export {
   UnknownContractError,
   type Violation,
 } from './errors.js';
-export { type Handler, type JobContext, JobHandler, type JobHandlerOptions, Snooze, snooze } from './handler.js';
+export {
+  type Handler,
+  type JobContext,
+  JobHandler,
+  type JobHandlerOptions,
+  Snooze,
+  snooze,
+} from './handler.js';
 export { JobErrorFilter } from './job-error.filter.js';
 export { JobServer } from './job-server.js';
 export { type EnqueueOptions, Jobs } from './jobs.js';

@@ -10,8 +10,9 @@ import { type Observable, throwError } from 'rxjs';
  */
 @Catch()
 export class JobErrorFilter extends BaseExceptionFilter {
-  override catch(error: unknown, host: ArgumentsHost): Observable<never> | void {
+  override catch(error: unknown, host: ArgumentsHost): Observable<never> | undefined {
     if (host.getType() === 'rpc') return throwError(() => error);
     super.catch(error, host);
+    return undefined;
   }
 }

@@ -1,7 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Broker, type Consumer } from '#rabbitmq';
 import { Presence } from '#records';
 import { ContractError } from './contract.js';
@@ -97,7 +97,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     this.starting.abort();
     if (this.executor.size > 0) this.logger.log(`Stopping; ${this.executor.size} jobs are at hand`);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
-    await Promise.all([this.executor.drain(this.options.shutdownGraceMs), this.relay.stop()]);
+    await Promise.all([this.executor.drain(this.options.shutdownGraceMs ?? 25_000), this.relay.stop()]);
     await Promise.all(this.consumers.map((consumer) => consumer.close()));
   }
 
@@ -107,12 +107,16 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       const { contract, handler: className } = (handler.extras ?? {}) as HandlerExtras;
       const next = handler.next as (MessageHandler & { extras?: HandlerExtras }) | undefined;
       if (!contract?.name) {
-        problems.push(`${className} has no contract: @JobHandler was given ${contract}. Is its import circular?`);
+        problems.push(
+          `${className} has no contract: @JobHandler was given ${contract}. Is its import circular?`,
+        );
       } else if (next) {
         const other = next.extras?.handler ?? 'another class';
         problems.push(`${contract.name} has two handlers, ${className} and ${other}: remove one of them`);
       } else if (this.contracts.find(contract.name) !== contract) {
-        problems.push(`${className} handles ${contract.name}, which is not among the contracts: export it from there`);
+        problems.push(
+          `${className} handles ${contract.name}, which is not among the contracts: export it from there`,
+        );
       } else {
         this.executor.register(contract, (job) => invoke(handler, job));
       }
@@ -125,13 +129,16 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     const wanted = this.options.queues?.length ? [...this.options.queues] : known;
     const unknown = wanted.filter((queue) => !known.includes(queue));
     if (unknown.length > 0) {
-      throw new ContractError(`WORKER_QUEUES names ${unknown.join(', ')}; the contracts know ${known.join(', ')}`);
+      throw new ContractError(
+        `WORKER_QUEUES names ${unknown.join(', ')}; the contracts know ${known.join(', ')}`,
+      );
     }
     return wanted;
   }
 
   private prefetchOf(queue: string): number {
-    return this.options.prefetch.queues.get(queue) ?? this.options.prefetch.fallback;
+    const { prefetch } = this.options;
+    return prefetch?.queues.get(queue) ?? prefetch?.fallback ?? 20;
   }
 
   private async whenPresent(): Promise<void> {

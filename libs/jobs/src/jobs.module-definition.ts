@@ -9,10 +9,10 @@ export interface JobsOptions {
   maxPayload: number;
   /** Queues that a worker serves; all when absent or empty. */
   queues?: readonly string[];
-  /** Jobs of one queue that a worker runs at once. */
-  prefetch: { fallback: number; queues: ReadonlyMap<string, number> };
-  /** How long jobs at hand may go on when the worker stops, in milliseconds. */
-  shutdownGraceMs: number;
+  /** Jobs of one queue that a worker runs at once; 20 when absent. */
+  prefetch?: { fallback: number; queues: ReadonlyMap<string, number> };
+  /** How long jobs at hand may go on when the worker stops, in milliseconds; 25 s when absent. */
+  shutdownGraceMs?: number;
   /** Where handlers log. */
   log?: Log;
 }
@@ -20,9 +20,15 @@ export interface JobsOptions {
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
   new ConfigurableModuleBuilder<JobsOptions>()
     .setClassMethodName('forRoot')
-    .setExtras({ contracts: {} as Record<string, AnyContract> | readonly AnyContract[] }, (definition, { contracts }) => ({
-      ...definition,
-      global: true,
-      providers: [...(definition.providers ?? []), { provide: Contracts, useFactory: () => new Contracts(contracts) }],
-    }))
+    .setExtras(
+      { contracts: {} as Record<string, AnyContract> | readonly AnyContract[] },
+      (definition, { contracts }) => ({
+        ...definition,
+        global: true,
+        providers: [
+          ...(definition.providers ?? []),
+          { provide: Contracts, useFactory: () => new Contracts(contracts) },
+        ],
+      }),
+    )
     .build();

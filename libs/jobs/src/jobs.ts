@@ -66,7 +66,8 @@ export class Jobs {
     const inserted = await (options.transaction
       ? this.records.insertInto(options.transaction, records)
       : this.records.insertMany(records));
-    if (!options.transaction) void this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
+    if (!options.transaction)
+      void this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
     return records.map((record, index) => toView(record, inserted[index] as InsertedRecord, payloads[index]));
   }
 
@@ -82,7 +83,11 @@ export class Jobs {
     return this.contracts.queues.has(name);
   }
 
-  private toRecord(contract: AnyContract, payload: unknown, { delay, runAt, queue }: EnqueueOptions): NewRecord {
+  private toRecord(
+    contract: AnyContract,
+    payload: unknown,
+    { delay, runAt, queue }: EnqueueOptions,
+  ): NewRecord {
     conform(contract, 'payload', payload);
     return {
       id: uuidv7(),

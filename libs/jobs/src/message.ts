@@ -2,7 +2,13 @@ import { parse } from 'secure-json-parse';
 import { validate as isUuid } from 'uuid';
 import type { Duration } from '#config';
 import { formatDuration, toMilliseconds } from '#config';
-import { type Delivery, directRoutingKey, EXCHANGE, type OutgoingMessage, RETRY_DELAY_HEADER } from '#rabbitmq';
+import {
+  type Delivery,
+  directRoutingKey,
+  EXCHANGE,
+  type OutgoingMessage,
+  RETRY_DELAY_HEADER,
+} from '#rabbitmq';
 import type { Contracts } from './contracts.js';
 import { isTooDeep } from './payload.js';
 
@@ -92,8 +98,10 @@ export function decode({ queue, message }: Delivery): Arrival | { unreadable: st
   const attempt = headers[ATTEMPT_HEADER] ?? 1;
   const unreadable = (unreadable: string) => ({ unreadable });
 
-  if (typeof messageId !== 'string' || !isUuid(messageId)) return unreadable('messageId is missing or no UUID');
-  if (typeof type !== 'string' || type === '') return unreadable('type is missing: it must name the contract');
+  if (typeof messageId !== 'string' || !isUuid(messageId))
+    return unreadable('messageId is missing or no UUID');
+  if (typeof type !== 'string' || type === '')
+    return unreadable('type is missing: it must name the contract');
   if (!Number.isInteger(attempt) || attempt < 1 || attempt > MAX_ATTEMPT) {
     return unreadable(`${ATTEMPT_HEADER} is no attempt: expected an integer from 1 to ${MAX_ATTEMPT}`);
   }
@@ -104,7 +112,8 @@ export function decode({ queue, message }: Delivery): Arrival | { unreadable: st
     return unreadable(`contentEncoding is ${JSON.stringify(contentEncoding)}: expected none`);
   }
   const job = { id: messageId.toLowerCase(), name: type, queue, attempt };
-  if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0) return { ...job, payload: null, value: undefined };
+  if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0)
+    return { ...job, payload: null, value: undefined };
   try {
     const payload = new TextDecoder('utf-8', { fatal: true }).decode(content);
     if (isTooDeep(payload)) return unreadable('the body is nested too deeply');

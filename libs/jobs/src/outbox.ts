@@ -94,7 +94,8 @@ export class Outbox implements OnApplicationShutdown {
   }
 
   private onSuccess(): void {
-    if (this.failures > 0) this.logger.log(`Publishing again; ${this.failures} messages were left to the relay`);
+    if (this.failures > 0)
+      this.logger.log(`Publishing again; ${this.failures} messages were left to the relay`);
     this.failures = 0;
   }
 }

@@ -61,7 +61,12 @@ export function decide(outcome: Outcome, retry: readonly Duration[], attempt: nu
       }
       const delay = toMilliseconds(next);
       return {
-        settlement: { state: 'retrying', error: stored, runInMs: delay, publishInMs: delay + PUBLISH_GRACE_MS },
+        settlement: {
+          state: 'retrying',
+          error: stored,
+          runInMs: delay,
+          publishInMs: delay + PUBLISH_GRACE_MS,
+        },
         retryDelay: next,
       };
     }
@@ -82,7 +87,8 @@ const STACK_BYTES = 8_192;
 /** Puts whatever was thrown into a form that can be stored: cut, without credentials in URLs, and fit for `jsonb`. */
 export function describeError(error: unknown): StoredError {
   const { name, message, stack } = error instanceof Error ? error : new Error(textOf(error));
-  const className = error instanceof Error ? (name !== 'Error' ? name : error.constructor.name) : typeof error;
+  const className =
+    error instanceof Error ? (name !== 'Error' ? name : error.constructor.name) : typeof error;
   return {
     message: storable(message || className, MESSAGE_BYTES),
     class: storable(className, 200),
@@ -94,7 +100,10 @@ export function describeError(error: unknown): StoredError {
 function storable(text: string, maxBytes: number): string {
   const clean = maskUrl(text).replaceAll('\0', '\uFFFD').toWellFormed();
   if (Buffer.byteLength(clean) <= maxBytes) return clean;
-  return Buffer.from(clean).subarray(0, maxBytes).toString('utf8').replace(/\uFFFD+$/, '');
+  return Buffer.from(clean)
+    .subarray(0, maxBytes)
+    .toString('utf8')
+    .replace(/\uFFFD+$/, '');
 }
 
 function textOf(thrown: unknown): string {

@@ -7,7 +7,10 @@ const WRITE_EVERY_MS = 500;
 /** Collects what handlers tell of their progress, so that telling it costs no write. */
 @Injectable()
 export class Progress implements OnApplicationShutdown {
-  private readonly changed = new Map<string, { id: string; claim: number; progress: number; note: string | null }>();
+  private readonly changed = new Map<
+    string,
+    { id: string; claim: number; progress: number; note: string | null }
+  >();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly records: Records) {}

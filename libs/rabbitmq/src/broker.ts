@@ -3,7 +3,7 @@ import { BrokerConnection } from './connection.js';
 import { Consumer, type Delivery } from './consumer.js';
 import { Publisher } from './publisher.js';
 import { MODULE_OPTIONS_TOKEN, type RabbitMQOptions } from './rabbitmq.module-definition.js';
-import { checkTopology, declareTopology, type Topology } from './topology.js';
+import { checkTopology, type Topology } from './topology.js';
 
 /**
  * What an app does with the broker: publish, consume, and see that the topology stands. Publishing and consuming
@@ -33,12 +33,6 @@ export class Broker implements OnApplicationShutdown {
     const consumer = new Consumer(this.consuming, queue, prefetch, onDelivery);
     this.consumers.push(consumer);
     return consumer;
-  }
-
-  /** Declares a topology, once a broker answers. @throws TopologyError */
-  async declare(topology: Topology): Promise<void> {
-    await this.publishing.whenUp();
-    await declareTopology(this.publishing, topology);
   }
 
   /** Checks that a topology stands, once a broker answers; tries again when the connection is lost meanwhile. @throws TopologyError */

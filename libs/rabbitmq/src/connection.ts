@@ -1,8 +1,8 @@
 import { EventEmitter, once } from 'node:events';
-import { maskUrl } from '#config';
 import { Logger } from '@nestjs/common';
 import { type AmqpConnectionManager, connect } from 'amqp-connection-manager';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
+import { maskUrl } from '#config';
 
 /** How long a try to connect may take, and the pause between two tries. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -54,7 +54,9 @@ export class BrokerConnection extends EventEmitter {
         clientProperties: { connection_name: `warren ${purpose} ${process.pid}` },
       },
     });
-    this.manager.on('connect', ({ connection, url }) => this.onConnect(connection as unknown as ChannelModel, String(url)));
+    this.manager.on('connect', ({ connection, url }) =>
+      this.onConnect(connection as unknown as ChannelModel, String(url)),
+    );
     this.manager.on('connectFailed', ({ err }) => this.onFailure(err));
     this.manager.on('disconnect', ({ err }) => this.onDisconnect(err));
     this.manager.on('blocked', ({ reason }) => {
@@ -103,7 +105,10 @@ export class BrokerConnection extends EventEmitter {
    *
    * @returns a function that closes the channel for good.
    */
-  keepConfirmChannel(name: string, setup: (channel: ConfirmChannel) => Promise<void> | void): () => Promise<void> {
+  keepConfirmChannel(
+    name: string,
+    setup: (channel: ConfirmChannel) => Promise<void> | void,
+  ): () => Promise<void> {
     return this.keep(name, (connection) => connection.createConfirmChannel(), setup);
   }
 
@@ -179,7 +184,8 @@ export class BrokerConnection extends EventEmitter {
     this.connection = undefined;
     this.blocked = false;
     this.lostAt = Date.now();
-    if (!this.closing) this.logger.warn(`Lost the ${this.purpose} connection: ${maskUrl(error?.message ?? 'closed')}`);
+    if (!this.closing)
+      this.logger.warn(`Lost the ${this.purpose} connection: ${maskUrl(error?.message ?? 'closed')}`);
     this.emit('down');
   }
 

@@ -13,6 +13,7 @@ export type { RabbitMQOptions } from './rabbitmq.module-definition.js';
 export {
   buildTopology,
   deadLetterQueue,
+  declareTopology,
   directRoutingKey,
   EXCHANGE,
   RETRY_DELAY_HEADER,

@@ -115,7 +115,8 @@ export class Publisher {
     this.inFlight.delete(entry);
     if (entry.returned) entry.reject(new UnroutableError(entry.message));
     else if (!error) entry.resolve();
-    else if (String((error as Error).message).includes('nacked')) entry.reject(new RefusedError(entry.message));
+    else if (String((error as Error).message).includes('nacked'))
+      entry.reject(new RefusedError(entry.message));
     else entry.reject(new PublishTimeoutError(entry.message, 'the channel closed before the confirm'));
     if (this.inFlight.size === 0) this.whenIdle();
   }
@@ -128,7 +129,8 @@ export class Publisher {
     const [oldest] = this.inFlight;
     const limit = this.options.confirmTimeoutMs ?? CONFIRM_TIMEOUT_MS;
     if (!oldest || Date.now() - oldest.sentAt < limit) return;
-    for (const entry of this.inFlight) entry.reject(new PublishTimeoutError(entry.message, `no confirm in ${limit} ms`));
+    for (const entry of this.inFlight)
+      entry.reject(new PublishTimeoutError(entry.message, `no confirm in ${limit} ms`));
     if (this.connection.blocked) return;
     const channel = this.channel;
     this.channel = undefined;
@@ -140,7 +142,9 @@ export class Publisher {
 export class UnroutableError extends Error {
   override readonly name = 'UnroutableError';
   constructor({ exchange, routingKey }: OutgoingMessage) {
-    super(`No queue takes "${routingKey}" from exchange ${exchange}: run \`npm run migrate\` to declare the topology`);
+    super(
+      `No queue takes "${routingKey}" from exchange ${exchange}: run \`npm run migrate\` to declare the topology`,
+    );
   }
 }
 

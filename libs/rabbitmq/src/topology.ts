@@ -1,5 +1,5 @@
-import { type Duration, formatDuration, toMilliseconds } from '#config';
 import type { Channel, Options } from 'amqplib';
+import { type Duration, formatDuration, toMilliseconds } from '#config';
 import type { BrokerConnection } from './connection.js';
 
 /**
@@ -15,7 +15,12 @@ import type { BrokerConnection } from './connection.js';
  * broker was killed in the middle of expiry, and it needs `reject-publish`: without it the broker falls back to
  * at-most-once and says nothing. A delay is a queue's TTL, never a message's: that would wait behind longer ones.
  */
-export const EXCHANGE = { jobs: 'jobs', retry: 'jobs.retry', dead: 'jobs.dead', unroutable: 'jobs.unroutable' } as const;
+export const EXCHANGE = {
+  jobs: 'jobs',
+  retry: 'jobs.retry',
+  dead: 'jobs.dead',
+  unroutable: 'jobs.unroutable',
+} as const;
 
 /** The header that chooses a retry queue, with the delay as its value (`5s`). */
 export const RETRY_DELAY_HEADER = 'x-retry-delay';
@@ -142,7 +147,11 @@ export async function declareTopology(connection: BrokerConnection, topology: To
  */
 export async function checkTopology(connection: BrokerConnection, topology: Topology): Promise<void> {
   const problems: string[] = [];
-  const check = async (exists: (channel: Channel) => Promise<unknown>, same: () => Promise<unknown>, what: string) => {
+  const check = async (
+    exists: (channel: Channel) => Promise<unknown>,
+    same: () => Promise<unknown>,
+    what: string,
+  ) => {
     try {
       await connection.withChannel(exists);
       await same();
@@ -174,15 +183,21 @@ export class TopologyError extends Error {
   override readonly name = 'TopologyError';
   constructor(readonly problems: string[]) {
     const advice = [
-      problems.some((problem) => problem.endsWith('missing')) && 'Run `npm run migrate` to declare what is missing.',
+      problems.some((problem) => problem.endsWith('missing')) &&
+        'Run `npm run migrate` to declare what is missing.',
       problems.some((problem) => problem.includes('expected')) &&
         'The broker cannot change the arguments of a queue: let it run empty, delete it (`rabbitmqctl delete_queue NAME`) and run `npm run migrate`, or give the contract a queue of another name.',
     ].filter(Boolean);
-    super(`The broker's topology does not fit:\n${problems.map((problem) => `  ${problem}`).join('\n')}\n${advice.join('\n')}`);
+    super(
+      `The broker's topology does not fit:\n${problems.map((problem) => `  ${problem}`).join('\n')}\n${advice.join('\n')}`,
+    );
   }
 }
 
-async function assertExchange(connection: BrokerConnection, { name, type, arguments: args }: Exchange): Promise<void> {
+async function assertExchange(
+  connection: BrokerConnection,
+  { name, type, arguments: args }: Exchange,
+): Promise<void> {
   await connection
     .withChannel((channel) => channel.assertExchange(name, type, { durable: true, arguments: args }))
     .catch((error) => explain(`exchange ${name}`, error));
@@ -201,7 +216,8 @@ function explain(what: string, error: unknown): never {
   if (codeOf(error) !== 406) throw error;
   const [, argument, received, current] =
     /inequivalent arg '([^']+)'.*?received (.+?) but current is (.+?)(?:"|$)/.exec(text) ?? [];
-  const bare = (value = 'something else') => value.replaceAll("'", '').replace(/^the value (\S+) of type .*$/, '$1');
+  const bare = (value = 'something else') =>
+    value.replaceAll("'", '').replace(/^the value (\S+) of type .*$/, '$1');
   throw new TopologyError([
     argument
       ? `${what}: ${argument}: expected ${bare(received)}, found ${bare(current)}`

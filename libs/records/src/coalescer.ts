@@ -16,7 +16,11 @@ export interface CoalescerOptions {
  * Measured to be 4.6 times faster than a statement for each item.
  */
 export class Coalescer<Item, Result> {
-  private readonly waiting: { item: Item; resolve: (result: Result) => void; reject: (error: unknown) => void }[] = [];
+  private readonly waiting: {
+    item: Item;
+    resolve: (result: Result) => void;
+    reject: (error: unknown) => void;
+  }[] = [];
   private busyLanes = 0;
   private scheduled = false;
 
@@ -33,7 +37,8 @@ export class Coalescer<Item, Result> {
    * @throws OverloadedError when too much waits already, or whatever the statement failed with.
    */
   add(item: Item): Promise<Result> {
-    if (this.waiting.length >= this.options.limit) return Promise.reject(new OverloadedError(this.options.limit));
+    if (this.waiting.length >= this.options.limit)
+      return Promise.reject(new OverloadedError(this.options.limit));
     return new Promise((resolve, reject) => {
       this.waiting.push({ item, resolve, reject });
       this.schedule();

@@ -3,8 +3,8 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import QueryStream from 'pg-query-stream';
 import { maskUrl } from '#config';
-import type { Schema } from './schema.js';
 import { MODULE_OPTIONS_TOKEN, type RecordsOptions } from './records.module-definition.js';
+import type { Schema } from './schema.js';
 
 /** How long to wait for a connection, and for a statement; a job's own statements take milliseconds. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -31,7 +31,9 @@ export class Database implements Queryable, OnApplicationShutdown {
       // The client's own limit, for a server that does not answer at all.
       query_timeout: STATEMENT_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
     });
-    this.pool.on('error', (error) => this.logger.warn(`An idle connection was lost: ${maskUrl(error.message)}`));
+    this.pool.on('error', (error) =>
+      this.logger.warn(`An idle connection was lost: ${maskUrl(error.message)}`),
+    );
     this.builder = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.pool }) });
   }
 
@@ -46,6 +48,14 @@ export class Database implements Queryable, OnApplicationShutdown {
     } catch (error) {
       throw asUnavailable(error);
     }
+  }
+
+  /** Whether the database answers, for readiness: true, or why not. */
+  async answers(): Promise<true | string> {
+    return this.query({ text: 'select 1', values: [] }).then(
+      () => true,
+      (error: Error) => error.message,
+    );
   }
 
   /**
@@ -90,9 +100,12 @@ export class Database implements Queryable, OnApplicationShutdown {
 export class DatabaseUnavailableError extends Error {
   override readonly name = 'DatabaseUnavailableError';
   constructor(cause: unknown) {
-    super(`The database does not answer: ${maskUrl((cause as Error).message || String((cause as { code?: string }).code))}`, {
-      cause,
-    });
+    super(
+      `The database does not answer: ${maskUrl((cause as Error).message || String((cause as { code?: string }).code))}`,
+      {
+        cause,
+      },
+    );
   }
 }
 

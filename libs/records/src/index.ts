@@ -1,5 +1,5 @@
-export { Database, DatabaseUnavailableError, type Queryable } from './database.js';
 export { OverloadedError } from './coalescer.js';
+export { Database, DatabaseUnavailableError, type Queryable } from './database.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';
 export {
@@ -13,4 +13,12 @@ export {
 } from './records.js';
 export { RecordsModule } from './records.module.js';
 export type { RecordsOptions } from './records.module-definition.js';
-export { type AttemptView, type JobState, type JobView, jobStates, type ListFilter, type QueueCounts, Views } from './views.js';
+export {
+  type AttemptView,
+  type JobState,
+  type JobView,
+  jobStates,
+  type ListFilter,
+  type QueueCounts,
+  Views,
+} from './views.js';

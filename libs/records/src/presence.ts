@@ -55,11 +55,15 @@ export class Presence implements OnApplicationShutdown {
     const session = await this.database.connect();
     try {
       if (this.worker === undefined) {
-        const { rows } = await session.query('insert into workers (name) values ($1) returning id', [this.name]);
+        const { rows } = await session.query('insert into workers (name) values ($1) returning id', [
+          this.name,
+        ]);
         this.worker = rows[0].id as number;
       }
       // A machine that vanished is noticed after 10 + 3 × 5 s instead of the two hours that are usual.
-      await session.query('set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3');
+      await session.query(
+        'set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3',
+      );
       // Waits for the server to notice that a former session of ours has ended.
       await session.query('select pg_advisory_lock($1, $2)', [WORKER_LOCK_CLASS, this.worker]);
     } catch (error) {

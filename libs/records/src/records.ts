@@ -142,7 +142,9 @@ export class Records {
   }
 
   /** Notes the progress of running jobs. */
-  async progress(updates: readonly { id: string; claim: number; progress: number; note: string | null }[]): Promise<void> {
+  async progress(
+    updates: readonly { id: string; claim: number; progress: number; note: string | null }[],
+  ): Promise<void> {
     await this.database.query(sql.progress(updates));
   }
 
@@ -191,7 +193,10 @@ export class Records {
     let claims = await this.runClaim(now);
     const arrived = now.filter(({ id, record }) => record && claims.get(id)?.state === null);
     if (arrived.length > 0) {
-      await this.insertInto(this.database, arrived.map(({ record }) => record as NewRecord));
+      await this.insertInto(
+        this.database,
+        arrived.map(({ record }) => record as NewRecord),
+      );
       claims = new Map([...claims, ...(await this.runClaim(arrived))]);
     }
     const afterwards = later.length > 0 ? await this.claimAll(later) : [];
@@ -209,7 +214,9 @@ export class Records {
   }
 
   private async settleAll(settlements: Settlement[]): Promise<boolean[]> {
-    const { rows } = await this.database.query<{ id: string; claim: number }>(sql.settle(settlements, this.presence.name));
+    const { rows } = await this.database.query<{ id: string; claim: number }>(
+      sql.settle(settlements, this.presence.name),
+    );
     const settled = new Set(rows.map(({ id, claim }) => `${id}/${claim}`));
     return settlements.map(({ id, claim }) => settled.has(`${id}/${claim}`));
   }

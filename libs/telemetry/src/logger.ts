@@ -42,10 +42,15 @@ export class NestLogger implements LoggerService {
   }
 
   /** Nest passes the context, usually a class name, as the last argument, and a stack before it. */
-  private write(level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal', message: unknown, rest: unknown[]) {
+  private write(
+    level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal',
+    message: unknown,
+    rest: unknown[],
+  ) {
     const context = typeof rest.at(-1) === 'string' ? rest.at(-1) : undefined;
     const stack = rest.length > 1 && typeof rest[0] === 'string' ? rest[0] : undefined;
     if (message instanceof Error) this.root[level]({ context, err: message }, message.message);
-    else this.root[level]({ context, stack }, typeof message === 'string' ? message : JSON.stringify(message));
+    else
+      this.root[level]({ context, stack }, typeof message === 'string' ? message : JSON.stringify(message));
   }
 }

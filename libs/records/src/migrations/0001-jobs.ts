@@ -41,7 +41,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 
   await sql`create index jobs_outbox on jobs (publish_at) where publish_at is not null`.execute(db);
   // Succeeded jobs, the bulk of the table, are read by id; the others are listed and counted by state.
-  await sql`create index jobs_state on jobs (state, id) include (queue) where state <> 'succeeded'`.execute(db);
+  await sql`create index jobs_state on jobs (state, id) include (queue) where state <> 'succeeded'`.execute(
+    db,
+  );
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {

@@ -1,0 +1,38 @@
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
+import { type Settings, SettingsError } from '#config';
+
+/** What name and options may add to a payload in a request's body. */
+const ENVELOPE_BYTES = 16 * 1024;
+
+/**
+ * Without keys anybody who reaches the api may use it, so it then listens where only this machine does.
+ *
+ * @throws SettingsError in production, where that is surely not meant.
+ */
+export function listenAddress(settings: Settings): string {
+  if (settings.API_KEYS.length > 0) return '0.0.0.0';
+  if (settings.NODE_ENV !== 'production') return '127.0.0.1';
+  throw new SettingsError(
+    'API_KEYS is not set and NODE_ENV is production: set at least one key, for example API_KEYS=$(openssl rand -hex 24)',
+  );
+}
+
+/** Fastify, taking JSON only, and no more of it than a job may have. */
+export function makeHttpAdapter({ MAX_PAYLOAD }: Settings): FastifyAdapter {
+  // A body that is longer is refused by its content-length, or as soon as that much was read.
+  const adapter = new FastifyAdapter({
+    bodyLimit: MAX_PAYLOAD + ENVELOPE_BYTES,
+    forceCloseConnections: 'idle',
+  });
+  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  // Keys that would reach an object's prototype are refused, not silently dropped.
+  const parseJson = fastify.getDefaultJsonParser('error', 'error');
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // Calls without a body, such as cancel, may still name a content type.
+    if (body === '') return done(null, undefined);
+    return parseJson(request, body as string, done);
+  });
+  return adapter;
+}

@@ -1,0 +1,26 @@
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { loadSettings, SettingsError } from '#config';
+import { NestLogger, rootLog } from '#telemetry';
+import { ApiModule } from './api.module.js';
+import { listenAddress, makeHttpAdapter } from './http.js';
+import { describeApi } from './openapi.controller.js';
+
+try {
+  const settings = loadSettings();
+  const address = listenAddress(settings);
+  const log = rootLog('api', settings.LOG_LEVEL);
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule, makeHttpAdapter(settings), {
+    logger: new NestLogger(log),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  app.enableShutdownHooks();
+  describeApi(app);
+  await app.listen(settings.PORT, address);
+  log.info(`The api listens on ${await app.getUrl()}`);
+} catch (error) {
+  // The log's level may be what is wrong, and one message has to come through whatever it is.
+  process.stderr.write(`${error instanceof SettingsError ? error.message : (error as Error).stack}\n`);
+  process.exit(1);
+}

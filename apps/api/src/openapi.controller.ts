@@ -1,0 +1,114 @@
+import { Controller, Get, type INestApplication } from '@nestjs/common';
+import { ApiExcludeController, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { z } from 'zod';
+import { Contracts } from '#jobs';
+import { jobStates } from '#records';
+
+/** The api, described for programs. */
+@ApiExcludeController()
+@Controller('openapi.json')
+export class OpenApiController {
+  document: OpenAPIObject | undefined;
+
+  @Get()
+  describe(): OpenAPIObject | undefined {
+    return this.document;
+  }
+}
+
+/** Makes the OpenAPI document from the controllers and, for payloads, from the contracts' schemas. */
+export function describeApi(app: INestApplication): void {
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Warren')
+    .setVersion('1')
+    .setDescription('Accepts background jobs. Errors are problem details (RFC 9457).')
+    .addBearerAuth()
+    .build();
+  const document = SwaggerModule.createDocument(app, config);
+  document.components = {
+    ...document.components,
+    schemas: { ...document.components?.schemas, ...jobSchemas },
+  };
+  const enqueue = document.paths['/jobs']?.post;
+  if (enqueue) {
+    enqueue.requestBody = {
+      required: true,
+      content: { 'application/json': { schema: { oneOf: [...app.get(Contracts)].map(requestSchema) } } },
+    };
+  }
+  app.get(OpenApiController).document = document;
+}
+
+type Schema = Record<string, unknown>;
+
+function requestSchema({ name, payload }: { name: string; payload: z.ZodType }): Schema {
+  const { $schema: _, ...schema } = z.toJSONSchema(payload, { io: 'input', unrepresentable: 'any' });
+  return {
+    type: 'object',
+    title: name,
+    required: ['name', 'payload'],
+    properties: {
+      name: { const: name },
+      payload: schema,
+      options: { $ref: '#/components/schemas/EnqueueOptions' },
+    },
+  };
+}
+
+const time: Schema = { type: 'string', format: 'date-time' };
+const orNull = (schema: Schema): Schema => ({ anyOf: [schema, { type: 'null' }] });
+const error = orNull({
+  type: 'object',
+  properties: { message: { type: 'string' }, class: { type: 'string' }, stack: orNull({ type: 'string' }) },
+});
+
+const jobSchemas: Record<string, Schema> = {
+  EnqueueOptions: {
+    type: 'object',
+    properties: {
+      delay: {
+        oneOf: [
+          { type: 'integer', description: 'milliseconds' },
+          { type: 'string', examples: ['10m'] },
+        ],
+      },
+      runAt: time,
+      queue: { type: 'string' },
+    },
+  },
+  Job: {
+    type: 'object',
+    properties: {
+      id: { type: 'string', format: 'uuid' },
+      name: { type: 'string' },
+      queue: { type: 'string' },
+      state: { type: 'string', enum: jobStates },
+      progress: orNull({ type: 'number', minimum: 0, maximum: 1 }),
+      progressNote: orNull({ type: 'string' }),
+      attempt: { type: 'integer' },
+      maxAttempts: { type: 'integer' },
+      payload: {},
+      result: {},
+      error,
+      attempts: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            attempt: { type: 'integer' },
+            outcome: { enum: ['running', 'succeeded', 'failed', 'lost'] },
+            worker: orNull({ type: 'string' }),
+            startedAt: orNull(time),
+            finishedAt: orNull(time),
+            error,
+          },
+        },
+      },
+      createdAt: time,
+      runAt: time,
+      startedAt: orNull(time),
+      finishedAt: orNull(time),
+    },
+  },
+};

@@ -1,0 +1,87 @@
+import type { PipeTransform } from '@nestjs/common';
+import { z } from 'zod';
+import { type Duration, toMilliseconds } from '#config';
+import { toViolations } from '#jobs';
+import { jobStates } from '#records';
+import { ProblemException } from './problem.filter.js';
+
+/** What requests must look like, checked before anything is done. */
+
+/** A delay of more than this is a mistake. */
+const MAX_DELAY_DAYS = 3_650;
+
+const Delay = z
+  .union([z.number(), z.string()], { error: 'expected milliseconds, or a duration such as "10m"' })
+  .transform((value, context) => {
+    try {
+      const milliseconds = toMilliseconds(value as Duration | number);
+      if (milliseconds <= toMilliseconds(`${MAX_DELAY_DAYS}d`)) return milliseconds;
+      context.addIssue({ code: 'custom', message: `must be at most ${MAX_DELAY_DAYS} days` });
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message });
+    }
+    return z.NEVER;
+  });
+
+const RunAt = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+
+export const EnqueueBody = z.strictObject({
+  name: z.string().min(1),
+  payload: z.unknown(),
+  options: z
+    .strictObject({ delay: Delay.optional(), runAt: RunAt.optional(), queue: z.string().optional() })
+    .refine(({ delay, runAt }) => delay === undefined || runAt === undefined, {
+      error: 'delay and runAt exclude each other',
+      path: ['runAt'],
+    })
+    .optional(),
+});
+export type EnqueueBody = z.output<typeof EnqueueBody>;
+
+export const JobId = z.uuid();
+
+const Cursor = z
+  .string()
+  .transform((text) => Buffer.from(text, 'base64url').toString())
+  .pipe(z.uuid({ error: 'is no cursor: use the next of the page before' }));
+
+export const ListQuery = z.strictObject({
+  state: z.enum(jobStates).optional(),
+  name: z.string().max(100).optional(),
+  queue: z.string().max(100).optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).default(50),
+  cursor: Cursor.optional(),
+});
+export type ListQuery = z.output<typeof ListQuery>;
+
+/** One page of a list; a full page may have a next one. */
+export function pageOf<Item extends { id: string }>(
+  items: Item[],
+  limit: number,
+): { items: Item[]; next: string | null } {
+  const last = items.length === limit ? items.at(-1) : undefined;
+  return { items, next: last ? Buffer.from(last.id).toString('base64url') : null };
+}
+
+/** Checks a part of a request against a schema: `@Body(new Fits(EnqueueBody)) body: EnqueueBody`. */
+export class Fits<Schema extends z.ZodType> implements PipeTransform<unknown, z.output<Schema>> {
+  /** @param status the answer when it does not fit: 422 for a body, 400 for a query. */
+  constructor(
+    private readonly schema: Schema,
+    private readonly status: 400 | 422 = 422,
+  ) {}
+
+  transform(value: unknown): z.output<Schema> {
+    if (value === undefined) throw new ProblemException(400, 'no-body', 'The request has no body: send JSON');
+    const checked = this.schema.safeParse(value);
+    if (checked.success) return checked.data;
+    throw new ProblemException(
+      this.status,
+      'request-does-not-fit',
+      'The request is not what this call takes',
+      {
+        errors: toViolations(checked.error),
+      },
+    );
+  }
+}

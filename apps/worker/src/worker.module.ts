@@ -1,0 +1,54 @@
+import { Module } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { Settings, SettingsModule } from '#config';
+import * as contracts from '#contracts';
+import { HealthModule } from '#health';
+import { JobErrorFilter, JobServer, JobsModule } from '#jobs';
+import { RabbitMQModule } from '#rabbitmq';
+import { Database, RecordsModule } from '#records';
+import { rootLog } from '#telemetry';
+import * as handlers from './handlers/index.js';
+import { Mailer } from './mailer.js';
+
+/** Does the work. */
+@Module({
+  imports: [
+    SettingsModule.forRoot(),
+    RecordsModule.forRootAsync({
+      inject: [Settings],
+      useFactory: (settings: Settings) => ({ url: settings.DATABASE_URL, poolSize: settings.DATABASE_POOL }),
+    }),
+    RabbitMQModule.forRootAsync({
+      inject: [Settings],
+      useFactory: (settings: Settings) => ({ urls: settings.RABBITMQ_URL }),
+    }),
+    JobsModule.forRootAsync({
+      contracts,
+      inject: [Settings],
+      useFactory: (settings: Settings) => ({
+        maxPayload: settings.MAX_PAYLOAD,
+        queues: settings.WORKER_QUEUES,
+        prefetch: settings.WORKER_PREFETCH,
+        shutdownGraceMs: settings.SHUTDOWN_GRACE,
+        log: rootLog('worker', settings.LOG_LEVEL),
+      }),
+    }),
+    HealthModule.forRoot({
+      inject: [JobServer, Database],
+      useFactory: (server: JobServer, database: Database) => [
+        {
+          name: 'consumers',
+          check: () => server.detached.length === 0 || `not attached: ${server.detached.join(', ')}`,
+        },
+        { name: 'database', check: () => database.answers() },
+      ],
+    }),
+  ],
+  controllers: Object.values(handlers),
+  providers: [
+    // First, so that filters of your own come before it.
+    { provide: APP_FILTER, useClass: JobErrorFilter },
+    Mailer,
+  ],
+})
+export class WorkerModule {}

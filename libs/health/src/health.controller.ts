@@ -1,0 +1,44 @@
+import { Controller, Get, Header, HttpCode, Inject } from '@nestjs/common';
+import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
+import type { ReadinessCheck } from './health.module.js';
+import { Public } from './public.js';
+
+export const READINESS = Symbol('readiness checks');
+
+/** A check that has not answered by then has failed; probes usually wait no longer. */
+const CHECK_TIMEOUT_MS = 2_000;
+
+/** For whoever watches over the process. Tells nothing about versions or addresses. */
+@Public()
+@Controller('health')
+export class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly indicators: HealthIndicatorService,
+    @Inject(READINESS) private readonly checks: ReadinessCheck[],
+  ) {}
+
+  /** Asks nothing but the event loop: restarting the process would not bring back a broker or a database. */
+  @Get('live')
+  @HttpCode(200)
+  @Header('cache-control', 'no-store')
+  live(): { status: 'ok' } {
+    return { status: 'ok' };
+  }
+
+  /** 200 when the process can do its work now, else 503 with what is missing. */
+  @Get('ready')
+  @Header('cache-control', 'no-store')
+  ready() {
+    return this.health.check(this.checks.map((check) => () => this.run(check)));
+  }
+
+  private async run({ name, check }: ReadinessCheck) {
+    const indicator = this.indicators.check(name);
+    const late = new Promise<string>((resolve) => {
+      setTimeout(() => resolve('no answer in time'), CHECK_TIMEOUT_MS).unref();
+    });
+    const answer = await Promise.race([Promise.resolve().then(check), late]).catch(() => 'does not answer');
+    return answer === true ? indicator.up() : indicator.down({ message: answer });
+  }
+}

@@ -1,0 +1,60 @@
+import { type INestApplicationContext, Logger, Module, type ModuleMetadata, type Provider, type Type } from '@nestjs/common';
+import { APP_FILTER, NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { type AnyContract, JobErrorFilter, Jobs, JobServer, JobsModule, type JobsOptions } from '#jobs';
+import { RabbitMQModule, type RabbitMQOptions } from '#rabbitmq';
+import { RecordsModule } from '#records';
+import type { Environment } from './environment.js';
+
+/** How a test's producer or worker differs from the usual. */
+export interface AppOptions extends Partial<JobsOptions>, Pick<ModuleMetadata, 'imports'> {
+  contracts: readonly AnyContract[];
+  handlers?: Type[];
+  providers?: Provider[];
+  publisher?: RabbitMQOptions['publisher'];
+}
+
+/** A worker in this process, with handlers of the test's own; ready when this resolves. */
+export async function givenWorker(environment: Environment, options: AppOptions): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(moduleOf(environment, options), new FastifyAdapter(), {
+    logger: false,
+    abortOnError: false,
+  });
+  Logger.overrideLogger(false);
+  try {
+    app.connectMicroservice({ strategy: app.get(JobServer) }, { inheritAppConfig: true });
+    await app.init();
+    await app.startAllMicroservices();
+  } catch (error) {
+    await app.close().catch(() => {});
+    throw error;
+  }
+  return app;
+}
+
+/** A producer in this process. */
+export async function givenProducer(
+  environment: Environment,
+  options: AppOptions,
+): Promise<{ jobs: Jobs; app: INestApplicationContext; close: () => Promise<void> }> {
+  const app = await NestFactory.createApplicationContext(moduleOf(environment, options), { logger: false });
+  return { jobs: app.get(Jobs), app, close: () => app.close() };
+}
+
+function moduleOf(
+  { rabbitmqUrl, databaseUrl }: Environment,
+  { contracts, handlers = [], providers = [], imports = [], publisher, ...options }: AppOptions,
+): Type {
+  @Module({
+    imports: [
+      RecordsModule.forRoot({ url: databaseUrl, poolSize: 4 }),
+      RabbitMQModule.forRoot({ urls: [rabbitmqUrl], publisher }),
+      JobsModule.forRoot({ contracts, maxPayload: 1024 * 1024, shutdownGraceMs: 5_000, ...options }),
+      ...imports,
+    ],
+    controllers: handlers,
+    providers: [{ provide: APP_FILTER, useClass: JobErrorFilter }, ...providers],
+  })
+  class TestModule {}
+  return TestModule;
+}

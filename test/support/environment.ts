@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { connect } from 'amqplib';
+import pg from 'pg';
+import type { AnyContract } from '#jobs';
+import { Contracts } from '#jobs';
+import { BrokerConnection, declareTopology } from '#rabbitmq';
+import { migrateDatabase } from '#records';
+
+/** A vhost and a database of a test's own, on the services of the run. */
+export interface Environment {
+  rabbitmqUrl: string;
+  databaseUrl: string;
+  vhost: string;
+  /** Runs SQL in the test's database. */
+  sql<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** Calls the management API of the broker; `{vhost}` in the path stands for the test's own. */
+  management<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
+  /** Takes everything out of a queue. */
+  drainQueue(queue: string): Promise<{ content: string; properties: Record<string, any>; headers: Record<string, any> }[]>;
+  /** Publishes a message as a foreign program would. */
+  publish(routingKey: string, content: string | Buffer, properties?: Record<string, unknown>): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Makes a vhost and a database; with contracts, also the schema and the topology, as `npm run migrate` would. */
+export async function givenEnvironment(contracts?: readonly AnyContract[]): Promise<Environment> {
+  const name = `t${randomBytes(6).toString('hex')}`;
+  const managementUrl = new URL(required('WARREN_TEST_RABBITMQ_MANAGEMENT_URL'));
+  const management = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    const response = await fetch(new URL(`/api${path.replace('{vhost}', name)}`, managementUrl.origin), {
+      method,
+      headers: {
+        authorization: `Basic ${btoa(`${decodeURIComponent(managementUrl.username)}:${decodeURIComponent(managementUrl.password)}`)}`,
+        'content-type': 'application/json',
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    const text = await response.text();
+    return (text ? JSON.parse(text) : undefined) as T;
+  };
+
+  const rabbitmq = new URL(required('WARREN_TEST_RABBITMQ_URL'));
+  rabbitmq.pathname = `/${name}`;
+  const database = new URL(required('WARREN_TEST_DATABASE_URL'));
+  const administration = database.href;
+  database.pathname = `/${name}`;
+
+  await Promise.all([
+    management('PUT', '/vhosts/{vhost}').then(() =>
+      management('PUT', `/permissions/{vhost}/${rabbitmq.username}`, { configure: '.*', write: '.*', read: '.*' }),
+    ),
+    administer(administration, `create database ${name}`),
+  ]);
+  const pool = new pg.Pool({ connectionString: database.href, max: 2 });
+  pool.on('error', () => {});
+
+  if (contracts) {
+    await migrateDatabase(database.href);
+    const connection = new BrokerConnection([rabbitmq.href], 'test');
+    await connection.whenUp(AbortSignal.timeout(20_000));
+    await declareTopology(connection, new Contracts(contracts).topology);
+    await connection.close();
+  }
+
+  const withChannel = async <T>(task: (channel: Awaited<ReturnType<typeof openChannel>>['channel']) => Promise<T>) => {
+    const { connection, channel } = await openChannel(rabbitmq.href);
+    try {
+      return await task(channel);
+    } finally {
+      await connection.close();
+    }
+  };
+
+  return {
+    rabbitmqUrl: rabbitmq.href,
+    databaseUrl: database.href,
+    vhost: name,
+    management,
+    sql: async (text, values) => (await pool.query(text, values)).rows,
+    drainQueue: (queue) =>
+      withChannel(async (channel) => {
+        const messages = [];
+        for (let message = await channel.get(queue); message; message = await channel.get(queue)) {
+          channel.ack(message);
+          const { headers = {}, ...properties } = message.properties;
+          messages.push({ content: message.content.toString('latin1'), properties, headers });
+        }
+        return messages;
+      }),
+    publish: (routingKey, content, properties) =>
+      withChannel(async (channel) => {
+        channel.publish('jobs', routingKey, Buffer.from(content as string), properties);
+        await channel.waitForConfirms();
+      }),
+    close: async () => {
+      await pool.end();
+      await Promise.all([
+        management('DELETE', '/vhosts/{vhost}'),
+        administer(administration, `drop database ${name} with (force)`),
+      ]);
+    },
+  };
+}
+
+async function openChannel(url: string) {
+  const connection = await connect(url);
+  connection.on('error', () => {});
+  return { connection, channel: await connection.createConfirmChannel() };
+}
+
+async function administer(url: string, statement: string): Promise<void> {
+  const client = new pg.Client(url);
+  await client.connect();
+  await client.query(statement).finally(() => client.end());
+}
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: the tests' global setup starts the services and sets it`);
+  return value;
+}

@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { Environment } from './environment.js';
+import { eventually } from './eventually.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** One of the apps as a process of its own, built, as it is deployed. */
+export interface AppProcess {
+  url: string;
+  child: ChildProcess;
+  /** Everything that it wrote so far. */
+  output(): string;
+  /** Waits until it answers on /health/ready. */
+  ready(): Promise<AppProcess>;
+  /** Sends a signal and waits for the end. @returns the exit code, or the signal that ended it. */
+  stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
+}
+
+/** Starts `dist/apps/<app>/main.js` on a free port. */
+export async function givenProcess(
+  app: 'api' | 'worker',
+  environment: Pick<Environment, 'rabbitmqUrl' | 'databaseUrl'>,
+  settings: Record<string, string> = {},
+): Promise<AppProcess> {
+  const port = await freePort();
+  const child = spawn(process.execPath, [`dist/apps/${app}/main.js`], {
+    cwd: root,
+    env: {
+      PATH: process.env.PATH,
+      RABBITMQ_URL: environment.rabbitmqUrl,
+      DATABASE_URL: environment.databaseUrl,
+      [app === 'api' ? 'PORT' : 'WORKER_PORT']: String(port),
+      ...settings,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += chunk));
+  child.stderr.on('data', (chunk) => (output += chunk));
+  const ended = once(child, 'exit').then(([code, signal]) => (signal ?? code) as number | NodeJS.Signals);
+  const url = `http://127.0.0.1:${port}`;
+
+  const self: AppProcess = {
+    url,
+    child,
+    output: () => output,
+    ready: async () => {
+      await eventually(async () => {
+        if (child.exitCode !== null) throw new Error(`The ${app} ended with ${child.exitCode}:\n${output}`);
+        return (await fetch(`${url}/health/ready`)).ok;
+      }, 20_000).catch((error) => {
+        throw new Error(`The ${app} did not become ready: ${error.message}\n${output}`);
+      });
+      return self;
+    },
+    stop: async (signal = 'SIGTERM') => {
+      child.kill(signal);
+      return ended;
+    },
+  };
+  return self;
+}
+
+/** A port that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
