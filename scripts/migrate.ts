@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { loadSettings } from '#config';
 import * as contracts from '#contracts';
 import { Contracts } from '#jobs';
@@ -8,6 +9,7 @@ import { migrateDatabase } from '#records';
  * `npm run migrate`: brings the database's schema and the broker's topology up to date. Both are idempotent, and a
  * deploy runs it before it starts the apps.
  */
+Logger.overrideLogger(['warn', 'error']);
 try {
   const settings = loadSettings();
   const migrations = await migrateDatabase(settings.DATABASE_URL);

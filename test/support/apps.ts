@@ -1,4 +1,4 @@
-import { type INestApplicationContext, Logger, Module, type ModuleMetadata, type Provider, type Type } from '@nestjs/common';
+import { type INestApplicationContext, Module, type ModuleMetadata, type Provider, type Type } from '@nestjs/common';
 import { APP_FILTER, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type AnyContract, JobErrorFilter, Jobs, JobServer, JobsModule, type JobsOptions } from '#jobs';
@@ -20,7 +20,6 @@ export async function givenWorker(environment: Environment, options: AppOptions)
     logger: false,
     abortOnError: false,
   });
-  Logger.overrideLogger(false);
   try {
     app.connectMicroservice({ strategy: app.get(JobServer) }, { inheritAppConfig: true });
     await app.init();

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Logger } from '@nestjs/common';
 import { connect } from 'amqplib';
 import pg from 'pg';
 import type { AnyContract } from '#jobs';
@@ -24,6 +25,7 @@ export interface Environment {
 
 /** Makes a vhost and a database; with contracts, also the schema and the topology, as `npm run migrate` would. */
 export async function givenEnvironment(contracts?: readonly AnyContract[]): Promise<Environment> {
+  Logger.overrideLogger(false);
   const name = `t${randomBytes(6).toString('hex')}`;
   const managementUrl = new URL(required('WARREN_TEST_RABBITMQ_MANAGEMENT_URL'));
   const management = async <T>(method: string, path: string, body?: unknown): Promise<T> => {

@@ -80,19 +80,19 @@ function toProblem(error: unknown): Problem {
     if (error instanceof ProblemException)
       return { ...of(status, undefined), ...(response as Partial<Problem>) };
     // What terminus found out stands in its answer.
-    const found = typeof response === 'object' && 'details' in response ? { checks: response.details } : {};
-    return of(status, undefined, 'checks' in found ? 'Not ready' : error.message, found);
+    const checks = typeof response === 'object' && 'details' in response ? response.details : undefined;
+    return of(status, undefined, checks ? 'Not ready' : (ADVICE[status] ?? error.message), checks ? { checks } : {});
   }
-  // Errors of Fastify itself: a body that is too large, of another type, or no JSON.
-  const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };
-  if (statusCode && statusCode >= 400 && statusCode < 500)
-    return of(statusCode, undefined, detailOf(code, message));
+  // Errors of Fastify itself that Nest did not map.
+  const { statusCode, message } = error as { statusCode?: number; message?: string };
+  if (statusCode && statusCode >= 400 && statusCode < 500) {
+    return of(statusCode, undefined, ADVICE[statusCode] ?? message);
+  }
   return of(500, undefined, 'An unexpected error; the log of the api says more');
 }
 
-function detailOf(code: string | undefined, message: string | undefined): string | undefined {
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return 'Send the body as content-type: application/json';
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return 'The body is too large: MAX_PAYLOAD bounds the payload of a job';
-  return message;
-}
+/** What to do about problems that Fastify finds before a controller is asked. */
+const ADVICE: Record<number, string> = {
+  413: 'The body is too large: the setting MAX_PAYLOAD bounds the payload of a job',
+  415: 'Send the body as content-type: application/json',
+};

@@ -46,6 +46,8 @@ export class Executor {
   private readonly handlers = new Map<string, RunHandler>();
   /** What is at hand in this process: attempts, as `id/attempt`, and deliveries that cannot be read. */
   private readonly atHand = new Map<string | Delivery, Promise<void>>();
+  /** The signals of the attempts that run. */
+  private readonly running = new Set<AbortController>();
   private readonly stopping = new AbortController();
 
   constructor(
@@ -96,7 +98,8 @@ export class Executor {
     await Promise.race([finished(), pause(graceMs, undefined, { ref: false })]);
     if (this.atHand.size > 0)
       this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
-    this.stopping.abort(new WorkerStoppingError());
+    this.stopping.abort();
+    for (const attempt of this.running) attempt.abort(new WorkerStoppingError());
     // Handlers that heed their signal, and the statements that give the jobs back.
     await Promise.race([finished(), pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
   }
@@ -153,7 +156,6 @@ export class Executor {
     log: Log,
   ): Promise<Outcome> {
     const attempt = new AbortController();
-    const stop = () => attempt.abort(this.stopping.signal.reason);
     let timer: NodeJS.Timeout | undefined;
     try {
       if (!contract) throw new UnknownContractError(arrival.name);
@@ -169,8 +171,8 @@ export class Executor {
         () => attempt.abort(new JobTimeoutError(contract.timeout)),
         toMilliseconds(contract.timeout),
       );
-      this.stopping.signal.addEventListener('abort', stop);
-      if (this.stopping.signal.aborted) stop();
+      this.running.add(attempt);
+      if (this.stopping.signal.aborted) attempt.abort(new WorkerStoppingError());
 
       const { id, name, queue } = arrival;
       const { maxAttempts, createdAt } = claim;
@@ -201,7 +203,7 @@ export class Executor {
       return { kind: 'failed', error: aborted ? reason : error };
     } finally {
       clearTimeout(timer);
-      this.stopping.signal.removeEventListener('abort', stop);
+      this.running.delete(attempt);
     }
   }
 

@@ -87,6 +87,12 @@ export interface DueRecord {
 }
 
 /**
+ * How long the relay leaves a new record to the producer that is publishing it anyway. It is the longest that a job
+ * waits when its producer dies between record and publish.
+ */
+const PRODUCER_GRACE_MS = 5_000;
+
+/**
  * All that is written of a job in its life, named after what happens to the job. Whatever happens to many jobs at
  * once goes into one statement; what a worker writes names its claim, so that a worker which lost its job to another
  * writes nothing.
@@ -102,7 +108,7 @@ export class Records {
     private readonly presence: Presence,
   ) {
     const options = { lanes: 2, batch: 500, limit: 20_000 };
-    this.inserts = new Coalescer((records) => this.insertInto(this.database, records), options);
+    this.inserts = new Coalescer((records) => this.insertMany(records), options);
     this.claims = new Coalescer((requests) => this.claimAll(requests), options);
     this.settlements = new Coalescer((settlements) => this.settleAll(settlements), options);
   }
@@ -116,14 +122,14 @@ export class Records {
     return this.inserts.add(record);
   }
 
-  /** Records many jobs, all or none. @throws DatabaseUnavailableError */
+  /** Records many jobs in one statement, all or none. @throws DatabaseUnavailableError */
   insertMany(records: readonly NewRecord[]): Promise<InsertedRecord[]> {
-    return this.insertInto(this.database, records);
+    return this.insertInto(this.database, records, PRODUCER_GRACE_MS);
   }
 
-  /** Records jobs in one statement on a connection or in a transaction of the caller's own. */
-  async insertInto(queryable: Queryable, records: readonly NewRecord[]): Promise<InsertedRecord[]> {
-    const { rows } = await queryable.query(sql.insert(records));
+  /** Records jobs in a transaction of the caller's own. The relay publishes them, at the earliest when it commits. */
+  async insertInto(queryable: Queryable, records: readonly NewRecord[], graceMs = 0): Promise<InsertedRecord[]> {
+    const { rows } = await queryable.query(sql.insert(records, graceMs));
     const inserted = new Map((rows as InsertedRecord[]).map((row) => [row.id, row]));
     return records.map(({ id }) => inserted.get(id) as InsertedRecord);
   }

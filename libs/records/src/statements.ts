@@ -11,19 +11,14 @@ interface Statement {
   values: unknown[];
 }
 
-/**
- * How long the relay leaves a new record to the producer that is publishing it anyway. It is the longest that a job
- * waits when its producer dies between record and publish.
- */
-const PRODUCER_GRACE_MS = 5_000;
-
 /** Finds the session lock by which a worker shows that it is alive. */
 const lockOf = (worker: string, lockClass: string) => `
   select from pg_locks l
   where l.locktype = 'advisory' and l.classid = ${lockClass} and l.objid = ${worker} and l.objsubid = 2 and l.granted
     and l.database = (select oid from pg_database where datname = current_database())`;
 
-export const insert = (records: readonly NewRecord[]): Statement => ({
+/** @param graceMs how long the relay leaves the records to the producer that is publishing them anyway. */
+export const insert = (records: readonly NewRecord[], graceMs: number): Statement => ({
   name: 'insert',
   text: `
     insert into jobs (id, name, queue, payload, max_attempts, state, run_at, publish_at)
@@ -47,7 +42,7 @@ export const insert = (records: readonly NewRecord[]): Statement => ({
     records.map(({ maxAttempts }) => maxAttempts),
     records.map(({ delayMs }) => delayMs ?? 0),
     records.map(({ runAt }) => runAt ?? null),
-    PRODUCER_GRACE_MS,
+    graceMs,
   ],
 });
 

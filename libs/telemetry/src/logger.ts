@@ -18,12 +18,15 @@ export function rootLog(app: string, level: string): Log {
     : pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime });
 }
 
+/** Parts of Nest that tell of every module and route when an app starts. */
+const START_UP = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
+
 /** Sends what Nest and its libraries log the same way: `NestFactory.create(Module, { logger: new NestLogger(log) })`. */
 export class NestLogger implements LoggerService {
   constructor(private readonly root: Log) {}
 
   log(message: unknown, ...rest: unknown[]): void {
-    this.write('info', message, rest);
+    this.write(START_UP.has(String(rest.at(-1))) ? 'debug' : 'info', message, rest);
   }
   error(message: unknown, ...rest: unknown[]): void {
     this.write('error', message, rest);

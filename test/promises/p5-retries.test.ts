@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError, RetryAfterError } from '#jobs';
+import { type AttemptView, Views } from '#records';
+import { z } from 'zod';
+import { givenProducer, givenWorker } from '../support/apps.js';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+
+const Fail = defineJob({
+  name: 'fail.always',
+  queue: 'fail',
+  payload: z.object({ how: z.enum(['plainly', 'for good', 'later', 'with a result that does not fit', 'twice', 'with a nasty error', 'too slowly']) }),
+  result: z.object({ fine: z.literal(true) }),
+  retry: ['300ms', '1s'],
+  timeout: '500ms',
+});
+
+class QuotaError extends Error {
+  override readonly name = 'QuotaError';
+}
+
+@JobHandler(Fail)
+class FailHandler implements Handler<typeof Fail> {
+  async handle({ payload, attempt, signal }: JobContext<typeof Fail>): Promise<{ fine: true }> {
+    switch (payload.how) {
+      case 'plainly':
+        throw new QuotaError(`attempt ${attempt} met amqp://user:secret@broker:5672/x`);
+      case 'for good':
+        throw new NonRetryableError('the account is closed');
+      case 'later':
+        if (attempt === 1) throw new RetryAfterError('1500ms', 'come back later');
+        return { fine: true };
+      case 'with a result that does not fit':
+        return { fine: false } as never;
+      case 'twice':
+        if (attempt < 3) throw new Error('not yet');
+        return { fine: true };
+      case 'with a nasty error':
+        throw Object.assign(new Error(`\0\uD800${'x'.repeat(20_000)}`), { stack: 'é'.repeat(20_000) });
+      case 'too slowly':
+        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
+    }
+  }
+}
+
+let environment: Environment;
+let worker: Awaited<ReturnType<typeof givenWorker>>;
+let producer: Awaited<ReturnType<typeof givenProducer>>;
+const contracts = [Fail];
+const enqueue = (how: z.input<typeof Fail.payload>['how']) => producer.jobs.enqueue(Fail, { how });
+const ended = (id: string) =>
+  eventually(async () => {
+    const job = await producer.app.get(Views).find(id);
+    return job?.finishedAt && job;
+  });
+
+/** Milliseconds from the end of one attempt to the start of the next, by the database's clock. */
+const between = (one: AttemptView, next: AttemptView) =>
+  new Date(next.startedAt!).getTime() - new Date(one.finishedAt!).getTime();
+
+beforeAll(async () => {
+  environment = await givenEnvironment(contracts);
+  producer = await givenProducer(environment, { contracts });
+  worker = await givenWorker(environment, { contracts, handlers: [FailHandler] });
+});
+afterAll(async () => {
+  await worker?.close();
+  await producer?.close();
+  await environment?.close();
+});
+
+test("P5: a failing job is tried again after its contract's delays, then dead-letters, with every error in its record", async () => {
+  const { id } = await enqueue('plainly');
+  const job = await ended(id);
+
+  expect(job).toMatchObject({ state: 'dead', attempt: 3, maxAttempts: 3, result: null });
+  expect(job.attempts).toHaveLength(3);
+  job.attempts.forEach((attempt, index) => {
+    expect(attempt).toMatchObject({
+      attempt: index + 1,
+      outcome: 'failed',
+      worker: expect.stringContaining(String(process.pid)),
+      error: { class: 'QuotaError', message: `attempt ${index + 1} met amqp://***@broker:5672/x` },
+    });
+    expect(attempt.error?.stack).toContain('p5-retries.test');
+    expect(attempt.error?.stack).not.toContain('secret');
+  });
+  // Never sooner than the contract says; how much later depends on the machine.
+  const gap = (index: number) =>
+    between(job.attempts[index - 1]!, job.attempts[index]!);
+  expect(gap(1)).toBeGreaterThanOrEqual(300);
+  expect(gap(2)).toBeGreaterThanOrEqual(1_000);
+
+  const [letter, ...more] = await eventually(async () => {
+    const letters = await environment.drainQueue('fail.dead');
+    return letters.length > 0 ? letters : undefined;
+  });
+  expect(more).toEqual([]);
+  expect(letter).toMatchObject({
+    content: '{"how":"plainly"}',
+    properties: { messageId: id, type: 'fail.always', contentType: 'application/json' },
+    headers: { 'x-attempt': 3, 'x-dead-reason': 'attempt 3 met amqp://***@broker:5672/x' },
+  });
+});
+
+test('P5: a job that fails twice and then works has succeeded on its third attempt', async () => {
+  const job = await ended((await enqueue('twice')).id);
+  expect(job).toMatchObject({ state: 'succeeded', attempt: 3, error: null, result: { fine: true } });
+  expect(job.attempts.map(({ outcome }) => outcome)).toEqual(['failed', 'failed', 'succeeded']);
+});
+
+test('NonRetryableError dead-letters at once', async () => {
+  const job = await ended((await enqueue('for good')).id);
+  expect(job).toMatchObject({
+    state: 'dead',
+    attempt: 1,
+    error: { class: 'NonRetryableError', message: 'the account is closed' },
+  });
+});
+
+test('RetryAfterError chooses the delay, and counts as an attempt', async () => {
+  const job = await ended((await enqueue('later')).id);
+  expect(job).toMatchObject({ state: 'succeeded', attempt: 2 });
+  const [first, second] = job.attempts;
+  expect(between(first!, second!)).toBeGreaterThanOrEqual(1_500);
+});
+
+test('a result that does not fit its contract is not tried again', async () => {
+  const job = await ended((await enqueue('with a result that does not fit')).id);
+  expect(job).toMatchObject({ state: 'dead', attempt: 1, error: { class: 'ContractViolationError' } });
+  expect(job.error?.message).toContain('/result/fine');
+});
+
+test('an error with NUL, half a surrogate pair and 40 KB of stack is kept, cut to 8 KiB', async () => {
+  const job = await ended((await enqueue('with a nasty error')).id);
+  expect(job.state).toBe('dead');
+  expect(job.error?.message).toMatch(/^\uFFFD\uFFFDx+$/);
+  expect(Buffer.byteLength(job.error!.stack!)).toBeLessThanOrEqual(8_192);
+});
+
+test('P9: an attempt past its time-out is aborted by its signal and counts as failed', async () => {
+  const job = await ended((await enqueue('too slowly')).id);
+  expect(job).toMatchObject({ state: 'dead', attempt: 3, error: { class: 'JobTimeoutError' } });
+});

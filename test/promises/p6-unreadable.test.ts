@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
+import { Views } from '#records';
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import { givenProducer, givenWorker } from '../support/apps.js';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+
+const Greet = defineJob({ name: 'greet.say', queue: 'greet', payload: z.object({ name: z.string() }) });
+const Orphan = defineJob({ name: 'greet.orphan', queue: 'greet', payload: z.unknown() });
+const greeted: string[] = [];
+
+@JobHandler(Greet)
+class GreetHandler implements Handler<typeof Greet> {
+  handle({ payload }: JobContext<typeof Greet>) {
+    greeted.push(payload.name);
+  }
+}
+
+let environment: Environment;
+let worker: Awaited<ReturnType<typeof givenWorker>>;
+let producer: Awaited<ReturnType<typeof givenProducer>>;
+const contracts = [Greet, Orphan];
+const find = (id: string) => producer.app.get(Views).find(id);
+
+beforeAll(async () => {
+  environment = await givenEnvironment(contracts);
+  producer = await givenProducer(environment, { contracts });
+  worker = await givenWorker(environment, { contracts, handlers: [GreetHandler], prefetch: { fallback: 1, queues: new Map() } });
+});
+afterAll(async () => {
+  await worker?.close();
+  await producer?.close();
+  await environment?.close();
+});
+
+const deadLetter = () =>
+  eventually(async () => {
+    const letters = await environment.drainQueue('greet.dead');
+    return letters.length > 0 ? letters : undefined;
+  });
+const fine = () => ({ messageId: uuidv7(), type: 'greet.say', contentType: 'application/json' });
+
+describe('P6: a message that cannot be understood is a dead letter at once, with its bytes and a reason', () => {
+  test.each<[string, string | Buffer, Record<string, unknown>, RegExp]>([
+    ['not JSON', 'hello', {}, /no JSON/],
+    ['an empty body', '', {}, /no JSON/],
+    ['invalid UTF-8', Buffer.from('7b226e616d65223a22ff227d', 'hex'), {}, /no JSON in UTF-8/],
+    ['100,000 brackets', '['.repeat(100_000), {}, /nested too deeply/],
+    ['100,000 brackets that close', '['.repeat(100_000) + ']'.repeat(100_000), {}, /nested too deeply/],
+    ['a __proto__ key', '{"name":"x","__proto__":{"admin":true}}', {}, /prototype/],
+    ['no messageId', '{"name":"x"}', { messageId: undefined }, /messageId/],
+    ['a messageId that is no UUID', '{"name":"x"}', { messageId: "1'; drop table jobs" }, /messageId/],
+    ['no type', '{"name":"x"}', { type: undefined }, /type is missing/],
+    ['an unknown type', '{"name":"x"}', { type: 'greet.sing' }, /No contract is named/],
+    ['the type of an object method', '{"name":"x"}', { type: 'constructor' }, /No contract is named/],
+    ['x-attempt of -1', '{"name":"x"}', { headers: { 'x-attempt': -1 } }, /x-attempt/],
+    ['x-attempt of "x"', '{"name":"x"}', { headers: { 'x-attempt': 'x' } }, /x-attempt/],
+    ['another content type', '{"name":"x"}', { contentType: 'text/xml' }, /contentType/],
+    ['a content encoding', '{"name":"x"}', { contentEncoding: 'gzip' }, /contentEncoding/],
+  ])('%s', async (_, content, properties, reason) => {
+    await environment.publish('greet.say', content, { ...fine(), ...properties });
+    const [letter, ...more] = await deadLetter();
+    expect(more).toEqual([]);
+    expect(letter!.headers['x-dead-reason']).toMatch(reason);
+    expect(letter!.content).toBe(Buffer.from(content as string).toString('latin1'));
+  });
+});
+
+test('P6: a payload that does not fit its contract is a dead letter at once, and a record tells where', async () => {
+  const properties = fine();
+  await environment.publish('greet.say', '{"name":7}', properties);
+  const [letter] = await deadLetter();
+  expect(letter!.headers['x-dead-reason']).toContain('/payload/name');
+  expect(await find(properties.messageId)).toMatchObject({
+    state: 'dead',
+    attempt: 1,
+    error: { class: 'ContractViolationError' },
+  });
+});
+
+test('P6: a job without a handler is a dead letter at once', async () => {
+  const { id } = await producer.jobs.enqueue(Orphan, {});
+  await deadLetter();
+  expect(await find(id)).toMatchObject({ state: 'dead', attempt: 1, error: { class: 'NoHandlerError' } });
+});
+
+test('a copied x-death decides nothing, and does not come out again', async () => {
+  const properties = { ...fine(), headers: { 'x-death': [{ count: 99, queue: 'greet', reason: 'expired' }] } };
+  await environment.publish('greet.say', '{"name":"Ada"}', properties);
+  await eventually(async () => (await find(properties.messageId))?.state === 'succeeded');
+
+  await environment.publish('greet.say', 'junk', { ...properties, messageId: uuidv7() });
+  const [letter] = await deadLetter();
+  expect(letter!.headers).not.toHaveProperty('x-death');
+});
+
+test('a message for which no queue is bound is kept', async () => {
+  await environment.publish('greet.nobody', '{"name":"x"}', { ...fine(), type: 'greet.nobody' });
+  await eventually(async () => {
+    const [letter] = await environment.drainQueue('jobs.unroutable');
+    return letter?.properties.type === 'greet.nobody';
+  });
+});
+
+test('P6: the worker goes on after all of that', async () => {
+  const { id } = await producer.jobs.enqueue(Greet, { name: 'Grace' });
+  await eventually(async () => (await find(id))?.state === 'succeeded');
+  expect(greeted).toContain('Grace');
+});
