@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError, RetryAfterError } from '#jobs';
-import { type AttemptView, Views } from '#records';
 import { z } from 'zod';
+import {
+  defineJob,
+  type Handler,
+  type JobContext,
+  JobHandler,
+  NonRetryableError,
+  RetryAfterError,
+} from '#jobs';
+import { type AttemptView, Views } from '#records';
 import { givenProducer, givenWorker } from '../support/apps.js';
 import { type Environment, givenEnvironment } from '../support/environment.js';
 import { eventually } from '../support/eventually.js';
@@ -9,7 +16,17 @@ import { eventually } from '../support/eventually.js';
 const Fail = defineJob({
   name: 'fail.always',
   queue: 'fail',
-  payload: z.object({ how: z.enum(['plainly', 'for good', 'later', 'with a result that does not fit', 'twice', 'with a nasty error', 'too slowly']) }),
+  payload: z.object({
+    how: z.enum([
+      'plainly',
+      'for good',
+      'later',
+      'with a result that does not fit',
+      'twice',
+      'with a nasty error',
+      'too slowly',
+    ]),
+  }),
   result: z.object({ fine: z.literal(true) }),
   retry: ['300ms', '1s'],
   timeout: '500ms',
@@ -38,7 +55,9 @@ class FailHandler implements Handler<typeof Fail> {
       case 'with a nasty error':
         throw Object.assign(new Error(`\0\uD800${'x'.repeat(20_000)}`), { stack: 'é'.repeat(20_000) });
       case 'too slowly':
-        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
+        return new Promise((_, reject) =>
+          signal.addEventListener('abort', () => reject(new Error('aborted'))),
+        );
     }
   }
 }
@@ -86,8 +105,7 @@ test("P5: a failing job is tried again after its contract's delays, then dead-le
     expect(attempt.error?.stack).not.toContain('secret');
   });
   // Never sooner than the contract says; how much later depends on the machine.
-  const gap = (index: number) =>
-    between(job.attempts[index - 1]!, job.attempts[index]!);
+  const gap = (index: number) => between(job.attempts[index - 1]!, job.attempts[index]!);
   expect(gap(1)).toBeGreaterThanOrEqual(300);
   expect(gap(2)).toBeGreaterThanOrEqual(1_000);
 

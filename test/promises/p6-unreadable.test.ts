@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { Views } from '#records';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
+import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
+import { Views } from '#records';
 import { givenProducer, givenWorker } from '../support/apps.js';
 import { type Environment, givenEnvironment } from '../support/environment.js';
 import { eventually } from '../support/eventually.js';
@@ -27,7 +27,11 @@ const find = (id: string) => producer.app.get(Views).find(id);
 beforeAll(async () => {
   environment = await givenEnvironment(contracts);
   producer = await givenProducer(environment, { contracts });
-  worker = await givenWorker(environment, { contracts, handlers: [GreetHandler], prefetch: { fallback: 1, queues: new Map() } });
+  worker = await givenWorker(environment, {
+    contracts,
+    handlers: [GreetHandler],
+    prefetch: { fallback: 1, queues: new Map() },
+  });
 });
 afterAll(async () => {
   await worker?.close();
@@ -87,7 +91,10 @@ test('P6: a job without a handler is a dead letter at once', async () => {
 });
 
 test('a copied x-death decides nothing, and does not come out again', async () => {
-  const properties = { ...fine(), headers: { 'x-death': [{ count: 99, queue: 'greet', reason: 'expired' }] } };
+  const properties = {
+    ...fine(),
+    headers: { 'x-death': [{ count: 99, queue: 'greet', reason: 'expired' }] },
+  };
   await environment.publish('greet.say', '{"name":"Ada"}', properties);
   await eventually(async () => (await find(properties.messageId))?.state === 'succeeded');
 

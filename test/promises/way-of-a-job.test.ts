@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, snooze } from '#jobs';
 import { Views } from '#records';
-import { z } from 'zod';
 import { givenProducer, givenWorker } from '../support/apps.js';
 import { type Environment, givenEnvironment } from '../support/environment.js';
 import { eventually } from '../support/eventually.js';
@@ -64,11 +64,15 @@ test('a job runs once, with defaults and coercions of its schema, and its record
 });
 
 test('many jobs are accepted all or none, and all run', async () => {
-  const jobs = await producer.jobs.enqueueMany(Add, Array.from({ length: 2_500 }, (_, a) => ({ a })));
+  const jobs = await producer.jobs.enqueueMany(
+    Add,
+    Array.from({ length: 2_500 }, (_, a) => ({ a })),
+  );
   await eventually(async () => {
-    const [row] = await environment.sql<{ n: number }>(`select count(*)::int n from jobs where state = 'succeeded' and id = any($1)`, [
-      jobs.map(({ id }) => id),
-    ]);
+    const [row] = await environment.sql<{ n: number }>(
+      `select count(*)::int n from jobs where state = 'succeeded' and id = any($1)`,
+      [jobs.map(({ id }) => id)],
+    );
     return row?.n === 2_500;
   });
   // biome-ignore lint/suspicious/noExplicitAny: a payload that the types would refuse
@@ -110,7 +114,11 @@ test('a job enqueued in a transaction exists if and only if it commits', async (
 
 test('a message from a foreign program gets its record when it arrives', async () => {
   const id = '01890a5d-ac96-774b-bcce-b302099a8057';
-  await environment.publish('sum.add', '{"a":1,"b":1}', { messageId: id, type: 'sum.add', contentType: 'application/json' });
+  await environment.publish('sum.add', '{"a":1,"b":1}', {
+    messageId: id,
+    type: 'sum.add',
+    contentType: 'application/json',
+  });
   await eventually(() => find(id));
   expect(await ended(id)).toMatchObject({ state: 'succeeded', result: { sum: 2 }, payload: { a: 1, b: 1 } });
 });
@@ -119,10 +127,15 @@ test('P3: a message that is delivered many times runs once', async () => {
   naps = 0;
   const id = '01890a5d-ac96-774b-bcce-b302099a8058';
   const properties = { messageId: id, type: 'sum.add', contentType: 'application/json' };
-  await Promise.all(Array.from({ length: 10 }, () => environment.publish('sum.add', '{"a":1,"b":1}', properties)));
+  await Promise.all(
+    Array.from({ length: 10 }, () => environment.publish('sum.add', '{"a":1,"b":1}', properties)),
+  );
   await eventually(() => find(id));
   await ended(id);
-  await eventually(async () => (await environment.management<{ messages: number }>('GET', '/queues/{vhost}/sum')).messages === 0);
+  await eventually(
+    async () =>
+      (await environment.management<{ messages: number }>('GET', '/queues/{vhost}/sum')).messages === 0,
+  );
   expect(naps).toBe(1);
 });
 

@@ -1,7 +1,13 @@
-import { type INestApplicationContext, Module, type ModuleMetadata, type Provider, type Type } from '@nestjs/common';
+import {
+  type INestApplicationContext,
+  Module,
+  type ModuleMetadata,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
 import { APP_FILTER, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { type AnyContract, JobErrorFilter, Jobs, JobServer, JobsModule, type JobsOptions } from '#jobs';
+import { type AnyContract, JobErrorFilter, JobServer, Jobs, JobsModule, type JobsOptions } from '#jobs';
 import { RabbitMQModule, type RabbitMQOptions } from '#rabbitmq';
 import { RecordsModule } from '#records';
 import type { Environment } from './environment.js';
@@ -15,11 +21,18 @@ export interface AppOptions extends Partial<JobsOptions>, Pick<ModuleMetadata, '
 }
 
 /** A worker in this process, with handlers of the test's own; ready when this resolves. */
-export async function givenWorker(environment: Environment, options: AppOptions): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(moduleOf(environment, options), new FastifyAdapter(), {
-    logger: false,
-    abortOnError: false,
-  });
+export async function givenWorker(
+  environment: Environment,
+  options: AppOptions,
+): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(
+    moduleOf(environment, options),
+    new FastifyAdapter(),
+    {
+      logger: false,
+      abortOnError: false,
+    },
+  );
   try {
     app.connectMicroservice({ strategy: app.get(JobServer) }, { inheritAppConfig: true });
     await app.init();

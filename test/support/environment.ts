@@ -17,7 +17,9 @@ export interface Environment {
   /** Calls the management API of the broker; `{vhost}` in the path stands for the test's own. */
   management<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
   /** Takes everything out of a queue. */
-  drainQueue(queue: string): Promise<{ content: string; properties: Record<string, any>; headers: Record<string, any> }[]>;
+  drainQueue(
+    queue: string,
+  ): Promise<{ content: string; properties: Record<string, any>; headers: Record<string, any> }[]>;
   /** Publishes a message as a foreign program would. */
   publish(routingKey: string, content: string | Buffer, properties?: Record<string, unknown>): Promise<void>;
   close(): Promise<void>;
@@ -50,7 +52,11 @@ export async function givenEnvironment(contracts?: readonly AnyContract[]): Prom
 
   await Promise.all([
     management('PUT', '/vhosts/{vhost}').then(() =>
-      management('PUT', `/permissions/{vhost}/${rabbitmq.username}`, { configure: '.*', write: '.*', read: '.*' }),
+      management('PUT', `/permissions/{vhost}/${rabbitmq.username}`, {
+        configure: '.*',
+        write: '.*',
+        read: '.*',
+      }),
     ),
     administer(administration, `create database ${name}`),
   ]);
@@ -65,7 +71,9 @@ export async function givenEnvironment(contracts?: readonly AnyContract[]): Prom
     await connection.close();
   }
 
-  const withChannel = async <T>(task: (channel: Awaited<ReturnType<typeof openChannel>>['channel']) => Promise<T>) => {
+  const withChannel = async <T>(
+    task: (channel: Awaited<ReturnType<typeof openChannel>>['channel']) => Promise<T>,
+  ) => {
     const { connection, channel } = await openChannel(rabbitmq.href);
     try {
       return await task(channel);

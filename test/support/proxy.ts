@@ -2,17 +2,19 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 
 /** A TCP proxy that can be cut: what it stands before is gone for its clients, while it lives on for others. */
-export interface Proxy {
+export interface TcpProxy {
   /** The same URL through the proxy. */
   url: string;
   /** Breaks every connection and refuses new ones, until `mend`. */
   cut(): void;
+  /** Keeps every connection open and lets no byte through, until `mend`. */
+  stall(): void;
   mend(): void;
   close(): Promise<void>;
 }
 
 /** Stands a proxy before the host and port of a URL. */
-export async function givenProxy(target: string): Promise<Proxy> {
+export async function givenProxy(target: string): Promise<TcpProxy> {
   const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
   let isCut = false;
@@ -43,8 +45,12 @@ export async function givenProxy(target: string): Promise<Proxy> {
   return {
     url: url.href,
     cut,
+    stall: () => {
+      for (const socket of sockets) socket.pause();
+    },
     mend: () => {
       isCut = false;
+      for (const socket of sockets) socket.resume();
     },
     close: async () => {
       cut();

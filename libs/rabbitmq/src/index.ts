@@ -1,6 +1,6 @@
 export { Broker } from './broker.js';
 export { BrokerConnection, BrokerUnavailableError } from './connection.js';
-export type { Consumer, Delivery } from './consumer.js';
+export { Consumer, type Delivery } from './consumer.js';
 export {
   type OutgoingMessage,
   Publisher,
@@ -12,6 +12,7 @@ export { RabbitMQModule } from './rabbitmq.module.js';
 export type { RabbitMQOptions } from './rabbitmq.module-definition.js';
 export {
   buildTopology,
+  checkTopology,
   deadLetterQueue,
   declareTopology,
   directRoutingKey,

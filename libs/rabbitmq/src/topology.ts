@@ -8,7 +8,7 @@ import type { BrokerConnection } from './connection.js';
  *   `jobs` (topic) ──contract's name──► work queue `email`
  *      ▲   └─ no queue: alternate exchange `jobs.unroutable` ─► queue `jobs.unroutable`
  *      │ TTL over, routing key kept
- *   `jobs.retry.5s` ◄──header x-retry-delay── `jobs.retry` (headers)
+ *   `jobs.retry.5s` ◄──header retry-delay── `jobs.retry` (headers)
  *   `email.dead` ◄──queue's name── `jobs.dead` (direct) ◄── rejected, or delivered too often
  *
  * All queues are quorum queues. Only at-least-once dead-lettering into quorum queues kept every message when the
@@ -22,8 +22,11 @@ export const EXCHANGE = {
   unroutable: 'jobs.unroutable',
 } as const;
 
-/** The header that chooses a retry queue, with the delay as its value (`5s`). */
-export const RETRY_DELAY_HEADER = 'x-retry-delay';
+/**
+ * The header that chooses a retry queue, with the delay as its value (`5s`). Its name must not start with `x-`: a
+ * headers exchange takes no notice of those, and would put each message into every retry queue.
+ */
+export const RETRY_DELAY_HEADER = 'retry-delay';
 
 /** The queue that keeps dead letters of a work queue. */
 export const deadLetterQueue = (queue: string) => `${queue}.dead`;

@@ -128,7 +128,11 @@ export class Records {
   }
 
   /** Records jobs in a transaction of the caller's own. The relay publishes them, at the earliest when it commits. */
-  async insertInto(queryable: Queryable, records: readonly NewRecord[], graceMs = 0): Promise<InsertedRecord[]> {
+  async insertInto(
+    queryable: Queryable,
+    records: readonly NewRecord[],
+    graceMs = 0,
+  ): Promise<InsertedRecord[]> {
     const { rows } = await queryable.query(sql.insert(records, graceMs));
     const inserted = new Map((rows as InsertedRecord[]).map((row) => [row.id, row]));
     return records.map(({ id }) => inserted.get(id) as InsertedRecord);

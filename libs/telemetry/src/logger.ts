@@ -19,7 +19,13 @@ export function rootLog(app: string, level: string): Log {
 }
 
 /** Parts of Nest that tell of every module and route when an app starts. */
-const START_UP = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
+const START_UP = new Set([
+  'NestFactory',
+  'InstanceLoader',
+  'RoutesResolver',
+  'RouterExplorer',
+  'NestApplication',
+]);
 
 /** Sends what Nest and its libraries log the same way: `NestFactory.create(Module, { logger: new NestLogger(log) })`. */
 export class NestLogger implements LoggerService {
