@@ -132,11 +132,9 @@ test('P3: a message that is delivered many times runs once', async () => {
   );
   await eventually(() => find(id));
   await ended(id);
-  await eventually(
-    async () =>
-      (await environment.management<{ messages: number }>('GET', '/queues/{vhost}/sum')).messages === 0,
-  );
-  expect(naps).toBe(1);
+  // Behind the ten in its queue: once it has run, they are through.
+  await ended((await producer.jobs.enqueue(Add, { a: 1 })).id);
+  expect(naps).toBe(2);
 });
 
 test('a payload too large for a message stays in the record, and the handler gets it all the same', async () => {

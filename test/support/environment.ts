@@ -7,6 +7,14 @@ import { Contracts } from '#jobs';
 import { BrokerConnection, declareTopology } from '#rabbitmq';
 import { migrateDatabase } from '#records';
 
+/** A message as it lay in a queue. */
+export interface Letter {
+  /** The bytes, each as the character of its number. */
+  content: string;
+  properties: Record<string, unknown>;
+  headers: Record<string, unknown>;
+}
+
 /** A vhost and a database of a test's own, on the services of the run. */
 export interface Environment {
   rabbitmqUrl: string;
@@ -17,9 +25,7 @@ export interface Environment {
   /** Calls the management API of the broker; `{vhost}` in the path stands for the test's own. */
   management<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
   /** Takes everything out of a queue. */
-  drainQueue(
-    queue: string,
-  ): Promise<{ content: string; properties: Record<string, any>; headers: Record<string, any> }[]>;
+  drainQueue(queue: string): Promise<Letter[]>;
   /** Publishes a message as a foreign program would. */
   publish(routingKey: string, content: string | Buffer, properties?: Record<string, unknown>): Promise<void>;
   close(): Promise<void>;
@@ -90,7 +96,7 @@ export async function givenEnvironment(contracts?: readonly AnyContract[]): Prom
     sql: async (text, values) => (await pool.query(text, values)).rows,
     drainQueue: (queue) =>
       withChannel(async (channel) => {
-        const messages = [];
+        const messages: Letter[] = [];
         for (let message = await channel.get(queue); message; message = await channel.get(queue)) {
           channel.ack(message);
           const { headers = {}, ...properties } = message.properties;
@@ -114,7 +120,8 @@ export async function givenEnvironment(contracts?: readonly AnyContract[]): Prom
 }
 
 async function openChannel(url: string) {
-  const connection = await connect(url);
+  // Without it every call waits for the delayed acknowledgement of TCP, some 40 ms.
+  const connection = await connect(url, { noDelay: true });
   connection.on('error', () => {});
   return { connection, channel: await connection.createConfirmChannel() };
 }

@@ -15,7 +15,7 @@ try {
     bodyParser: false,
     abortOnError: false,
   });
-  app.enableShutdownHooks();
+  app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   describeApi(app);
   await app.listen(settings.PORT, address);
   log.info(`The api listens on ${await app.getUrl()}`);

@@ -81,7 +81,12 @@ function toProblem(error: unknown): Problem {
       return { ...of(status, undefined), ...(response as Partial<Problem>) };
     // What terminus found out stands in its answer.
     const checks = typeof response === 'object' && 'details' in response ? response.details : undefined;
-    return of(status, undefined, checks ? 'Not ready' : (ADVICE[status] ?? error.message), checks ? { checks } : {});
+    return of(
+      status,
+      undefined,
+      checks ? 'Not ready' : (ADVICE[status] ?? error.message),
+      checks ? { checks } : {},
+    );
   }
   // Errors of Fastify itself that Nest did not map.
   const { statusCode, message } = error as { statusCode?: number; message?: string };

@@ -12,7 +12,7 @@ try {
     logger: new NestLogger(rootLog('worker', settings.LOG_LEVEL)),
     abortOnError: false,
   });
-  app.enableShutdownHooks();
+  app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   app.connectMicroservice({ strategy: app.get(JobServer) }, { inheritAppConfig: true });
   // Health first: a worker that waits for its broker is alive, and says that it is not ready.
   await app.listen(settings.WORKER_PORT, '0.0.0.0');

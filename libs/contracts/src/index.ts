@@ -1,3 +1,4 @@
+export { DemoFlaky } from './demo.flaky.js';
 export { SendEmail } from './email.send.js';
 export { ResizeImage } from './image.resize.js';
 export { GenerateReport } from './report.generate.js';

@@ -14,6 +14,6 @@ export const DeliverWebhook = defineJob({
     data: z.json(),
   }),
   result: z.object({ status: z.int() }),
-  retry: ['5s', '5m', '30m', '2h', '5h'],
+  retry: ['5s', '30s', '5m', '30m', '2h', '5h'],
   timeout: '30s',
 });

@@ -1,0 +1,85 @@
+import { expect, test } from '@jest/globals';
+import { formatDuration, toMilliseconds } from './duration.js';
+import { loadSettings, maskUrl, SettingsError } from './settings.js';
+
+test('without anything set, the defaults are good for a local stack', () => {
+  expect(loadSettings({})).toMatchObject({
+    RABBITMQ_URL: ['amqp://guest:guest@localhost:5672'],
+    PORT: 3000,
+    WORKER_PORT: 3001,
+    WORKER_QUEUES: [],
+    WORKER_PREFETCH: {
+      fallback: 20,
+      queues: new Map([
+        ['image', 2],
+        ['report', 2],
+      ]),
+    },
+    SHUTDOWN_GRACE: 25_000,
+    API_KEYS: [],
+  });
+});
+
+test('an empty value counts as not set', () => {
+  expect(loadSettings({ PORT: '', WEBHOOK_SECRET: '' })).toEqual(loadSettings({}));
+});
+
+test('several addresses, queues and keys are separated by commas', () => {
+  const settings = loadSettings({
+    RABBITMQ_URL: 'amqp://a, amqps://b',
+    WORKER_QUEUES: 'email, image',
+    API_KEYS: 'k'.repeat(16),
+  });
+  expect(settings.RABBITMQ_URL).toEqual(['amqp://a', 'amqps://b']);
+  expect(settings.WORKER_QUEUES).toEqual(['email', 'image']);
+});
+
+test('every wrong setting is named at once, with what was found, and no secret is shown', () => {
+  const load = () =>
+    loadSettings({
+      RABBITMQ_URL: 'http://user:secret@x',
+      PORT: '70000',
+      WORKER_PREFETCH: '20,image=many',
+      SHUTDOWN_GRACE: '30',
+      API_KEYS: 'too-short',
+    });
+  expect(load).toThrow(SettingsError);
+  const { message } = (() => {
+    try {
+      load();
+    } catch (error) {
+      return error as Error;
+    }
+    throw new Error('nothing was thrown');
+  })();
+  for (const name of ['RABBITMQ_URL', 'PORT', 'WORKER_PREFETCH', 'SHUTDOWN_GRACE', 'API_KEYS'])
+    expect(message).toContain(`  ${name}: `);
+  expect(message).toContain('found "70000"');
+  expect(message).not.toMatch(/secret|too-short/);
+});
+
+test.each([
+  ['amqp://user:pass@host:5672/vhost', 'amqp://***@host:5672/vhost'],
+  ['connect postgresql://u:p%40w@db/x failed', 'connect postgresql://***@db/x failed'],
+  ['https://token@host/path', 'https://***@host/path'],
+  ['https://host/path?mail=a@b.co', 'https://host/path?mail=a@b.co'],
+  ['no url, a@b.co', 'no url, a@b.co'],
+])('maskUrl(%p)', (text, masked) => {
+  expect(maskUrl(text)).toBe(masked);
+});
+
+test('durations', () => {
+  expect(['500ms', '5s', '2m', '1h', '7d'].map((text) => toMilliseconds(text as '5s'))).toEqual([
+    500, 5_000, 120_000, 3_600_000, 604_800_000,
+  ]);
+  expect([500, 5_000, 120_000, 90_000, 604_800_000, 0].map(formatDuration)).toEqual([
+    '500ms',
+    '5s',
+    '2m',
+    '90s',
+    '7d',
+    '0ms',
+  ]);
+  for (const wrong of ['5', 's', '-1s', '1.5s', '5 s', '5w', ''])
+    expect(() => toMilliseconds(wrong as '5s')).toThrow(RangeError);
+});

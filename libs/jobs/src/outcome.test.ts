@@ -1,0 +1,107 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { Duration } from '#config';
+import { NonRetryableError, RetryAfterError } from './errors.js';
+import { decide, describeError } from './outcome.js';
+
+const retry: Duration[] = ['5s', '1m'];
+
+describe('decide', () => {
+  test('a success is the end', () => {
+    expect(decide({ kind: 'succeeded', result: '1' }, retry, 1)).toEqual({
+      settlement: { state: 'succeeded', result: '1' },
+    });
+  });
+  test('P5: each failure waits for its own delay, the one after the last is a dead letter', () => {
+    const failed = { kind: 'failed', error: new Error('no') } as const;
+    expect(decide(failed, retry, 1)).toMatchObject({
+      retryDelay: '5s',
+      settlement: { state: 'retrying', runInMs: 5_000 },
+    });
+    expect(decide(failed, retry, 2)).toMatchObject({
+      retryDelay: '1m',
+      settlement: { state: 'retrying', runInMs: 60_000 },
+    });
+    expect(decide(failed, retry, 3)).toMatchObject({ deadReason: 'no', settlement: { state: 'dead' } });
+  });
+  test('the relay is to publish what this worker could not, a little after it would have', () => {
+    const { settlement } = decide({ kind: 'failed', error: new Error('no') }, retry, 1);
+    expect(settlement.publishInMs).toBeGreaterThan(settlement.runInMs!);
+  });
+  test('NonRetryableError is a dead letter at once; RetryAfterError waits in the record, and not past the last try', () => {
+    expect(decide({ kind: 'failed', error: new NonRetryableError('never') }, retry, 1).deadReason).toBe(
+      'never',
+    );
+    const later = { kind: 'failed', error: new RetryAfterError('90s') } as const;
+    expect(decide(later, retry, 1)).toMatchObject({
+      settlement: { state: 'retrying', runInMs: 90_000, publishInMs: 90_000 },
+    });
+    expect(decide(later, retry, 1).retryDelay).toBeUndefined();
+    expect(decide(later, retry, 3).settlement.state).toBe('dead');
+  });
+  test('snoozed and given back use up no attempt', () => {
+    expect(decide({ kind: 'snoozed', delay: '1h' }, retry, 3).settlement).toEqual({
+      state: 'scheduled',
+      givenBack: true,
+      runInMs: 3_600_000,
+      publishInMs: 3_600_000,
+    });
+    expect(decide({ kind: 'givenBack' }, retry, 3).settlement).toEqual({ state: 'queued', givenBack: true });
+  });
+  test('whatever happens, a job that has not ended has a message on its way or owed', () => {
+    const outcome = fc.oneof(
+      fc.constant({ kind: 'succeeded', result: '1' } as const),
+      fc.constant({ kind: 'givenBack' } as const),
+      fc.record({ kind: fc.constant('snoozed' as const), delay: fc.nat() }),
+      fc.record({
+        kind: fc.constant('failed' as const),
+        error: fc.oneof(
+          fc.anything(),
+          fc.nat().map((delay) => new RetryAfterError(delay)),
+        ),
+      }),
+    );
+    fc.assert(
+      fc.property(outcome, fc.integer({ min: 1, max: 10 }), (outcome, attempt) => {
+        const { settlement } = decide(outcome, retry, attempt);
+        const isOwed = settlement.publishInMs !== undefined;
+        expect(isOwed).toBe(outcome.kind === 'snoozed' || outcome.kind === 'failed');
+        expect(settlement.state === 'retrying').toBe(
+          settlement.state !== 'dead' && outcome.kind === 'failed',
+        );
+      }),
+    );
+  });
+});
+
+describe('describeError', () => {
+  test.each<[unknown, string, string]>([
+    [new TypeError('bad'), 'TypeError', 'bad'],
+    [new (class Custom extends Error {})('mine'), 'Custom', 'mine'],
+    ['just text', 'string', 'just text'],
+    [{ message: 'an object' }, 'object', 'an object'],
+    [undefined, 'undefined', 'undefined'],
+    [new Error(''), 'Error', 'Error'],
+    [
+      new Error('connect postgres://me:p%40ss@db/x and https://k@host'),
+      'Error',
+      'connect postgres://***@db/x and https://***@host',
+    ],
+  ])('%p', (thrown, className, message) => {
+    expect(describeError(thrown)).toMatchObject({ class: className, message });
+  });
+  test('whatever is thrown, it is short enough, and jsonb can hold it', () => {
+    fc.assert(
+      fc.property(fc.anything(), (thrown) => {
+        const stored = describeError(
+          thrown instanceof Error
+            ? thrown
+            : Object.assign(new Error(String(typeof thrown)), { stack: JSON.stringify(thrown) }),
+        );
+        const text = JSON.stringify(stored);
+        expect(text).not.toMatch(/\\u0000|\\ud[89a-f]/i);
+        expect(Buffer.byteLength(stored.stack ?? '')).toBeLessThanOrEqual(8_192);
+      }),
+    );
+  });
+});

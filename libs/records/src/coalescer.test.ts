@@ -1,0 +1,79 @@
+import { expect, test } from '@jest/globals';
+import { Coalescer, OverloadedError } from './coalescer.js';
+import { DatabaseUnavailableError } from './database.js';
+
+/** A coalescer whose batches end when the test says so. */
+function given(options: Partial<ConstructorParameters<typeof Coalescer>[1]> = {}) {
+  const batches: { items: number[]; end: (error?: unknown) => void }[] = [];
+  const coalescer = new Coalescer<number, number>(
+    (items) =>
+      new Promise((resolve, reject) => {
+        batches.push({
+          items,
+          end: (error) => (error ? reject(error) : resolve(items.map((item) => item * 10))),
+        });
+      }),
+    { lanes: 1, batch: 3, limit: 100, ...options },
+  );
+  return { coalescer, batches };
+}
+const turn = () => new Promise(setImmediate);
+
+test('a lone item goes out at once, what comes meanwhile makes up the next batch, and each gets its own result', async () => {
+  const { coalescer, batches } = given();
+  const first = coalescer.add(1);
+  await turn();
+  const others = [2, 3, 4, 5].map((item) => coalescer.add(item));
+  await turn();
+  expect(batches.map(({ items }) => items)).toEqual([[1]]);
+  batches[0]!.end();
+  expect(await first).toBe(10);
+  await turn();
+  expect(batches[1]!.items).toEqual([2, 3, 4]);
+  batches[1]!.end();
+  await turn();
+  await turn();
+  batches[2]!.end();
+  expect(await Promise.all(others)).toEqual([20, 30, 40, 50]);
+});
+
+test('several lanes are under way at once, and no more', async () => {
+  const { coalescer, batches } = given({ lanes: 2, batch: 1 });
+  for (const item of [1, 2, 3]) void coalescer.add(item);
+  for (let n = 0; n < 5; n++) await turn();
+  expect(batches.map(({ items }) => items)).toEqual([[1], [2]]);
+});
+
+test('one bad item fails nobody else', async () => {
+  const coalescer = new Coalescer<number, number>(
+    async (items) => {
+      if (items.includes(2)) throw new Error('bad row');
+      return items;
+    },
+    { lanes: 1, batch: 10, limit: 10 },
+  );
+  const outcomes = await Promise.allSettled([1, 2, 3].map((item) => coalescer.add(item)));
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+});
+
+test('with the database away a batch fails as one, and is not tried row by row', async () => {
+  let statements = 0;
+  const coalescer = new Coalescer<number, number>(
+    async () => {
+      statements++;
+      throw new DatabaseUnavailableError(new Error('ECONNREFUSED'));
+    },
+    { lanes: 1, batch: 10, limit: 10 },
+  );
+  const outcomes = await Promise.allSettled([1, 2, 3].map((item) => coalescer.add(item)));
+  expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+  expect(statements).toBe(1);
+});
+
+test('P15: what waits is bounded', async () => {
+  const { coalescer } = given({ limit: 5 });
+  void coalescer.add(0);
+  await turn();
+  for (let item = 0; item < 5; item++) void coalescer.add(item);
+  await expect(coalescer.add(6)).rejects.toThrow(OverloadedError);
+});

@@ -1,0 +1,355 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import * as contracts from '#contracts';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+import { type AppProcess, givenProcess } from '../support/processes.js';
+import { givenProxy, type TcpProxy } from '../support/proxy.js';
+
+const KEY = 'a-key-for-this-test-only';
+const mail = { to: 'ada@example.com', subject: 'Hello', text: 'World' };
+
+let environment: Environment;
+let database: TcpProxy;
+let api: AppProcess;
+
+beforeAll(async () => {
+  environment = await givenEnvironment(Object.values(contracts));
+  database = await givenProxy(environment.databaseUrl);
+  api = await givenProcess(
+    'api',
+    { ...environment, databaseUrl: database.url },
+    { API_KEYS: `another-key-of-the-test,${KEY}`, MAX_PAYLOAD: '65536' },
+  );
+  await api.ready();
+});
+afterAll(async () => {
+  await api?.stop();
+  await database?.close();
+  await environment?.close();
+});
+
+async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+  const response = await fetch(`${api.url}${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${KEY}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined };
+}
+
+describe('POST /jobs', () => {
+  test('accepts a job: 202, Location, the job', async () => {
+    const { status, headers, body } = await call('POST', '/jobs', { name: 'email.send', payload: mail });
+    expect(status).toBe(202);
+    expect(headers.get('location')).toBe(`/jobs/${body.id}`);
+    expect(body).toMatchObject({
+      name: 'email.send',
+      queue: 'email',
+      state: 'queued',
+      payload: mail,
+      attempt: 0,
+      attempts: [],
+    });
+
+    const shown = await call('GET', `/jobs/${body.id}`);
+    expect(shown.status).toBe(200);
+    expect(shown.headers.get('retry-after')).toBe('1');
+    expect(shown.body).toEqual(body);
+  });
+
+  test('takes delay, runAt and queue', async () => {
+    const delayed = await call('POST', '/jobs', {
+      name: 'email.send',
+      payload: mail,
+      options: { delay: '10m' },
+    });
+    expect(delayed.body.state).toBe('scheduled');
+    expect(Date.parse(delayed.body.runAt) - Date.parse(delayed.body.createdAt)).toBe(600_000);
+    const runAt = '2999-01-02T03:04:05.000Z';
+    expect(
+      (await call('POST', '/jobs', { name: 'email.send', payload: mail, options: { runAt } })).body.runAt,
+    ).toBe(runAt);
+    expect(
+      (await call('POST', '/jobs', { name: 'email.send', payload: mail, options: { queue: 'image' } })).body
+        .queue,
+    ).toBe('image');
+  });
+
+  const nested = `{"name":"webhook.deliver","payload":{"url":"https://example.com","type":"x","data":${'['.repeat(1_000)}${']'.repeat(1_000)}}}`;
+  test.each<[string, unknown, Record<string, string>, number, Record<string, unknown>]>([
+    ['not JSON', '{"name":', {}, 400, {}],
+    ['100,000 brackets', '['.repeat(60_000), {}, 400, {}],
+    ['an empty body', '', {}, 400, {}],
+    ['a __proto__ key', '{"name":"email.send","__proto__":{"x":1},"payload":{}}', {}, 400, {}],
+    [
+      'a constructor.prototype key',
+      '{"name":"email.send","payload":{"constructor":{"prototype":{}}}}',
+      {},
+      400,
+      {},
+    ],
+    [
+      'another content type',
+      'name=email.send',
+      { 'content-type': 'application/x-www-form-urlencoded' },
+      415,
+      {},
+    ],
+    ['plain text', '{}', { 'content-type': 'text/plain' }, 415, {}],
+    ['an array', [], {}, 422, { errors: [{ pointer: '', detail: expect.any(String) }] }],
+    ['no name', { payload: mail }, {}, 422, { errors: [{ pointer: '/name', detail: expect.any(String) }] }],
+    ['an unknown key', { name: 'email.send', payload: mail, priority: 9 }, {}, 422, {}],
+    [
+      'an unknown contract',
+      { name: 'email.sned', payload: mail },
+      {},
+      404,
+      { detail: 'No contract is named "email.sned"' },
+    ],
+    ['SQL for a name', { name: "'; drop table jobs; --", payload: mail }, {}, 404, {}],
+    ['CRLF in the name', { name: 'email.send\r\nx: y', payload: mail }, {}, 404, {}],
+    ['a name of 300 characters', { name: 'a'.repeat(300), payload: mail }, {}, 404, {}],
+    ['the name of an object method', { name: 'constructor', payload: mail }, {}, 404, {}],
+    [
+      'no payload',
+      { name: 'email.send' },
+      {},
+      422,
+      { errors: [{ pointer: '/payload', detail: expect.any(String) }] },
+    ],
+    [
+      'a payload that does not fit',
+      { name: 'image.resize', payload: { source: 'x.png', widths: [100, 0] } },
+      {},
+      422,
+      { errors: [{ pointer: '/payload/widths/1', detail: expect.any(String) }] },
+    ],
+    ['a payload nested too deeply', nested, {}, 422, { detail: expect.stringContaining('200 levels') }],
+    [
+      'a delay without a unit',
+      { name: 'email.send', payload: mail, options: { delay: '10' } },
+      {},
+      422,
+      {
+        errors: [{ pointer: '/options/delay', detail: expect.stringContaining('such as 500ms') }],
+      },
+    ],
+    [
+      'delay and runAt',
+      { name: 'email.send', payload: mail, options: { delay: 1, runAt: '2999-01-02T03:04:05Z' } },
+      {},
+      422,
+      {},
+    ],
+    [
+      'a queue that no contract has',
+      { name: 'email.send', payload: mail, options: { queue: 'nowhere' } },
+      {},
+      422,
+      { errors: [{ pointer: '/options/queue', detail: expect.any(String) }] },
+    ],
+    [
+      'a payload over MAX_PAYLOAD',
+      { name: 'email.send', payload: { ...mail, text: 'x'.repeat(66_000) } },
+      {},
+      413,
+      {},
+    ],
+  ])('refuses %s with problem details', async (_, body, extra, status, problem) => {
+    const answer = await call('POST', '/jobs', body, { 'content-type': 'application/json', ...extra });
+    expect(answer.headers.get('content-type')).toContain('application/problem+json');
+    expect(answer.body).toMatchObject({
+      status,
+      type: expect.any(String),
+      title: expect.any(String),
+      instance: '/jobs',
+      ...problem,
+    });
+    expect(answer.status).toBe(status);
+  });
+
+  test('refuses 2 MiB by its length, before reading it', async () => {
+    const { port, hostname } = new URL(api.url);
+    const socket = connect(Number(port), hostname);
+    socket.write(
+      `POST /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\nContent-Type: application/json\r\nContent-Length: 2097152\r\n\r\n{`,
+    );
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 413 [\s\S]*application\/problem\+json/);
+    socket.destroy();
+  });
+
+  test('goes on after all of that', async () => {
+    expect((await call('POST', '/jobs', { name: 'email.send', payload: mail })).status).toBe(202);
+  });
+});
+
+describe('GET /jobs', () => {
+  test('pages through jobs, newest first, and filters', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n++) {
+      const { body } = await call('POST', '/jobs', { name: 'demo.flaky', payload: { failures: 0 } });
+      ids.unshift(body.id as string);
+      expect(body.state).toBe('queued');
+    }
+    const seen: string[] = [];
+    let path = '/jobs?name=demo.flaky&queue=demo&state=queued&limit=2';
+    for (;;) {
+      const { body } = await call('GET', path);
+      seen.push(...body.items.map(({ id }: { id: string }) => id));
+      if (!body.next) break;
+      path = `/jobs?name=demo.flaky&queue=demo&state=queued&limit=2&cursor=${body.next}`;
+    }
+    expect(seen).toEqual(ids);
+  });
+
+  test.each(['state=asleep', 'limit=0', 'limit=1001', 'limit=x', 'cursor=nonsense', 'order=asc'])(
+    'refuses ?%s',
+    async (query) => {
+      const { status, body } = await call('GET', `/jobs?${query}`);
+      expect(status).toBe(400);
+      expect(body.errors).toHaveLength(1);
+    },
+  );
+
+  test.each(['no-uuid', '01890a5d-ac96-774b-bcce-b302099a8057', "x'; drop table jobs; --"])(
+    'knows no job %s',
+    async (id) => {
+      expect((await call('GET', `/jobs/${encodeURIComponent(id)}`)).status).toBe(404);
+    },
+  );
+});
+
+describe('POST /jobs/{id}/cancel', () => {
+  test('P10: cancels a job that does not run yet, once and for all', async () => {
+    const { body: job } = await call('POST', '/jobs', { name: 'email.send', payload: mail });
+    const cancelled = await call('POST', `/jobs/${job.id}/cancel`);
+    expect(cancelled).toMatchObject({ status: 200, body: { id: job.id, state: 'cancelled' } });
+    expect((await call('POST', `/jobs/${job.id}/cancel`)).status).toBe(200);
+  });
+
+  test('answers 409 for a job that runs or has ended, and 404 for one that does not exist', async () => {
+    const { body: job } = await call('POST', '/jobs', { name: 'email.send', payload: mail });
+    await environment.sql(`update jobs set state = 'running' where id = $1`, [job.id]);
+    expect(await call('POST', `/jobs/${job.id}/cancel`)).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('running') },
+    });
+    expect((await call('POST', '/jobs/01890a5d-ac96-774b-bcce-b302099a8057/cancel')).status).toBe(404);
+  });
+});
+
+describe('API keys', () => {
+  test.each([
+    ['none', {}],
+    ['a wrong one', { authorization: 'Bearer wrong' }],
+    ['a prefix of one', { authorization: `Bearer ${KEY.slice(0, -1)}` }],
+    ['one by another scheme', { authorization: `Basic ${KEY}` }],
+  ])('are asked for: %s', async (_, headers) => {
+    const response = await fetch(`${api.url}/jobs`, { headers });
+    expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toBe('Bearer');
+    expect(response.headers.get('content-type')).toContain('application/problem+json');
+  });
+  test('each of several works', async () => {
+    const response = await fetch(`${api.url}/jobs`, {
+      headers: { authorization: 'Bearer another-key-of-the-test' },
+    });
+    expect(response.status).toBe(200);
+  });
+  test('are not asked for by health checks, but for the OpenAPI document', async () => {
+    expect((await fetch(`${api.url}/health/live`)).status).toBe(200);
+    expect((await fetch(`${api.url}/health/ready`)).status).toBe(200);
+    expect((await fetch(`${api.url}/openapi.json`)).status).toBe(401);
+  });
+  test('in production the api does not start without', async () => {
+    const production = await givenProcess('api', environment, { NODE_ENV: 'production' });
+    expect(await once(production.child, 'exit')).toEqual([1, null]);
+    expect(production.output()).toContain('API_KEYS is not set and NODE_ENV is production');
+  });
+  test('without them the api listens on loopback only', async () => {
+    const open = await (await givenProcess('api', environment)).ready();
+    expect(open.output()).toContain('listens on http://127.0.0.1:');
+    expect((await fetch(`${open.url}/jobs`)).status).toBe(200);
+    expect(await open.stop()).toBe(0);
+  });
+  test('wrong settings are named all at once', async () => {
+    const wrong = await givenProcess(
+      'api',
+      { ...environment, rabbitmqUrl: 'http://x' },
+      { API_KEYS: 'short', LOG_LEVEL: 'loud' },
+    );
+    expect(await once(wrong.child, 'exit')).toEqual([1, null]);
+    for (const name of ['RABBITMQ_URL', 'API_KEYS', 'LOG_LEVEL'])
+      expect(wrong.output()).toContain(`  ${name}: `);
+    expect(wrong.output()).not.toContain('short');
+  });
+});
+
+test('every error is problem details, also where there is no route', async () => {
+  const { status, body } = await call('GET', '/nowhere?secret=1');
+  expect([status, body]).toEqual([
+    404,
+    {
+      type: 'about:blank',
+      title: 'Not Found',
+      status: 404,
+      detail: expect.any(String),
+      instance: '/nowhere',
+    },
+  ]);
+});
+
+test('OpenAPI describes every call and the payload of every contract', async () => {
+  const { body } = await call('GET', '/openapi.json');
+  expect(Object.keys(body.paths).sort()).toEqual([
+    '/health/live',
+    '/health/ready',
+    '/jobs',
+    '/jobs/{id}',
+    '/jobs/{id}/cancel',
+    '/queues',
+  ]);
+  const { oneOf } = body.paths['/jobs'].post.requestBody.content['application/json'].schema;
+  expect(oneOf.map(({ title }: { title: string }) => title).sort()).toEqual(
+    Object.values(contracts)
+      .map(({ name }) => name)
+      .sort(),
+  );
+});
+
+test('GET /queues counts by state', async () => {
+  const { body } = await call('GET', '/queues');
+  expect(body.items).toContainEqual({
+    queue: 'demo',
+    scheduled: 0,
+    queued: 5,
+    running: 0,
+    retrying: 0,
+    dead: 0,
+  });
+});
+
+test('P2: with the database down the api answers 503 with Retry-After, is not ready but live, and recovers', async () => {
+  database.cut();
+  const answer = await call('POST', '/jobs', { name: 'email.send', payload: mail });
+  expect(answer).toMatchObject({
+    status: 503,
+    body: { type: expect.stringContaining('not-now'), status: 503 },
+  });
+  expect(answer.headers.get('retry-after')).toBe('5');
+  expect((await call('GET', '/health/ready')).status).toBe(503);
+  expect((await call('GET', '/health/live')).status).toBe(200);
+  database.mend();
+  await eventually(
+    async () => (await call('POST', '/jobs', { name: 'email.send', payload: mail })).status === 202,
+  );
+  expect((await call('GET', '/health/ready')).status).toBe(200);
+});

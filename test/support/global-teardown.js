@@ -1,0 +1,4 @@
+/** Stops what the global setup started; it runs in the same process. */
+export default async function globalTeardown() {
+  await globalThis.warrenTestServices?.stop();
+}
