@@ -2,8 +2,8 @@
 export default {
   testMatch: ['<rootDir>/{apps,libs,scripts,test}/**/*.test.ts'],
   // The services live as long as the run: one broker and one database server, a vhost and a database for each test.
-  globalSetup: '<rootDir>/test/support/global-setup.ts',
-  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  globalSetup: '<rootDir>/test/support/global-setup.js',
+  globalTeardown: '<rootDir>/test/support/global-teardown.js',
   testTimeout: 60_000,
   maxWorkers: 2,
   extensionsToTreatAsEsm: ['.ts'],

@@ -43,7 +43,11 @@ export class Guard {
   constructor(afterwards: string) {
     this.#afterwards = afterwards;
     // Detached, here and below: Ctrl-C in a terminal reaches the whole foreground process group.
-    this.#shell = spawn('sh', ['-c', SCRIPT], { cwd: '/', detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+    this.#shell = spawn('sh', ['-c', SCRIPT], {
+      cwd: '/',
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
     this.#exited = once(this.#shell, 'exit').catch(() => undefined);
     this.#shell.stdin!.on('error', () => undefined);
     this.#writeOrders();
@@ -52,7 +56,11 @@ export class Guard {
   /** Starts a process as the leader of a process group of its own. The 'error' event is left to the caller. */
   spawn(file: string, args: string[], { signal, output, ...options }: SpawnOptions): ChildProcess {
     const destination = output ?? 'ignore';
-    const child = spawn(file, args, { ...options, detached: true, stdio: ['ignore', destination, destination] });
+    const child = spawn(file, args, {
+      ...options,
+      detached: true,
+      stdio: ['ignore', destination, destination],
+    });
     if (child.pid === undefined) return child;
     this.#running.set(child, signal.slice('SIG'.length));
     // Taken off the list when it ends, since its number may by and by belong to somebody else.

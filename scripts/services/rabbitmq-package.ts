@@ -13,9 +13,9 @@ const PACKAGES = '/usr/lib/rabbitmq/lib';
 const INSTALL = `
 export DEBIAN_FRONTEND=noninteractive
 policy=/usr/sbin/policy-rc.d
-if (set -C; echo 'exit 101' >"$policy") 2>/dev/null; then
+if (set -C; printf '#!/bin/sh\\nexit 101\\n' >"$policy") 2>/dev/null; then
   trap 'rm -f "$policy"' EXIT
-  sed -i '1i #!/bin/sh' "$policy" && chmod 755 "$policy"
+  chmod 755 "$policy"
 fi
 waited=0
 while ! apt-get update >"$1" 2>&1 && grep -q 'Could not get lock' "$1" && [ "$waited" -lt 600 ]; do

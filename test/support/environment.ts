@@ -26,6 +26,8 @@ export interface Environment {
   management<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
   /** Takes everything out of a queue. */
   drainQueue(queue: string): Promise<Letter[]>;
+  /** How many messages of a queue wait to be delivered, at this moment. */
+  countReady(queue: string): Promise<number>;
   /** Publishes a message as a foreign program would. */
   publish(routingKey: string, content: string | Buffer, properties?: Record<string, unknown>): Promise<void>;
   close(): Promise<void>;
@@ -104,6 +106,7 @@ export async function givenEnvironment(contracts?: readonly AnyContract[]): Prom
         }
         return messages;
       }),
+    countReady: (queue) => withChannel(async (channel) => (await channel.checkQueue(queue)).messageCount),
     publish: (routingKey, content, properties) =>
       withChannel(async (channel) => {
         channel.publish('jobs', routingKey, Buffer.from(content as string), properties);

@@ -48,12 +48,13 @@ export async function givenProcess(
     child,
     output: () => output,
     ready: async () => {
-      await eventually(async () => {
-        if (child.exitCode !== null) throw new Error(`The ${app} ended with ${child.exitCode}:\n${output}`);
-        return (await fetch(`${url}/health/ready`)).ok;
-      }, 20_000).catch((error) => {
+      const died = ended.then((code) => {
+        throw new Error(`The ${app} ended with ${code}:\n${output}`);
+      });
+      const answers = eventually(async () => (await fetch(`${url}/health/ready`)).ok, 20_000).catch((error) => {
         throw new Error(`The ${app} did not become ready: ${error.message}\n${output}`);
       });
+      await Promise.race([answers, died]);
       return self;
     },
     stop: async (signal = 'SIGTERM') => {

@@ -9,6 +9,7 @@ import { Database, RecordsModule } from '#records';
 import { rootLog } from '#telemetry';
 import * as handlers from './handlers/index.js';
 import { Mailer } from './mailer.js';
+import { OutboundHttp } from './outbound-http.js';
 
 /** Does the work. */
 @Module({
@@ -49,6 +50,7 @@ import { Mailer } from './mailer.js';
     // First, so that filters of your own come before it.
     { provide: APP_FILTER, useClass: JobErrorFilter },
     Mailer,
+    OutboundHttp,
   ],
 })
 export class WorkerModule {}

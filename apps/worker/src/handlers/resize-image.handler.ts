@@ -14,10 +14,13 @@ const RESIZE_TIMEOUT_S = 60;
 // One thread for each picture leaves the other cores to the other jobs; nothing is resized twice, so nothing is cached.
 sharp.concurrency(1);
 sharp.cache(false);
-// Only formats of pictures as people upload them; SVG, PDF and the like are programs rather than pictures.
+// For the whole process: pictures as people upload them. SVG, PDF and the like are programs rather than pictures.
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({
-  operation: ['Jpeg', 'Png', 'Webp', 'Heif', 'Nsgif'].map((format) => `VipsForeignLoad${format}Buffer`),
+  operation: ['Jpeg', 'Png', 'Webp', 'Heif', 'Nsgif'].flatMap((format) => [
+    `VipsForeignLoad${format}Buffer`,
+    `VipsForeignLoad${format}File`,
+  ]),
 });
 
 /** Makes smaller copies of a picture in `images/<job id>/<width>.<format>`. Another attempt makes the same files. */
@@ -50,13 +53,13 @@ export class ResizeImageHandler implements Handler<typeof ResizeImage> {
 
 /** Never enlarges. Turns the picture as its metadata says, and leaves all metadata out. */
 async function resize(picture: Buffer, width: number, format: PayloadOf<typeof ResizeImage>['format']) {
-  const pipeline = sharp(picture, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
-    .autoOrient()
-    .resize({ width, withoutEnlargement: true })
-    .timeout({ seconds: RESIZE_TIMEOUT_S });
-  // JPEG knows no transparency, which would come out black.
-  if (format === 'jpeg') pipeline.flatten({ background: 'white' });
   try {
+    const pipeline = sharp(picture, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
+      .autoOrient()
+      .resize({ width, withoutEnlargement: true })
+      .timeout({ seconds: RESIZE_TIMEOUT_S });
+    // JPEG knows no transparency, which would come out black.
+    if (format === 'jpeg') pipeline.flatten({ background: 'white' });
     return await pipeline.toFormat(format).toBuffer({ resolveWithObject: true });
   } catch (error) {
     const { message } = error as Error;

@@ -1,0 +1,34 @@
+import { Logger } from '@nestjs/common';
+import type { Settings } from '#config';
+import * as contracts from '#contracts';
+import { Contracts } from '#jobs';
+import { BrokerConnection, declareTopology } from '#rabbitmq';
+import { migrateDatabase } from '#records';
+
+const BROKER_PATIENCE_MS = 60_000;
+
+/**
+ * Brings the database's schema and the broker's topology up to date. Both are idempotent.
+ *
+ * @param log told, in single lines, what was done.
+ * @throws Error when the database or the broker does not answer, or has what cannot be brought up to date.
+ */
+export async function migrate(
+  { DATABASE_URL, RABBITMQ_URL }: Pick<Settings, 'DATABASE_URL' | 'RABBITMQ_URL'>,
+  log: (line: string) => void = () => undefined,
+): Promise<void> {
+  // What the libs would log of connections that come and go is no news to whoever runs a command.
+  Logger.overrideLogger(['warn', 'error']);
+  const migrations = await migrateDatabase(DATABASE_URL);
+  log(migrations.length > 0 ? `Database: ran ${migrations.join(', ')}` : 'Database: up to date');
+
+  const connection = new BrokerConnection(RABBITMQ_URL, 'migrating');
+  try {
+    await connection.whenUp(AbortSignal.timeout(BROKER_PATIENCE_MS));
+    const { topology } = new Contracts(contracts);
+    await declareTopology(connection, topology);
+    log(`Broker: ${topology.exchanges.length} exchanges and ${topology.queues.length} queues stand`);
+  } finally {
+    await connection.close();
+  }
+}

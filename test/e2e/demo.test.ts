@@ -1,0 +1,109 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+
+const root = join(import.meta.dirname, '..', '..');
+const LIMIT_MS = 85_000;
+
+/** `npm run demo`, where its output is no terminal. */
+async function runDemo(environment: Record<string, string>, ...options: string[]) {
+  const child = execFile(process.execPath, ['dist/scripts/demo.js', ...options], {
+    cwd: root,
+    env: { PATH: process.env.PATH, ...environment },
+  });
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout!),
+    text(child.stderr!),
+    once(child, 'exit'),
+  ]);
+  return { stdout, stderr, code };
+}
+
+describe('npm run demo', () => {
+  let environment: Environment;
+  beforeAll(async () => {
+    environment = await givenEnvironment();
+  });
+  afterAll(() => environment?.close());
+
+  test(
+    'does real jobs, sums them up and leaves nothing running',
+    async () => {
+      const { stdout, stderr, code } = await runDemo({
+        RABBITMQ_URL: environment.rabbitmqUrl,
+        DATABASE_URL: environment.databaseUrl,
+      });
+
+      expect({ code, stderr, end: stdout.trimEnd().split('\n').at(-1) }).toEqual({
+        code: 0,
+        stderr: '',
+        end: '  ✔ All is as expected.',
+      });
+      expect(stdout).not.toContain('\x1b');
+      // succeeded, dead, attempts
+      expect(rowsOf(stdout)).toEqual({
+        'demo.flaky': ['1', '1', '7'],
+        'email.send': ['1,000', '0', '1,000'],
+        'image.resize': ['6', '0', '6'],
+        'report.generate': ['3', '0', '3'],
+        'webhook.deliver': ['20', '0', '20'],
+      });
+      expect(stdout).toMatch(/Mails +1,000 received/);
+      expect(stdout).toMatch(/Webhooks +20 received/);
+      expect(stdout).toMatch(/Reports +3 files with 3,650 rows/);
+      expect(stdout).toMatch(/Pictures +18 files/);
+
+      const counts = await environment.sql(
+        'select state, count(*)::int from jobs group by state order by state',
+      );
+      expect(counts).toEqual([
+        { state: 'dead', count: 1 },
+        { state: 'succeeded', count: 1_030 },
+      ]);
+
+      const ports = [...stdout.matchAll(/✔ The (?:api|worker) on port (\d+)/g)].map(([, port]) => port);
+      expect(ports).toHaveLength(2);
+      for (const port of ports) {
+        await expect(fetch(`http://127.0.0.1:${port}/health/live`)).rejects.toThrow('fetch failed');
+      }
+      // Services that were given are used, not ended: had the demo left a connection to them, it would show here.
+      const connections = await environment.sql(
+        'select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+      );
+      expect(connections).toEqual([]);
+    },
+    LIMIT_MS,
+  );
+
+  test('refuses a database where jobs of others wait', async () => {
+    await environment.sql("update jobs set state = 'queued' where id = (select id from jobs limit 1)");
+
+    const { stdout, code } = await runDemo({
+      RABBITMQ_URL: environment.rabbitmqUrl,
+      DATABASE_URL: environment.databaseUrl,
+    });
+
+    expect(stdout).toMatch(/✘ The database has 1 unfinished jobs in the queue/);
+    expect(code).toBe(1);
+  });
+
+  test('explains itself', async () => {
+    expect((await runDemo({}, '--help')).stdout).toContain('--keep');
+
+    const { stderr, code } = await runDemo({}, '--kep');
+    expect(stderr).toContain("Unknown option '--kep'");
+    expect(code).toBe(2);
+  });
+});
+
+/** The rows of the summary: what is counted of each job, by its name. */
+function rowsOf(output: string): Record<string, string[]> {
+  const [, ...lines] = output.slice(output.indexOf('succeeded  dead')).split('\n');
+  const rows = lines.slice(0, lines.indexOf('')).map((line) => line.trim().split(/ {2,}/));
+  return Object.fromEntries(
+    rows.map(([name, succeeded, dead, attempts]) => [name, [succeeded, dead, attempts]]),
+  );
+}
