@@ -40,7 +40,7 @@ export class Progress {
       const count = waiting.scheduled + waiting.queued + waiting.running + waiting.retrying;
       if (count > 0) {
         throw new Error(
-          `The database has ${count} unfinished jobs in the queue ${queue}, and the demo's worker would do them. Let DATABASE_URL and RABBITMQ_URL name an empty database and an empty vhost, or unset them: the demo then starts its own.`,
+          `Jobs that are not the demo's wait in the database (queue ${queue}: ${count}), and its worker would do them. Let DATABASE_URL and RABBITMQ_URL name an empty database and an empty vhost, or unset them: the demo then starts its own.`,
         );
       }
     }

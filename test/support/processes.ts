@@ -51,9 +51,11 @@ export async function givenProcess(
       const died = ended.then((code) => {
         throw new Error(`The ${app} ended with ${code}:\n${output}`);
       });
-      const answers = eventually(async () => (await fetch(`${url}/health/ready`)).ok, 20_000).catch((error) => {
-        throw new Error(`The ${app} did not become ready: ${error.message}\n${output}`);
-      });
+      const answers = eventually(async () => (await fetch(`${url}/health/ready`)).ok, 20_000).catch(
+        (error) => {
+          throw new Error(`The ${app} did not become ready: ${error.message}\n${output}`);
+        },
+      );
       await Promise.race([answers, died]);
       return self;
     },

@@ -7,6 +7,7 @@ import { JobErrorFilter, JobServer, JobsModule } from '#jobs';
 import { RabbitMQModule } from '#rabbitmq';
 import { Database, RecordsModule } from '#records';
 import { rootLog } from '#telemetry';
+import { FileStore } from './file-store.js';
 import * as handlers from './handlers/index.js';
 import { Mailer } from './mailer.js';
 import { OutboundHttp } from './outbound-http.js';
@@ -49,6 +50,7 @@ import { OutboundHttp } from './outbound-http.js';
   providers: [
     // First, so that filters of your own come before it.
     { provide: APP_FILTER, useClass: JobErrorFilter },
+    FileStore,
     Mailer,
     OutboundHttp,
   ],
