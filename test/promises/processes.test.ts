@@ -63,7 +63,7 @@ test('P8: on SIGTERM a worker finishes what is at hand, takes nothing more, and 
   const stopped = worker.stop('SIGTERM');
   await eventually(() => worker.output().includes('2 jobs are at hand'));
   receiver.open();
-  expect([await stopped, worker.output()]).toEqual([0, expect.any(String)]);
+  expect(await stopped).toBe(0);
   expect((await jobs()).map(({ state, attempt }) => [state, attempt]).sort()).toEqual([
     ['queued', 0],
     ['queued', 0],
