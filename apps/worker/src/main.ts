@@ -8,11 +8,19 @@ import { WorkerModule } from './worker.module.js';
 
 try {
   const settings = loadSettings();
+  const log = rootLog('worker', settings.LOG_LEVEL);
   const app = await NestFactory.create<NestFastifyApplication>(WorkerModule, new FastifyAdapter(), {
-    logger: new NestLogger(rootLog('worker', settings.LOG_LEVEL)),
+    logger: new NestLogger(log),
     abortOnError: false,
   });
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
+  // A promise that a handler left behind, for example: the process is in no known state, so it ends, but in good order.
+  for (const event of ['uncaughtException', 'unhandledRejection']) {
+    process.once(event, (error) => {
+      log.fatal({ err: error }, `${event}: the worker stops`);
+      void app.close().finally(() => process.exit(1));
+    });
+  }
   app.connectMicroservice({ strategy: app.get(JobServer) }, { inheritAppConfig: true });
   // Health first: a worker that waits for its broker is alive, and says that it is not ready.
   await app.listen(settings.WORKER_PORT, '0.0.0.0');

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { toMilliseconds } from '#config';
-import { Broker, type Delivery } from '#rabbitmq';
-import { type Claim, Records } from '#records';
+import { Broker, type Delivery, isOutage } from '#rabbitmq';
+import { type Claim, DatabaseUnavailableError, OverloadedError, Records } from '#records';
 import { type Log, rootLog } from '#telemetry';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
@@ -11,7 +11,7 @@ import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { type Arrival, decode, encodeUnreadable } from './message.js';
 import { Outbox } from './outbox.js';
-import { decide, type Outcome } from './outcome.js';
+import { type Decision, decide, describeError, type Outcome } from './outcome.js';
 import { conform, toJson } from './payload.js';
 import { Progress } from './progress.js';
 
@@ -76,10 +76,7 @@ export class Executor {
     const work =
       'unreadable' in arrival ? this.bury(delivery, arrival.unreadable) : this.execute(delivery, arrival);
     const done = work
-      .catch((error) => {
-        // Not acknowledged: the message goes back to its queue when the channel closes.
-        if (!this.stopping.signal.aborted) this.logger.error(error);
-      })
+      .catch((error) => this.onUnexpected(delivery, error))
       .finally(() => this.atHand.delete(key));
     this.atHand.set(key, done);
   }
@@ -115,24 +112,14 @@ export class Executor {
 
     const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt });
     const outcome = await this.run(arrival, claim, contract, log);
-    const { settlement, retryDelay, deadReason } = decide(outcome, contract?.retry ?? [], claim.attempt);
-
+    const decision = decide(outcome, contract?.retry ?? [], claim.attempt);
     this.progress.forget(arrival.id);
-    const settled = await this.persistently(
-      () => this.records.settle({ ...settlement, id: arrival.id, claim: claim.claim }),
-      outcome.kind === 'givenBack' ? AbortSignal.timeout(STOP_GRACE_MS) : undefined,
-    );
-    report(log, outcome, settlement.state, settled);
+    const settled = await this.settle(arrival.id, claim.claim, decision);
+    report(log, outcome, decision.settlement.state, settled);
+
     // Given back: unacknowledged, it returns to its queue as the channel closes.
     if (outcome.kind === 'givenBack' && settled) return;
-    if (settled && (retryDelay || deadReason !== undefined)) {
-      const attempt = deadReason === undefined ? claim.attempt + 1 : claim.attempt;
-      const payload = arrival.payload;
-      await this.outbox.publish(
-        { ...arrival, payload, attempt, claim: claim.claim },
-        { retryDelay, deadReason },
-      );
-    }
+    if (settled) await this.publish(arrival, claim, decision);
     delivery.ack();
   }
 
@@ -146,6 +133,20 @@ export class Executor {
     return this.persistently(() =>
       this.records.claim({ id, attempt, wantsPayload: payload === null, record }),
     );
+  }
+
+  private settle(id: string, claim: number, { settlement }: Decision): Promise<boolean> {
+    // A worker that stops gives back what it can in the time that is left.
+    const until = settlement.givenBack ? AbortSignal.timeout(STOP_GRACE_MS) : this.stopping.signal;
+    return this.persistently(() => this.records.settle({ ...settlement, id, claim }), until);
+  }
+
+  /** What fails here is left to the relay. */
+  private async publish(arrival: Arrival, { attempt, claim }: Taken, decision: Decision): Promise<void> {
+    const { retryDelay, deadReason } = decision;
+    if (deadReason !== undefined) await this.outbox.publish({ ...arrival, attempt, claim }, { deadReason });
+    else if (retryDelay)
+      await this.outbox.publish({ ...arrival, attempt: attempt + 1, claim }, { retryDelay });
   }
 
   /** Runs the handler within its time and says how it ended. Never throws. */
@@ -207,6 +208,14 @@ export class Executor {
     }
   }
 
+  /** The statements refuse this job, now and whenever it comes again: it must not block those behind it. */
+  private async onUnexpected(delivery: Delivery, error: unknown): Promise<void> {
+    // When the worker stops, the message goes back to its queue as the channel closes.
+    if (this.stopping.signal.aborted) return;
+    this.logger.error(error);
+    await this.bury(delivery, describeError(error).message).catch(() => {});
+  }
+
   /** Sends a message that no record stands for to the dead letters, as it came. */
   private async bury(delivery: Delivery, reason: string): Promise<void> {
     this.logger.warn(`A message in ${delivery.queue} goes to the dead letters: ${reason}`);
@@ -223,7 +232,7 @@ export class Executor {
       try {
         return await task();
       } catch (error) {
-        if (until.aborted) throw error;
+        if (until.aborted || !passes(error)) throw error;
         if (failures === 0) this.logger.warn(`${(error as Error).message}. Trying again until it works.`);
         await pause(RETRY_PAUSE_MS);
       }
@@ -233,6 +242,11 @@ export class Executor {
   private get log(): Log {
     return this.options.log ?? silent;
   }
+}
+
+/** Whether an error is one of an outage, so that the same will work later. */
+function passes(error: unknown): boolean {
+  return error instanceof DatabaseUnavailableError || error instanceof OverloadedError || isOutage(error);
 }
 
 const silent = rootLog('silent', 'silent');

@@ -1,4 +1,4 @@
-import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import type { Duration } from '#config';
 import { Broker, BrokerUnavailableError } from '#rabbitmq';
 import { Records } from '#records';
@@ -22,7 +22,7 @@ export interface OwedMessage extends JobMessage {
  * here, and whoever dies here, the relay publishes it again; and whatever is published twice runs once.
  */
 @Injectable()
-export class Outbox implements OnApplicationShutdown {
+export class Outbox implements BeforeApplicationShutdown {
   private readonly logger = new Logger(Outbox.name);
   private readonly confirmed: { id: string; claim: number; at: number }[] = [];
   private readonly timer = setInterval(() => void this.mark(), 1_000).unref();
@@ -60,8 +60,8 @@ export class Outbox implements OnApplicationShutdown {
     }
   }
 
-  /** Notes what is still to be noted. Nest calls it once requests and jobs are done. */
-  async onApplicationShutdown(): Promise<void> {
+  /** Notes what is still to be noted. Nest calls it when the worker has drained, and before the database is closed. */
+  async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
     await this.mark(0);
   }

@@ -40,7 +40,8 @@ export function decide(outcome: Outcome, retry: readonly Duration[], attempt: nu
     case 'succeeded':
       return { settlement: { state: 'succeeded', result: outcome.result } };
     case 'givenBack':
-      return { settlement: { state: 'queued', givenBack: true } };
+      // The message goes back to its queue by itself, unless its channel is long gone.
+      return { settlement: { state: 'queued', givenBack: true, publishInMs: PUBLISH_GRACE_MS } };
     case 'snoozed': {
       const delay = boundedDelay(outcome.delay);
       return { settlement: { state: 'scheduled', givenBack: true, runInMs: delay, publishInMs: delay } };

@@ -1,4 +1,5 @@
 import { EventEmitter, once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { type AmqpConnectionManager, connect } from 'amqp-connection-manager';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
@@ -7,6 +8,8 @@ import { maskUrl } from '#config';
 /** How long a try to connect may take, and the pause between two tries. */
 const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_PAUSE_S = 1;
+/** How long to wait for the broker when leaving it. */
+const FAREWELL_MS = 2_000;
 /** A channel that was closed is opened again after this pause, so that a fault that closes it each time is no hot loop. */
 const REOPEN_PAUSE_MS = 500;
 /**
@@ -121,7 +124,7 @@ export class BrokerConnection extends EventEmitter {
   async close(): Promise<void> {
     this.closing = true;
     this.connection = undefined;
-    await this.manager.close().catch(() => {});
+    await answered(this.manager.close());
     this.removeAllListeners();
   }
 
@@ -165,7 +168,7 @@ export class BrokerConnection extends EventEmitter {
       stopped = true;
       clearTimeout(retry);
       this.off('up', start);
-      await current?.close().catch(() => {});
+      if (current) await answered(current.close());
     };
   }
 
@@ -201,6 +204,11 @@ export class BrokerConnection extends EventEmitter {
         : `No broker answers for ${this.purpose}: ${cause}. Trying again every ${RECONNECT_PAUSE_S} s.`,
     );
   }
+}
+
+/** Waits for the answer to a farewell, but not for ever: a broker that is blocked or hangs answers nothing. */
+export async function answered(farewell: Promise<unknown>): Promise<void> {
+  await Promise.race([farewell, pause(FAREWELL_MS, undefined, { ref: false })]).catch(() => {});
 }
 
 /** No broker answers, or it is blocked, or the publish window is full: nothing was sent. */

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { Channel, ConsumeMessage } from 'amqplib';
-import type { BrokerConnection } from './connection.js';
+import { answered, type BrokerConnection } from './connection.js';
 
 /** One message as it was delivered, and the one way to be done with it. */
 export interface Delivery {
@@ -49,7 +49,7 @@ export class Consumer {
     this.stopping = true;
     const tag = this.consumerTag;
     this.consumerTag = undefined;
-    if (tag) await this.channel?.cancel(tag).catch(() => {});
+    if (tag && this.channel) await answered(this.channel.cancel(tag));
   }
 
   /** Closes the channel: what was not acknowledged goes back to the queue. */

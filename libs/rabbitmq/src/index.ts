@@ -2,6 +2,7 @@ export { Broker } from './broker.js';
 export { BrokerConnection, BrokerUnavailableError } from './connection.js';
 export { Consumer, type Delivery } from './consumer.js';
 export {
+  isOutage,
   type OutgoingMessage,
   Publisher,
   PublishTimeoutError,

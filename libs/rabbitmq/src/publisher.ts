@@ -138,6 +138,13 @@ export class Publisher {
   }
 }
 
+/** Whether a publish failed for a reason that passes, rather than for what was to be published. */
+export function isOutage(error: unknown): boolean {
+  return [BrokerUnavailableError, UnroutableError, RefusedError, PublishTimeoutError].some(
+    (type) => error instanceof type,
+  );
+}
+
 /** No queue took the message: its exchange has no binding for the routing key. */
 export class UnroutableError extends Error {
   override readonly name = 'UnroutableError';

@@ -81,9 +81,18 @@ export class Database implements Queryable, OnApplicationShutdown {
     }
   }
 
-  /** Opens a connection outside the pool, such as one that holds a session lock. */
-  async connect(): Promise<pg.Client> {
-    const client = new pg.Client(connectionOptions(this.options.url));
+  /**
+   * Opens a connection outside the pool, such as one that holds a session lock.
+   *
+   * @param queryTimeoutMs how long a statement on it may go without an answer; as long as it takes when absent.
+   */
+  async connect(queryTimeoutMs?: number): Promise<pg.Client> {
+    const client = new pg.Client({
+      ...connectionOptions(this.options.url),
+      query_timeout: queryTimeoutMs,
+    });
+    // Until its owner listens, a loss of the connection must not end the process.
+    client.on('error', () => {});
     await client.connect().catch((error) => {
       throw asUnavailable(error);
     });

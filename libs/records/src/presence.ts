@@ -7,6 +7,9 @@ import { Database } from './database.js';
 /** First half of the key of every worker's advisory lock; the second is the worker's id. */
 export const WORKER_LOCK_CLASS = 0x7761_7272;
 const RECONNECT_PAUSE_MS = 500;
+/** How often the session is tried: a connection that died without a word must not be taken for a held lock. */
+const CHECK_EVERY_MS = 5_000;
+const ANSWER_TIMEOUT_MS = 5_000;
 
 /**
  * Shows that this worker is alive: a session lock on a connection of its own. PostgreSQL lets go of it when the
@@ -52,7 +55,7 @@ export class Presence implements OnApplicationShutdown {
   }
 
   private async takeLock(): Promise<number> {
-    const session = await this.database.connect();
+    const session = await this.database.connect(ANSWER_TIMEOUT_MS);
     try {
       if (this.worker === undefined) {
         const { rows } = await session.query('insert into workers (name) values ($1) returning id', [
@@ -70,8 +73,14 @@ export class Presence implements OnApplicationShutdown {
       await session.end().catch(() => {});
       throw error;
     }
-    session.on('error', () => {});
-    session.on('end', () => this.onLost(session));
+    const check = setInterval(
+      () => session.query('select 1').catch(() => session.end()),
+      CHECK_EVERY_MS,
+    ).unref();
+    session.on('end', () => {
+      clearInterval(check);
+      void this.onLost(session);
+    });
     this.session = session;
     return this.worker;
   }
