@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
-import { Presence, Records, RecordsModule, Views } from '#records';
+import { type JobKey, Presence, Records, RecordsModule, Views } from '#records';
 import { type Environment, givenEnvironment } from '../support/environment.js';
 
 let environment: Environment;
@@ -20,7 +20,8 @@ type Worker = Awaited<ReturnType<typeof givenRecords>>;
 let one: Worker;
 let two: Worker;
 let id: string;
-const claim = ({ records }: Worker, attempt: number) => records.claim({ id, attempt, wantsPayload: false });
+const claim = ({ records }: Worker, attempt: number, alone = false) =>
+  records.claim({ id, attempt, wantsPayload: false, alone });
 
 beforeAll(async () => {
   environment = await givenEnvironment([]);
@@ -60,8 +61,13 @@ describe('a claim', () => {
         runInMs: 1,
         publishInMs: 60_000,
       }),
-    ).toBe(true);
-    expect(await claim(two, 1)).toEqual({ taken: false, state: 'retrying', ...nothing });
+    ).toBe('retrying');
+    expect(await claim(two, 1)).toEqual({
+      taken: false,
+      state: 'retrying',
+      mustRunAlone: false,
+      ...nothing,
+    });
     expect(await claim(two, 2)).toMatchObject({ taken: true, attempt: 2, claim: 2 });
     expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'running' });
   });
@@ -83,6 +89,16 @@ describe('a claim', () => {
       { attempt: 1, outcome: 'running' },
     ]);
   });
+  test('P7: leaves a job that was lost twice to a worker that runs nothing else', async () => {
+    for (const losses of [1, 2]) {
+      const lost = await givenRecords();
+      expect(await claim(lost, 1)).toMatchObject({ taken: true, losses: losses - 1 });
+      await lost.presence.onApplicationShutdown();
+    }
+    expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'running', mustRunAlone: true });
+    expect(await claim(one, 1, true)).toMatchObject({ taken: true, losses: 2, claim: 3 });
+    expect(await claim(two, 1, true)).toMatchObject({ taken: false, state: 'running', mustRunAlone: false });
+  });
   test('of a job that nobody knows tells so, or makes its record', async () => {
     id = uuidv7();
     expect(await claim(one, 1)).toMatchObject({ taken: false, state: null });
@@ -101,17 +117,83 @@ describe('a settlement', () => {
     await claim(third, 1);
     await third.presence.onApplicationShutdown();
     await claim(one, 1);
-    expect(await third.records.settle({ id, claim: 1, state: 'succeeded', result: '"stale"' })).toBe(false);
+    expect(await third.records.settle({ id, claim: 1, state: 'succeeded', result: '"stale"' })).toBeNull();
     expect(await one.views.find(id)).toMatchObject({ state: 'running', result: null });
-    expect(await one.records.settle({ id, claim: 2, state: 'succeeded', result: '"fresh"' })).toBe(true);
+    expect(await one.records.settle({ id, claim: 2, state: 'succeeded', result: '"fresh"' })).toBe(
+      'succeeded',
+    );
     expect(await one.views.find(id)).toMatchObject({ state: 'succeeded', result: 'fresh', progress: 1 });
-    expect(await one.records.settle({ id, claim: 2, state: 'dead' })).toBe(false);
+    expect(await one.records.settle({ id, claim: 2, state: 'dead' })).toBeNull();
   });
   test('that gives the job back uses up no attempt', async () => {
     await claim(one, 1);
     await one.records.settle({ id, claim: 1, state: 'queued', givenBack: true });
     expect(await one.views.find(id)).toMatchObject({ state: 'queued', attempt: 0, attempts: [] });
     expect(await claim(two, 1)).toMatchObject({ taken: true, attempt: 1 });
+  });
+});
+
+describe('a cancellation', () => {
+  test('P10: of a running job is seen by its worker only, and however the job ends, it ends as cancelled', async () => {
+    await claim(one, 1);
+    expect(await two.records.cancel([id])).toEqual([{ id, state: 'running' }]);
+    expect(await two.records.cancelling()).toEqual([]);
+    expect(await one.records.cancelling()).toEqual([{ id, claim: 1 }]);
+    expect(await one.records.settle({ id, claim: 1, state: 'succeeded', result: '1' })).toBe('cancelled');
+    expect(await one.records.cancelling()).toEqual([]);
+    expect(await one.views.find(id)).toMatchObject({
+      state: 'cancelled',
+      result: null,
+      finishedAt: expect.any(Date),
+      attempts: [{ attempt: 1, outcome: 'cancelled', error: { class: 'CancelledError' } }],
+    });
+  });
+  test('P10: of a running job whose worker is gone ends it when its message comes back', async () => {
+    const third = await givenRecords();
+    await claim(third, 1);
+    await one.records.cancel([id]);
+    await third.presence.onApplicationShutdown();
+    expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'cancelled' });
+    expect(await one.views.find(id)).toMatchObject({ state: 'cancelled', finishedAt: expect.any(Date) });
+  });
+});
+
+describe('a key', () => {
+  const record = (key: Partial<JobKey> = {}) => ({
+    ...{ id: uuidv7(), name: 'a.b', queue: 'a', payload: '1', maxAttempts: 3 },
+    key: { scope: 's', key: id, heldMs: 60_000, untilEnded: false, ...key },
+  });
+
+  test('P13: is held by one of a hundred records that want it at the same time', async () => {
+    const records = Array.from({ length: 100 }, () => record({ fingerprint: 'f' }));
+    const outcomes = await Promise.all(
+      records.map((record, index) => (index % 2 ? one : two).records.insertKeyed(record)),
+    );
+    const inserted = outcomes.flatMap(({ inserted }) => inserted ?? []);
+    expect(inserted).toHaveLength(1);
+    for (const { heldBy } of outcomes.filter(({ heldBy }) => heldBy))
+      expect(heldBy).toEqual(expect.objectContaining({ job: inserted[0]!.id, fingerprint: 'f' }));
+    const [{ count } = {}] = await environment.sql('select count(*)::int from jobs where id = any($1)', [
+      records.map(({ id }) => id),
+    ]);
+    expect(count).toBe(1);
+  });
+  test('is free again after its time, and of another scope all along', async () => {
+    const first = record();
+    await one.records.insertKeyed(first);
+    expect(await one.records.insertKeyed(record())).toMatchObject({ heldBy: { job: first.id } });
+    expect(await one.records.insertKeyed(record({ scope: 't' }))).toMatchObject({ inserted: {} });
+    await environment.sql(`update job_keys set expires_at = now() where job = $1`, [first.id]);
+    expect(await one.records.insertKeyed(record())).toMatchObject({ inserted: {} });
+  });
+  test('of a unique job is free once the job has ended', async () => {
+    const unique = { heldMs: 0, untilEnded: true };
+    const first = record(unique);
+    await one.records.insertKeyed(first);
+    const taken = await one.records.claim({ id: first.id, attempt: 1, wantsPayload: false });
+    expect(await two.records.insertKeyed(record(unique))).toMatchObject({ heldBy: { job: first.id } });
+    await one.records.settle({ id: first.id, claim: (taken as { claim: number }).claim, state: 'succeeded' });
+    expect(await two.records.insertKeyed(record(unique))).toMatchObject({ inserted: {} });
   });
 });
 
@@ -158,9 +240,9 @@ describe('the outbox', () => {
   });
   test('has nothing for a job that was cancelled', async () => {
     await makeDue();
-    expect(await one.records.cancel(id)).toBe(true);
+    expect(await one.records.cancel([id])).toEqual([{ id, state: 'cancelled' }]);
     expect(await due(one)).toEqual([]);
-    expect(await one.records.cancel(id)).toBe(false);
+    expect(await one.records.cancel([id])).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { Settings } from '#config';
@@ -22,9 +22,12 @@ export class ApiKeyGuard implements CanActivate {
     if (this.keys.length === 0) return true;
     if (this.reflector.getAllAndOverride<boolean>(PUBLIC, [context.getHandler(), context.getClass()]))
       return true;
-    const { authorization = '' } = context.switchToHttp().getRequest<FastifyRequest>().headers;
-    const [, given] = /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
-    if (given && this.knows(given)) return true;
+    const request = context.switchToHttp().getRequest<FastifyRequest & { client?: string }>();
+    const [, given] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? [];
+    if (given && this.knows(given)) {
+      request.client = digest(given).toString('base64url');
+      return true;
+    }
     throw new ProblemException(401, 'unauthorized', 'Send one of the API keys as Authorization: Bearer KEY');
   }
 
@@ -34,5 +37,11 @@ export class ApiKeyGuard implements CanActivate {
     return this.keys.map((key) => timingSafeEqual(key, hash)).includes(true);
   }
 }
+
+/** Tells clients apart without naming their key: `@Client() client: string`. Empty when no keys are asked for. */
+export const Client = createParamDecorator(
+  (_: unknown, context: ExecutionContext): string =>
+    context.switchToHttp().getRequest<{ client?: string }>().client ?? '',
+);
 
 const digest = (key: string) => createHash('sha256').update(key).digest();

@@ -7,6 +7,7 @@ import { Contracts, JobsModule } from '#jobs';
 import { Broker, RabbitMQModule, TopologyError } from '#rabbitmq';
 import { Database, RecordsModule } from '#records';
 import { ApiKeyGuard } from './api-key.guard.js';
+import { DeadLettersController } from './dead-letters.controller.js';
 import { JobsController } from './jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { ProblemFilter } from './problem.filter.js';
@@ -35,7 +36,7 @@ import { QueuesController } from './queues.controller.js';
       useFactory: (database: Database) => [{ name: 'database', check: () => database.answers() }],
     }),
   ],
-  controllers: [JobsController, QueuesController, OpenApiController],
+  controllers: [JobsController, DeadLettersController, QueuesController, OpenApiController],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: ApiKeyGuard },

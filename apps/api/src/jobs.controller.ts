@@ -1,10 +1,20 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
-import { ApiBearerAuth, ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import {
+  ApiBearerAuth,
+  ApiBody,
+  ApiHeader,
+  ApiOperation,
+  ApiParam,
+  ApiQuery,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Jobs } from '#jobs';
-import { type JobView, jobStates, Records, Views } from '#records';
+import { DeadRecords, type JobView, jobStates, Records, Views } from '#records';
+import { Client } from './api-key.guard.js';
 import { ProblemException } from './problem.filter.js';
-import { EnqueueBody, Fits, JobId, ListQuery, pageOf } from './requests.js';
+import { EnqueueBody, Fits, IdempotencyKey, JobId, ListQuery, pageOf, RescheduleBody } from './requests.js';
 
 const ENDED = new Set(['succeeded', 'dead', 'cancelled', 'discarded']);
 
@@ -16,6 +26,7 @@ export class JobsController {
   constructor(
     private readonly jobs: Jobs,
     private readonly records: Records,
+    private readonly dead: DeadRecords,
     private readonly views: Views,
   ) {}
 
@@ -27,10 +38,26 @@ export class JobsController {
     description: 'The job; Location says where to look at it',
     schema: { $ref: '#/components/schemas/Job' },
   })
+  @ApiHeader({
+    name: 'Idempotency-Key',
+    required: false,
+    description:
+      'Whoever sends the same key again within 24 hours gets the same job, and no second one is made',
+  })
+  @ApiResponse({
+    status: 200,
+    description: 'The job that the Idempotency-Key made before',
+    schema: { $ref: '#/components/schemas/Job' },
+  })
   @ApiResponse({ status: 404, description: 'No contract has this name' })
-  @ApiResponse({ status: 422, description: 'The payload does not fit the contract' })
+  @ApiResponse({
+    status: 422,
+    description: 'The payload does not fit the contract, or the Idempotency-Key came before with another one',
+  })
   async enqueue(
     @Body(new Fits(EnqueueBody)) body: EnqueueBody,
+    @Headers('idempotency-key') key: string | undefined,
+    @Client() client: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<JobView> {
     const contract = this.jobs.contract(body.name);
@@ -40,8 +67,11 @@ export class JobsController {
         errors: [{ pointer: '/options/queue', detail: 'no contract has a queue of this name' }],
       });
     }
-    const job = await this.jobs.enqueue(contract, body.payload, { delay, runAt, queue });
+    const idempotencyKey = parseIdempotencyKey(key);
+    const options = { delay, runAt, queue, idempotencyKey, client };
+    const { isNew, ...job } = await this.jobs.enqueue(contract, body.payload, options);
     reply.header('location', `/jobs/${job.id}`);
+    if (!isNew) reply.status(200);
     return job;
   }
 
@@ -78,22 +108,74 @@ export class JobsController {
   @Post(':id/cancel')
   @HttpCode(200)
   @ApiParam({ name: 'id', format: 'uuid' })
-  @ApiOperation({ summary: 'Cancel a job that does not run yet' })
+  @ApiOperation({
+    summary: 'Cancel a job',
+    description:
+      'A job that waits is cancelled at once. One that runs is told within a second, and is cancelled when its handler ends.',
+  })
   @ApiResponse({
     status: 200,
-    description: 'The job, cancelled',
+    description: 'The job: cancelled, or running with `cancelRequestedAt`',
     schema: { $ref: '#/components/schemas/Job' },
   })
-  @ApiResponse({ status: 409, description: 'The job runs or has ended' })
+  @ApiResponse({ status: 409, description: 'The job has ended' })
   async cancel(@Param('id') id: string): Promise<JobView> {
     await this.find(id);
-    const cancelled = await this.records.cancel(id);
+    const [touched] = await this.records.cancel([id]);
     const job = await this.find(id);
-    if (cancelled || job.state === 'cancelled') return job;
+    if (touched || job.state === 'cancelled') return job;
+    throw new ProblemException(409, 'not-cancellable', `The job is ${job.state}: it has ended`);
+  }
+
+  @Post(':id/reschedule')
+  @HttpCode(200)
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiOperation({ summary: 'Move a scheduled job to another time' })
+  @ApiBody({
+    schema: { type: 'object', properties: { delay: {}, runAt: { type: 'string', format: 'date-time' } } },
+  })
+  @ApiResponse({ status: 200, description: 'The job', schema: { $ref: '#/components/schemas/Job' } })
+  @ApiResponse({ status: 409, description: 'The job does not wait for its time' })
+  async reschedule(
+    @Param('id') id: string,
+    @Body(new Fits(RescheduleBody)) { delay, runAt }: RescheduleBody,
+  ): Promise<JobView> {
+    await this.find(id);
+    const moved = await this.records.reschedule(id, { delayMs: delay, runAt });
+    const job = await this.find(id);
+    if (moved) return job;
+    throw new ProblemException(409, 'not-scheduled', `The job is ${job.state}, not scheduled`);
+  }
+
+  @Post(':id/replay')
+  @HttpCode(200)
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiOperation({ summary: 'Send a dead letter back to work, attempts counted from zero' })
+  @ApiResponse({ status: 200, description: 'The job', schema: { $ref: '#/components/schemas/Job' } })
+  @ApiResponse({ status: 409, description: 'The job is not dead' })
+  replay(@Param('id') id: string): Promise<JobView> {
+    return this.changeDead(id, () => this.dead.replay({ ids: [id] }));
+  }
+
+  @Post(':id/discard')
+  @HttpCode(200)
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiOperation({ summary: 'Give a dead letter up for good' })
+  @ApiResponse({ status: 200, description: 'The job', schema: { $ref: '#/components/schemas/Job' } })
+  @ApiResponse({ status: 409, description: 'The job is not dead' })
+  discard(@Param('id') id: string): Promise<JobView> {
+    return this.changeDead(id, () => this.dead.discard({ ids: [id] }));
+  }
+
+  private async changeDead(id: string, change: () => Promise<number>): Promise<JobView> {
+    await this.find(id);
+    const changed = await change();
+    const job = await this.find(id);
+    if (changed > 0) return job;
     throw new ProblemException(
       409,
-      'not-cancellable',
-      `The job is ${job.state}: only a job that does not run yet can be cancelled`,
+      'not-dead',
+      `The job is ${job.state}: only a dead one can be replayed or discarded`,
     );
   }
 
@@ -102,4 +184,10 @@ export class JobsController {
     if (!job) throw new ProblemException(404, 'unknown-job', 'No job has this id');
     return job;
   }
+}
+
+function parseIdempotencyKey(header: string | undefined): string | undefined {
+  const key = IdempotencyKey.safeParse(header);
+  if (key.success) return key.data;
+  throw new ProblemException(400, 'bad-idempotency-key', `Idempotency-Key ${key.error.issues[0]?.message}`);
 }

@@ -97,7 +97,7 @@ const jobSchemas: Record<string, Schema> = {
           type: 'object',
           properties: {
             attempt: { type: 'integer' },
-            outcome: { enum: ['running', 'succeeded', 'failed', 'lost'] },
+            outcome: { enum: ['running', 'succeeded', 'failed', 'lost', 'cancelled'] },
             worker: orNull({ type: 'string' }),
             startedAt: orNull(time),
             finishedAt: orNull(time),
@@ -109,6 +109,7 @@ const jobSchemas: Record<string, Schema> = {
       runAt: time,
       startedAt: orNull(time),
       finishedAt: orNull(time),
+      cancelRequestedAt: orNull(time),
     },
   },
 };

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ContractViolationError, PayloadError, UnknownContractError } from '#jobs';
+import { ContractViolationError, IdempotencyConflictError, PayloadError, UnknownContractError } from '#jobs';
 import { DatabaseUnavailableError, OverloadedError } from '#records';
 
 /** Seconds after which a client should try again while the database is away. */
@@ -66,6 +66,7 @@ function toProblem(error: unknown): Problem {
     });
   }
   if (error instanceof PayloadError) return of(error.tooLarge ? 413 : 422, 'payload-unusable', error.message);
+  if (error instanceof IdempotencyConflictError) return of(422, 'idempotency-key-reused', error.message);
   if (error instanceof UnknownContractError) return of(404, 'unknown-contract', error.message);
   if (error instanceof DatabaseUnavailableError || error instanceof OverloadedError) {
     return of(

@@ -38,6 +38,28 @@ export const EnqueueBody = z.strictObject({
 });
 export type EnqueueBody = z.output<typeof EnqueueBody>;
 
+/** The draft asks for a quoted string (RFC 8941); bare ones are common, and taken too. */
+export const IdempotencyKey = z
+  .string()
+  .transform((text) => /^"(.*)"$/.exec(text)?.[1] ?? text)
+  .pipe(z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters'))
+  .optional();
+
+export const RescheduleBody = z
+  .strictObject({ delay: Delay.optional(), runAt: RunAt.optional() })
+  .refine(({ delay, runAt }) => (delay === undefined) !== (runAt === undefined), {
+    error: 'give either delay or runAt',
+  });
+export type RescheduleBody = z.output<typeof RescheduleBody>;
+
+export const DeadLettersBody = z.strictObject({
+  queue: z.string().max(100).optional(),
+  name: z.string().max(100).optional(),
+  ids: z.array(z.uuid()).max(10_000).optional(),
+  error: z.string().min(1).max(200).optional(),
+});
+export type DeadLettersBody = z.output<typeof DeadLettersBody>;
+
 export const JobId = z.uuid();
 
 const Cursor = z

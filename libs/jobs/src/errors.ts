@@ -76,6 +76,34 @@ export class JobTimeoutError extends Error {
   }
 }
 
+/** The reason with which a job's signal is aborted when somebody cancelled the job. */
+export class CancelledError extends Error {
+  override readonly name = 'CancelledError';
+  constructor() {
+    super('The job was cancelled while it ran');
+  }
+}
+
+/** A job whose worker ended each time that it ran: it is not run again, for the sake of the other jobs. */
+export class CrashedError extends NonRetryableError {
+  override readonly name = 'CrashedError';
+  constructor(losses: number) {
+    super(
+      `crashed: the job's worker ended ${losses} times while it ran. Did it call process.exit, or run out of memory?`,
+    );
+  }
+}
+
+/** The Idempotency-Key came before, with another payload. */
+export class IdempotencyConflictError extends Error {
+  override readonly name = 'IdempotencyConflictError';
+  constructor(readonly job: string) {
+    super(
+      `The idempotency key was used for another job (${job}), with another name, payload or options: use a new key`,
+    );
+  }
+}
+
 /** The reason with which a job's signal is aborted when the worker must stop; the attempt does not count then. */
 export class WorkerStoppingError extends Error {
   override readonly name = 'WorkerStoppingError';

@@ -1,12 +1,18 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { toMilliseconds } from '#config';
 import { Broker, type Delivery, isOutage } from '#rabbitmq';
-import { type Claim, DatabaseUnavailableError, OverloadedError, Records } from '#records';
+import { type Claim, DatabaseUnavailableError, type JobState, OverloadedError, Records } from '#records';
 import { type Log, rootLog } from '#telemetry';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
-import { JobTimeoutError, NoHandlerError, UnknownContractError, WorkerStoppingError } from './errors.js';
+import {
+  CancelledError,
+  CrashedError,
+  NoHandlerError,
+  UnknownContractError,
+  WorkerStoppingError,
+} from './errors.js';
+import { Gate } from './gate.js';
 import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { type Arrival, decode, encodeUnreadable } from './message.js';
@@ -14,14 +20,16 @@ import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
 import { conform, toJson } from './payload.js';
 import { Progress } from './progress.js';
+import { RunningAttempt, STOP_GRACE_MS } from './running-attempt.js';
 
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
 
-/** After its time-out a handler has this long to notice its signal; then the attempt has failed without it. */
-const TIMEOUT_GRACE_MS = 2_000;
-/** The same when the worker stops. */
-const STOP_GRACE_MS = 1_000;
+/**
+ * A job that was lost with its worker this often is not run again. The first time it had neighbours, any of which may
+ * have been the cause; the last time it ran alone.
+ */
+const MAX_LOSSES = 3;
 /** Pause before the database or the broker is asked again for something that has to succeed. */
 const RETRY_PAUSE_MS = 500;
 
@@ -46,8 +54,9 @@ export class Executor {
   private readonly handlers = new Map<string, RunHandler>();
   /** What is at hand in this process: attempts, as `id/attempt`, and deliveries that cannot be read. */
   private readonly atHand = new Map<string | Delivery, Promise<void>>();
-  /** The signals of the attempts that run. */
-  private readonly running = new Set<AbortController>();
+  /** The attempts whose handler runs, as `id/claim`. */
+  private readonly running = new Map<string, RunningAttempt>();
+  private readonly gate = new Gate();
   private readonly stopping = new AbortController();
 
   constructor(
@@ -81,6 +90,11 @@ export class Executor {
     this.atHand.set(key, done);
   }
 
+  /** Aborts the signal of a running attempt because its job was cancelled. */
+  cancel(id: string, claim: number): void {
+    this.running.get(`${id}/${claim}`)?.cancel();
+  }
+
   /** How many deliveries are at hand. */
   get size(): number {
     return this.atHand.size;
@@ -96,46 +110,56 @@ export class Executor {
     if (this.atHand.size > 0)
       this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
     this.stopping.abort();
-    for (const attempt of this.running) attempt.abort(new WorkerStoppingError());
+    for (const attempt of this.running.values()) attempt.giveBack();
     // Handlers that heed their signal, and the statements that give the jobs back.
     await Promise.race([finished(), pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
   }
 
+  /** A job that may be what ended its former workers runs while nothing else does. */
   private async execute(delivery: Delivery, arrival: Arrival): Promise<void> {
+    const isDone = await this.gate.shared(() => this.attempt(delivery, arrival, false));
+    if (!isDone) await this.gate.alone(() => this.attempt(delivery, arrival, true));
+  }
+
+  /** @returns false when the job must run alone and does not. */
+  private async attempt(delivery: Delivery, arrival: Arrival, alone: boolean): Promise<boolean> {
     const contract = this.contracts.find(arrival.name);
-    const claim = await this.claim(arrival, contract);
+    const claim = await this.claim(arrival, contract, alone);
     if (!claim.taken) {
+      if (claim.mustRunAlone && !alone) return false;
       // Of a job that nobody knows there is no record to write in, so the message itself is kept.
-      if (claim.state === null) return this.bury(delivery, new UnknownContractError(arrival.name).message);
-      return delivery.ack();
+      if (claim.state === null) await this.bury(delivery, new UnknownContractError(arrival.name).message);
+      else delivery.ack();
+      return true;
     }
 
     const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt });
     const outcome = await this.run(arrival, claim, contract, log);
     const decision = decide(outcome, contract?.retry ?? [], claim.attempt);
     this.progress.forget(arrival.id);
-    const settled = await this.settle(arrival.id, claim.claim, decision);
-    report(log, outcome, decision.settlement.state, settled);
+    const state = await this.settle(arrival.id, claim.claim, decision);
+    report(log, outcome, state);
 
     // Given back: unacknowledged, it returns to its queue as the channel closes.
-    if (outcome.kind === 'givenBack' && settled) return;
-    if (settled) await this.publish(arrival, claim, decision);
+    if (outcome.kind === 'givenBack' && state === 'queued') return true;
+    if (state === decision.settlement.state) await this.publish(arrival, claim, decision);
     delivery.ack();
+    return true;
   }
 
   /** Asks the record whether the job may run. A job of a known contract that has no record yet gets one. */
-  private claim(arrival: Arrival, contract: AnyContract | undefined): Promise<Claim> {
+  private claim(arrival: Arrival, contract: AnyContract | undefined, alone: boolean): Promise<Claim> {
     const { id, name, queue, attempt, payload } = arrival;
     const record =
       contract && payload !== null
         ? { id, name, queue, payload, maxAttempts: contract.retry.length + 1 }
         : undefined;
     return this.persistently(() =>
-      this.records.claim({ id, attempt, wantsPayload: payload === null, record }),
+      this.records.claim({ id, attempt, wantsPayload: payload === null, alone, record }),
     );
   }
 
-  private settle(id: string, claim: number, { settlement }: Decision): Promise<boolean> {
+  private settle(id: string, claim: number, { settlement }: Decision): Promise<JobState | null> {
     // A worker that stops gives back what it can in the time that is left.
     const until = settlement.givenBack ? AbortSignal.timeout(STOP_GRACE_MS) : this.stopping.signal;
     return this.persistently(() => this.records.settle({ ...settlement, id, claim }), until);
@@ -156,9 +180,10 @@ export class Executor {
     contract: AnyContract | undefined,
     log: Log,
   ): Promise<Outcome> {
-    const attempt = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
+    const attempt = new RunningAttempt();
+    const key = `${arrival.id}/${claim.claim}`;
     try {
+      if (claim.losses >= MAX_LOSSES) throw new CrashedError(claim.losses);
       if (!contract) throw new UnknownContractError(arrival.name);
       const handler = this.handlers.get(contract.name);
       if (!handler) throw new NoHandlerError(contract.name);
@@ -168,12 +193,9 @@ export class Executor {
         claim.payload === null ? arrival.value : JSON.parse(claim.payload),
       );
 
-      timer = setTimeout(
-        () => attempt.abort(new JobTimeoutError(contract.timeout)),
-        toMilliseconds(contract.timeout),
-      );
-      this.running.add(attempt);
-      if (this.stopping.signal.aborted) attempt.abort(new WorkerStoppingError());
+      attempt.startTimeout(contract.timeout);
+      this.running.set(key, attempt);
+      if (this.stopping.signal.aborted) attempt.giveBack();
 
       const { id, name, queue } = arrival;
       const { maxAttempts, createdAt } = claim;
@@ -192,7 +214,7 @@ export class Executor {
           },
           progress: (fraction, note) => this.progress.note(id, claim.claim, fraction, note),
         }),
-        unheeded(attempt.signal),
+        attempt.overdue,
       ]);
       if (result instanceof Snooze) return { kind: 'snoozed', delay: result.delay };
       conform(contract, 'result', result);
@@ -200,11 +222,12 @@ export class Executor {
     } catch (error) {
       const { aborted, reason } = attempt.signal;
       if (aborted && reason instanceof WorkerStoppingError) return { kind: 'givenBack' };
+      if (aborted && reason instanceof CancelledError) return { kind: 'cancelled', error: reason };
       // A handler that heeds its signal rejects with an AbortError of some library's; the time-out is what happened.
       return { kind: 'failed', error: aborted ? reason : error };
     } finally {
-      clearTimeout(timer);
-      this.running.delete(attempt);
+      attempt.clear();
+      this.running.delete(key);
     }
   }
 
@@ -251,20 +274,8 @@ function passes(error: unknown): boolean {
 
 const silent = rootLog('silent', 'silent');
 
-/** Rejects some time after the signal: for a handler that takes no notice of it. */
-function unheeded(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const onAbort = () => {
-      const grace = signal.reason instanceof WorkerStoppingError ? STOP_GRACE_MS : TIMEOUT_GRACE_MS;
-      setTimeout(() => reject(signal.reason), grace).unref();
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
-}
-
-function report(log: Log, outcome: Outcome, state: string, settled: boolean): void {
-  if (!settled) log.warn('The job was taken over by another worker meanwhile; this outcome is dropped');
+function report(log: Log, outcome: Outcome, state: JobState | null): void {
+  if (!state) log.warn('The job was taken over by another worker meanwhile; this outcome is dropped');
   else if (outcome.kind === 'failed') log.warn({ err: outcome.error, state }, `Attempt failed; now ${state}`);
   else log.info({ state }, `Attempt ended; now ${state}`);
 }

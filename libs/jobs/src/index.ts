@@ -9,7 +9,9 @@ export {
 } from './contract.js';
 export { Contracts } from './contracts.js';
 export {
+  CancelledError,
   ContractViolationError,
+  IdempotencyConflictError,
   JobTimeoutError,
   NonRetryableError,
   PayloadError,
@@ -27,7 +29,8 @@ export {
 } from './handler.js';
 export { JobErrorFilter } from './job-error.filter.js';
 export { JobServer } from './job-server.js';
-export { type EnqueueOptions, Jobs } from './jobs.js';
+export { type EnqueuedJob, type EnqueueOptions, Jobs } from './jobs.js';
 export { JobsModule } from './jobs.module.js';
 export type { JobsOptions } from './jobs.module-definition.js';
 export { toViolations } from './payload.js';
+export { Relay } from './relay.js';

@@ -4,8 +4,10 @@ import { type CustomTransportStrategy, type MessageHandler, Server } from '@nest
 import { isObservable, lastValueFrom } from 'rxjs';
 import { Broker, type Consumer } from '#rabbitmq';
 import { Presence } from '#records';
+import { Cancellations } from './cancellations.js';
 import { ContractError } from './contract.js';
 import { Contracts } from './contracts.js';
+import { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { Executor } from './executor.js';
 import { type HandlerExtras, JOB_TRANSPORT, type JobContext } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
@@ -39,7 +41,9 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly broker: Broker,
     private readonly presence: Presence,
     private readonly executor: Executor,
+    private readonly cancellations: Cancellations,
     private readonly relay: Relay,
+    private readonly deadLetters: DeadLetterKeeper,
   ) {
     super();
   }
@@ -61,7 +65,9 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
           this.broker.consume(queue, this.prefetchOf(queue), (delivery) => this.executor.take(delivery)),
         );
       }
+      this.cancellations.start();
       this.relay.start();
+      this.deadLetters.start();
       callback();
     } catch (error) {
       callback(this.starting.signal.aborted ? undefined : error);
@@ -97,7 +103,12 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     this.starting.abort();
     if (this.executor.size > 0) this.logger.log(`Stopping; ${this.executor.size} jobs are at hand`);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
-    await Promise.all([this.executor.drain(this.options.shutdownGraceMs ?? 25_000), this.relay.stop()]);
+    await Promise.all([
+      this.executor.drain(this.options.shutdownGraceMs ?? 25_000),
+      this.relay.stop(),
+      this.deadLetters.stop(),
+    ]);
+    await this.cancellations.stop();
     await Promise.all(this.consumers.map((consumer) => consumer.close()));
   }
 

@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
+import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
+import { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { Executor } from './executor.js';
 import { JobServer } from './job-server.js';
 import { Jobs } from './jobs.js';
@@ -14,7 +16,7 @@ import { Relay } from './relay.js';
  * {@link JobServer} as its transport.
  */
 @Module({
-  providers: [Jobs, Outbox, JobServer, Executor, Progress, Relay],
-  exports: [Jobs, JobServer, Contracts],
+  providers: [Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Relay, DeadLetterKeeper],
+  exports: [Jobs, JobServer, Relay, Contracts],
 })
 export class JobsModule extends ConfigurableModuleClass {}

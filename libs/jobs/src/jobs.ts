@@ -1,10 +1,19 @@
+import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { type Duration, toMilliseconds } from '#config';
-import { type InsertedRecord, type JobView, type NewRecord, type Queryable, Records } from '#records';
+import {
+  type InsertedRecord,
+  type JobKey,
+  type JobView,
+  type NewRecord,
+  type Queryable,
+  Records,
+  Views,
+} from '#records';
 import type { AnyContract, PayloadInput } from './contract.js';
 import { Contracts } from './contracts.js';
-import { UnknownContractError } from './errors.js';
+import { IdempotencyConflictError, UnknownContractError } from './errors.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { Outbox } from './outbox.js';
 import { conform, toJson } from './payload.js';
@@ -22,7 +31,28 @@ export interface EnqueueOptions {
    * relay publishes it then, within some seconds.
    */
   transaction?: Queryable;
+  /**
+   * Whoever enqueues again with the same key, within 24 hours, gets the same job and no second one, however many do
+   * so at the same time. With another payload it is an error.
+   */
+  idempotencyKey?: string;
+  /** Whose idempotency key it is: the same key of two clients is two keys. */
+  client?: string;
+  /**
+   * No second job of the contract with this key is enqueued while one waits or runs, nor within the time `for` after
+   * it was enqueued: the first one is returned then, whatever its payload.
+   */
+  unique?: { key: string; for?: Duration | number };
 }
+
+/** An accepted job. */
+export interface EnqueuedJob extends JobView {
+  /** False when its key was held by this job already, so that no second one was made. */
+  isNew: boolean;
+}
+
+/** How long an idempotency key is kept. Clients try again for minutes or hours; a day is what Stripe's API keeps. */
+const IDEMPOTENCY_MS = 24 * 3_600_000;
 
 /** The producer: how jobs are put in. */
 @Injectable()
@@ -31,6 +61,7 @@ export class Jobs {
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
     private readonly contracts: Contracts,
     private readonly records: Records,
+    private readonly views: Views,
     private readonly outbox: Outbox,
   ) {}
 
@@ -39,14 +70,17 @@ export class Jobs {
    * the relay when no broker answers.
    *
    * @throws ContractViolationError, PayloadError when the payload cannot be accepted.
+   * @throws IdempotencyConflictError when the idempotency key came before, with another payload.
    * @throws DatabaseUnavailableError, OverloadedError when it could not be recorded; try again later.
    */
   async enqueue<C extends AnyContract>(
     contract: C,
     payload: PayloadInput<C>,
     options: EnqueueOptions = {},
-  ): Promise<JobView> {
+  ): Promise<EnqueuedJob> {
     const record = this.toRecord(contract, payload, options);
+    const key = keyOf(record, options);
+    if (key) return this.enqueueKeyed({ ...record, key }, payload, options.transaction);
     if (options.transaction) {
       const [inserted] = await this.records.insertInto(options.transaction, [record]);
       return toView(record, inserted as InsertedRecord, payload);
@@ -60,8 +94,8 @@ export class Jobs {
   async enqueueMany<C extends AnyContract>(
     contract: C,
     payloads: readonly PayloadInput<C>[],
-    options: EnqueueOptions = {},
-  ): Promise<JobView[]> {
+    options: Omit<EnqueueOptions, 'idempotencyKey' | 'client' | 'unique'> = {},
+  ): Promise<EnqueuedJob[]> {
     const records = payloads.map((payload) => this.toRecord(contract, payload, options));
     const inserted = await (options.transaction
       ? this.records.insertInto(options.transaction, records)
@@ -81,6 +115,26 @@ export class Jobs {
   /** Whether a queue of this name exists. */
   hasQueue(name: string): boolean {
     return this.contracts.queues.has(name);
+  }
+
+  private async enqueueKeyed(
+    record: NewRecord & { key: JobKey },
+    payload: unknown,
+    transaction: Queryable | undefined,
+  ): Promise<EnqueuedJob> {
+    const outcome = transaction
+      ? (await this.records.insertKeyedInto(transaction, [record]))[0]
+      : await this.records.insertKeyed(record);
+    if (outcome?.inserted) {
+      if (!transaction && outcome.inserted.state === 'queued') void this.publish(record);
+      return toView(record, outcome.inserted, payload);
+    }
+    const { job = '', fingerprint = null } = outcome?.heldBy ?? {};
+    if (fingerprint !== (record.key.fingerprint ?? null)) throw new IdempotencyConflictError(job);
+    const existing = await this.views.find(job);
+    // The key goes with its job, so one that was pruned in this moment left it free.
+    if (!existing) return this.enqueueKeyed(record, payload, transaction);
+    return { ...existing, isNew: false };
   }
 
   private toRecord(
@@ -116,8 +170,38 @@ export class Jobs {
   }
 }
 
-function toView(record: NewRecord, { state, createdAt, runAt }: InsertedRecord, payload: unknown): JobView {
+/** The key that an enqueued job is to hold, if any. */
+function keyOf(
+  record: NewRecord,
+  { idempotencyKey, client = '', unique, delay, runAt }: EnqueueOptions,
+): JobKey | undefined {
+  if (idempotencyKey !== undefined) {
+    if (unique)
+      throw new TypeError(
+        'idempotencyKey and unique exclude each other: unique finds the first job by itself',
+      );
+    const wanted = JSON.stringify([record.name, record.queue, record.payload, delay ?? runAt ?? null]);
+    const fingerprint = createHash('sha256').update(wanted).digest('base64');
+    return {
+      scope: `idempotency:${client}`,
+      key: idempotencyKey,
+      fingerprint,
+      heldMs: IDEMPOTENCY_MS,
+      untilEnded: false,
+    };
+  }
+  if (!unique) return undefined;
+  const heldMs = unique.for === undefined ? 0 : toMilliseconds(unique.for);
+  return { scope: `unique:${record.name}`, key: unique.key, heldMs, untilEnded: true };
+}
+
+function toView(
+  record: NewRecord,
+  { state, createdAt, runAt }: InsertedRecord,
+  payload: unknown,
+): EnqueuedJob {
   return {
+    isNew: true,
     id: record.id,
     name: record.name,
     queue: record.queue,
@@ -134,5 +218,6 @@ function toView(record: NewRecord, { state, createdAt, runAt }: InsertedRecord, 
     runAt,
     startedAt: null,
     finishedAt: null,
+    cancelRequestedAt: null,
   };
 }

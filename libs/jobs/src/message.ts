@@ -69,7 +69,10 @@ export function encode(
 }
 
 /** A message as it was delivered, kept as it is but for the broker's own bookkeeping, on its way to the dead letters. */
-export function encodeUnreadable({ queue, message }: Delivery, reason: string): OutgoingMessage {
+export function encodeUnreadable(
+  { queue, message }: Pick<Delivery, 'queue' | 'message'>,
+  reason: string,
+): OutgoingMessage {
   const { headers = {}, expiration: _, ...properties } = message.properties;
   const kept = Object.entries(headers).filter(([name]) => !BROKER_HEADERS.test(name));
   return {
@@ -82,6 +85,33 @@ export function encodeUnreadable({ queue, message }: Delivery, reason: string): 
       headers: { ...Object.fromEntries(kept), [REASON_HEADER]: reason.slice(0, REASON_LENGTH) },
     },
   };
+}
+
+/** A message in a dead-letter queue. */
+export interface DeadLetter {
+  /** The job's id, in lower case; whatever stands there when it is no job of ours. */
+  id: string;
+  reason: string;
+  /** The broker put it there, not a worker. */
+  byBroker: boolean;
+  message: Delivery['message'];
+}
+
+/** Reads what lies in a dead-letter queue; it may be anything. */
+export function readDeadLetter(message: Delivery['message']): DeadLetter {
+  const { messageId, headers = {} } = message.properties;
+  const ours = headers[REASON_HEADER];
+  return {
+    id: String(messageId ?? '').toLowerCase(),
+    reason: String(ours ?? headers['x-first-death-reason'] ?? 'unknown'),
+    byBroker: ours === undefined,
+    message,
+  };
+}
+
+/** Makes the message that puts a dead letter back to where it lay. */
+export function returnDeadLetter({ message, reason }: DeadLetter, queue: string): OutgoingMessage {
+  return encodeUnreadable({ queue, message }, reason);
 }
 
 /** A message that makes sense. */

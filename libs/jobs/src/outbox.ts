@@ -51,7 +51,7 @@ export class Outbox implements BeforeApplicationShutdown {
   ): Promise<boolean> {
     try {
       await this.broker.publisher.publish(encode(job, this.contracts, to));
-      this.confirmed.push({ id: job.id, claim, at: Date.now() });
+      this.confirmed.push({ id: job.id, claim, at: performance.now() });
       this.onSuccess();
       return true;
     } catch (error) {
@@ -72,7 +72,7 @@ export class Outbox implements BeforeApplicationShutdown {
   }
 
   private async markNow(afterMs: number): Promise<void> {
-    const until = Date.now() - afterMs;
+    const until = performance.now() - afterMs;
     for (;;) {
       const due = this.confirmed.findIndex(({ at }) => at > until);
       const batch = this.confirmed.slice(0, Math.min(due < 0 ? this.confirmed.length : due, MARK_BATCH));

@@ -7,6 +7,8 @@ export type Outcome =
   | { kind: 'succeeded'; result: string }
   | { kind: 'failed'; error: unknown }
   | { kind: 'snoozed'; delay: Duration | number }
+  /** Somebody cancelled the job, and its handler heeded that. */
+  | { kind: 'cancelled'; error: unknown }
   /** The worker stops before the handler was done; the attempt does not count. */
   | { kind: 'givenBack' };
 
@@ -27,7 +29,7 @@ const MAX_DELAY_MS = 365 * 86_400_000;
 /**
  * Decides what becomes of a job. A pure function: the policy of retries, all of it.
  *
- * - Succeeded: the end.
+ * - Succeeded, cancelled: the end.
  * - Failed with tries left: the contract's delay for this attempt, through its retry queue. A `RetryAfterError`
  *   chooses its own delay, for which there is no queue: the record keeps the time and the relay publishes then.
  * - Failed without tries left, or with a `NonRetryableError`: a dead letter.
@@ -39,6 +41,8 @@ export function decide(outcome: Outcome, retry: readonly Duration[], attempt: nu
   switch (outcome.kind) {
     case 'succeeded':
       return { settlement: { state: 'succeeded', result: outcome.result } };
+    case 'cancelled':
+      return { settlement: { state: 'cancelled', error: JSON.stringify(describeError(outcome.error)) } };
     case 'givenBack':
       // The message goes back to its queue by itself, unless its channel is long gone.
       return { settlement: { state: 'queued', givenBack: true, publishInMs: PUBLISH_GRACE_MS } };

@@ -46,25 +46,26 @@ export class Relay {
   private async run(): Promise<void> {
     const { signal } = this.stopping;
     while (!signal.aborted) {
-      const moved = await this.once().catch((error) => this.onFailure(error));
-      if (moved < BATCH) await pause(IDLE_PAUSE_MS, undefined, { signal }).catch(() => {});
+      const isMore = await this.once().catch((error) => this.onFailure(error));
+      if (!isMore) await pause(IDLE_PAUSE_MS, undefined, { signal }).catch(() => {});
     }
   }
 
-  /** Publishes one batch. @returns how many jobs it took. */
-  private async once(): Promise<number> {
-    if (Date.now() - this.lookedAt > RESCUE_EVERY_MS) await this.rescue();
+  /** Publishes one batch. @returns whether to go on at once: there may be more, and the broker takes it. */
+  private async once(): Promise<boolean> {
+    if (performance.now() - this.lookedAt > RESCUE_EVERY_MS) await this.rescue();
     const room = this.outbox.room;
-    if (room === 0) return 0;
-    const due = await this.records.takeDue(Math.min(BATCH, room), LEASE_MS, CLAIM_CHECK_BYTES);
-    await Promise.all(due.map((record) => this.publish(record)));
+    if (room === 0) return false;
+    const limit = Math.min(BATCH, room);
+    const due = await this.records.takeDue(limit, LEASE_MS, CLAIM_CHECK_BYTES);
+    const confirmed = await Promise.all(due.map((record) => this.publish(record)));
     this.failing = false;
-    return due.length;
+    return due.length === limit && confirmed.every(Boolean);
   }
 
   /** A worker is gone when it was missing twice: after a restart of the database all take their locks anew. */
   private async rescue(): Promise<void> {
-    this.lookedAt = Date.now();
+    this.lookedAt = performance.now();
     const missing = await this.records.goneWorkers();
     const gone = missing.filter((worker) => this.missing.includes(worker));
     this.missing = missing;
@@ -80,9 +81,9 @@ export class Relay {
     return this.outbox.publish({ ...record, attempt });
   }
 
-  private onFailure(error: Error): 0 {
+  private onFailure(error: Error): false {
     if (!this.failing || !(error instanceof DatabaseUnavailableError)) this.logger.warn(error.message);
     this.failing = true;
-    return 0;
+    return false;
   }
 }

@@ -1,9 +1,11 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import type { ConsumeMessage } from 'amqplib';
 import { BrokerConnection } from './connection.js';
 import { Consumer, type Delivery } from './consumer.js';
 import { Publisher } from './publisher.js';
 import { MODULE_OPTIONS_TOKEN, type RabbitMQOptions } from './rabbitmq.module-definition.js';
-import { checkTopology, type Topology } from './topology.js';
+import { rotateQueue } from './rotation.js';
+import { checkTopology, declareTopology, type Topology } from './topology.js';
 
 /**
  * What an app does with the broker: publish, consume, and see that the topology stands. Publishing and consuming
@@ -35,6 +37,12 @@ export class Broker implements OnApplicationShutdown {
     return consumer;
   }
 
+  /** Declares a topology, once a broker answers; what stands already is left as it is. @throws TopologyError */
+  async declare(topology: Topology, signal?: AbortSignal): Promise<void> {
+    await this.publishing.whenUp(signal);
+    await declareTopology(this.publishing, topology);
+  }
+
   /** Checks that a topology stands, once a broker answers; tries again when the connection is lost meanwhile. @throws TopologyError */
   async check(topology: Topology, signal?: AbortSignal): Promise<void> {
     for (;;) {
@@ -46,6 +54,25 @@ export class Broker implements OnApplicationShutdown {
         this.logger.warn('The connection was lost while the topology was checked; checking again');
       }
     }
+  }
+
+  /**
+   * How many messages of a queue wait to be delivered, at this moment.
+   *
+   * @throws BrokerUnavailableError when no broker answers; the broker's 404 when there is no such queue.
+   */
+  async countReady(queue: string): Promise<number> {
+    return this.publishing.withChannel(async (channel) => (await channel.checkQueue(queue)).messageCount);
+  }
+
+  /** Goes once through a queue; see {@link rotateQueue}. On the consuming connection, as it acknowledges. */
+  async rotate(
+    queue: string,
+    extent: { count: number; batch: number },
+    keep: (messages: ConsumeMessage[]) => Promise<void>,
+  ): Promise<void> {
+    this.consuming ??= new BrokerConnection(this.options.urls, 'consuming');
+    await rotateQueue(this.consuming, queue, extent, keep);
   }
 
   /** Closes consumers and publisher, then the connections. Nest calls it last, when jobs and requests are done. */

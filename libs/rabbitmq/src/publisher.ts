@@ -72,7 +72,7 @@ export class Publisher {
     if (this.room === 0) return Promise.reject(new BrokerUnavailableError('the publish window is full'));
 
     return new Promise((resolve, reject) => {
-      const entry: InFlight = { message, sentAt: Date.now(), returned: false, resolve, reject };
+      const entry: InFlight = { message, sentAt: performance.now(), returned: false, resolve, reject };
       // amqplib throws at once for what cannot be encoded, such as a routing key of over 255 bytes.
       channel.publish(
         message.exchange,
@@ -128,7 +128,7 @@ export class Publisher {
   private rejectOverdue(): void {
     const [oldest] = this.inFlight;
     const limit = this.options.confirmTimeoutMs ?? CONFIRM_TIMEOUT_MS;
-    if (!oldest || Date.now() - oldest.sentAt < limit) return;
+    if (!oldest || performance.now() - oldest.sentAt < limit) return;
     for (const entry of this.inFlight)
       entry.reject(new PublishTimeoutError(entry.message, `no confirm in ${limit} ms`));
     if (this.connection.blocked) return;

@@ -1,5 +1,6 @@
 export { OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable } from './database.js';
+export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';
 export {
@@ -7,6 +8,7 @@ export {
   type ClaimRequest,
   type DueRecord,
   type InsertedRecord,
+  type JobKey,
   type NewRecord,
   Records,
   type Settlement,

@@ -6,6 +6,8 @@ import { Database } from './database.js';
 
 /** First half of the key of every worker's advisory lock; the second is the worker's id. */
 export const WORKER_LOCK_CLASS = 0x7761_7272;
+/** The same for duties that one worker does for all. */
+const DUTY_LOCK_CLASS = 0x7761_7273;
 const RECONNECT_PAUSE_MS = 500;
 /** How often the session is tried: a connection that died without a word must not be taken for a held lock. */
 const CHECK_EVERY_MS = 5_000;
@@ -23,6 +25,7 @@ export class Presence implements OnApplicationShutdown {
   readonly name = `${hostname()}:${process.pid}`;
   private worker: number | undefined;
   private session: pg.Client | undefined;
+  private readonly duties = new Set<number>();
   private starting: Promise<number> | undefined;
   private stopped = false;
 
@@ -39,6 +42,23 @@ export class Presence implements OnApplicationShutdown {
       this.starting = undefined;
     });
     return this.starting;
+  }
+
+  /**
+   * Whether this worker is the one that does a duty for all: the first that asks, for as long as its session lives.
+   *
+   * @param duty a number that only this duty has.
+   */
+  async leads(duty: number): Promise<boolean> {
+    await this.id();
+    const { session } = this;
+    if (!session || this.duties.has(duty)) return this.duties.has(duty);
+    const { rows } = await session.query('select pg_try_advisory_lock($1, $2) as leads', [
+      DUTY_LOCK_CLASS,
+      duty,
+    ]);
+    if (rows[0].leads && this.session === session) this.duties.add(duty);
+    return this.duties.has(duty);
   }
 
   /** Whether the lock is held at this moment. */
@@ -88,6 +108,7 @@ export class Presence implements OnApplicationShutdown {
   private async onLost(session: pg.Client): Promise<void> {
     if (this.stopped || this.session !== session) return;
     this.session = undefined;
+    this.duties.clear();
     this.logger.warn('Lost the database session that shows this worker alive; taking it again');
     while (!this.session && !this.stopped) {
       await this.id().catch(() => pause(RECONNECT_PAUSE_MS));

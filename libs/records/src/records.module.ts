@@ -1,10 +1,13 @@
 import { Module } from '@nestjs/common';
 import { Database } from './database.js';
+import { DeadRecords } from './dead-records.js';
 import { Presence } from './presence.js';
 import { Records } from './records.js';
 import { ConfigurableModuleClass } from './records.module-definition.js';
 import { Views } from './views.js';
 
+const parts = [Database, Records, DeadRecords, Views, Presence];
+
 /** Connects an app to the job records: `RecordsModule.forRoot({ url, poolSize })`, or `forRootAsync`. */
-@Module({ providers: [Database, Records, Views, Presence], exports: [Database, Records, Views, Presence] })
+@Module({ providers: parts, exports: parts })
 export class RecordsModule extends ConfigurableModuleClass {}

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Coalescer } from './coalescer.js';
+import { Coalescer, OverloadedError } from './coalescer.js';
 import { Database, type Queryable } from './database.js';
 import { Presence } from './presence.js';
 import * as sql from './statements.js';
@@ -19,6 +19,28 @@ export interface NewRecord {
   runAt?: Date;
 }
 
+/** A key that one job may hold at a time; a second job with it is not made. */
+export interface JobKey {
+  /** What the key is for and whose it is; keys of different scopes have nothing to do with each other. */
+  scope: string;
+  key: string;
+  /** Tells whether who comes with the key wants the same job. */
+  fingerprint?: string;
+  /** How long the job holds the key, in milliseconds; and until it has ended, if `untilEnded`. */
+  heldMs: number;
+  untilEnded: boolean;
+}
+
+/** A job that is accepted only if nobody holds its key. */
+export interface KeyedRecord extends NewRecord {
+  key: JobKey;
+}
+
+/** What became of a {@link KeyedRecord}: it was inserted, or another job holds its key. */
+export type KeyedInsert =
+  | { inserted: InsertedRecord; heldBy?: undefined }
+  | { inserted?: undefined; heldBy: { job: string; fingerprint: string | null } };
+
 /** What the database added to a {@link NewRecord}. */
 export interface InsertedRecord {
   id: string;
@@ -34,6 +56,8 @@ export interface ClaimRequest {
   attempt: number;
   /** The message carries no payload: it is to be read from the record. */
   wantsPayload: boolean;
+  /** The worker runs nothing else: it may take a job that was lost so often that it may be what ended its workers. */
+  alone?: boolean;
   /** Makes the record when there is none, for a message that did not come from our own producer. */
   record?: NewRecord;
 }
@@ -53,13 +77,18 @@ export type Claim =
       /** The payload as JSON text, when it was asked for. */
       payload: string | null;
     }
-  | { taken: false; state: JobState | null };
+  | {
+      taken: false;
+      state: JobState | null;
+      /** It may be claimed again by a worker that runs nothing else. */
+      mustRunAlone: boolean;
+    };
 
 /** How a claim ended. */
 export interface Settlement {
   id: string;
   claim: number;
-  state: 'succeeded' | 'retrying' | 'dead' | 'queued' | 'scheduled';
+  state: 'succeeded' | 'retrying' | 'dead' | 'queued' | 'scheduled' | 'cancelled';
   /** JSON text of the result. */
   result?: string;
   /** Keeps the attempt as failed, with this error as JSON text. */
@@ -91,6 +120,13 @@ export interface DueRecord {
  * waits when its producer dies between record and publish.
  */
 const PRODUCER_GRACE_MS = 5_000;
+/** A job that was lost this often with its worker may be what ended it: from then on it runs alone, or not at all. */
+const SUSPECT_AFTER_LOSSES = 2;
+/** Jobs that are read or written by one statement, when there may be very many. */
+const PAGE = 1_000;
+export const FIRST_ID = '00000000-0000-0000-0000-000000000000';
+/** A key whose holder vanished between two statements is tried again this often. */
+const KEY_TRIES = 5;
 
 /**
  * All that is written of a job in its life, named after what happens to the job. Whatever happens to many jobs at
@@ -100,8 +136,9 @@ const PRODUCER_GRACE_MS = 5_000;
 @Injectable()
 export class Records {
   private readonly inserts: Coalescer<NewRecord, InsertedRecord>;
+  private readonly keyedInserts: Coalescer<KeyedRecord, KeyedInsert>;
   private readonly claims: Coalescer<ClaimRequest, Claim>;
-  private readonly settlements: Coalescer<Settlement, boolean>;
+  private readonly settlements: Coalescer<Settlement, JobState | null>;
 
   constructor(
     private readonly database: Database,
@@ -109,6 +146,7 @@ export class Records {
   ) {
     const options = { lanes: 2, batch: 500, limit: 20_000 };
     this.inserts = new Coalescer((records) => this.insertMany(records), options);
+    this.keyedInserts = new Coalescer((records) => this.insertKeyedInto(this.database, records), options);
     this.claims = new Coalescer((requests) => this.claimAll(requests), options);
     this.settlements = new Coalescer((settlements) => this.settleAll(settlements), options);
   }
@@ -120,6 +158,11 @@ export class Records {
    */
   insert(record: NewRecord): Promise<InsertedRecord> {
     return this.inserts.add(record);
+  }
+
+  /** As {@link insert}, unless another job holds the record's key. */
+  insertKeyed(record: KeyedRecord): Promise<KeyedInsert> {
+    return this.keyedInserts.add(record);
   }
 
   /** Records many jobs in one statement, all or none. @throws DatabaseUnavailableError */
@@ -138,6 +181,45 @@ export class Records {
     return records.map(({ id }) => inserted.get(id) as InsertedRecord);
   }
 
+  /** As {@link insertKeyed}, for many records, and in a transaction of the caller's own where one is given. */
+  async insertKeyedInto(
+    queryable: Queryable,
+    records: readonly KeyedRecord[],
+    graceMs = queryable === this.database ? PRODUCER_GRACE_MS : 0,
+  ): Promise<KeyedInsert[]> {
+    const outcomes = new Map<KeyedRecord, KeyedInsert>();
+    for (let tries = 0; tries < KEY_TRIES && outcomes.size < records.length; tries++) {
+      const open = records.filter((record) => !outcomes.has(record));
+      // One statement takes a key once: whoever else wants it finds it held.
+      const first = new Map(open.toReversed().map((record) => [nameOf(record.key), record]));
+      const { rows } = await queryable.query(sql.insertKeyed([...first.values()], graceMs));
+      const inserted = new Map((rows as InsertedRecord[]).map((row) => [row.id, row]));
+      const refused: KeyedRecord[] = [];
+      for (const record of open) {
+        const row = inserted.get(record.id);
+        if (row) outcomes.set(record, { inserted: row });
+        else refused.push(record);
+      }
+      if (refused.length === 0) break;
+      const { rows: found } = await queryable.query(sql.keyHolders(refused.map(({ key }) => key)));
+      const holders = new Map(
+        (found as { scope: string; key: string; fingerprint: string | null; job: string }[]).map((row) => [
+          nameOf(row),
+          row,
+        ]),
+      );
+      for (const record of refused) {
+        const heldBy = holders.get(nameOf(record.key));
+        if (heldBy) outcomes.set(record, { heldBy });
+      }
+    }
+    return records.map((record) => {
+      const outcome = outcomes.get(record);
+      if (!outcome) throw new OverloadedError(KEY_TRIES);
+      return outcome;
+    });
+  }
+
   /**
    * Takes a delivered job for this worker, or says why not: it has ended, another worker has it, or the message is
    * older than the record. This is what makes a second delivery harmless.
@@ -146,8 +228,13 @@ export class Records {
     return this.claims.add(request);
   }
 
-  /** Records how a claim ended. @returns false when the claim was lost to another worker meanwhile; nothing is written then. */
-  settle(settlement: Settlement): Promise<boolean> {
+  /**
+   * Records how a claim ended.
+   *
+   * @returns the state that the job is in now: `cancelled` when that was asked for meanwhile. Null when the claim was
+   *   lost to another worker; nothing is written then.
+   */
+  settle(settlement: Settlement): Promise<JobState | null> {
     return this.settlements.add(settlement);
   }
 
@@ -187,10 +274,55 @@ export class Records {
     return rows.length;
   }
 
-  /** Cancels a job that does not run yet. @returns false when it runs, has ended, or does not exist. */
-  async cancel(id: string): Promise<boolean> {
-    const { rows } = await this.database.query(sql.cancel(id));
+  /**
+   * Cancels jobs: those that wait end at once, those that run are told by their workers.
+   *
+   * @returns the jobs that were not final yet, each with its state now.
+   */
+  async cancel(ids: readonly string[]): Promise<{ id: string; state: JobState }[]> {
+    const { rows } = await this.database.query<{ id: string; state: JobState }>(sql.cancel(ids));
+    return rows;
+  }
+
+  /** The running jobs of this worker that somebody wants to stop. */
+  async cancelling(): Promise<{ id: string; claim: number }[]> {
+    const { rows } = await this.database.query<{ id: string; claim: number }>(
+      sql.cancelling(await this.presence.id()),
+    );
+    return rows;
+  }
+
+  /** Moves a job that waits for its time to another time. @returns false when it does not wait for one. */
+  async reschedule(id: string, to: { delayMs?: number; runAt?: Date }): Promise<boolean> {
+    const { rows } = await this.database.query(sql.reschedule(id, to.delayMs ?? null, to.runAt ?? null));
     return rows.length > 0;
+  }
+
+  /**
+   * Makes every unfinished job due again, as if the broker had none of their messages: queued and retrying ones, and
+   * running ones whose worker is gone. Publishing again is harmless, so this may be done at any time, and again.
+   *
+   * @param onPage told how many jobs are due so far.
+   */
+  async oweAll(onPage: (owed: number) => void = () => {}): Promise<number> {
+    let total = 0;
+    for (const state of ['queued', 'retrying', 'running'] satisfies JobState[]) {
+      for (let after: string | null = FIRST_ID; after !== null; ) {
+        const { rows }: { rows: { last: string | null; owed: number }[] } = await this.database.query(
+          sql.owe(state, after, PAGE),
+        );
+        after = rows[0]?.last ?? null;
+        total += rows[0]?.owed ?? 0;
+        onPage(total);
+      }
+    }
+    return total;
+  }
+
+  /** How many of the jobs up to an id the relays have still to publish. */
+  async owedUpTo(id: string): Promise<number> {
+    const { rows } = await this.database.query<{ owed: number }>(sql.owedUpTo(id));
+    return rows[0]?.owed ?? 0;
   }
 
   private async claimAll(requests: ClaimRequest[]): Promise<Claim[]> {
@@ -219,15 +351,19 @@ export class Records {
 
   private async runClaim(requests: readonly ClaimRequest[]): Promise<Map<string, Claim>> {
     const worker = await this.presence.id();
-    const { rows } = await this.database.query<Claim & { id: string }>(sql.claim(requests, worker));
+    const { rows } = await this.database.query<Claim & { id: string }>(
+      sql.claim(requests, worker, SUSPECT_AFTER_LOSSES),
+    );
     return new Map(rows.map(({ id, ...claim }) => [id, claim]));
   }
 
-  private async settleAll(settlements: Settlement[]): Promise<boolean[]> {
-    const { rows } = await this.database.query<{ id: string; claim: number }>(
+  private async settleAll(settlements: Settlement[]): Promise<(JobState | null)[]> {
+    const { rows } = await this.database.query<{ id: string; claim: number; state: JobState }>(
       sql.settle(settlements, this.presence.name),
     );
-    const settled = new Set(rows.map(({ id, claim }) => `${id}/${claim}`));
-    return settlements.map(({ id, claim }) => settled.has(`${id}/${claim}`));
+    const settled = new Map(rows.map(({ id, claim, state }) => [`${id}/${claim}`, state]));
+    return settlements.map(({ id, claim }) => settled.get(`${id}/${claim}`) ?? null);
   }
 }
+
+const nameOf = ({ scope, key }: Pick<JobKey, 'scope' | 'key'>) => `${scope}\n${key}`;

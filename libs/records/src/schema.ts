@@ -26,13 +26,14 @@ interface JobsTable {
   run_at: Date;
   started_at: Date | null;
   finished_at: Date | null;
+  cancel_requested_at: Date | null;
   publish_at: Date | null;
 }
 
 /** An attempt that ended otherwise than by success, as the record keeps it. */
 export interface StoredAttempt {
   attempt: number;
-  outcome: 'failed' | 'lost';
+  outcome: 'failed' | 'lost' | 'cancelled';
   worker: string | null;
   startedAt: string;
   finishedAt: string;

@@ -1,11 +1,11 @@
 import { WORKER_LOCK_CLASS } from './presence.js';
-import type { ClaimRequest, NewRecord, Settlement } from './records.js';
+import type { ClaimRequest, JobKey, KeyedRecord, NewRecord, Settlement } from './records.js';
 
 /**
  * The statements of a job's life. Each takes any number of rows as one array for each column (`unnest`), is prepared
  * once for each connection, and reads the clock of the database only: clocks of workers may be wrong.
  */
-interface Statement {
+export interface Statement {
   name: string;
   text: string;
   values: unknown[];
@@ -17,10 +17,7 @@ const lockOf = (worker: string, lockClass: string) => `
   where l.locktype = 'advisory' and l.classid = ${lockClass} and l.objid = ${worker} and l.objsubid = 2 and l.granted
     and l.database = (select oid from pg_database where datname = current_database())`;
 
-/** @param graceMs how long the relay leaves the records to the producer that is publishing them anyway. */
-export const insert = (records: readonly NewRecord[], graceMs: number): Statement => ({
-  name: 'insert',
-  text: `
+const insertText = (onlyIf = '') => `
     insert into jobs (id, name, queue, payload, max_attempts, state, run_at, publish_at)
     select n.id, n.name, n.queue, n.payload, n.max_attempts,
            case when n.run_at > now() then 'scheduled' else 'queued' end,
@@ -31,51 +28,111 @@ export const insert = (records: readonly NewRecord[], graceMs: number): Statemen
              coalesce(m.run_at, now() + m.delay_ms * interval '1 millisecond') as run_at
       from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::float8[], $7::timestamptz[])
         as m (id, name, queue, payload, max_attempts, delay_ms, run_at)
+      ${onlyIf}
     ) n
     on conflict (id) do nothing
-    returning id, state, created_at as "createdAt", run_at as "runAt"`,
+    returning id, state, created_at as "createdAt", run_at as "runAt"`;
+
+const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[] => [
+  records.map(({ id }) => id),
+  records.map(({ name }) => name),
+  records.map(({ queue }) => queue),
+  records.map(({ payload }) => payload),
+  records.map(({ maxAttempts }) => maxAttempts),
+  records.map(({ delayMs }) => delayMs ?? 0),
+  records.map(({ runAt }) => runAt ?? null),
+  graceMs,
+];
+
+/** @param graceMs how long the relay leaves the records to the producer that is publishing them anyway. */
+export const insert = (records: readonly NewRecord[], graceMs: number): Statement => ({
+  name: 'insert',
+  text: insertText(),
+  values: insertValues(records, graceMs),
+});
+
+/**
+ * Inserts each record whose key is free, and takes the key for it; keys must differ from each other. A key whose job
+ * cannot be seen yet was taken by a statement that runs at the same time, so it is not free.
+ */
+export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): Statement => ({
+  name: 'insert-keyed',
+  text: `
+    with k as (
+      insert into job_keys as held (scope, key, fingerprint, job, expires_at, until_ended)
+      select n.scope, n.key, n.fingerprint, n.job, now() + n.held_ms * interval '1 millisecond', n.until_ended
+      from unnest($9::text[], $10::text[], $11::text[], $1::uuid[], $12::float8[], $13::bool[])
+        as n (scope, key, fingerprint, job, held_ms, until_ended)
+      on conflict (scope, key) do update
+      set fingerprint = excluded.fingerprint, job = excluded.job,
+          expires_at = excluded.expires_at, until_ended = excluded.until_ended
+      where held.expires_at <= now() and (not held.until_ended or exists (
+        select from jobs j where j.id = held.job and j.state in ('succeeded', 'dead', 'cancelled', 'discarded')))
+      returning job
+    )
+    ${insertText('where m.id in (select job from k)')}`,
   values: [
-    records.map(({ id }) => id),
-    records.map(({ name }) => name),
-    records.map(({ queue }) => queue),
-    records.map(({ payload }) => payload),
-    records.map(({ maxAttempts }) => maxAttempts),
-    records.map(({ delayMs }) => delayMs ?? 0),
-    records.map(({ runAt }) => runAt ?? null),
-    graceMs,
+    ...insertValues(records, graceMs),
+    records.map(({ key }) => key.scope),
+    records.map(({ key }) => key.key),
+    records.map(({ key }) => key.fingerprint ?? null),
+    records.map(({ key }) => key.heldMs),
+    records.map(({ key }) => key.untilEnded),
   ],
 });
+
+/** Which jobs hold these keys. */
+export const keyHolders = (keys: readonly JobKey[]): Statement => ({
+  name: 'key-holders',
+  text: `
+    select k.scope, k.key, k.fingerprint, k.job from job_keys k
+    join unnest($1::text[], $2::text[]) as w (scope, key) on w.scope = k.scope and w.key = k.key`,
+  values: [keys.map(({ scope }) => scope), keys.map(({ key }) => key)],
+});
+
+/** Whether a claim that takes the job takes it over: from another worker, which is gone. */
+const IS_LOST = `j.state = 'running' and j.worker <> $4`;
+const IS_CLAIMABLE = `(
+        j.state in ('queued', 'retrying') and m.attempt > j.attempt
+        or j.state = 'running' and m.attempt >= j.attempt and (j.worker = $4 or not exists (
+          ${lockOf('j.worker', '$5')})))`;
+const IS_SUSPECT = `j.losses + (${IS_LOST})::int >= $6`;
 
 /**
  * A job may be taken when its message stands for a newer attempt than the record; or for the attempt that runs, if
  * the worker that runs it is gone: PostgreSQL let go of the lock that it held. Taking one's own again is for a claim
- * whose answer was lost on the way; a worker does not ask for what it knows that it runs.
+ * whose answer was lost on the way; a worker does not ask for what it knows that it runs. A job that was lost
+ * `suspectAfter` times is taken only by a worker that runs nothing else; one that is to be cancelled ends here.
  */
-export const claim = (requests: readonly ClaimRequest[], worker: number): Statement => ({
+export const claim = (
+  requests: readonly ClaimRequest[],
+  worker: number,
+  suspectAfter: number,
+): Statement => ({
   name: 'claim',
   text: `
     with m as (
-      select * from unnest($1::uuid[], $2::int[], $3::bool[]) as m (id, attempt, wants_payload)
+      select * from unnest($1::uuid[], $2::int[], $3::bool[], $7::bool[]) as m (id, attempt, wants_payload, alone)
     ), taken as (
       update jobs j
-      set state = 'running', attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
+      set state = case when j.cancel_requested_at is null then 'running' else 'cancelled' end,
+          finished_at = case when j.cancel_requested_at is not null then now() end,
+          attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
           publish_at = null, progress = null, progress_note = null,
-          losses = j.losses + (j.state = 'running' and j.worker <> $4)::int,
-          attempts = case when j.state = 'running' and j.worker <> $4
+          losses = j.losses + (${IS_LOST})::int,
+          attempts = case when ${IS_LOST}
             then j.attempts || jsonb_build_object('attempt', j.attempt, 'outcome', 'lost', 'error', null,
               'worker', (select w.name from workers w where w.id = j.worker),
               'startedAt', j.started_at, 'finishedAt', now())
             else j.attempts end
       from m
-      where j.id = m.id and (
-        j.state in ('queued', 'retrying') and m.attempt > j.attempt
-        or j.state = 'running' and m.attempt >= j.attempt and (j.worker = $4 or not exists (
-          ${lockOf('j.worker', '$5')})))
-      returning j.id, j.claim, j.attempt, j.max_attempts, j.losses, j.created_at
+      where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or not ${IS_SUSPECT})
+      returning j.id, j.state, j.claim, j.attempt, j.max_attempts, j.losses, j.created_at
     )
-    select m.id, t.id is not null as taken, case when t.id is null then j.state else 'running' end as state,
+    select m.id, t.state is not distinct from 'running' as taken, coalesce(t.state, j.state) as state,
            t.claim, t.attempt, t.max_attempts as "maxAttempts", t.losses, t.created_at as "createdAt",
-           case when m.wants_payload then j.payload::text end as payload
+           case when m.wants_payload then j.payload::text end as payload,
+           t.id is null and ${IS_CLAIMABLE} as "mustRunAlone"
     from m
     left join taken t on t.id = m.id
     left join jobs j on j.id = m.id and (t.id is null or m.wants_payload)`,
@@ -85,28 +142,38 @@ export const claim = (requests: readonly ClaimRequest[], worker: number): Statem
     requests.map(({ wantsPayload }) => wantsPayload),
     worker,
     WORKER_LOCK_CLASS,
+    suspectAfter,
+    requests.map(({ alone }) => alone ?? false),
   ],
 });
 
-/** Writes nothing for a claim that is not the newest one any more. */
+/**
+ * Writes nothing for a claim that is not the newest one any more. A job that was to be cancelled meanwhile ends as
+ * cancelled, whatever its handler made of it.
+ */
 export const settle = (settlements: readonly Settlement[], worker: string): Statement => ({
   name: 'settle',
   text: `
     update jobs j
-    set state = s.state,
-        attempt = j.attempt - s.given_back::int,
-        result = s.result,
+    set state = case when j.cancel_requested_at is null then s.state else 'cancelled' end,
+        attempt = j.attempt - (s.given_back and j.cancel_requested_at is null)::int,
+        result = case when j.cancel_requested_at is null then s.result end,
         run_at = coalesce(now() + s.run_in * interval '1 millisecond', j.run_at),
-        publish_at = now() + s.publish_in * interval '1 millisecond',
-        finished_at = case when s.state in ('succeeded', 'dead') then now() end,
-        progress = case when s.state = 'succeeded' then 1 else j.progress end,
-        attempts = case when s.error is null then j.attempts else j.attempts || jsonb_build_object(
-          'attempt', j.attempt, 'outcome', 'failed', 'error', s.error, 'worker', $8::text,
-          'startedAt', j.started_at, 'finishedAt', now()) end
+        publish_at = case when j.cancel_requested_at is null then now() + s.publish_in * interval '1 millisecond' end,
+        finished_at = case
+          when j.cancel_requested_at is not null or s.state in ('succeeded', 'dead', 'cancelled') then now() end,
+        progress = case when s.state = 'succeeded' and j.cancel_requested_at is null then 1 else j.progress end,
+        attempts = case
+          when s.error is null and j.cancel_requested_at is null then j.attempts
+          else j.attempts || jsonb_build_object(
+            'attempt', j.attempt, 'worker', $8::text, 'startedAt', j.started_at, 'finishedAt', now(),
+            'outcome', case when j.cancel_requested_at is null then 'failed' else 'cancelled' end,
+            'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
+              'The handler took no notice of the cancellation and ended by itself'))) end
     from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[])
       as s (id, claim, state, result, error, given_back, run_in, publish_in)
     where j.id = s.id and j.claim = s.claim and j.state = 'running'
-    returning j.id, j.claim`,
+    returning j.id, j.claim, j.state`,
   values: [
     settlements.map(({ id }) => id),
     settlements.map(({ claim }) => claim),
@@ -187,11 +254,62 @@ export const rescue = (workers: readonly number[]): Statement => ({
   values: [workers],
 });
 
-export const cancel = (id: string): Statement => ({
+/** What does not run yet is cancelled at once; what runs is marked, for its worker to see. */
+export const cancel = (ids: readonly string[]): Statement => ({
   name: 'cancel',
   text: `
-    update jobs set state = 'cancelled', finished_at = now(), publish_at = null
-    where id = $1 and state in ('scheduled', 'queued', 'retrying')
-    returning id`,
+    update jobs j
+    set state = case when j.state = 'running' then j.state else 'cancelled' end,
+        finished_at = case when j.state = 'running' then null else now() end,
+        publish_at = case when j.state = 'running' then j.publish_at end,
+        cancel_requested_at = coalesce(j.cancel_requested_at, now())
+    where j.id = any ($1::uuid[]) and j.state in ('scheduled', 'queued', 'retrying', 'running')
+    returning j.id, j.state`,
+  values: [ids],
+});
+
+/** The running jobs of a worker that are to stop. */
+export const cancelling = (worker: number): Statement => ({
+  name: 'cancelling',
+  text: `
+    select id, claim from jobs
+    where worker = $1 and cancel_requested_at is not null and state = 'running'`,
+  values: [worker],
+});
+
+/** Only what still waits for its time can be given another one. */
+export const reschedule = (id: string, delayMs: number | null, runAt: Date | null): Statement => ({
+  name: 'reschedule',
+  text: `
+    with t as (select coalesce($3::timestamptz, now() + $2::float8 * interval '1 millisecond') as run_at)
+    update jobs j set run_at = t.run_at, publish_at = t.run_at from t
+    where j.id = $1 and j.state = 'scheduled'
+    returning j.id`,
+  values: [id, delayMs, runAt],
+});
+
+/** One page of the unfinished jobs of a state, oldest first, made due again. What runs in a living worker is not. */
+export const owe = (state: string, after: string, limit: number): Statement => ({
+  name: 'owe',
+  text: `
+    with page as (
+      select id from jobs where state = $3 and state <> 'succeeded' and id > $1::uuid order by id limit $2
+    ), owed as (
+      update jobs j
+      set publish_at = least(j.publish_at, case when j.state = 'retrying' then greatest(j.run_at, now()) else now() end)
+      from page
+      where j.id = page.id and j.state = $3 and (j.state <> 'running' or not exists (${lockOf('j.worker', '$4')}))
+      returning j.id
+    )
+    select (select id from page order by id desc limit 1) as last, (select count(*)::int from owed) as owed`,
+  values: [after, limit, state, WORKER_LOCK_CLASS],
+});
+
+/** How many jobs, up to an id, the relays have still to publish. */
+export const owedUpTo = (id: string): Statement => ({
+  name: 'owed-up-to',
+  text: `
+    select count(*)::int as owed from jobs
+    where publish_at is not null and state in ('queued', 'running') and id <= $1::uuid`,
   values: [id],
 });

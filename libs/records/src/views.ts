@@ -37,12 +37,14 @@ export interface JobView {
   runAt: Date;
   startedAt: Date | null;
   finishedAt: Date | null;
+  /** Since when the job is to be cancelled; a running one goes on until its handler has noticed. */
+  cancelRequestedAt: Date | null;
 }
 
 /** One run of the handler. */
 export interface AttemptView {
   attempt: number;
-  outcome: 'running' | 'succeeded' | 'failed' | 'lost';
+  outcome: 'running' | 'succeeded' | 'failed' | 'lost' | 'cancelled';
   worker: string | null;
   startedAt: string | Date | null;
   finishedAt: string | Date | null;
@@ -153,5 +155,6 @@ function toView(row: Row): JobView {
     runAt: row.run_at,
     startedAt: row.started_at,
     finishedAt: row.finished_at,
+    cancelRequestedAt: row.cancel_requested_at,
   };
 }

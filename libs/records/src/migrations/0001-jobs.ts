@@ -24,7 +24,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       max_attempts integer not null,
       -- counts claims: what a worker writes must name the claim that it holds, so a stale one writes nothing
       claim integer not null default 0,
-      -- attempts that were lost with their worker
+      -- attempts that were lost with their worker, since the job was enqueued or replayed
       losses integer not null default 0,
       worker integer references workers,
       -- attempts that failed or were lost; the columns here describe the newest one
@@ -35,6 +35,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       run_at timestamptz not null,
       started_at timestamptz,
       finished_at timestamptz,
+      -- somebody wants the running job to stop: its worker is told, and however it ends, it ends as cancelled
+      cancel_requested_at timestamptz,
       -- the outbox: when the relay must publish this job; null when the broker has its message or needs none
       publish_at timestamptz
     )`.execute(db);
@@ -44,8 +46,35 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`create index jobs_state on jobs (state, id) include (queue) where state <> 'succeeded'`.execute(
     db,
   );
+  // A worker asks every half second which of its jobs are to stop.
+  await sql`
+    create index jobs_cancelling on jobs (worker)
+      where cancel_requested_at is not null and state = 'running'`.execute(db);
+
+  await sql`
+    create table job_keys (
+      -- what the key is for and whose it is, such as one client's idempotency keys or one contract's unique jobs
+      scope text not null,
+      key text not null,
+      -- tells whether who comes with the key wants the same job; null when that does not matter
+      fingerprint text,
+      job uuid not null references jobs on delete cascade,
+      -- the key is free again when both hold: this time is over, and the job has ended if that is asked for
+      expires_at timestamptz not null,
+      until_ended boolean not null,
+      primary key (scope, key)
+    )`.execute(db);
+  await sql`create index job_keys_job on job_keys (job)`.execute(db);
+  await sql`create index job_keys_expires_at on job_keys (expires_at)`.execute(db);
+
+  await sql`
+    create table dead_letter_queues (
+      queue text primary key,
+      -- letters for which there is no dead record: what could not be understood, and what the broker put there
+      foreign_letters integer not null
+    )`.execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`drop table jobs, workers`.execute(db);
+  await sql`drop table dead_letter_queues, job_keys, jobs, workers`.execute(db);
 }

@@ -1,0 +1,144 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Injectable, Logger } from '@nestjs/common';
+import { validate as isUuid } from 'uuid';
+import { Broker, deadLetterQueue } from '#rabbitmq';
+import { DatabaseUnavailableError, DeadRecords, Presence } from '#records';
+import { Contracts } from './contracts.js';
+import { type DeadLetter, readDeadLetter, returnDeadLetter } from './message.js';
+import { describeError } from './outcome.js';
+
+/** How often the depths of the dead-letter queues are held against the records. */
+const LOOK_EVERY_MS = 2_000;
+/** Letters that are looked up and published again at once. */
+const BATCH = 250;
+/** After going through a queue, it is left alone for this many times as long as that took. */
+const REST_FACTOR = 5;
+/** This duty's number among those that one worker does for all. */
+const DUTY = 1;
+
+/**
+ * Keeps the dead-letter queues what the records say they are. A replay or a discard changes records only; a crash can
+ * leave a letter twice; a broker that lost its disk has none. So one worker looks at the depth of each queue, and
+ * where that has not fitted twice in a row, it goes through the queue once: letters of jobs that are not dead any
+ * more and second copies are dropped, the others stay, and what is missing is published again.
+ *
+ * Letters that no record stands for (what could not be understood) stay too, and are counted.
+ */
+@Injectable()
+export class DeadLetterKeeper {
+  private readonly logger = new Logger(DeadLetterKeeper.name);
+  private readonly stopping = new AbortController();
+  private loop: Promise<void> = Promise.resolve();
+  /** Queues whose depth did not fit when they were looked at last. */
+  private readonly suspects = new Set<string>();
+  /** When a queue may be gone through again, by this process's monotonic clock. */
+  private readonly restsUntil = new Map<string, number>();
+  private failing = false;
+
+  constructor(
+    private readonly contracts: Contracts,
+    private readonly broker: Broker,
+    private readonly dead: DeadRecords,
+    private readonly presence: Presence,
+  ) {}
+
+  start(): void {
+    this.loop = this.run();
+  }
+
+  /** Ends after the batch at hand. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.loop;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        if (this.broker.publishing.isUp && (await this.presence.leads(DUTY))) await this.look();
+        this.failing = false;
+      } catch (error) {
+        // An outage is told of by those whose work it stops.
+        if (!this.failing && !(error instanceof DatabaseUnavailableError))
+          this.logger.warn(`The dead-letter queues could not be looked at: ${(error as Error).message}`);
+        this.failing = true;
+      }
+    }
+  }
+
+  private async look(): Promise<void> {
+    const [counts, foreign] = await Promise.all([this.dead.counts(), this.dead.foreignLetters()]);
+    for (const queue of this.contracts.queues.keys()) {
+      if ((this.restsUntil.get(queue) ?? 0) > performance.now()) continue;
+      const { dead, owed } = counts.find((count) => count.queue === queue) ?? { dead: 0, owed: 0 };
+      const most = dead + (foreign.get(queue) ?? 0);
+      const depth = await this.broker.countReady(deadLetterQueue(queue));
+      if (depth >= most - owed && depth <= most) this.suspects.delete(queue);
+      else if (this.suspects.has(queue)) await this.goThrough(queue, depth);
+      else this.suspects.add(queue);
+    }
+  }
+
+  private async goThrough(queue: string, depth: number): Promise<void> {
+    const startedAt = performance.now();
+    const before = await this.dead.now();
+    const kept = new Set<string>();
+    let foreign = 0;
+    let dropped = 0;
+    await this.broker.rotate(deadLetterQueue(queue), { count: depth, batch: BATCH }, async (messages) => {
+      this.stopping.signal.throwIfAborted();
+      const letters = messages.map((message) => readDeadLetter(message));
+      const records = await this.dead.statesOf(letters.map(({ id }) => id).filter(isUuid));
+      const stateOf = new Map(
+        records.map(({ id, state, queue: home }) => [id, home === queue ? state : undefined]),
+      );
+      const unclaimed: DeadLetter[] = [];
+      const stays = letters.filter((letter) => {
+        const isForeign = !isUuid(letter.id) || !records.some(({ id }) => id === letter.id);
+        if (isForeign) {
+          foreign++;
+          return true;
+        }
+        const state = stateOf.get(letter.id);
+        const isUnclaimed = letter.byBroker && (state === 'queued' || state === 'retrying');
+        if (isUnclaimed) unclaimed.push(letter);
+        const isWanted = (state === 'dead' || isUnclaimed) && !kept.has(letter.id);
+        if (isWanted) kept.add(letter.id);
+        else dropped++;
+        return isWanted;
+      });
+      await this.bury(unclaimed);
+      await Promise.all(
+        stays.map((letter) => this.broker.publisher.publish(returnDeadLetter(letter, queue))),
+      );
+    });
+    await this.dead.countForeignLetters(queue, foreign);
+
+    let missing = 0;
+    for await (const ids of this.dead.settledBefore(queue, before)) {
+      const gone = ids.filter((id) => !kept.has(id));
+      missing += gone.length;
+      if (gone.length > 0) await this.dead.owe(gone);
+    }
+    this.logger.log(
+      `Dead letters of ${queue}: ${kept.size} fit their records, ${dropped} did not and were dropped, ${missing} are missing and published again, ${foreign} have no record`,
+    );
+    this.suspects.delete(queue);
+    const now = performance.now();
+    this.restsUntil.set(queue, now + REST_FACTOR * (now - startedAt));
+  }
+
+  /** The broker gave up on messages that nobody claimed: their jobs are dead, and their records must say so. */
+  private async bury(letters: DeadLetter[]): Promise<void> {
+    for (const reason of new Set(letters.map(({ reason }) => reason))) {
+      const error = JSON.stringify(describeError(new Error(`The broker gave this job up: ${reason}`)));
+      await this.dead.bury(
+        letters.filter((letter) => letter.reason === reason).map(({ id }) => id),
+        error,
+      );
+    }
+  }
+}
