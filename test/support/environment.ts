@@ -30,6 +30,13 @@ export interface Environment {
   countReady(queue: string): Promise<number>;
   /** Publishes a message as a foreign program would. */
   publish(routingKey: string, content: string | Buffer, properties?: Record<string, unknown>): Promise<void>;
+  /** The same to any exchange. */
+  publishTo(
+    exchange: string,
+    routingKey: string,
+    content: string | Buffer,
+    properties?: Record<string, unknown>,
+  ): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -90,6 +97,12 @@ export async function givenEnvironment(contracts?: readonly AnyContract[]): Prom
     }
   };
 
+  const publishTo: Environment['publishTo'] = (exchange, routingKey, content, properties) =>
+    withChannel(async (channel) => {
+      channel.publish(exchange, routingKey, Buffer.from(content as string), properties);
+      await channel.waitForConfirms();
+    });
+
   return {
     rabbitmqUrl: rabbitmq.href,
     databaseUrl: database.href,
@@ -107,11 +120,8 @@ export async function givenEnvironment(contracts?: readonly AnyContract[]): Prom
         return messages;
       }),
     countReady: (queue) => withChannel(async (channel) => (await channel.checkQueue(queue)).messageCount),
-    publish: (routingKey, content, properties) =>
-      withChannel(async (channel) => {
-        channel.publish('jobs', routingKey, Buffer.from(content as string), properties);
-        await channel.waitForConfirms();
-      }),
+    publish: (routingKey, content, properties) => publishTo('jobs', routingKey, content, properties),
+    publishTo,
     close: async () => {
       await pool.end();
       await Promise.all([
