@@ -44,6 +44,32 @@ async function call(method: string, path: string, body?: unknown, headers: Recor
   return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined };
 }
 
+describe('Idempotency-Key', () => {
+  const keyed = (key: string, payload: object = mail, headers: Record<string, string> = {}) =>
+    call('POST', '/jobs', { name: 'email.send', payload }, { 'idempotency-key': key, ...headers });
+
+  test('P13: a hundred concurrent requests with one key make one job', async () => {
+    const answers = await Promise.all(Array.from({ length: 100 }, () => keyed('"once"')));
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(1);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(99);
+    expect((await keyed('once')).body.id).toBe(answers[0]!.body.id);
+  });
+  test('P13: the same key with another payload is refused, and of another client is another key', async () => {
+    const { body } = await keyed('mine');
+    expect(await keyed('mine', { ...mail, subject: 'Other' })).toMatchObject({
+      status: 422,
+      body: { type: 'urn:warren:problem:idempotency-key-reused', detail: expect.stringContaining(body.id) },
+    });
+    const other = await keyed('mine', mail, { authorization: 'Bearer another-key-of-the-test' });
+    expect(other.status).toBe(202);
+    expect(other.body.id).not.toBe(body.id);
+  });
+  test.each(['""', 'with space', 'x'.repeat(256)])('%p is refused', async (key) => {
+    expect((await keyed(key)).status).toBe(400);
+  });
+});
+
 describe('POST /jobs', () => {
   test('accepts a job: 202, Location, the job', async () => {
     const { status, headers, body } = await call('POST', '/jobs', { name: 'email.send', payload: mail });
@@ -235,14 +261,63 @@ describe('POST /jobs/{id}/cancel', () => {
     expect((await call('POST', `/jobs/${job.id}/cancel`)).status).toBe(200);
   });
 
-  test('answers 409 for a job that runs or has ended, and 404 for one that does not exist', async () => {
+  test('answers 200 for a job that runs, which is told; 409 for one that has ended, and 404 for one that is none', async () => {
     const { body: job } = await call('POST', '/jobs', { name: 'email.send', payload: mail });
     await environment.sql(`update jobs set state = 'running' where id = $1`, [job.id]);
     expect(await call('POST', `/jobs/${job.id}/cancel`)).toMatchObject({
+      status: 200,
+      body: { state: 'running', cancelRequestedAt: expect.any(String) },
+    });
+    await environment.sql(`update jobs set state = 'succeeded', finished_at = now() where id = $1`, [job.id]);
+    expect(await call('POST', `/jobs/${job.id}/cancel`)).toMatchObject({
       status: 409,
-      body: { detail: expect.stringContaining('running') },
+      body: { detail: expect.stringContaining('succeeded') },
     });
     expect((await call('POST', '/jobs/01890a5d-ac96-774b-bcce-b302099a8057/cancel')).status).toBe(404);
+  });
+});
+
+describe('dead letters', () => {
+  async function givenDead(): Promise<string> {
+    const { body: job } = await call('POST', '/jobs', { name: 'email.send', payload: mail });
+    await environment.sql(
+      `update jobs set state = 'dead', attempt = 5, losses = 1, finished_at = now(), publish_at = null,
+         attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "Mailbox FULL 100%"}}]' where id = $1`,
+      [job.id],
+    );
+    return job.id;
+  }
+
+  test('P12: one is replayed with attempts counted from zero, or discarded; what is not dead is refused', async () => {
+    const [replayed, discarded] = [await givenDead(), await givenDead()];
+    expect(await call('POST', `/jobs/${replayed}/replay`)).toMatchObject({
+      status: 200,
+      body: { state: 'queued', attempt: 0, finishedAt: null },
+    });
+    expect(await call('POST', `/jobs/${discarded}/discard`)).toMatchObject({ body: { state: 'discarded' } });
+    for (const id of [replayed, discarded])
+      expect((await call('POST', `/jobs/${id}/replay`)).status).toBe(409);
+  });
+  test('P12: many are replayed or discarded by a filter, and counted', async () => {
+    const ids = [await givenDead(), await givenDead(), await givenDead()];
+    const replay = (body: object) => call('POST', '/dead-letters/replay', body);
+    expect((await replay({ error: 'mailbox_full' })).body).toEqual({ count: 0 });
+    expect((await replay({ ids: ids.slice(0, 1), error: 'full 100%' })).body).toEqual({ count: 1 });
+    expect((await replay({ queue: 'image' })).body).toEqual({ count: 0 });
+    expect((await call('POST', '/dead-letters/discard', { name: 'email.send' })).body).toEqual({ count: 2 });
+    expect((await replay({ everything: true })).status).toBe(422);
+  });
+});
+
+describe('POST /jobs/{id}/reschedule', () => {
+  test('moves a scheduled job to another time, and refuses one that is not scheduled', async () => {
+    const body = { name: 'email.send', payload: mail, options: { delay: '1h' } };
+    const { body: job } = await call('POST', '/jobs', body);
+    const runAt = '2030-01-02T03:04:05.000Z';
+    expect(await call('POST', `/jobs/${job.id}/reschedule`, { runAt })).toMatchObject({ body: { runAt } });
+    expect((await call('POST', `/jobs/${job.id}/reschedule`, { runAt, delay: 1 })).status).toBe(422);
+    await call('POST', `/jobs/${job.id}/cancel`);
+    expect((await call('POST', `/jobs/${job.id}/reschedule`, { delay: '1s' })).status).toBe(409);
   });
 });
 
@@ -310,11 +385,16 @@ test('every error is problem details, also where there is no route', async () =>
 test('OpenAPI describes every call and the payload of every contract', async () => {
   const { body } = await call('GET', '/openapi.json');
   expect(Object.keys(body.paths).sort()).toEqual([
+    '/dead-letters/discard',
+    '/dead-letters/replay',
     '/health/live',
     '/health/ready',
     '/jobs',
     '/jobs/{id}',
     '/jobs/{id}/cancel',
+    '/jobs/{id}/discard',
+    '/jobs/{id}/replay',
+    '/jobs/{id}/reschedule',
     '/queues',
   ]);
   const { oneOf } = body.paths['/jobs'].post.requestBody.content['application/json'].schema;

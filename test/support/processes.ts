@@ -51,7 +51,7 @@ export async function givenProcess(
       const died = ended.then((code) => {
         throw new Error(`The ${app} ended with ${code}:\n${output}`);
       });
-      const answers = eventually(async () => (await fetch(`${url}/health/ready`)).ok, 20_000).catch(
+      const answers = eventually(async () => (await fetch(`${url}/health/ready`)).ok, 45_000).catch(
         (error) => {
           throw new Error(`The ${app} did not become ready: ${error.message}\n${output}`);
         },

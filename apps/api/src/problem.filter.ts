@@ -72,7 +72,7 @@ function toProblem(error: unknown): Problem {
     return of(
       503,
       'not-now',
-      'Nothing can be recorded at the moment; the request had no effect. Try again later.',
+      'Nothing can be recorded at the moment. Try again later; with an Idempotency-Key that makes no second job.',
     );
   }
   if (error instanceof HttpException) {

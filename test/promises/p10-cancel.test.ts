@@ -1,0 +1,97 @@
+import { once } from 'node:events';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
+import { Records, Views } from '#records';
+import { givenProducer, givenWorker } from '../support/apps.js';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+
+const Wait = defineJob({
+  name: 'wait.long',
+  queue: 'wait',
+  payload: z.object({ heeds: z.boolean() }),
+  retry: ['100ms'],
+  timeout: '1m',
+});
+const started: string[] = [];
+const goOn = new Map<string, () => void>();
+
+@JobHandler(Wait)
+class WaitHandler implements Handler<typeof Wait> {
+  async handle({ id, payload, signal }: JobContext<typeof Wait>) {
+    started.push(id);
+    const end = new Promise<void>((resolve) => goOn.set(id, resolve));
+    if (!payload.heeds) await end;
+    else await Promise.race([end, once(signal, 'abort').then(() => signal.throwIfAborted())]);
+    return 'done';
+  }
+}
+
+const contracts = [Wait];
+let environment: Environment;
+let producer: Awaited<ReturnType<typeof givenProducer>>;
+let worker: Awaited<ReturnType<typeof givenWorker>>;
+const find = (id: string) => producer.app.get(Views).find(id);
+const cancel = (id: string) => producer.app.get(Records).cancel([id]);
+const enqueue = (heeds: boolean) => producer.jobs.enqueue(Wait, { heeds });
+const isRunning = (id: string) => eventually(() => started.includes(id));
+const hasEnded = (id: string) =>
+  eventually(async () => {
+    const job = await find(id);
+    return job?.finishedAt && job;
+  });
+
+beforeAll(async () => {
+  environment = await givenEnvironment(contracts);
+  producer = await givenProducer(environment, { contracts });
+  worker = await givenWorker(environment, {
+    contracts,
+    handlers: [WaitHandler],
+    prefetch: { fallback: 1, queues: new Map() },
+  });
+});
+afterAll(async () => {
+  await worker?.close();
+  await producer?.close();
+  await environment?.close();
+});
+
+test('P10: a running job is told, and is cancelled once its handler has heeded that', async () => {
+  const { id } = await enqueue(true);
+  await isRunning(id);
+  expect(await cancel(id)).toEqual([{ id, state: 'running' }]);
+  expect(await hasEnded(id)).toMatchObject({
+    state: 'cancelled',
+    result: null,
+    attempts: [
+      { attempt: 1, outcome: 'cancelled', error: { message: 'The job was cancelled while it ran' } },
+    ],
+  });
+  expect(await cancel(id)).toEqual([]);
+});
+
+test('P10: a handler that takes no notice goes on to its end, and the job says that it was cancelled', async () => {
+  const { id } = await enqueue(false);
+  await isRunning(id);
+  await cancel(id);
+  expect(await find(id)).toMatchObject({ state: 'running', cancelRequestedAt: expect.any(Date) });
+  goOn.get(id)!();
+  const job = await hasEnded(id);
+  expect(job).toMatchObject({ state: 'cancelled', result: null });
+  expect(job.error?.message).toContain('took no notice');
+});
+
+test('P10: a cancelled job does not start, though its message is in the queue', async () => {
+  const first = await enqueue(true);
+  await isRunning(first.id);
+  const second = await enqueue(true);
+  expect(await cancel(second.id)).toEqual([{ id: second.id, state: 'cancelled' }]);
+  goOn.get(first.id)!();
+  await hasEnded(first.id);
+  const third = await enqueue(true);
+  await isRunning(third.id);
+  expect(started).not.toContain(second.id);
+  goOn.get(third.id)!();
+  await hasEnded(third.id);
+});
