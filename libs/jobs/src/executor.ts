@@ -263,8 +263,10 @@ function unheeded(signal: AbortSignal): Promise<never> {
   });
 }
 
+/** Errors are logged as they are stored: cut, without credentials, and whatever it was that the handler threw. */
 function report(log: Log, outcome: Outcome, state: string, settled: boolean): void {
   if (!settled) log.warn('The job was taken over by another worker meanwhile; this outcome is dropped');
-  else if (outcome.kind === 'failed') log.warn({ err: outcome.error, state }, `Attempt failed; now ${state}`);
+  else if (outcome.kind === 'failed')
+    log.warn({ err: describeError(outcome.error), state }, `Attempt failed; now ${state}`);
   else log.info({ state }, `Attempt ended; now ${state}`);
 }
