@@ -219,7 +219,13 @@ export class Executor {
   /** Sends a message that no record stands for to the dead letters, as it came. */
   private async bury(delivery: Delivery, reason: string): Promise<void> {
     this.logger.warn(`A message in ${delivery.queue} goes to the dead letters: ${reason}`);
-    await this.persistently(() => this.broker.publisher.publish(encodeUnreadable(delivery, reason)));
+    const { publisher } = this.broker;
+    await this.persistently(() =>
+      publisher.publish(encodeUnreadable(delivery, reason)).catch((error) => {
+        if (isOutage(error)) throw error;
+        return publisher.publish(encodeUnreadable(delivery, reason, true));
+      }),
+    );
     delivery.ack();
   }
 
