@@ -80,6 +80,12 @@ test('a password with an unescaped slash makes no URL, and is not shown', () => 
   expect(load).not.toThrow('ret');
 });
 
+test('a limit that the broker cannot count, and a grace time that no timer can wait for, are refused', () => {
+  const load = () => loadSettings({ WORKER_PREFETCH: '20,image=70000', SHUTDOWN_GRACE: '30d' });
+  expect(load).toThrow('"image=70000" is neither 1 to 65535');
+  expect(load).toThrow('SHUTDOWN_GRACE: must be at most 24h');
+});
+
 test('durations', () => {
   expect(['500ms', '5s', '2m', '1h', '7d'].map((text) => toMilliseconds(text as '5s'))).toEqual([
     500, 5_000, 120_000, 3_600_000, 604_800_000,
