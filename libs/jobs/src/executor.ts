@@ -45,7 +45,7 @@ export class Executor {
   private readonly logger = new Logger(Executor.name);
   private readonly handlers = new Map<string, RunHandler>();
   /** What is at hand in this process: attempts, as `id/attempt`, and deliveries that cannot be read. */
-  private readonly atHand = new Map<string | Delivery, Promise<void>>();
+  private readonly atHand = new Map<string | Delivery, { done: Promise<void>; newest: Delivery }>();
   /** The signals of the attempts that run. */
   private readonly running = new Set<AbortController>();
   private readonly stopping = new AbortController();
@@ -68,17 +68,22 @@ export class Executor {
   take(delivery: Delivery): void {
     const arrival = decode(delivery);
     const key = 'unreadable' in arrival ? delivery : `${arrival.id}/${arrival.attempt}`;
-    if (this.atHand.has(key)) {
-      // The same attempt, delivered again after a lost connection, while it still runs here.
-      delivery.ack();
+    const held = this.atHand.get(key);
+    if (held) {
+      // Delivered again after a lost connection, while it is still at hand. The newer copy takes the place of the
+      // older: until the job is claimed and settled, it may be all that there is of it.
+      held.newest.ack();
+      held.newest = delivery;
       return;
     }
+    const entry = { newest: delivery, done: Promise.resolve() };
+    const newest: Delivery = { ...delivery, ack: () => entry.newest.ack() };
+    this.atHand.set(key, entry);
     const work =
-      'unreadable' in arrival ? this.bury(delivery, arrival.unreadable) : this.execute(delivery, arrival);
-    const done = work
-      .catch((error) => this.onUnexpected(delivery, error))
+      'unreadable' in arrival ? this.bury(newest, arrival.unreadable) : this.execute(newest, arrival);
+    entry.done = work
+      .catch((error) => this.onUnexpected(newest, error))
       .finally(() => this.atHand.delete(key));
-    this.atHand.set(key, done);
   }
 
   /** How many deliveries are at hand. */
@@ -91,7 +96,7 @@ export class Executor {
    * not finished. Whoever calls has seen to it that no more deliveries come.
    */
   async drain(graceMs: number): Promise<void> {
-    const finished = () => Promise.all(this.atHand.values());
+    const finished = () => Promise.all([...this.atHand.values()].map(({ done }) => done));
     await Promise.race([finished(), pause(graceMs, undefined, { ref: false })]);
     if (this.atHand.size > 0)
       this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
