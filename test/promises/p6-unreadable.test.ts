@@ -64,6 +64,7 @@ describe('P6: a message that cannot be understood is a dead letter at once, with
     ['x-attempt of "x"', '{"name":"x"}', { headers: { 'x-attempt': 'x' } }, /x-attempt/],
     ['another content type', '{"name":"x"}', { contentType: 'text/xml' }, /contentType/],
     ['headers that leave no room for the reason', 'x', { headers: { pad: 'x'.repeat(65_500) } }, /no JSON/],
+    ['a claim check without a record', '', { headers: { 'x-claim-check': true } }, /no payload/],
     ['a content encoding', '{"name":"x"}', { contentEncoding: 'gzip' }, /contentEncoding/],
   ])('%s', async (_, content, properties, reason) => {
     await environment.publish('greet.say', content, { ...fine(), ...properties });

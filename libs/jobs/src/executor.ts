@@ -111,7 +111,14 @@ export class Executor {
     const claim = await this.claim(arrival, contract);
     if (!claim.taken) {
       // Of a job that nobody knows there is no record to write in, so the message itself is kept.
-      if (claim.state === null) return this.bury(delivery, new UnknownContractError(arrival.name).message);
+      if (claim.state === null) {
+        return this.bury(
+          delivery,
+          contract
+            ? 'the message carries no payload, and there is no record that would'
+            : new UnknownContractError(arrival.name).message,
+        );
+      }
       return delivery.ack();
     }
 
