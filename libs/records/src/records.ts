@@ -108,7 +108,11 @@ export class Records {
     private readonly presence: Presence,
   ) {
     const options = { lanes: 2, batch: 500, limit: 20_000 };
-    this.inserts = new Coalescer((records) => this.insertMany(records), options);
+    this.inserts = new Coalescer(
+      (records) => this.insertMany(records),
+      options,
+      ({ payload }) => payload.length,
+    );
     this.claims = new Coalescer((requests) => this.claimAll(requests), options);
     this.settlements = new Coalescer((settlements) => this.settleAll(settlements), options);
   }
