@@ -212,6 +212,16 @@ describe('POST /jobs', () => {
     socket.destroy();
   });
 
+  test('refuses a body that is not UTF-8, rather than accept another payload than was sent', async () => {
+    const body = Buffer.from(
+      JSON.stringify({ name: 'email.send', payload: { ...mail, subject: '\u00ff' } }),
+      'latin1',
+    );
+    const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
+    const response = await fetch(`${api.url}/jobs`, { method: 'POST', headers, body });
+    expect(await response.json()).toMatchObject({ status: 400, detail: 'The body is not UTF-8' });
+  });
+
   test('goes on after all of that', async () => {
     expect((await call('POST', '/jobs', { name: 'email.send', payload: mail })).status).toBe(202);
   });
@@ -236,7 +246,7 @@ describe('GET /jobs', () => {
     expect(seen).toEqual(ids);
   });
 
-  test.each(['state=asleep', 'limit=0', 'limit=1001', 'limit=x', 'cursor=nonsense', 'order=asc'])(
+  test.each(['state=asleep', 'limit=0', 'limit=1001', 'limit=x', 'cursor=nonsense', 'order=asc', 'name=%00'])(
     'refuses ?%s',
     async (query) => {
       const { status, body } = await call('GET', `/jobs?${query}`);
@@ -380,6 +390,15 @@ test('every error is problem details, also where there is no route', async () =>
       instance: '/nowhere',
     },
   ]);
+});
+
+test.each([
+  ['a broken escape', '/jobs/%', 400],
+  ['a very long id', `/jobs/${'a'.repeat(500)}`, 414],
+])('a URL with %s gives problem details too', async (_, path, status) => {
+  const { headers, body } = await call('GET', path);
+  expect(headers.get('content-type')).toContain('application/problem+json');
+  expect(body).toMatchObject({ status, instance: path });
 });
 
 test('OpenAPI describes every call and the payload of every contract', async () => {

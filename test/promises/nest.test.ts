@@ -269,7 +269,9 @@ describe('defineJob refuses what cannot work', () => {
     ['a name kept for routing', { name: 'queue.x' }, /kept for routing/],
     ['a queue that is a dead-letter queue', { queue: 'x.dead' }, /must be a name/],
     ['a delay without a unit', { retry: ['5'] }, /retry: "5" is no duration/],
-    ['a time-out of nothing', { timeout: '0s' }, /timeout must be at least/],
+    ['a time-out of nothing', { timeout: '0s' }, /timeout must be 1ms to 24d/],
+    ['a time-out that no timer can wait for', { timeout: '25d' }, /timeout must be 1ms to 24d/],
+    ['a delay that no queue can wait for', { retry: ['60d'] }, /retry must be 1ms to 24d/],
   ])('%s', (_, wrong, message) => {
     expect(() => defineJob({ name: 'a.b', queue: 'a', payload, ...(wrong as object) })).toThrow(message);
   });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { connect } from 'amqplib';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
@@ -62,6 +63,8 @@ describe('P6: a message that cannot be understood is a dead letter at once, with
     ['x-attempt of -1', '{"name":"x"}', { headers: { 'x-attempt': -1 } }, /x-attempt/],
     ['x-attempt of "x"', '{"name":"x"}', { headers: { 'x-attempt': 'x' } }, /x-attempt/],
     ['another content type', '{"name":"x"}', { contentType: 'text/xml' }, /contentType/],
+    ['headers that leave no room for the reason', 'x', { headers: { pad: 'x'.repeat(65_500) } }, /no JSON/],
+    ['a claim check without a record', '', { headers: { 'x-claim-check': true } }, /no payload/],
     ['a content encoding', '{"name":"x"}', { contentEncoding: 'gzip' }, /contentEncoding/],
   ])('%s', async (_, content, properties, reason) => {
     await environment.publish('greet.say', content, { ...fine(), ...properties });
@@ -101,6 +104,25 @@ test('a copied x-death decides nothing, and does not come out again', async () =
   await environment.publish('greet.say', 'junk', { ...properties, messageId: uuidv7() });
   const [letter] = await deadLetter();
   expect(letter!.headers).not.toHaveProperty('x-death');
+});
+
+test('P6: a message of another user of the broker is a dead letter too, and holds up nobody', async () => {
+  await environment.management('PUT', `/users/${environment.vhost}`, { password: 'other', tags: '' });
+  await environment.management('PUT', `/permissions/{vhost}/${environment.vhost}`, {
+    configure: '',
+    write: '.*',
+    read: '',
+  });
+  const url = new URL(environment.rabbitmqUrl);
+  Object.assign(url, { username: environment.vhost, password: 'other' });
+  const connection = await connect(url.href);
+  const channel = await connection.createConfirmChannel();
+  channel.publish('jobs', 'greet.say', Buffer.from('junk'), { ...fine(), userId: environment.vhost });
+  await channel.waitForConfirms();
+  await connection.close();
+  const [letter] = await deadLetter();
+  expect(letter!.content).toBe('junk');
+  await environment.management('DELETE', `/users/${environment.vhost}`);
 });
 
 test('a message for which no queue is bound is kept', async () => {

@@ -148,6 +148,35 @@ test('P3: a worker that is cut off from the broker but still runs a job is not j
   expect(first.child.exitCode).toBeNull();
 });
 
+test('P1: a message delivered again, while its worker still waits for the database, is not lost with that worker', async () => {
+  const [broker, database] = await Promise.all([
+    givenCuttable(environment.rabbitmqUrl),
+    givenCuttable(environment.databaseUrl),
+  ]);
+  const api = await given('api');
+  const worker = await given(
+    'worker',
+    {},
+    { ...environment, rabbitmqUrl: broker.url, databaseUrl: database.url },
+  );
+  const attached = () => worker.output().split('Consuming webhook').length - 1;
+  database.cut();
+  receiver.open();
+  await deliver(api);
+  await eventually(() => worker.output().includes('Trying again until it works'));
+  // From now on the broker alone has the job: nothing is owed any more.
+  await eventually(
+    async () => (await environment.sql('select from jobs where publish_at is null')).length === 1,
+  );
+  broker.cut();
+  await eventually(async () => (await environment.countReady('webhook')) === 1);
+  broker.mend();
+  await eventually(async () => attached() === 2 && (await environment.countReady('webhook')) === 0);
+  await worker.stop('SIGKILL');
+  await given('worker');
+  await until('succeeded', 1);
+});
+
 test('a worker waits for its broker and its database: live, not ready, and then it works', async () => {
   const [broker, database] = await Promise.all([
     givenCuttable(environment.rabbitmqUrl),

@@ -1,6 +1,8 @@
+import { isUtf8 } from 'node:buffer';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { type Settings, SettingsError } from '#config';
+import { answer, ProblemException } from './problem.filter.js';
 
 /** What name and options may add to a payload in a request's body. */
 const ENVELOPE_BYTES = 16 * 1024;
@@ -24,15 +26,18 @@ export function makeHttpAdapter({ MAX_PAYLOAD }: Settings): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: MAX_PAYLOAD + ENVELOPE_BYTES,
     forceCloseConnections: 'idle',
+    frameworkErrors: answer,
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
   // Keys that would reach an object's prototype are refused, not silently dropped.
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     // Calls without a body, such as cancel, may still name a content type.
-    if (body === '') return done(null, undefined);
-    return parseJson(request, body as string, done);
+    if (body.length === 0) return done(null, undefined);
+    // Reading it all the same would accept a payload that is not what was sent.
+    if (!isUtf8(body as Buffer)) return done(new ProblemException(400, 'not-utf-8', 'The body is not UTF-8'));
+    return parseJson(request, body.toString(), done);
   });
   return adapter;
 }

@@ -32,19 +32,24 @@ export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger(ProblemFilter.name);
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const request = host.switchToHttp().getRequest<FastifyRequest>();
-    const problem = toProblem(error);
+    const http = host.switchToHttp();
+    const problem = answer(error, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
     if (problem.status >= 500 && problem.status !== 503) this.logger.error(error);
-    if (problem.status === 503) reply.header('retry-after', RETRY_AFTER_S);
-    if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
-    // The rest of a refused body is not read: the connection is of no more use.
-    if (problem.status === 413) reply.header('connection', 'close');
-    void reply
-      .status(problem.status)
-      .type('application/problem+json')
-      .send({ ...problem, instance: request.url.split('?')[0] });
   }
+}
+
+/** Answers with the problem that an error is; also for what Fastify finds before Nest is asked, such as a broken URL. */
+export function answer(error: unknown, request: FastifyRequest, reply: FastifyReply): Problem {
+  const problem = toProblem(error);
+  if (problem.status === 503) reply.header('retry-after', RETRY_AFTER_S);
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
+  // The rest of a refused body is not read: the connection is of no more use.
+  if (problem.status === 413) reply.header('connection', 'close');
+  void reply
+    .status(problem.status)
+    .type('application/problem+json')
+    .send({ ...problem, instance: request.url.split('?')[0] });
+  return problem;
 }
 
 function toProblem(error: unknown): Problem {

@@ -67,10 +67,16 @@ const Cursor = z
   .transform((text) => Buffer.from(text, 'base64url').toString())
   .pipe(z.uuid({ error: 'is no cursor: use the next of the page before' }));
 
+/** PostgreSQL takes no text with NUL in it. */
+const Name = z
+  .string()
+  .max(100)
+  .refine((text) => !text.includes('\0'), { error: 'must not contain NUL' });
+
 export const ListQuery = z.strictObject({
   state: z.enum(jobStates).optional(),
-  name: z.string().max(100).optional(),
-  queue: z.string().max(100).optional(),
+  name: Name.optional(),
+  queue: Name.optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(50),
   cursor: Cursor.optional(),
 });

@@ -61,11 +61,29 @@ test('every wrong setting is named at once, with what was found, and no secret i
 test.each([
   ['amqp://user:pass@host:5672/vhost', 'amqp://***@host:5672/vhost'],
   ['connect postgresql://u:p%40w@db/x failed', 'connect postgresql://***@db/x failed'],
+  ['amqp://user:p@ss@host', 'amqp://***@host'],
   ['https://token@host/path', 'https://***@host/path'],
   ['https://host/path?mail=a@b.co', 'https://host/path?mail=a@b.co'],
   ['no url, a@b.co', 'no url, a@b.co'],
 ])('maskUrl(%p)', (text, masked) => {
   expect(maskUrl(text)).toBe(masked);
+});
+
+test('maskUrl is done at once with a message that quotes a megabyte of base64', () => {
+  const quote = 'Ab9+'.repeat(250_000);
+  expect(maskUrl(`${quote} amqp://user:pass@host`)).toBe(`${quote} amqp://***@host`);
+});
+
+test('a password with an unescaped slash makes no URL, and is not shown', () => {
+  const load = () => loadSettings({ RABBITMQ_URL: 'amqp://user:sec/ret@host' });
+  expect(load).toThrow('RABBITMQ_URL: must be a URL');
+  expect(load).not.toThrow('ret');
+});
+
+test('a limit that the broker cannot count, and a grace time that no timer can wait for, are refused', () => {
+  const load = () => loadSettings({ WORKER_PREFETCH: '20,image=70000', SHUTDOWN_GRACE: '30d' });
+  expect(load).toThrow('"image=70000" is neither 1 to 65535');
+  expect(load).toThrow('SHUTDOWN_GRACE: must be at most 24h');
 });
 
 test('durations', () => {

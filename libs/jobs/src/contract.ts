@@ -31,6 +31,8 @@ export type ResultOf<C extends AnyContract> = z.input<C['result']>;
 /** Names are parts of routing keys, metrics and URLs. The length leaves room for prefixes within AMQP's 255 bytes. */
 const NAME = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 const NAME_LENGTH = 100;
+/** The longest that a timer of Node can wait, 24.8 days: a longer one fires at once. RabbitMQ's TTLs go to twice that. */
+const MAX_DURATION_MS = 2 ** 31 - 1;
 
 /**
  * Defines a kind of job.
@@ -90,7 +92,9 @@ export function defineJob<
     ['timeout', timeout] as const,
   ]) {
     try {
-      if (toMilliseconds(value) < 1) fail(`${what} must be at least 1ms`);
+      const milliseconds = toMilliseconds(value);
+      if (milliseconds < 1 || milliseconds > MAX_DURATION_MS)
+        fail(`${what} must be 1ms to 24d, not ${value}`);
     } catch (error) {
       fail(`${what}: ${(error as Error).message}`);
     }

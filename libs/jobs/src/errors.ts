@@ -1,4 +1,4 @@
-import type { Duration } from '#config';
+import { type Duration, toMilliseconds } from '#config';
 
 /** Thrown by a handler: trying again would not help. The job becomes a dead letter at once. */
 export class NonRetryableError extends Error {
@@ -11,13 +11,14 @@ export class NonRetryableError extends Error {
  */
 export class RetryAfterError extends Error {
   override readonly name = 'RetryAfterError';
-  /** @param delay a duration such as `90s`, or milliseconds. */
+  /** @param delay a duration such as `90s`, or milliseconds. @throws RangeError when it is none. */
   constructor(
     readonly delay: Duration | number,
     message = `The job asked to be tried again after ${delay}`,
     options?: ErrorOptions,
   ) {
     super(message, options);
+    toMilliseconds(delay);
   }
 }
 

@@ -53,7 +53,7 @@ export class Executor {
   private readonly logger = new Logger(Executor.name);
   private readonly handlers = new Map<string, RunHandler>();
   /** What is at hand in this process: attempts, as `id/attempt`, and deliveries that cannot be read. */
-  private readonly atHand = new Map<string | Delivery, Promise<void>>();
+  private readonly atHand = new Map<string | Delivery, { done: Promise<void>; newest: Delivery }>();
   /** The attempts whose handler runs, as `id/claim`. */
   private readonly running = new Map<string, RunningAttempt>();
   private readonly gate = new Gate();
@@ -77,17 +77,22 @@ export class Executor {
   take(delivery: Delivery): void {
     const arrival = decode(delivery);
     const key = 'unreadable' in arrival ? delivery : `${arrival.id}/${arrival.attempt}`;
-    if (this.atHand.has(key)) {
-      // The same attempt, delivered again after a lost connection, while it still runs here.
-      delivery.ack();
+    const held = this.atHand.get(key);
+    if (held) {
+      // Delivered again after a lost connection, while it is still at hand. The newer copy takes the place of the
+      // older: until the job is claimed and settled, it may be all that there is of it.
+      held.newest.ack();
+      held.newest = delivery;
       return;
     }
+    const entry = { newest: delivery, done: Promise.resolve() };
+    const newest: Delivery = { ...delivery, ack: () => entry.newest.ack() };
+    this.atHand.set(key, entry);
     const work =
-      'unreadable' in arrival ? this.bury(delivery, arrival.unreadable) : this.execute(delivery, arrival);
-    const done = work
-      .catch((error) => this.onUnexpected(delivery, error))
+      'unreadable' in arrival ? this.bury(newest, arrival.unreadable) : this.execute(newest, arrival);
+    entry.done = work
+      .catch((error) => this.onUnexpected(newest, error))
       .finally(() => this.atHand.delete(key));
-    this.atHand.set(key, done);
   }
 
   /** Aborts the signal of a running attempt because its job was cancelled. */
@@ -105,7 +110,7 @@ export class Executor {
    * not finished. Whoever calls has seen to it that no more deliveries come.
    */
   async drain(graceMs: number): Promise<void> {
-    const finished = () => Promise.all(this.atHand.values());
+    const finished = () => Promise.all([...this.atHand.values()].map(({ done }) => done));
     await Promise.race([finished(), pause(graceMs, undefined, { ref: false })]);
     if (this.atHand.size > 0)
       this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
@@ -128,8 +133,14 @@ export class Executor {
     if (!claim.taken) {
       if (claim.mustRunAlone && !alone) return false;
       // Of a job that nobody knows there is no record to write in, so the message itself is kept.
-      if (claim.state === null) await this.bury(delivery, new UnknownContractError(arrival.name).message);
-      else delivery.ack();
+      if (claim.state === null) {
+        await this.bury(
+          delivery,
+          contract
+            ? 'the message carries no payload, and there is no record that would'
+            : new UnknownContractError(arrival.name).message,
+        );
+      } else delivery.ack();
       return true;
     }
 
@@ -242,7 +253,13 @@ export class Executor {
   /** Sends a message that no record stands for to the dead letters, as it came. */
   private async bury(delivery: Delivery, reason: string): Promise<void> {
     this.logger.warn(`A message in ${delivery.queue} goes to the dead letters: ${reason}`);
-    await this.persistently(() => this.broker.publisher.publish(encodeUnreadable(delivery, reason)));
+    const { publisher } = this.broker;
+    await this.persistently(() =>
+      publisher.publish(encodeUnreadable(delivery, reason)).catch((error) => {
+        if (isOutage(error)) throw error;
+        return publisher.publish(encodeUnreadable(delivery, reason, true));
+      }),
+    );
     delivery.ack();
   }
 
@@ -274,8 +291,10 @@ function passes(error: unknown): boolean {
 
 const silent = rootLog('silent', 'silent');
 
+/** Errors are logged as they are stored: cut, without credentials, and whatever it was that the handler threw. */
 function report(log: Log, outcome: Outcome, state: JobState | null): void {
   if (!state) log.warn('The job was taken over by another worker meanwhile; this outcome is dropped');
-  else if (outcome.kind === 'failed') log.warn({ err: outcome.error, state }, `Attempt failed; now ${state}`);
+  else if (outcome.kind === 'failed')
+    log.warn({ err: describeError(outcome.error), state }, `Attempt failed; now ${state}`);
   else log.info({ state }, `Attempt ended; now ${state}`);
 }

@@ -1,6 +1,6 @@
 import { Controller, type ScopeOptions } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
-import type { Duration } from '#config';
+import { type Duration, toMilliseconds } from '#config';
 import type { Log } from '#telemetry';
 import { type AnyContract, ContractError, type PayloadOf, type ResultOf } from './contract.js';
 
@@ -70,12 +70,14 @@ export interface HandlerExtras extends Record<string, unknown> {
 
 /** A handler's wish to run again later; see {@link snooze}. */
 export class Snooze {
-  constructor(readonly delay: Duration | number) {}
+  constructor(readonly delay: Duration | number) {
+    toMilliseconds(delay);
+  }
 }
 
 /**
  * Returned by a handler to run again later. It is not a failure and uses up no attempt.
  *
- * @param delay a duration such as `5m`, or milliseconds.
+ * @param delay a duration such as `5m`, or milliseconds. @throws RangeError when it is none.
  */
 export const snooze = (delay: Duration | number): Snooze => new Snooze(delay);

@@ -68,12 +68,23 @@ export function encode(
   };
 }
 
-/** A message as it was delivered, kept as it is but for the broker's own bookkeeping, on its way to the dead letters. */
+/**
+ * A message as it was delivered, kept as it is but for the broker's own bookkeeping, on its way to the dead letters.
+ * `userId` goes too: the broker closes the channel of whoever publishes under another user's name.
+ *
+ * @param bare the bytes only, for a message whose properties cannot be sent again, such as headers of almost 64 KiB.
+ */
 export function encodeUnreadable(
   { queue, message }: Pick<Delivery, 'queue' | 'message'>,
   reason: string,
+  bare = false,
 ): OutgoingMessage {
-  const { headers = {}, expiration: _, ...properties } = message.properties;
+  const {
+    headers = {},
+    expiration: _,
+    userId: __,
+    ...properties
+  }: Partial<typeof message.properties> = bare ? {} : message.properties;
   const kept = Object.entries(headers).filter(([name]) => !BROKER_HEADERS.test(name));
   return {
     exchange: EXCHANGE.dead,

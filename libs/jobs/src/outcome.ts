@@ -89,16 +89,23 @@ const MESSAGE_BYTES = 2_048;
 /** Enough for the frames that matter; a thousand failing jobs must not fill the database with stacks. */
 const STACK_BYTES = 8_192;
 
-/** Puts whatever was thrown into a form that can be stored: cut, without credentials in URLs, and fit for `jsonb`. */
+/**
+ * Puts whatever was thrown into a form that can be stored: cut, without credentials in URLs, and fit for `jsonb`.
+ * Never throws: a job whose error cannot be read would stay as running for ever.
+ */
 export function describeError(error: unknown): StoredError {
-  const { name, message, stack } = error instanceof Error ? error : new Error(textOf(error));
-  const className =
-    error instanceof Error ? (name !== 'Error' ? name : error.constructor.name) : typeof error;
-  return {
-    message: storable(message || className, MESSAGE_BYTES),
-    class: storable(className, 200),
-    stack: error instanceof Error && stack ? storable(stack, STACK_BYTES) : null,
-  };
+  try {
+    const { name, message, stack } = error instanceof Error ? error : new Error(textOf(error));
+    const className =
+      error instanceof Error ? String(name !== 'Error' ? name : error.constructor.name) : typeof error;
+    return {
+      message: storable(String(message) || className, MESSAGE_BYTES),
+      class: storable(className, 200),
+      stack: error instanceof Error && stack ? storable(String(stack), STACK_BYTES) : null,
+    };
+  } catch {
+    return { message: 'What was thrown cannot be read', class: 'unknown', stack: null };
+  }
 }
 
 /** jsonb holds neither NUL nor half of a surrogate pair. */

@@ -76,6 +76,8 @@ export class Consumer {
       // A new channel is the one way of attaching again; messages still at hand are delivered again, and dropped.
       void channel.close().catch(() => {});
     });
+    // Stopped meanwhile: nobody else would cancel it.
+    if (this.stopping) return void (await channel.cancel(consumerTag));
     if (this.channel === channel) this.consumerTag = consumerTag;
     this.logger.log(`Consuming ${this.queue}, at most ${this.prefetch} at once`);
   }

@@ -77,3 +77,22 @@ test('P15: what waits is bounded', async () => {
   for (let item = 0; item < 5; item++) void coalescer.add(item);
   await expect(coalescer.add(6)).rejects.toThrow(OverloadedError);
 });
+
+test('P15: large items make small batches, and what waits is bounded by size too', async () => {
+  const MiB = 1024 * 1024;
+  const batches: number[][] = [];
+  const coalescer = new Coalescer<number, number>(
+    (items) => {
+      batches.push(items);
+      return new Promise(() => {});
+    },
+    { lanes: 1, batch: 500, limit: 20_000 },
+    (size) => size,
+  );
+  for (let item = 0; item < 10; item++) void coalescer.add(MiB);
+  await turn();
+  expect(batches).toEqual([[MiB, MiB, MiB, MiB]]);
+
+  void coalescer.add(200 * MiB);
+  await expect(coalescer.add(1)).rejects.toThrow(OverloadedError);
+});

@@ -128,12 +128,17 @@ function connectionOptions(url: string): pg.ClientConfig {
 }
 
 /**
- * Errors of the connection and of the server's state become {@link DatabaseUnavailableError}; errors of a statement
- * stay as they are. SQLSTATE classes: 08 connection, 53 resources, 57 operator intervention (with time-outs and
- * restarts), 58 system; what has no SQLSTATE came from the socket.
+ * What passes, or is not the statement's fault, becomes {@link DatabaseUnavailableError}: jobs wait for it, rather
+ * than become dead letters. Errors of a statement stay as they are. SQLSTATE classes: 08 connection, 28 and 3D log-in,
+ * 40 deadlock, 53 resources, 55 locks, 57 operator intervention (with time-outs and restarts), 58 system; 25006 is a
+ * database that is read-only after a failover, and the 42s one that is not migrated yet or lacks a grant. What has no
+ * SQLSTATE came from the socket, unless it is a mistake of ours.
  */
 export function asUnavailable(error: unknown): unknown {
+  if (error instanceof TypeError || error instanceof RangeError) return error;
   const { code } = error as { code?: string };
   const fromServer = error instanceof pg.DatabaseError && code !== undefined;
-  return fromServer && !/^(08|53|57|58)/.test(code) ? error : new DatabaseUnavailableError(error);
+  return fromServer && !/^(08|25006|28|3D|40|42501|42703|42P01|53|55|57|58)/.test(code)
+    ? error
+    : new DatabaseUnavailableError(error);
 }

@@ -145,10 +145,19 @@ export class Records {
     private readonly presence: Presence,
   ) {
     const options = { lanes: 2, batch: 500, limit: 20_000 };
-    this.inserts = new Coalescer((records) => this.insertMany(records), options);
-    this.keyedInserts = new Coalescer((records) => this.insertKeyedInto(this.database, records), options);
+    const bySize = ({ payload }: NewRecord) => payload.length;
+    this.inserts = new Coalescer((records) => this.insertMany(records), options, bySize);
+    this.keyedInserts = new Coalescer<KeyedRecord, KeyedInsert>(
+      (records) => this.insertKeyedInto(this.database, records),
+      options,
+      bySize,
+    );
     this.claims = new Coalescer((requests) => this.claimAll(requests), options);
-    this.settlements = new Coalescer((settlements) => this.settleAll(settlements), options);
+    this.settlements = new Coalescer(
+      (settlements) => this.settleAll(settlements),
+      options,
+      ({ result }) => result?.length ?? 0,
+    );
   }
 
   /**
