@@ -210,3 +210,15 @@ test('an app whose topology is missing does not start and says what to do', asyn
   }
   await bare.close();
 });
+
+test('an app whose database lacks a migration does not start and says what to do', async () => {
+  await environment.sql('drop table kysely_migration');
+  for (const app of ['api', 'worker'] as const) {
+    const process = await givenProcess(app, environment);
+    const code = await new Promise((resolve) => process.child.once('exit', resolve));
+    expect([code, process.output()]).toEqual([
+      1,
+      expect.stringMatching(/lacks the migrations 0001-jobs.*npm run migrate/),
+    ]);
+  }
+});

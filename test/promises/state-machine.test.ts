@@ -83,7 +83,7 @@ class World {
     const worker = this.any(to);
     // A worker does not claim what it runs already: it drops the second delivery.
     if (worker.runs.some(({ id, attempt }) => id === message.id && attempt === message.attempt)) return;
-    const claim = await worker.records.claim({ ...message, wantsPayload: false, alone });
+    const claim = await worker.records.claim({ ...message, name: 'a.b', wantsPayload: false, alone });
     if (claim.taken) {
       expect(this.cancelledUnstarted.has(message.id)).toBe(false);
       expect(claim.attempt).toBeLessThanOrEqual(MAX_ATTEMPTS);
@@ -184,7 +184,7 @@ class World {
     const due = await records.takeDue(1_000, 60_000, 1_000);
     for (const { id, attempt, claim, state } of due) {
       if (!isConfirmed) continue;
-      if (state !== 'dead') this.queue.push({ id, attempt: state === 'running' ? attempt : attempt + 1 });
+      if (state !== 'dead') this.queue.push({ id, attempt: attempt + 1 });
       this.confirmed.push({ id, claim });
     }
   }

@@ -21,7 +21,7 @@ let one: Worker;
 let two: Worker;
 let id: string;
 const claim = ({ records }: Worker, attempt: number, alone = false) =>
-  records.claim({ id, attempt, wantsPayload: false, alone });
+  records.claim({ id, name: 'a.b', attempt, wantsPayload: false, alone });
 
 beforeAll(async () => {
   environment = await givenEnvironment([]);
@@ -38,7 +38,7 @@ beforeEach(async () => {
 });
 
 test('a payload is kept as it was sent, even with NUL in it', async () => {
-  const taken = await one.records.claim({ id, attempt: 1, wantsPayload: true });
+  const taken = await one.records.claim({ id, name: 'a.b', attempt: 1, wantsPayload: true });
   expect(taken).toMatchObject({ taken: true, payload: '{"x":"\\u0000"}' });
 });
 
@@ -66,6 +66,7 @@ describe('a claim', () => {
       taken: false,
       state: 'retrying',
       mustRunAlone: false,
+      isAnotherJob: false,
       ...nothing,
     });
     expect(await claim(two, 2)).toMatchObject({ taken: true, attempt: 2, claim: 2 });
@@ -99,13 +100,18 @@ describe('a claim', () => {
     expect(await claim(one, 1, true)).toMatchObject({ taken: true, losses: 2, claim: 3 });
     expect(await claim(two, 1, true)).toMatchObject({ taken: false, state: 'running', mustRunAlone: false });
   });
+  test('P6: of a message that names another contract than the record takes nothing', async () => {
+    const forged = await one.records.claim({ id, name: 'c.d', attempt: 1, wantsPayload: false });
+    expect(forged).toMatchObject({ taken: false, state: 'queued', isAnotherJob: true });
+    expect(await claim(one, 1)).toMatchObject({ taken: true });
+  });
   test('of a job that nobody knows tells so, or makes its record', async () => {
     id = uuidv7();
     expect(await claim(one, 1)).toMatchObject({ taken: false, state: null });
     const record = { id, name: 'a.b', queue: 'a', payload: '1', maxAttempts: 1 };
     const claims = await Promise.all([
-      one.records.claim({ id, attempt: 1, wantsPayload: false, record }),
-      two.records.claim({ id, attempt: 1, wantsPayload: false, record }),
+      one.records.claim({ id, name: 'a.b', attempt: 1, wantsPayload: false, record }),
+      two.records.claim({ id, name: 'a.b', attempt: 1, wantsPayload: false, record }),
     ]);
     expect(claims.filter(({ taken }) => taken)).toHaveLength(1);
   });
@@ -190,7 +196,7 @@ describe('a key', () => {
     const unique = { heldMs: 0, untilEnded: true };
     const first = record(unique);
     await one.records.insertKeyed(first);
-    const taken = await one.records.claim({ id: first.id, attempt: 1, wantsPayload: false });
+    const taken = await one.records.claim({ id: first.id, name: 'a.b', attempt: 1, wantsPayload: false });
     expect(await two.records.insertKeyed(record(unique))).toMatchObject({ heldBy: { job: first.id } });
     await one.records.settle({ id: first.id, claim: (taken as { claim: number }).claim, state: 'succeeded' });
     expect(await two.records.insertKeyed(record(unique))).toMatchObject({ inserted: {} });
@@ -236,7 +242,8 @@ describe('the outbox', () => {
     await third.presence.onApplicationShutdown();
     expect(await one.records.goneWorkers()).toEqual([worker]);
     expect(await one.records.rescue([worker])).toBe(1);
-    expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'running', attempt: 1 })]);
+    expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'queued', attempt: 0 })]);
+    expect(await claim(one, 1)).toMatchObject({ taken: true, attempt: 1, losses: 1 });
   });
   test('has nothing for a job that was cancelled', async () => {
     await makeDue();

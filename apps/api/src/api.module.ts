@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { Settings, SettingsModule } from '#config';
@@ -5,13 +6,16 @@ import * as contracts from '#contracts';
 import { HealthModule } from '#health';
 import { Contracts, JobsModule } from '#jobs';
 import { Broker, RabbitMQModule, TopologyError } from '#rabbitmq';
-import { Database, RecordsModule } from '#records';
+import { Database, DatabaseUnavailableError, RecordsModule, SchemaError } from '#records';
 import { ApiKeyGuard } from './api-key.guard.js';
 import { DeadLettersController } from './dead-letters.controller.js';
 import { JobsController } from './jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { QueuesController } from './queues.controller.js';
+
+/** Pause before a database that did not answer is asked again. */
+const RETRY_PAUSE_MS = 1_000;
 
 /** HTTP in, 202 out. */
 @Module({
@@ -45,14 +49,29 @@ import { QueuesController } from './queues.controller.js';
 export class ApiModule implements OnApplicationBootstrap {
   constructor(
     private readonly broker: Broker,
+    private readonly database: Database,
     private readonly contracts: Contracts,
   ) {}
 
-  /** Checks the topology as soon as a broker answers; until then jobs are accepted all the same. */
+  /**
+   * Checks schema and topology as soon as database and broker answer. Until then the api runs: it answers 503 without
+   * the database, and accepts jobs without the broker.
+   */
   onApplicationBootstrap(): void {
-    this.broker.check(this.contracts.topology).catch((error) => {
-      new Logger(ApiModule.name).fatal(error instanceof TopologyError ? error.message : error);
+    Promise.all([this.checkSchema(), this.broker.check(this.contracts.topology)]).catch((error) => {
+      const isExpected = error instanceof TopologyError || error instanceof SchemaError;
+      new Logger(ApiModule.name).fatal(isExpected ? error.message : error);
       process.exit(1);
     });
+  }
+
+  private async checkSchema(): Promise<void> {
+    try {
+      await this.database.checkSchema();
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailableError)) throw error;
+      await pause(RETRY_PAUSE_MS, undefined, { ref: false });
+      return this.checkSchema();
+    }
   }
 }

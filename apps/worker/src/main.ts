@@ -3,6 +3,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { loadSettings, SettingsError } from '#config';
 import { ContractError, JobServer } from '#jobs';
 import { TopologyError } from '#rabbitmq';
+import { SchemaError } from '#records';
 import { NestLogger, rootLog } from '#telemetry';
 import { WorkerModule } from './worker.module.js';
 
@@ -26,8 +27,9 @@ try {
   await app.listen(settings.WORKER_PORT, '0.0.0.0');
   await app.startAllMicroservices();
 } catch (error) {
-  const isExpected =
-    error instanceof SettingsError || error instanceof ContractError || error instanceof TopologyError;
-  process.stderr.write(`${isExpected ? error.message : (error as Error).stack}\n`);
+  const isExpected = [SettingsError, ContractError, SchemaError, TopologyError].some(
+    (type) => error instanceof type,
+  );
+  process.stderr.write(`${isExpected ? (error as Error).message : (error as Error).stack}\n`);
   process.exit(1);
 }

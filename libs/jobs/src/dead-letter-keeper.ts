@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
-import { Broker, deadLetterQueue } from '#rabbitmq';
+import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
 import { DatabaseUnavailableError, DeadRecords, Presence } from '#records';
 import { Contracts } from './contracts.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from './message.js';
@@ -33,6 +33,8 @@ export class DeadLetterKeeper {
   private readonly suspects = new Set<string>();
   /** When a queue may be gone through again, by this process's monotonic clock. */
   private readonly restsUntil = new Map<string, number>();
+  /** How many messages lay in the queue of the unroutable when it was looked at last. */
+  private unroutable = 0;
   private failing = false;
 
   constructor(
@@ -70,6 +72,7 @@ export class DeadLetterKeeper {
   }
 
   private async look(): Promise<void> {
+    await this.lookAtUnroutable();
     const [counts, foreign] = await Promise.all([this.dead.counts(), this.dead.foreignLetters()]);
     for (const queue of this.contracts.queues.keys()) {
       if ((this.restsUntil.get(queue) ?? 0) > performance.now()) continue;
@@ -80,6 +83,17 @@ export class DeadLetterKeeper {
       else if (this.suspects.has(queue)) await this.goThrough(queue, depth);
       else this.suspects.add(queue);
     }
+  }
+
+  /** What no queue took is kept by the alternate exchange, and only people can know where it belongs. */
+  private async lookAtUnroutable(): Promise<void> {
+    const depth = await this.broker.countReady(EXCHANGE.unroutable);
+    if (depth > this.unroutable) {
+      this.logger.error(
+        `${depth} messages lie in the queue ${EXCHANGE.unroutable}: no queue takes their routing keys. Run \`npm run migrate\`, then \`npm run jobs -- rebuild\`, then purge that queue.`,
+      );
+    }
+    this.unroutable = depth;
   }
 
   private async goThrough(queue: string, depth: number): Promise<void> {

@@ -133,7 +133,8 @@ export class Executor {
     if (!claim.taken) {
       if (claim.mustRunAlone && !alone) return false;
       // Of a job that nobody knows there is no record to write in, so the message itself is kept.
-      if (claim.state === null) {
+      if (claim.isAnotherJob) await this.bury(delivery, `the job of this messageId is no ${arrival.name}`);
+      else if (claim.state === null) {
         await this.bury(
           delivery,
           contract
@@ -166,7 +167,7 @@ export class Executor {
         ? { id, name, queue, payload, maxAttempts: contract.retry.length + 1 }
         : undefined;
     return this.persistently(() =>
-      this.records.claim({ id, attempt, wantsPayload: payload === null, alone, record }),
+      this.records.claim({ id, name, attempt, wantsPayload: payload === null, alone, record }),
     );
   }
 

@@ -3,7 +3,7 @@ import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { Broker, type Consumer } from '#rabbitmq';
-import { Presence } from '#records';
+import { Database, DatabaseUnavailableError, Presence } from '#records';
 import { Cancellations } from './cancellations.js';
 import { ContractError } from './contract.js';
 import { Contracts } from './contracts.js';
@@ -12,6 +12,9 @@ import { Executor } from './executor.js';
 import { type HandlerExtras, JOB_TRANSPORT, type JobContext } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { Relay } from './relay.js';
+
+/** Pause before a database that did not answer is asked again. */
+const RETRY_PAUSE_MS = 500;
 
 /**
  * The worker, as Nest sees it: a transport whose messages are jobs.
@@ -39,6 +42,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
     private readonly contracts: Contracts,
     private readonly broker: Broker,
+    private readonly database: Database,
     private readonly presence: Presence,
     private readonly executor: Executor,
     private readonly cancellations: Cancellations,
@@ -51,14 +55,15 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   /**
    * Called by Nest when the worker starts. Waits for broker and database as long as it takes.
    *
-   * @param callback gets a ContractError, SettingsError or TopologyError when the worker cannot start.
+   * @param callback gets a ContractError, SchemaError or TopologyError when the worker cannot start.
    */
   async listen(callback: (error?: unknown) => void): Promise<void> {
     try {
       this.registerHandlers();
       const queues = this.servedQueues();
       await this.broker.check(this.contracts.topology, this.starting.signal);
-      await this.whenPresent();
+      await this.whenDatabaseAnswers(() => this.database.checkSchema());
+      await this.whenDatabaseAnswers(() => this.presence.id());
       if (this.draining) return callback();
       for (const queue of queues) {
         this.consumers.push(
@@ -137,7 +142,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
 
   private servedQueues(): string[] {
     const known = [...this.contracts.queues.keys()];
-    const wanted = this.options.queues?.length ? [...this.options.queues] : known;
+    const wanted = this.options.queues?.length ? [...new Set(this.options.queues)] : known;
     const unknown = wanted.filter((queue) => !known.includes(queue));
     if (unknown.length > 0) {
       throw new ContractError(
@@ -152,14 +157,14 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     return prefetch?.queues.get(queue) ?? prefetch?.fallback ?? 20;
   }
 
-  private async whenPresent(): Promise<void> {
-    for (let failures = 0; !this.starting.signal.aborted; failures++) {
+  private async whenDatabaseAnswers(task: () => Promise<unknown>): Promise<void> {
+    while (!this.starting.signal.aborted) {
       try {
-        await this.presence.id();
+        await task();
         return;
       } catch (error) {
-        if (failures === 0) this.logger.warn(`${(error as Error).message}. Trying again until it answers.`);
-        await pause(500);
+        if (!(error instanceof DatabaseUnavailableError)) throw error;
+        await pause(RETRY_PAUSE_MS);
       }
     }
   }

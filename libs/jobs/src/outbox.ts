@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import type { Duration } from '#config';
-import { Broker, BrokerUnavailableError } from '#rabbitmq';
+import { Broker } from '#rabbitmq';
 import { Records } from '#records';
 import { Contracts } from './contracts.js';
 import { encode, type JobMessage } from './message.js';
@@ -11,6 +11,8 @@ import { encode, type JobMessage } from './message.js';
  */
 const MARK_AFTER_MS = 2_000;
 const MARK_BATCH = 1_000;
+/** An outage of publishing is over when nothing has failed for this long. */
+const QUIET_MS = 5_000;
 
 /** A job whose message is owed to the broker, under the claim that its record shows. */
 export interface OwedMessage extends JobMessage {
@@ -28,6 +30,8 @@ export class Outbox implements BeforeApplicationShutdown {
   private readonly timer = setInterval(() => void this.mark(), 1_000).unref();
   private marking = Promise.resolve();
   private failures = 0;
+  private failedAt = 0;
+  private lastFailure = '';
 
   constructor(
     private readonly broker: Broker,
@@ -86,16 +90,20 @@ export class Outbox implements BeforeApplicationShutdown {
     }
   }
 
-  /** One line when an outage of publishing begins and one when it ends, not one for each job. */
+  /** One line when an outage of publishing begins, or its cause changes, and one when it ends; not one for each job. */
   private onFailure(error: Error): void {
-    if (this.failures++ === 0 || !(error instanceof BrokerUnavailableError)) {
-      this.logger.warn(`${error.message}. The record is kept, and the relay publishes it.`);
-    }
+    this.failures++;
+    this.failedAt = performance.now();
+    if (error.message === this.lastFailure) return;
+    this.lastFailure = error.message;
+    this.logger.warn(`${error.message}. The record is kept, and the relay publishes it.`);
   }
 
   private onSuccess(): void {
-    if (this.failures > 0)
-      this.logger.log(`Publishing again; ${this.failures} messages were left to the relay`);
+    // While some messages are refused, others may get through.
+    if (this.failures === 0 || performance.now() - this.failedAt < QUIET_MS) return;
+    this.logger.log(`Publishing again; ${this.failures} messages were left to the relay`);
     this.failures = 0;
+    this.lastFailure = '';
   }
 }

@@ -76,9 +76,7 @@ export class Relay {
 
   private publish({ state, error, ...record }: DueRecord): Promise<boolean> {
     if (state === 'dead') return this.outbox.publish(record, { deadReason: error ?? 'unknown' });
-    // A job that runs is owed the attempt that its worker took with it.
-    const attempt = state === 'running' ? record.attempt : record.attempt + 1;
-    return this.outbox.publish({ ...record, attempt });
+    return this.outbox.publish({ ...record, attempt: record.attempt + 1 });
   }
 
   private onFailure(error: Error): false {

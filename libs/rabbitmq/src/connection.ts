@@ -104,7 +104,8 @@ export class BrokerConnection extends EventEmitter {
 
   /**
    * Keeps a confirm channel open for as long as the connection lives: `setup` runs on each new one, after a loss of
-   * the connection or of the channel alone. A setup that fails is logged and tried again.
+   * the connection or of the channel alone. A setup that fails is tried again, and logged once for each
+   * cause.
    *
    * @returns a function that closes the channel for good.
    */
@@ -137,7 +138,12 @@ export class BrokerConnection extends EventEmitter {
     let opening = false;
     let current: C | undefined;
     let retry: NodeJS.Timeout | undefined;
+    let lastProblem = '';
 
+    const tell = (problem: string) => {
+      if (problem !== lastProblem) this.logger.warn(`Channel ${name}: ${problem}`);
+      lastProblem = problem;
+    };
     const reopen = () => {
       current = undefined;
       clearTimeout(retry);
@@ -150,11 +156,12 @@ export class BrokerConnection extends EventEmitter {
         const channel = await open(this.connection);
         current = channel;
         // The close event follows each error event, and each loss of the connection.
-        channel.on('error', (error) => this.logger.warn(`Channel ${name}: ${maskUrl(error.message)}`));
+        channel.on('error', (error) => tell(maskUrl(error.message)));
         channel.once('close', reopen);
         await setup(channel);
+        if (current === channel) lastProblem = '';
       } catch (error) {
-        this.logger.warn(`Channel ${name} could not be set up: ${maskUrl((error as Error).message)}`);
+        tell(maskUrl((error as Error).message));
         await current?.close().catch(() => {});
         reopen();
       } finally {

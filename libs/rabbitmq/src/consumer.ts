@@ -69,8 +69,10 @@ export class Consumer {
     this.channel = channel;
     this.acknowledgements = acknowledgements;
     const { consumerTag } = await channel.consume(this.queue, (message) => {
-      if (message)
+      if (message) {
+        acknowledgements.open(message);
         return this.onDelivery({ queue: this.queue, message, ack: () => acknowledgements.add(message) });
+      }
       this.logger.warn(`The broker cancelled the consumer of ${this.queue}`);
       this.consumerTag = undefined;
       // A new channel is the one way of attaching again; messages still at hand are delivered again, and dropped.
@@ -89,22 +91,27 @@ export class Consumer {
  * closed right after single acknowledgements gave some of them again, which it did not after `multiple`.
  */
 class Acknowledgements {
-  private open = true;
+  private isOpen = true;
   private scheduled = false;
-  /** The oldest delivery that the broker still waits for; delivery tags count up from 1 on each channel. */
-  private oldest = 1;
-  private readonly waiting = new Map<number, ConsumeMessage>();
-  private readonly sentAlone = new Set<number>();
+  /** Tags that the broker still waits for, oldest first: they count up from 1 on each channel. */
+  private readonly unacknowledged = new Set<number>();
+  private waiting: ConsumeMessage[] = [];
 
   constructor(private readonly channel: Channel) {
     channel.once('close', () => {
-      this.open = false;
+      this.isOpen = false;
     });
   }
 
+  /** Notes that a message was delivered. */
+  open({ fields: { deliveryTag } }: ConsumeMessage): void {
+    this.unacknowledged.add(deliveryTag);
+  }
+
+  /** Notes that a message is done with. */
   add(message: ConsumeMessage): void {
-    if (!this.open) return;
-    this.waiting.set(message.fields.deliveryTag, message);
+    if (!this.isOpen || !this.unacknowledged.delete(message.fields.deliveryTag)) return;
+    this.waiting.push(message);
     if (this.scheduled) return;
     this.scheduled = true;
     setImmediate(() => this.flush());
@@ -113,27 +120,25 @@ class Acknowledgements {
   /** Sends what was collected, now. */
   flush(): void {
     this.scheduled = false;
+    const messages = this.waiting;
+    this.waiting = [];
+    const [oldest = Number.POSITIVE_INFINITY] = this.unacknowledged;
     let last: ConsumeMessage | undefined;
-    for (; this.waiting.has(this.oldest) || this.sentAlone.has(this.oldest); this.oldest++) {
-      last = this.waiting.get(this.oldest) ?? last;
-      this.waiting.delete(this.oldest);
-      this.sentAlone.delete(this.oldest);
+    for (const message of messages) {
+      const { deliveryTag } = message.fields;
+      if (deliveryTag > oldest) this.send(message, false);
+      else if (!last || deliveryTag > last.fields.deliveryTag) last = message;
     }
     if (last) this.send(last, true);
-    for (const [tag, message] of this.waiting) {
-      this.send(message, false);
-      this.sentAlone.add(tag);
-    }
-    this.waiting.clear();
   }
 
   private send(message: ConsumeMessage, upTo: boolean): void {
-    if (!this.open) return;
+    if (!this.isOpen) return;
     try {
       this.channel.ack(message, upTo);
     } catch {
       // The channel is closing: its messages are delivered again, and dropped there, for their records say enough.
-      this.open = false;
+      this.isOpen = false;
     }
   }
 }

@@ -3,6 +3,7 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import QueryStream from 'pg-query-stream';
 import { maskUrl } from '#config';
+import { pendingMigrations } from './migrate.js';
 import { MODULE_OPTIONS_TOKEN, type RecordsOptions } from './records.module-definition.js';
 import type { Schema } from './schema.js';
 
@@ -20,6 +21,7 @@ export interface Queryable {
 export class Database implements Queryable, OnApplicationShutdown {
   private readonly logger = new Logger(Database.name);
   private readonly pool: pg.Pool;
+  private awaySince: number | undefined;
   /** The same pool behind a typed query builder, for queries that are put together at run time. */
   readonly builder: Kysely<Schema>;
 
@@ -44,10 +46,37 @@ export class Database implements Queryable, OnApplicationShutdown {
    */
   async query<Row>(statement: { text: string; values: unknown[]; name?: string }): Promise<{ rows: Row[] }> {
     try {
-      return (await this.pool.query(statement)) as unknown as { rows: Row[] };
-    } catch (error) {
-      throw asUnavailable(error);
+      const result = (await this.pool.query(statement)) as unknown as { rows: Row[] };
+      if (this.awaySince !== undefined) this.tellEnd(this.awaySince);
+      return result;
+    } catch (cause) {
+      const error = asUnavailable(cause);
+      if (error instanceof DatabaseUnavailableError && this.awaySince === undefined) {
+        this.awaySince = performance.now();
+        this.logger.error(error.message);
+      }
+      throw error;
     }
+  }
+
+  /** An outage is told when it begins and when it ends, however many statements it stops. */
+  private tellEnd(since: number): void {
+    this.awaySince = undefined;
+    this.logger.log(
+      `The database answers again, after ${((performance.now() - since) / 1_000).toFixed(1)} s`,
+    );
+  }
+
+  /**
+   * Checks that the database has every migration that this code needs.
+   *
+   * @throws SchemaError that names those that it lacks; DatabaseUnavailableError when it does not answer.
+   */
+  async checkSchema(): Promise<void> {
+    const pending = await pendingMigrations(this.options.url).catch((error) => {
+      throw asUnavailable(error);
+    });
+    if (pending.length > 0) throw new SchemaError(pending);
   }
 
   /** Whether the database answers, for readiness: true, or why not. */
@@ -102,6 +131,14 @@ export class Database implements Queryable, OnApplicationShutdown {
   /** Nest calls it last, when requests and jobs are done. */
   async onApplicationShutdown(): Promise<void> {
     await this.pool.end();
+  }
+}
+
+/** The database's schema is older than the code. Its message says what to do. */
+export class SchemaError extends Error {
+  override readonly name = 'SchemaError';
+  constructor(pending: readonly string[]) {
+    super(`The database lacks the migrations ${pending.join(', ')}: run \`npm run migrate\``);
   }
 }
 

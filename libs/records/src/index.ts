@@ -1,5 +1,5 @@
 export { OverloadedError } from './coalescer.js';
-export { Database, DatabaseUnavailableError, type Queryable } from './database.js';
+export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';

@@ -52,6 +52,8 @@ export interface InsertedRecord {
 /** A delivery that wants to run. */
 export interface ClaimRequest {
   id: string;
+  /** The contract that the message names. */
+  name: string;
   /** The attempt that the message stands for. */
   attempt: number;
   /** The message carries no payload: it is to be read from the record. */
@@ -82,6 +84,8 @@ export type Claim =
       state: JobState | null;
       /** It may be claimed again by a worker that runs nothing else. */
       mustRunAlone: boolean;
+      /** The record is of a job of another contract: the message does not stand for it. */
+      isAnotherJob: boolean | null;
     };
 
 /** How a claim ended. */
@@ -106,7 +110,7 @@ export interface DueRecord {
   id: string;
   name: string;
   queue: string;
-  state: 'queued' | 'running' | 'retrying' | 'dead';
+  state: 'queued' | 'retrying' | 'dead';
   attempt: number;
   claim: number;
   /** JSON text; null when it is longer than the relay asked for. */
@@ -277,7 +281,7 @@ export class Records {
     return rows.map(({ worker }) => worker);
   }
 
-  /** Makes the running jobs of these workers due, for those that no message brings back. @returns how many. */
+  /** Gives back what these workers were running, for the jobs that no message brings back. @returns how many. */
   async rescue(workers: readonly number[]): Promise<number> {
     const { rows } = await this.database.query(sql.rescue(workers));
     return rows.length;
@@ -314,8 +318,8 @@ export class Records {
    * @param onPage told how many jobs are due so far.
    */
   async oweAll(onPage: (owed: number) => void = () => {}): Promise<number> {
-    let total = 0;
-    for (const state of ['queued', 'retrying', 'running'] satisfies JobState[]) {
+    let total = await this.rescue(await this.goneWorkers());
+    for (const state of ['queued', 'retrying'] as const) {
       for (let after: string | null = FIRST_ID; after !== null; ) {
         const { rows }: { rows: { last: string | null; owed: number }[] } = await this.database.query(
           sql.owe(state, after, PAGE),

@@ -92,17 +92,22 @@ export const keyHolders = (keys: readonly JobKey[]): Statement => ({
 
 /** Whether a claim that takes the job takes it over: from another worker, which is gone. */
 const IS_LOST = `j.state = 'running' and j.worker <> $4`;
-const IS_CLAIMABLE = `(
+const IS_CLAIMABLE = `j.name = m.name and (
         j.state in ('queued', 'retrying') and m.attempt > j.attempt
         or j.state = 'running' and m.attempt >= j.attempt and (j.worker = $4 or not exists (
           ${lockOf('j.worker', '$5')})))`;
+/** How an attempt is kept that was lost with its worker. */
+const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'outcome', 'lost', 'error', null,
+              'worker', (select w.name from workers w where w.id = j.worker),
+              'startedAt', j.started_at, 'finishedAt', now())`;
 const IS_SUSPECT = `j.losses + (${IS_LOST})::int >= $6`;
 
 /**
  * A job may be taken when its message stands for a newer attempt than the record; or for the attempt that runs, if
  * the worker that runs it is gone: PostgreSQL let go of the lock that it held. Taking one's own again is for a claim
  * whose answer was lost on the way; a worker does not ask for what it knows that it runs. A job that was lost
- * `suspectAfter` times is taken only by a worker that runs nothing else; one that is to be cancelled ends here.
+ * `suspectAfter` times is taken only by a worker that runs nothing else; one that is to be cancelled ends here. A
+ * message that names another contract than the record does not stand for its job.
  */
 export const claim = (
   requests: readonly ClaimRequest[],
@@ -112,7 +117,8 @@ export const claim = (
   name: 'claim',
   text: `
     with m as (
-      select * from unnest($1::uuid[], $2::int[], $3::bool[], $7::bool[]) as m (id, attempt, wants_payload, alone)
+      select * from unnest($1::uuid[], $2::int[], $3::bool[], $7::bool[], $8::text[])
+        as m (id, attempt, wants_payload, alone, name)
     ), taken as (
       update jobs j
       set state = case when j.cancel_requested_at is null then 'running' else 'cancelled' end,
@@ -121,9 +127,7 @@ export const claim = (
           publish_at = null, progress = null, progress_note = null,
           losses = j.losses + (${IS_LOST})::int,
           attempts = case when ${IS_LOST}
-            then j.attempts || jsonb_build_object('attempt', j.attempt, 'outcome', 'lost', 'error', null,
-              'worker', (select w.name from workers w where w.id = j.worker),
-              'startedAt', j.started_at, 'finishedAt', now())
+            then j.attempts || ${LOST_ATTEMPT}
             else j.attempts end
       from m
       where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or not ${IS_SUSPECT})
@@ -132,7 +136,7 @@ export const claim = (
     select m.id, t.state is not distinct from 'running' as taken, coalesce(t.state, j.state) as state,
            t.claim, t.attempt, t.max_attempts as "maxAttempts", t.losses, t.created_at as "createdAt",
            case when m.wants_payload then j.payload::text end as payload,
-           t.id is null and ${IS_CLAIMABLE} as "mustRunAlone"
+           t.id is null and ${IS_CLAIMABLE} as "mustRunAlone", j.name <> m.name as "isAnotherJob"
     from m
     left join taken t on t.id = m.id
     left join jobs j on j.id = m.id and (t.id is null or m.wants_payload)`,
@@ -144,6 +148,7 @@ export const claim = (
     WORKER_LOCK_CLASS,
     suspectAfter,
     requests.map(({ alone }) => alone ?? false),
+    requests.map(({ name }) => name),
   ],
 });
 
@@ -240,18 +245,23 @@ export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): S
 export const goneWorkers = (): Statement => ({
   name: 'gone-workers',
   text: `
-    select r.worker from (select distinct worker from jobs where state = 'running' and publish_at is null) r
+    select r.worker from (select distinct worker from jobs where state = 'running') r
     where not exists (${lockOf('r.worker', '$1')})`,
   values: [WORKER_LOCK_CLASS],
 });
 
+/** What a worker that is gone was running waits for the same attempt again, and is owed to the broker. */
 export const rescue = (workers: readonly number[]): Statement => ({
   name: 'rescue',
   text: `
-    update jobs set publish_at = now()
-    where state = 'running' and publish_at is null and worker = any ($1::int[])
-    returning id`,
-  values: [workers],
+    update jobs j
+    set state = case when j.cancel_requested_at is null then 'queued' else 'cancelled' end,
+        finished_at = case when j.cancel_requested_at is not null then now() end,
+        publish_at = case when j.cancel_requested_at is null then now() end,
+        attempt = j.attempt - 1, losses = j.losses + 1, attempts = j.attempts || ${LOST_ATTEMPT}
+    where j.state = 'running' and j.worker = any ($1::int[]) and not exists (${lockOf('j.worker', '$2')})
+    returning j.id`,
+  values: [workers, WORKER_LOCK_CLASS],
 });
 
 /** What does not run yet is cancelled at once; what runs is marked, for its worker to see. */
@@ -288,8 +298,8 @@ export const reschedule = (id: string, delayMs: number | null, runAt: Date | nul
   values: [id, delayMs, runAt],
 });
 
-/** One page of the unfinished jobs of a state, oldest first, made due again. What runs in a living worker is not. */
-export const owe = (state: string, after: string, limit: number): Statement => ({
+/** One page of the waiting jobs of a state, oldest first, made due again. */
+export const owe = (state: 'queued' | 'retrying', after: string, limit: number): Statement => ({
   name: 'owe',
   text: `
     with page as (
@@ -298,11 +308,11 @@ export const owe = (state: string, after: string, limit: number): Statement => (
       update jobs j
       set publish_at = least(j.publish_at, case when j.state = 'retrying' then greatest(j.run_at, now()) else now() end)
       from page
-      where j.id = page.id and j.state = $3 and (j.state <> 'running' or not exists (${lockOf('j.worker', '$4')}))
+      where j.id = page.id and j.state = $3
       returning j.id
     )
     select (select id from page order by id desc limit 1) as last, (select count(*)::int from owed) as owed`,
-  values: [after, limit, state, WORKER_LOCK_CLASS],
+  values: [after, limit, state],
 });
 
 /** How many jobs, up to an id, the relays have still to publish. */
@@ -310,6 +320,6 @@ export const owedUpTo = (id: string): Statement => ({
   name: 'owed-up-to',
   text: `
     select count(*)::int as owed from jobs
-    where publish_at is not null and state in ('queued', 'running') and id <= $1::uuid`,
+    where publish_at is not null and state = 'queued' and id <= $1::uuid`,
   values: [id],
 });

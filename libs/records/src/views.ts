@@ -69,6 +69,9 @@ export interface QueueCounts {
   count: number;
 }
 
+/** What a list shows of a payload or a result. */
+const LISTED_BYTES = 8_192;
+
 /** Reads what the records say, for people and programs that look at jobs. */
 @Injectable()
 export class Views {
@@ -79,7 +82,7 @@ export class Views {
     return (await this.select((query) => query.where('jobs.id', '=', id)))[0];
   }
 
-  /** Jobs, newest first. */
+  /** Jobs, newest first. Payloads and results of over 8 KiB are left out, so that no list is a gigabyte. */
   async list({ state, name, queue, limit, before }: ListFilter): Promise<JobView[]> {
     return this.select((start) => {
       let query = start.orderBy('jobs.id', 'desc').limit(limit);
@@ -87,7 +90,7 @@ export class Views {
       if (name) query = query.where('jobs.name', '=', name);
       if (queue) query = query.where('jobs.queue', '=', queue);
       return before ? query.where('jobs.id', '<', before) : query;
-    });
+    }, LISTED_BYTES);
   }
 
   /** Counts the jobs of each queue by state, without those that succeeded: there may be very many. */
@@ -102,16 +105,39 @@ export class Views {
     );
   }
 
-  private async select(narrow: (query: ReturnType<Views['everything']>) => ReturnType<Views['everything']>) {
-    return (await this.answer(() => narrow(this.everything()).execute())).map(toView);
+  private async select(
+    narrow: (query: ReturnType<Views['everything']>) => ReturnType<Views['everything']>,
+    maxBytes = Number.MAX_SAFE_INTEGER,
+  ) {
+    return (await this.answer(() => narrow(this.everything(maxBytes)).execute())).map(toView);
   }
 
-  private everything() {
+  /** @param maxBytes payloads and results that take more, as they are stored, are null. */
+  private everything(maxBytes: number) {
+    const within = (column: 'payload' | 'result') =>
+      sql<unknown>`case when pg_column_size(${sql.ref(`jobs.${column}`)}) <= ${maxBytes}::bigint
+        then ${sql.ref(`jobs.${column}`)} end`.as(column);
     return this.database.builder
       .selectFrom('jobs')
       .leftJoin('workers', 'workers.id', 'jobs.worker')
-      .selectAll('jobs')
-      .select('workers.name as worker_name');
+      .select([
+        'jobs.id',
+        'jobs.name',
+        'jobs.queue',
+        'jobs.state',
+        'jobs.progress',
+        'jobs.progress_note',
+        'jobs.attempt',
+        'jobs.max_attempts',
+        'jobs.attempts',
+        'jobs.created_at',
+        'jobs.run_at',
+        'jobs.started_at',
+        'jobs.finished_at',
+        'jobs.cancel_requested_at',
+        'workers.name as worker_name',
+      ])
+      .select([within('payload'), within('result')]);
   }
 
   private async answer<T>(query: () => Promise<T>): Promise<T> {
