@@ -11,6 +11,7 @@ import { JobsController } from './jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { QueuesController } from './queues.controller.js';
+import { SchedulesHttpModule } from './schedules.controller.js';
 
 /** HTTP in, 202 out. */
 @Module({
@@ -29,6 +30,7 @@ import { QueuesController } from './queues.controller.js';
       inject: [Settings],
       useFactory: (settings: Settings) => ({ maxPayload: settings.MAX_PAYLOAD }),
     }),
+    SchedulesHttpModule,
     // Ready means that a job can be accepted. That needs the database; the broker may be away.
     HealthModule.forRoot({
       inject: [Database],
