@@ -5,6 +5,7 @@ import {
   Logger,
   type OnApplicationBootstrap,
   type OnModuleDestroy,
+  type OnModuleInit,
 } from '@nestjs/common';
 import { ContractError, Contracts, Jobs } from '#jobs';
 import { Database, DatabaseUnavailableError, type Queryable } from '#records';
@@ -34,7 +35,7 @@ interface Known {
  * say so too.
  */
 @Injectable()
-export class Scheduler implements OnApplicationBootstrap, OnModuleDestroy {
+export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(Scheduler.name);
   private readonly stopping = new AbortController();
   private readonly known = new Map<string, Known>();
@@ -42,20 +43,23 @@ export class Scheduler implements OnApplicationBootstrap, OnModuleDestroy {
   private declaredAt: number | undefined;
   private failing = false;
 
-  /** @throws ContractError when two schedules have one name, or the app does not have a schedule's contract. */
   constructor(
-    @Inject(SCHEDULES) schedules: readonly Schedule[],
-    contracts: Contracts,
+    @Inject(SCHEDULES) private readonly schedules: readonly Schedule[],
+    private readonly contracts: Contracts,
     private readonly jobs: Jobs,
     private readonly database: Database,
-  ) {
-    for (const schedule of schedules) {
+  ) {}
+
+  /** @throws ContractError when two schedules have one name, or the app does not have a schedule's contract. */
+  onModuleInit(): void {
+    for (const schedule of this.schedules) {
       const { name, job } = schedule;
-      if (this.known.has(name))
-        throw new ContractError(`Two schedules are named "${name}": rename one of them`);
-      if (contracts.find(job.name) !== job) {
+      if (this.known.has(name)) {
+        throw new ContractError(`Two schedules are named "${name}": give one of them another name`);
+      }
+      if (this.contracts.find(job.name) !== job) {
         throw new ContractError(
-          `The schedule ${name} enqueues ${job.name}, which is not among the contracts`,
+          `The schedule ${name} enqueues ${job.name}, which is not among the contracts: export it from there`,
         );
       }
       this.known.set(name, { schedule, spec: toSpec(schedule), ticks: new Ticks(schedule) });
