@@ -309,7 +309,9 @@ test('every error is problem details, also where there is no route', async () =>
 
 test('OpenAPI describes every call and the payload of every contract', async () => {
   const { body } = await call('GET', '/openapi.json');
-  expect(Object.keys(body.paths).sort()).toEqual([
+  // What can be taken out has its own test, which goes with it.
+  const paths = Object.keys(body.paths).filter((path) => !path.startsWith('/schedules'));
+  expect(paths.sort()).toEqual([
     '/health/live',
     '/health/ready',
     '/jobs',

@@ -70,14 +70,14 @@ test('P11: two workers as they are deployed make up for a missed night with one 
     select gen_random_uuid(), 'email.send', 'email', state, '{}', 5, now(), now() - age::interval
     from unnest(array['succeeded', 'succeeded', 'cancelled', 'dead'], array['31 days', '29 days', '31 days', '31 days'])
       as j (state, age)`);
-  await Promise.all((await Promise.all([given('worker'), given('worker')])).map((worker) => worker.ready()));
-  await eventually(async () => (await environment.sql('select from schedules')).length > 0);
+  await Promise.all([given('worker'), given('worker')]);
+  await eventually(async () => (await environment.sql('select from schedules')).length > 0, 30_000);
   await environment.sql(`update schedules set next_at = now() - interval '71 hours 59 minutes'`);
   const prunes = () =>
     environment.sql<{ id: string; state: string; result: unknown }>(
       `select id, state, result from jobs where name = 'records.prune'`,
     );
-  await eventually(async () => (await prunes())[0]?.state === 'succeeded');
+  await eventually(async () => (await prunes())[0]?.state === 'succeeded', 60_000);
 
   const decided = await ticks();
   expect(decided.map(({ outcome }) => outcome)).toEqual(['missed', 'missed', 'enqueued']);
@@ -86,4 +86,4 @@ test('P11: two workers as they are deployed make up for a missed night with one 
   ]);
   const kept = await environment.sql<{ state: string }>(`select state from jobs where name = 'email.send'`);
   expect(kept.map(({ state }) => state).sort()).toEqual(['dead', 'succeeded']);
-});
+}, 120_000);

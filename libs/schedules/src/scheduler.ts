@@ -8,7 +8,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { ContractError, Contracts, Jobs } from '#jobs';
-import { Database, DatabaseUnavailableError, type Queryable } from '#records';
+import { Database, type Queryable } from '#records';
 import { decide, dueTicks } from './decide.js';
 import { jitterOf, type Schedule, type Spec, toSpec } from './schedule.js';
 import * as sql from './statements.js';
@@ -41,7 +41,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
   private readonly known = new Map<string, Known>();
   private loop: Promise<void> = Promise.resolve();
   private declaredAt: number | undefined;
-  private failing = false;
+  private failure: string | undefined;
 
   constructor(
     @Inject(SCHEDULES) private readonly schedules: readonly Schedule[],
@@ -67,7 +67,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
   }
 
   onApplicationBootstrap(): void {
-    this.logger.log(`${this.known.size} schedules, with the time zones of ${process.versions.tz}`);
+    this.logger.log(`Schedules: ${this.known.size}, time zone data ${process.versions.tz}`);
     this.loop = this.run();
   }
 
@@ -82,7 +82,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
     while (!signal.aborted) {
       try {
         await this.once();
-        this.failing = false;
+        this.failure = undefined;
       } catch (error) {
         this.onFailure(error as Error);
       }
@@ -159,9 +159,9 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
     return newest;
   }
 
-  /** One line when an outage begins, not one each time. */
-  private onFailure(error: Error): void {
-    if (!this.failing || !(error instanceof DatabaseUnavailableError)) this.logger.warn(error.message);
-    this.failing = true;
+  /** One line when something begins to fail, not one each time. */
+  private onFailure({ message }: Error): void {
+    if (message !== this.failure) this.logger.warn(message);
+    this.failure = message;
   }
 }
