@@ -403,9 +403,15 @@ test.each([
 
 test('OpenAPI describes every call and the payload of every contract', async () => {
   const { body } = await call('GET', '/openapi.json');
+<<<<<<< HEAD
   expect(Object.keys(body.paths).sort()).toEqual([
     '/dead-letters/discard',
     '/dead-letters/replay',
+=======
+  // What can be taken out has its own test, which goes with it.
+  const paths = Object.keys(body.paths).filter((path) => !path.startsWith('/schedules'));
+  expect(paths.sort()).toEqual([
+>>>>>>> schedules
     '/health/live',
     '/health/ready',
     '/jobs',

@@ -19,14 +19,14 @@ export interface AppProcess {
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
 
-/** Starts `dist/apps/<app>/main.js` on a free port. */
+/** Starts `dist/apps/<app>/main.js` on a free port, or a program of the tests' own. */
 export async function givenProcess(
-  app: 'api' | 'worker',
+  app: 'api' | 'worker' | `test/${string}.js`,
   environment: Pick<Environment, 'rabbitmqUrl' | 'databaseUrl'>,
   settings: Record<string, string> = {},
 ): Promise<AppProcess> {
   const port = await freePort();
-  const child = spawn(process.execPath, [`dist/apps/${app}/main.js`], {
+  const child = spawn(process.execPath, [app.endsWith('.js') ? app : `dist/apps/${app}/main.js`], {
     cwd: root,
     env: {
       PATH: process.env.PATH,

@@ -13,6 +13,7 @@ import { JobsController } from './jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { QueuesController } from './queues.controller.js';
+import { SchedulesHttpModule } from './schedules.controller.js';
 
 /** Pause before a database that did not answer is asked again. */
 const RETRY_PAUSE_MS = 1_000;
@@ -34,6 +35,7 @@ const RETRY_PAUSE_MS = 1_000;
       inject: [Settings],
       useFactory: (settings: Settings) => ({ maxPayload: settings.MAX_PAYLOAD }),
     }),
+    SchedulesHttpModule,
     // Ready means that a job can be accepted. That needs the database; the broker may be away.
     HealthModule.forRoot({
       inject: [Database],

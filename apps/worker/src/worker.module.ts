@@ -2,10 +2,12 @@ import { Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { Settings, SettingsModule } from '#config';
 import * as contracts from '#contracts';
+import * as schedules from '#contracts/schedules';
 import { HealthModule } from '#health';
 import { JobErrorFilter, JobServer, JobsModule } from '#jobs';
 import { RabbitMQModule } from '#rabbitmq';
 import { Database, RecordsModule } from '#records';
+import { SchedulesModule } from '#schedules';
 import { rootLog } from '#telemetry';
 import { FileStore } from './file-store.js';
 import * as handlers from './handlers/index.js';
@@ -35,6 +37,7 @@ import { OutboundHttp } from './outbound-http.js';
         log: rootLog('worker', settings.LOG_LEVEL),
       }),
     }),
+    SchedulesModule.forRoot({ schedules }),
     HealthModule.forRoot({
       inject: [JobServer, Database],
       useFactory: (server: JobServer, database: Database) => [

@@ -83,6 +83,11 @@ const schema = z.object({
     .max(16 * 1024 * 1024)
     .prefault('1048576')
     .describe('Largest payload, and largest result, of a job in bytes of JSON.'),
+  JOB_RETENTION: milliseconds
+    .prefault('30d')
+    .describe(
+      'How long jobs that succeeded, were cancelled or discarded are kept; dead ones are kept until someone replays or discards them.',
+    ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .prefault('info')

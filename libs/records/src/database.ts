@@ -77,15 +77,45 @@ export class Database implements Queryable, OnApplicationShutdown {
       throw asUnavailable(error);
     });
     if (pending.length > 0) throw new SchemaError(pending);
+  /**
+   * Runs statements in one transaction: all of them, or none when the task throws.
+   *
+   * @throws DatabaseUnavailableError when the database does not answer; they may or may not have run.
+   */
+  async transaction<T>(task: (transaction: Queryable) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect().catch((error) => {
+      throw asUnavailable(error);
+    });
+    // Lost between two statements, it fails the next one and must not end the process.
+    client.on('error', ignore);
+    const query = (statement: string | Parameters<Queryable['query']>[0]) =>
+      client.query(statement).catch((error) => {
+        throw asUnavailable(error);
+      });
+    let rolledBack = true;
+    try {
+      await query('begin');
+      const result = await task({ query });
+      await query('commit');
+      return result;
+    } catch (error) {
+      rolledBack = await client.query('rollback').then(
+        () => true,
+        () => false,
+      );
+      throw error;
+    } finally {
+      client.off('error', ignore);
+      client.release(!rolledBack);
+    }
   }
 
   /** Whether the database answers, for readiness: true, or why not. */
-  async answers(): Promise<true | string> {
+  async answers(): Promise<true | string> 
     return this.query({ text: 'select 1', values: [] }).then(
       () => true,
       (error: Error) => error.message,
     );
-  }
 
   /**
    * Streams the rows of a query through a cursor, for results that do not fit in memory.
@@ -129,9 +159,8 @@ export class Database implements Queryable, OnApplicationShutdown {
   }
 
   /** Nest calls it last, when requests and jobs are done. */
-  async onApplicationShutdown(): Promise<void> {
+  async onApplicationShutdown(): Promise<void> 
     await this.pool.end();
-  }
 }
 
 /** The database's schema is older than the code. Its message says what to do. */
@@ -141,6 +170,7 @@ export class SchemaError extends Error {
     super(`The database lacks the migrations ${pending.join(', ')}: run \`npm run migrate\``);
   }
 }
+const ignore = () => {};
 
 /** The database does not answer, or refuses new work. Whether a statement that was sent has run is not known. */
 export class DatabaseUnavailableError extends Error {

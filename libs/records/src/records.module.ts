@@ -4,9 +4,10 @@ import { DeadRecords } from './dead-records.js';
 import { Presence } from './presence.js';
 import { Records } from './records.js';
 import { ConfigurableModuleClass } from './records.module-definition.js';
+import { Retention } from './retention.js';
 import { Views } from './views.js';
 
-const parts = [Database, Records, DeadRecords, Views, Presence];
+const parts = [Database, Records, DeadRecords, Views, Retention, Presence];
 
 /** Connects an app to the job records: `RecordsModule.forRoot({ url, poolSize })`, or `forRootAsync`. */
 @Module({ providers: parts, exports: parts })

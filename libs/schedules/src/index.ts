@@ -1,0 +1,3 @@
+export { defineSchedule, type Missed, type Overlap, type Schedule } from './schedule.js';
+export { Schedules, type ScheduleView } from './schedules.js';
+export { SchedulesModule } from './schedules.module.js';

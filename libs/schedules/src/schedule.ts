@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { type Duration, toMilliseconds } from '#config';
+import { type AnyContract, ContractError, type PayloadInput, toViolations } from '#jobs';
+import { Ticks, type Timing } from './ticks.js';
+
+/** What becomes of ticks at which no worker ran: none is made up for, one for all of them, or each of the newest 100. */
+export type Missed = 'skip' | 'once' | 'all';
+/** What becomes of a tick whose predecessor's job has not ended: it makes a job all the same, or none. */
+export type Overlap = 'allow' | 'skip';
+
+/** A recurring job. Made by {@link defineSchedule}. */
+export interface Schedule extends Timing {
+  readonly name: string;
+  readonly job: AnyContract;
+  readonly payload: unknown;
+  readonly missed: Missed;
+  readonly overlap: Overlap;
+  readonly jitterMs: number;
+}
+
+/** A {@link Schedule} as the database has it. */
+export interface Spec extends Omit<Schedule, 'name' | 'job'> {
+  readonly job: string;
+}
+
+/** A name is part of a URL, as that of a contract. */
+const NAME = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
+const NAME_LENGTH = 100;
+
+/**
+ * Defines a recurring job.
+ *
+ * ```ts
+ * export const nightlyReport = defineSchedule({
+ *   name: 'report.nightly',
+ *   cron: '30 2 * * *',
+ *   timeZone: 'Europe/Berlin',
+ *   job: GenerateReport,
+ *   payload: { from: '2026-01-01', to: '2026-12-31' },
+ * });
+ * ```
+ *
+ * Without `timeZone` the clock is UTC's. `missed` is `once` and `overlap` is `allow` unless they say otherwise. With
+ * `jitter` each job waits up to that long after its tick, always as long for the same tick.
+ *
+ * @throws ContractError when anything of it cannot be used: zone, expression, payload. It says what and why.
+ */
+export function defineSchedule<C extends AnyContract>(definition: {
+  name: string;
+  cron: string;
+  timeZone?: string;
+  job: C;
+  payload: PayloadInput<C>;
+  missed?: Missed;
+  overlap?: Overlap;
+  jitter?: Duration;
+}): Schedule {
+  const { name, cron, timeZone = 'UTC', job, payload, jitter = '0ms' } = definition;
+  const { missed = 'once', overlap = 'allow' } = definition;
+  const fail = (problem: string): never => {
+    throw new ContractError(`defineSchedule(${JSON.stringify(name)}): ${problem}`);
+  };
+  const attempt = <T>(task: () => T): T => {
+    try {
+      return task();
+    } catch (error) {
+      return fail((error as Error).message);
+    }
+  };
+
+  if (typeof name !== 'string' || name.length > NAME_LENGTH || !NAME.test(name)) {
+    fail(
+      `name must be at most ${NAME_LENGTH} of a-z 0-9 _ - in parts joined by dots, such as "report.nightly"`,
+    );
+  }
+  attempt(() => new Ticks({ cron, timeZone }));
+  if (!job?.payload) fail('job is no contract: make one with defineJob. Is its import circular?');
+  const { error } = job.payload.safeParse(payload);
+  if (error) {
+    const violations = toViolations(error, '/payload').map(({ pointer, detail }) => `${pointer}: ${detail}`);
+    fail(`the payload does not fit ${job.name}: ${violations.join('; ')}`);
+  }
+  if (!['skip', 'once', 'all'].includes(missed)) fail('missed must be "skip", "once" or "all"');
+  if (!['allow', 'skip'].includes(overlap)) fail('overlap must be "allow" or "skip"');
+  const jitterMs = attempt(() => toMilliseconds(jitter));
+  return Object.freeze({ name, cron, timeZone, job, payload, missed, overlap, jitterMs });
+}
+
+export function toSpec({ name: _, job, ...rest }: Schedule): Spec {
+  return { ...rest, job: job.name };
+}
+
+/** How long after its tick a job may run: the same in every process, as if thrown by dice for each tick. */
+export function jitterOf({ name, jitterMs }: Pick<Schedule, 'name' | 'jitterMs'>, tick: Date): number {
+  if (jitterMs === 0) return 0;
+  const dice = createHash('sha256').update(`${name} ${tick.toISOString()}`).digest().readUInt32BE();
+  return Math.floor((dice / 2 ** 32) * jitterMs);
+}

@@ -1,0 +1,112 @@
+import { Injectable } from '@nestjs/common';
+import { type Duration, formatDuration } from '#config';
+import { Jobs } from '#jobs';
+import { Database, type JobView, type Queryable } from '#records';
+import type { Decision } from './decide.js';
+import type { Missed, Overlap, Spec } from './schedule.js';
+import * as sql from './statements.js';
+import { Ticks } from './ticks.js';
+
+/** How many ticks ahead are shown. */
+const SHOWN_TICKS = 5;
+
+/** A schedule as clients see it. */
+export interface ScheduleView {
+  name: string;
+  cron: string;
+  timeZone: string;
+  job: string;
+  payload: unknown;
+  missed: Missed;
+  overlap: Overlap;
+  jitter: Duration;
+  /** `paused` by someone; `disabled` because the workers' code does not declare it any more. */
+  state: 'active' | 'paused' | 'disabled';
+  /** The newest tick that was decided on, and its job if it made one. */
+  lastTick: { at: Date; outcome: Decision['outcome']; job: string | null } | null;
+  /** The newest job, made by a tick or by hand. */
+  lastJob: string | null;
+  /** The next five ticks; none unless it is active. */
+  next: Date[];
+}
+
+interface Row {
+  name: string;
+  spec: Spec;
+  paused: boolean;
+  disabled: boolean;
+  nextAt: Date;
+  lastJob: string | null;
+  tick: Date | null;
+  outcome: Decision['outcome'];
+  job: string | null;
+}
+
+/** Looks at schedules and operates them, as the workers have declared them. */
+@Injectable()
+export class Schedules {
+  constructor(
+    private readonly database: Database,
+    private readonly jobs: Jobs,
+  ) {}
+
+  /** Every schedule, by name. */
+  async list(): Promise<ScheduleView[]> {
+    return (await this.database.query<Row>(sql.view(null))).rows.map(toView);
+  }
+
+  /** The schedule of a name, or undefined. */
+  async find(name: string): Promise<ScheduleView | undefined> {
+    return (await this.database.query<Row>(sql.view(name))).rows.map(toView)[0];
+  }
+
+  /** Enqueues a schedule's job now, between its ticks, which it leaves as they are. @returns undefined when it is unknown or disabled. */
+  async run(name: string): Promise<JobView | undefined> {
+    return this.locked(name, async ({ spec, disabled }, transaction) => {
+      if (disabled) return undefined;
+      const job = await this.jobs.enqueue(this.jobs.contract(spec.job), spec.payload, { transaction });
+      await transaction.query(sql.noteJob(name, job.id));
+      return job;
+    });
+  }
+
+  /** Lets no tick of a schedule fire until it is resumed. */
+  async pause(name: string): Promise<void> {
+    await this.database.query(sql.pause(name));
+  }
+
+  /** Lets a schedule fire again, from its next tick on: what fell into the pause was not missed. */
+  async resume(name: string): Promise<void> {
+    await this.locked(name, async ({ spec, paused, now }, transaction) => {
+      if (paused) await transaction.query(sql.resume(name, new Ticks(spec).after(now)));
+    });
+  }
+
+  private locked<T>(
+    name: string,
+    task: (
+      row: Pick<Row, 'spec' | 'paused' | 'disabled'> & { now: Date },
+      transaction: Queryable,
+    ) => Promise<T>,
+  ): Promise<T | undefined> {
+    return this.database.transaction(async (transaction) => {
+      const { rows } = await transaction.query(sql.lock(name));
+      const [row] = rows as Parameters<typeof task>[0][];
+      return row && task(row, transaction);
+    });
+  }
+}
+
+function toView({ name, spec, paused, disabled, nextAt, lastJob, tick, outcome, job }: Row): ScheduleView {
+  const { jitterMs, ...shown } = spec;
+  const state = disabled ? 'disabled' : paused ? 'paused' : 'active';
+  return {
+    name,
+    ...shown,
+    jitter: formatDuration(jitterMs),
+    state,
+    lastTick: tick && { at: tick, outcome, job },
+    lastJob,
+    next: state === 'active' ? [nextAt, ...new Ticks(spec).next(SHOWN_TICKS - 1, nextAt)] : [],
+  };
+}

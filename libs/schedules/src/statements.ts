@@ -1,0 +1,136 @@
+import type { Decision } from './decide.js';
+import type { Spec } from './schedule.js';
+
+/** What is asked and written of schedules. The clock is the database's: those of workers may be wrong. */
+interface Statement {
+  name?: string;
+  text: string;
+  values: unknown[];
+}
+
+/** A schedule as a worker declares it, with the tick to begin with if it is new or its timing has changed. */
+export interface Declaration {
+  name: string;
+  spec: Spec;
+  nextAt: Date;
+}
+
+/** A worker's rows are rewritten by others once it has not confirmed them for this long. */
+const UNCONFIRMED_MS = 30_000;
+
+export const clock = (): Statement => ({ text: 'select now()', values: [] });
+
+/**
+ * Writes what the code says, and confirms what is written already. Two workers with different code, as while one is
+ * replaced, do not fight: only at its start does a worker overwrite what another confirms.
+ */
+export const declare = (schedules: readonly Declaration[], isStart: boolean): Statement => ({
+  text: `
+    insert into schedules as s (name, spec, next_at)
+    select d.name, d.spec, d.next_at
+    from unnest($1::text[], $2::jsonb[], $3::timestamptz[]) as d (name, spec, next_at) order by d.name
+    on conflict (name) do update
+    set spec = excluded.spec, disabled = false, confirmed_at = now(),
+        next_at = case
+          when not s.disabled and s.spec -> 'cron' = excluded.spec -> 'cron'
+            and s.spec -> 'timeZone' = excluded.spec -> 'timeZone' then s.next_at
+          else excluded.next_at end
+    where $4 or not s.disabled and s.spec = excluded.spec
+      or s.confirmed_at < now() - $5 * interval '1 millisecond'`,
+  values: [
+    schedules.map(({ name }) => name),
+    schedules.map(({ spec }) => JSON.stringify(spec)),
+    schedules.map(({ nextAt }) => nextAt),
+    isStart,
+    UNCONFIRMED_MS,
+  ],
+});
+
+/** The same for what the code does not declare. Answers with the names, and whether each was disabled before. */
+export const disableOthers = (names: readonly string[], isStart: boolean): Statement => ({
+  text: `
+    update schedules s set disabled = true, confirmed_at = now()
+    where name <> all ($1) and ($2 or disabled or confirmed_at < now() - $3 * interval '1 millisecond')
+    returning name, (select b.disabled from schedules b where b.name = s.name) as "before"`,
+  values: [names, isStart, UNCONFIRMED_MS],
+});
+
+/** Names of the schedules that are due and that the code knows as they are written. */
+export const due = (schedules: readonly Omit<Declaration, 'nextAt'>[]): Statement => ({
+  name: 'due-schedules',
+  text: `
+    select s.name from schedules s
+    join unnest($1::text[], $2::jsonb[]) as m (name, spec) on m.name = s.name and m.spec = s.spec
+    where s.next_at <= now() and not s.paused and not s.disabled
+    order by s.next_at`,
+  values: [schedules.map(({ name }) => name), schedules.map(({ spec }) => JSON.stringify(spec))],
+});
+
+/** Locks a schedule that is still due; one that another worker has at hand is passed over. */
+export const take = (name: string, spec: Spec): Statement => ({
+  name: 'take-schedule',
+  text: `
+    select s.next_at as "planned", now() as now, exists (
+        select from jobs j
+        where j.id = s.last_job and j.state in ('scheduled', 'queued', 'running', 'retrying')) as busy
+    from schedules s
+    where s.name = $1 and s.spec = $2::jsonb and s.next_at <= now() and not s.paused and not s.disabled
+    for update of s skip locked`,
+  values: [name, JSON.stringify(spec)],
+});
+
+/** Notes what becomes of ticks, and answers with those that nobody had decided on before. */
+export const insertTicks = (schedule: string, decisions: readonly Decision[]): Statement => ({
+  name: 'insert-ticks',
+  text: `
+    insert into schedule_ticks (schedule, tick, outcome)
+    select $1, d.tick, d.outcome from unnest($2::timestamptz[], $3::text[]) as d (tick, outcome)
+    on conflict do nothing
+    returning tick`,
+  values: [schedule, decisions.map(({ tick }) => tick), decisions.map(({ outcome }) => outcome)],
+});
+
+export const linkTick = (schedule: string, tick: Date, job: string): Statement => ({
+  name: 'link-tick',
+  text: 'update schedule_ticks set job = $3 where schedule = $1 and tick = $2',
+  values: [schedule, tick, job],
+});
+
+export const advance = (name: string, nextAt: Date, lastJob: string | undefined): Statement => ({
+  name: 'advance-schedule',
+  text: 'update schedules set next_at = $2, last_job = coalesce($3, last_job) where name = $1',
+  values: [name, nextAt, lastJob],
+});
+
+/** Everything that clients see, of one schedule or of all. */
+export const view = (name: string | null): Statement => ({
+  text: `
+    select s.name, s.spec, s.paused, s.disabled, s.next_at as "nextAt", s.last_job as "lastJob",
+           t.tick, t.outcome, t.job
+    from schedules s
+    left join lateral (
+      select tick, outcome, job from schedule_ticks where schedule = s.name order by tick desc limit 1) t on true
+    where $1::text is null or s.name = $1
+    order by s.name`,
+  values: [name],
+});
+
+export const lock = (name: string): Statement => ({
+  text: 'select spec, paused, disabled, now() as now from schedules where name = $1 for update',
+  values: [name],
+});
+
+export const pause = (name: string): Statement => ({
+  text: 'update schedules set paused = true where name = $1',
+  values: [name],
+});
+
+export const resume = (name: string, nextAt: Date): Statement => ({
+  text: 'update schedules set paused = false, next_at = $2 where name = $1',
+  values: [name, nextAt],
+});
+
+export const noteJob = (name: string, job: string): Statement => ({
+  text: 'update schedules set last_job = $2 where name = $1',
+  values: [name, job],
+});

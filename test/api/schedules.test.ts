@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import * as contracts from '#contracts';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+import { type AppProcess, givenProcess } from '../support/processes.js';
+
+let environment: Environment;
+let api: AppProcess;
+let worker: AppProcess;
+
+beforeAll(async () => {
+  environment = await givenEnvironment(Object.values(contracts));
+  [api, worker] = await Promise.all([givenProcess('api', environment), givenProcess('worker', environment)]);
+  await Promise.all([api.ready(), worker.ready()]);
+  await eventually(async () => (await call('GET', '/schedules')).body.items.length > 0);
+});
+afterAll(async () => {
+  await Promise.all([api?.stop(), worker?.stop()]);
+  await environment?.close();
+});
+
+async function call(method: string, path: string) {
+  const response = await fetch(`${api.url}${path}`, { method });
+  return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) };
+}
+
+test('GET /schedules lists them with their next five ticks', async () => {
+  const { status, body } = await call('GET', '/schedules');
+  expect(status).toBe(200);
+  expect(body.items).toMatchObject([
+    { name: 'records.prune', cron: '15 3 * * *', timeZone: 'UTC', job: 'records.prune', state: 'active' },
+  ]);
+  const { next } = body.items[0];
+  expect(next).toHaveLength(5);
+  for (const tick of next) expect(tick).toMatch(/T03:15:00\.000Z$/);
+});
+
+test('POST /schedules/{name}/run enqueues the job: 202, Location, the job, which a worker runs', async () => {
+  const { status, headers, body } = await call('POST', '/schedules/records.prune/run');
+  expect([status, headers.get('location')]).toEqual([202, `/jobs/${body.id}`]);
+  expect(body).toMatchObject({ name: 'records.prune', queue: 'maintenance', payload: {} });
+  await eventually(async () => (await call('GET', `/jobs/${body.id}`)).body.state === 'succeeded');
+  expect((await call('GET', '/schedules')).body.items[0]).toMatchObject({ lastJob: body.id, lastTick: null });
+});
+
+test('POST /schedules/{name}/pause and /resume answer with the schedule, also when there is nothing to do', async () => {
+  for (const [verb, state, ticks] of [
+    ['pause', 'paused', 0],
+    ['pause', 'paused', 0],
+    ['resume', 'active', 5],
+    ['resume', 'active', 5],
+  ] as const) {
+    const { status, body } = await call('POST', `/schedules/records.prune/${verb}`);
+    expect([status, body.state, body.next.length]).toEqual([200, state, ticks]);
+  }
+});
+
+test.each(['run', 'pause', 'resume'])(
+  'POST /schedules/{name}/%s of an unknown schedule: 404',
+  async (verb) => {
+    expect(await call('POST', `/schedules/no.such/${verb}`)).toMatchObject({
+      status: 404,
+      body: { type: 'urn:warren:problem:unknown-schedule' },
+    });
+  },
+);
+
+test('a disabled schedule is listed as such, and does not run: 409', async () => {
+  await environment.sql(`
+    insert into schedules (name, spec, disabled, next_at)
+    select 'records.old', spec, true, now() from schedules`);
+  const { body } = await call('GET', '/schedules');
+  expect(body.items[0]).toMatchObject({ name: 'records.old', state: 'disabled', next: [] });
+  expect(await call('POST', '/schedules/records.old/run')).toMatchObject({
+    status: 409,
+    body: { type: 'urn:warren:problem:schedule-disabled' },
+  });
+});
+
+test('the calls stand in the OpenAPI document', async () => {
+  const { body } = await call('GET', '/openapi.json');
+  const paths = Object.keys(body.paths).filter((path) => path.startsWith('/schedules'));
+  expect(paths.sort()).toEqual([
+    '/schedules',
+    '/schedules/{name}/pause',
+    '/schedules/{name}/resume',
+    '/schedules/{name}/run',
+  ]);
+});
