@@ -3,6 +3,7 @@ import { APP_FILTER } from '@nestjs/core';
 import { Settings, SettingsModule } from '#config';
 import * as contracts from '#contracts';
 import { HealthModule } from '#health';
+import { IsolationModule } from '#isolation';
 import { JobErrorFilter, JobServer, JobsModule } from '#jobs';
 import { RabbitMQModule } from '#rabbitmq';
 import { Database, RecordsModule } from '#records';
@@ -32,6 +33,14 @@ import { OutboundHttp } from './outbound-http.js';
         queues: settings.WORKER_QUEUES,
         prefetch: settings.WORKER_PREFETCH,
         shutdownGraceMs: settings.SHUTDOWN_GRACE,
+        log: rootLog('worker', settings.LOG_LEVEL),
+      }),
+    }),
+    IsolationModule.forRootAsync({
+      inject: [Settings],
+      useFactory: (settings: Settings) => ({
+        entry: new URL('./isolated.js', import.meta.url),
+        memoryMb: settings.ISOLATED_MEMORY,
         log: rootLog('worker', settings.LOG_LEVEL),
       }),
     }),

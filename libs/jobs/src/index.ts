@@ -19,12 +19,16 @@ export {
 } from './errors.js';
 export {
   type Handler,
+  isIsolated,
+  JOB_TRANSPORT,
   type JobContext,
   JobHandler,
   type JobHandlerOptions,
   Snooze,
   snooze,
 } from './handler.js';
+export { invoke } from './invoke.js';
+export { Isolation } from './isolation.js';
 export { JobErrorFilter } from './job-error.filter.js';
 export { JobServer } from './job-server.js';
 export { type EnqueueOptions, Jobs } from './jobs.js';

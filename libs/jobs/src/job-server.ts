@@ -1,13 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
-import { isObservable, lastValueFrom } from 'rxjs';
 import { Broker, type Consumer } from '#rabbitmq';
 import { Presence } from '#records';
 import { ContractError } from './contract.js';
 import { Contracts } from './contracts.js';
 import { Executor } from './executor.js';
-import { type HandlerExtras, JOB_TRANSPORT, type JobContext } from './handler.js';
+import { type HandlerExtras, JOB_TRANSPORT } from './handler.js';
+import { invoke } from './invoke.js';
+import { Isolation } from './isolation.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { Relay } from './relay.js';
 
@@ -40,6 +41,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly presence: Presence,
     private readonly executor: Executor,
     private readonly relay: Relay,
+    @Optional() private readonly isolation?: Isolation,
   ) {
     super();
   }
@@ -104,7 +106,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   private registerHandlers(): void {
     const problems: string[] = [];
     for (const [, handler] of this.getHandlers()) {
-      const { contract, handler: className } = (handler.extras ?? {}) as HandlerExtras;
+      const { contract, handler: className, isolated } = (handler.extras ?? {}) as HandlerExtras;
       const next = handler.next as (MessageHandler & { extras?: HandlerExtras }) | undefined;
       if (!contract?.name) {
         problems.push(
@@ -117,8 +119,16 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
         problems.push(
           `${className} handles ${contract.name}, which is not among the contracts: export it from there`,
         );
+      } else if (isolated && !this.isolation) {
+        problems.push(
+          `${className} is isolated, which takes an IsolationModule: import it, or drop the option`,
+        );
       } else {
-        this.executor.register(contract, (job) => invoke(handler, job));
+        const { isolation } = this;
+        this.executor.register(
+          contract,
+          isolated && isolation ? (job) => isolation.run(job) : (job) => invoke(handler, job),
+        );
       }
     }
     if (problems.length > 0) throw new ContractError(problems.join('\n'));
@@ -152,10 +162,4 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       }
     }
   }
-}
-
-/** A handler as Nest wraps it gives a value, a promise, or, with interceptors, an observable. */
-async function invoke(handler: MessageHandler, job: JobContext): Promise<unknown> {
-  const result = await handler(job, job);
-  return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
 }
