@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { IsolationModule, type IsolationOptions } from '#isolation';
 import type { AnyContract, PayloadInput } from '#jobs';
 import { type JobView, Views } from '#records';
@@ -34,6 +34,7 @@ const prefetch = {
 let entry: string;
 let environment: Environment;
 let producer: Awaited<ReturnType<typeof givenProducer>>;
+let worker: Awaited<ReturnType<typeof givenWorker>> | undefined;
 /** What the worker logged, its threads' lines among them. */
 const logged: Record<string, unknown>[] = [];
 const log = forwardedLog('info', (line) => logged.push(JSON.parse(line)));
@@ -49,8 +50,8 @@ afterAll(async () => {
   await environment?.close();
 });
 
-const given = (isolation: Partial<IsolationOptions> = {}, options: Partial<AppOptions> = {}) =>
-  givenWorker(environment, {
+async function given(isolation: Partial<IsolationOptions> = {}, options: Partial<AppOptions> = {}) {
+  worker = await givenWorker(environment, {
     contracts,
     handlers,
     providers,
@@ -59,6 +60,12 @@ const given = (isolation: Partial<IsolationOptions> = {}, options: Partial<AppOp
     imports: [IsolationModule.forRoot({ entry, memoryMb: 128, log, ...isolation })],
     ...options,
   });
+}
+async function stop() {
+  const stopping = worker?.close();
+  worker = undefined;
+  await stopping;
+}
 const enqueue = async <C extends AnyContract>(contract: C, payload: PayloadInput<C>) =>
   (await producer.jobs.enqueue(contract, payload)).id;
 const view = async (id: string) => (await producer.app.get(Views).find(id)) as JobView;
@@ -85,11 +92,8 @@ async function load() {
 const isIdle = () => eventually(async () => (await load()) < 0.5);
 
 describe('With one worker', () => {
-  let worker: Awaited<ReturnType<typeof given>>;
-  beforeAll(async () => {
-    worker = await given();
-  });
-  afterAll(() => worker?.close());
+  beforeAll(() => given());
+  afterAll(stop);
   beforeEach(where);
 
   test('P9: a job that computes past its time-out is killed for real, and its slot goes to the next, in a new thread', async () => {
@@ -195,7 +199,7 @@ describe('With one worker', () => {
     const delayed = await enqueue(EndLater, {});
     const { runAt, error } = await eventually(async () => {
       const job = await view(delayed);
-      return job.state === 'retrying' && job;
+      return job.state === 'retrying' ? job : undefined;
     });
     expect(error).toMatchObject({ class: 'RetryAfterError', message: 'come back in a week' });
     expect(runAt.getTime()).toBeGreaterThan(Date.now() + 6 * 86_400_000);
@@ -210,33 +214,36 @@ describe('With one worker', () => {
   });
 });
 
-test('a thread that has nothing to do closes its Nest context and ends; the next job gets a new one', async () => {
-  const worker = await given({ idleMs: 50 });
-  const { threadId } = await where();
-  await line(`thread ${threadId} closed`);
-  expect((await where()).threadId).not.toBe(threadId);
-  await worker.close();
-});
+describe('With a worker of its own', () => {
+  afterEach(stop);
 
-test('P8: a thread closes its Nest context when the worker stops', async () => {
-  const worker = await given();
-  const { threadId } = await where();
-  await worker.close();
-  await line(`thread ${threadId} closed`);
-});
+  test('a thread that has nothing to do closes its Nest context and ends; the next job gets a new one', async () => {
+    await given({ idleMs: 50 });
+    const { threadId } = await where();
+    await line(`thread ${threadId} closed`);
+    expect((await where()).threadId).not.toBe(threadId);
+  });
 
-test('P8: a thread whose job does not end in the grace time is killed, and the job given back', async () => {
-  const worker = await given({}, { shutdownGraceMs: 0 });
-  await where();
-  const id = await enqueue(Spin, {});
-  await line('spinning', id);
-  await worker.close();
-  expect(await view(id)).toMatchObject({ state: 'queued', attempt: 0 });
-  await isIdle();
-});
+  test('P8: a thread closes its Nest context when the worker stops', async () => {
+    await given();
+    const { threadId } = await where();
+    await stop();
+    await line(`thread ${threadId} closed`);
+  });
 
-test('a worker with an isolated handler and no IsolationModule does not start, and says so', async () => {
-  await expect(given({}, { imports: [] })).rejects.toThrow(
-    'SpinHandler is isolated, which takes an IsolationModule: import it, or drop the option',
-  );
+  test('P8: a thread whose job does not end in the grace time is killed, and the job given back', async () => {
+    await given({}, { shutdownGraceMs: 0 });
+    await where();
+    const id = await enqueue(Spin, {});
+    await line('spinning', id);
+    await stop();
+    expect(await view(id)).toMatchObject({ state: 'queued', attempt: 0 });
+    await isIdle();
+  });
+
+  test('an isolated handler takes an IsolationModule: without one the worker does not start, and says so', async () => {
+    await expect(given({}, { imports: [] })).rejects.toThrow(
+      'SpinHandler is isolated, which takes an IsolationModule: import it, or drop the option',
+    );
+  });
 });

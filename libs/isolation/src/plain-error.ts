@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import type { Duration } from '#config';
 import { NonRetryableError, RetryAfterError } from '#jobs';
 
 /** What was thrown, as data: a structured clone of an error would keep neither its class nor its name. */
@@ -64,7 +65,7 @@ function revive({ kind, message, fields, cause }: ErrorData): Error {
     case 'non-retryable':
       return new NonRetryableError(message, options);
     case 'retry-after':
-      return new RetryAfterError(fields.delay as number, message, options);
+      return new RetryAfterError(fields.delay as Duration | number, message, options);
     case 'error':
       return new Error(message, options);
   }

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { type JobContext, NonRetryableError, snooze } from '#jobs';
 import { writeForwarded } from '#telemetry';
@@ -11,7 +12,7 @@ import { fromPlainError, toPlainError } from './plain-error.js';
  * as when the worker stops, so that the thread is gone before the attempt has ended and another one may begin.
  */
 const KILL_AFTER_MS = 800;
-/** How long an idle thread may take to close its Nest context. */
+/** How long a thread may take to close its Nest context. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
 /** What the attempt that runs in a thread waits for. */
@@ -87,9 +88,8 @@ export class Thread {
   async close(): Promise<void> {
     this.alive = false;
     this.post({ kind: 'close' });
-    const killing = setTimeout(() => this.kill(), CLOSE_TIMEOUT_MS);
-    await this.gone;
-    clearTimeout(killing);
+    await Promise.race([this.gone, pause(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+    this.kill();
   }
 
   /** Stops it wherever it is, in a busy loop too; only native code runs to its end. */

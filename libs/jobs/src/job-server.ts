@@ -104,6 +104,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   }
 
   private registerHandlers(): void {
+    const { isolation } = this;
     const problems: string[] = [];
     for (const [, handler] of this.getHandlers()) {
       const { contract, handler: className, isolated } = (handler.extras ?? {}) as HandlerExtras;
@@ -119,15 +120,13 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
         problems.push(
           `${className} handles ${contract.name}, which is not among the contracts: export it from there`,
         );
-      } else if (isolated && !this.isolation) {
+      } else if (!isolated) {
+        this.executor.register(contract, (job) => invoke(handler, job));
+      } else if (isolation) {
+        this.executor.register(contract, (job) => isolation.run(job));
+      } else {
         problems.push(
           `${className} is isolated, which takes an IsolationModule: import it, or drop the option`,
-        );
-      } else {
-        const { isolation } = this;
-        this.executor.register(
-          contract,
-          isolated && isolation ? (job) => isolation.run(job) : (job) => invoke(handler, job),
         );
       }
     }
