@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuid } from 'uuid';
+import { decide, type Outcome } from '#jobs';
 import { Database, DeadRecords, type JobState, Presence, Records } from '#records';
-import { decide, type Outcome } from '../../libs/jobs/src/outcome.js';
 import { type Environment, givenEnvironment } from '../support/environment.js';
 
 /**

@@ -4,6 +4,7 @@ import { Settings, SettingsModule } from '#config';
 import * as contracts from '#contracts';
 import * as schedules from '#contracts/schedules';
 import { HealthModule } from '#health';
+import { IsolationModule } from '#isolation';
 import { JobErrorFilter, JobServer, JobsModule } from '#jobs';
 import { RabbitMQModule } from '#rabbitmq';
 import { Database, RecordsModule } from '#records';
@@ -38,6 +39,14 @@ import { OutboundHttp } from './outbound-http.js';
       }),
     }),
     SchedulesModule.forRoot({ schedules }),
+    IsolationModule.forRootAsync({
+      inject: [Settings],
+      useFactory: (settings: Settings) => ({
+        entry: new URL('./isolated.js', import.meta.url),
+        memoryMb: settings.ISOLATED_MEMORY,
+        log: rootLog('worker', settings.LOG_LEVEL),
+      }),
+    }),
     HealthModule.forRoot({
       inject: [JobServer, Database],
       useFactory: (server: JobServer, database: Database) => [

@@ -79,6 +79,10 @@ const schema = z.object({
   SHUTDOWN_GRACE: milliseconds
     .prefault('25s')
     .describe('How long the jobs at hand may go on after SIGTERM before they are given back.'),
+  ISOLATED_MEMORY: count
+    .min(32, 'must be at least 32')
+    .prefault('512')
+    .describe('Heap that one thread of an isolated handler may use, in MB.'),
   MAX_PAYLOAD: count
     .max(16 * 1024 * 1024)
     .prefault('1048576')

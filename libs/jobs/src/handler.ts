@@ -1,4 +1,4 @@
-import { Controller, type ScopeOptions } from '@nestjs/common';
+import { Controller, type ScopeOptions, type Type } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
 import { type Duration, toMilliseconds } from '#config';
 import type { Log } from '#telemetry';
@@ -6,6 +6,8 @@ import { type AnyContract, ContractError, type PayloadOf, type ResultOf } from '
 
 /** Marks handlers as ours among the controllers of an app; see `JobServer`. */
 export const JOB_TRANSPORT = Symbol('warren jobs');
+
+const ISOLATED = Symbol('isolated handler');
 
 /** What a handler is given for one attempt. */
 export interface JobContext<C extends AnyContract = AnyContract> {
@@ -32,7 +34,13 @@ export interface Handler<C extends AnyContract> {
 }
 
 /** How a handler is served. */
-export interface JobHandlerOptions extends ScopeOptions {}
+export interface JobHandlerOptions extends ScopeOptions {
+  /**
+   * Run it in a thread of its own, with a Nest context of its own: for work that computes. Such work leaves the other
+   * handlers alone, may be killed at its time-out and has a memory limit. See `docs/isolation.md`.
+   */
+  isolated?: boolean;
+}
 
 /**
  * Makes a class the handler of a contract. List it among a module's `controllers`; guards, pipes, interceptors,
@@ -45,12 +53,15 @@ export interface JobHandlerOptions extends ScopeOptions {}
  * }
  * ```
  */
-export function JobHandler<C extends AnyContract>(contract: C, options: JobHandlerOptions = {}) {
+export function JobHandler<C extends AnyContract>(
+  contract: C,
+  { isolated = false, ...options }: JobHandlerOptions = {},
+) {
   // biome-ignore lint/suspicious/noExplicitAny: a handler's constructor takes whatever Nest is to inject
   return <T extends new (...args: any[]) => Handler<C>>(target: T): void => {
     const handle = Object.getOwnPropertyDescriptor(target.prototype, 'handle');
     if (!handle) throw new ContractError(`${target.name} has no method handle(job): @JobHandler needs one`);
-    const extras: HandlerExtras = { contract, handler: target.name };
+    const extras: HandlerExtras = { contract, handler: target.name, isolated };
     // A contract that is undefined here, by a circular import for example, is reported when the worker starts.
     EventPattern<string>(contract?.name ?? target.name, JOB_TRANSPORT, extras)(
       target.prototype,
@@ -58,6 +69,7 @@ export function JobHandler<C extends AnyContract>(contract: C, options: JobHandl
       handle,
     );
     Controller(options)(target);
+    Reflect.defineMetadata(ISOLATED, isolated, target);
   };
 }
 
@@ -66,7 +78,11 @@ export interface HandlerExtras extends Record<string, unknown> {
   contract: AnyContract | undefined;
   /** Name of the class. */
   handler: string;
+  isolated: boolean;
 }
+
+/** Whether a class is a handler with `isolated: true`, for the module that threads run. */
+export const isIsolated = (target: Type): boolean => Reflect.getMetadata(ISOLATED, target) === true;
 
 /** A handler's wish to run again later; see {@link snooze}. */
 export class Snooze {

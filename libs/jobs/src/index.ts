@@ -21,16 +21,21 @@ export {
 } from './errors.js';
 export {
   type Handler,
+  isIsolated,
+  JOB_TRANSPORT,
   type JobContext,
   JobHandler,
   type JobHandlerOptions,
   Snooze,
   snooze,
 } from './handler.js';
+export { invoke } from './invoke.js';
+export { Isolation } from './isolation.js';
 export { JobErrorFilter } from './job-error.filter.js';
 export { JobServer } from './job-server.js';
 export { type EnqueuedJob, type EnqueueOptions, Jobs } from './jobs.js';
 export { JobsModule } from './jobs.module.js';
 export type { JobsOptions } from './jobs.module-definition.js';
+export { decide, type Outcome } from './outcome.js';
 export { toViolations } from './payload.js';
 export { Relay } from './relay.js';

@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
-import { isObservable, lastValueFrom } from 'rxjs';
 import { Broker, type Consumer } from '#rabbitmq';
 import { Database, DatabaseUnavailableError, Presence } from '#records';
 import { Cancellations } from './cancellations.js';
@@ -9,7 +8,9 @@ import { ContractError } from './contract.js';
 import { Contracts } from './contracts.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { Executor } from './executor.js';
-import { type HandlerExtras, JOB_TRANSPORT, type JobContext } from './handler.js';
+import { type HandlerExtras, JOB_TRANSPORT } from './handler.js';
+import { invoke } from './invoke.js';
+import { Isolation } from './isolation.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { Relay } from './relay.js';
 
@@ -48,6 +49,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly cancellations: Cancellations,
     private readonly relay: Relay,
     private readonly deadLetters: DeadLetterKeeper,
+    @Optional() private readonly isolation?: Isolation,
   ) {
     super();
   }
@@ -118,9 +120,10 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   }
 
   private registerHandlers(): void {
+    const { isolation } = this;
     const problems: string[] = [];
     for (const [, handler] of this.getHandlers()) {
-      const { contract, handler: className } = (handler.extras ?? {}) as HandlerExtras;
+      const { contract, handler: className, isolated } = (handler.extras ?? {}) as HandlerExtras;
       const next = handler.next as (MessageHandler & { extras?: HandlerExtras }) | undefined;
       if (!contract?.name) {
         problems.push(
@@ -133,8 +136,14 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
         problems.push(
           `${className} handles ${contract.name}, which is not among the contracts: export it from there`,
         );
-      } else {
+      } else if (!isolated) {
         this.executor.register(contract, (job) => invoke(handler, job));
+      } else if (isolation) {
+        this.executor.register(contract, (job) => isolation.run(job));
+      } else {
+        problems.push(
+          `${className} is isolated, which takes an IsolationModule: import it, or drop the option`,
+        );
       }
     }
     if (problems.length > 0) throw new ContractError(problems.join('\n'));
@@ -168,10 +177,4 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       }
     }
   }
-}
-
-/** A handler as Nest wraps it gives a value, a promise, or, with interceptors, an observable. */
-async function invoke(handler: MessageHandler, job: JobContext): Promise<unknown> {
-  const result = await handler(job, job);
-  return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
 }

@@ -77,6 +77,8 @@ export class Database implements Queryable, OnApplicationShutdown {
       throw asUnavailable(error);
     });
     if (pending.length > 0) throw new SchemaError(pending);
+  }
+
   /**
    * Runs statements in one transaction: all of them, or none when the task throws.
    *
@@ -111,11 +113,12 @@ export class Database implements Queryable, OnApplicationShutdown {
   }
 
   /** Whether the database answers, for readiness: true, or why not. */
-  async answers(): Promise<true | string> 
+  async answers(): Promise<true | string> {
     return this.query({ text: 'select 1', values: [] }).then(
       () => true,
       (error: Error) => error.message,
     );
+  }
 
   /**
    * Streams the rows of a query through a cursor, for results that do not fit in memory.
@@ -159,8 +162,9 @@ export class Database implements Queryable, OnApplicationShutdown {
   }
 
   /** Nest calls it last, when requests and jobs are done. */
-  async onApplicationShutdown(): Promise<void> 
+  async onApplicationShutdown(): Promise<void> {
     await this.pool.end();
+  }
 }
 
 /** The database's schema is older than the code. Its message says what to do. */
@@ -170,7 +174,6 @@ export class SchemaError extends Error {
     super(`The database lacks the migrations ${pending.join(', ')}: run \`npm run migrate\``);
   }
 }
-const ignore = () => {};
 
 /** The database does not answer, or refuses new work. Whether a statement that was sent has run is not known. */
 export class DatabaseUnavailableError extends Error {
@@ -184,6 +187,8 @@ export class DatabaseUnavailableError extends Error {
     );
   }
 }
+
+const ignore = () => {};
 
 function connectionOptions(url: string): pg.ClientConfig {
   return {

@@ -3,7 +3,7 @@ import { type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 
 /** A structured log: `log.info({ rows }, 'Report written')`. */
-export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'child'>;
+export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'child' | 'level'>;
 
 /**
  * Makes the log of a process: one JSON object a line on standard output, or readable lines on a terminal.
@@ -25,6 +25,7 @@ const START_UP = new Set([
   'RoutesResolver',
   'RouterExplorer',
   'NestApplication',
+  'NestMicroservice',
 ]);
 
 /** Sends what Nest and its libraries log the same way: `NestFactory.create(Module, { logger: new NestLogger(log) })`. */

@@ -27,7 +27,7 @@ type Sums = Map<string, { quantity: number; cents: number }>;
  * Sums up the sales of a period, both ends included, by day and product, into `reports/<job id>.csv`. The sales are
  * streamed: what is kept in memory is one day's sums.
  */
-@JobHandler(GenerateReport)
+@JobHandler(GenerateReport, { isolated: true })
 export class GenerateReportHandler implements Handler<typeof GenerateReport> {
   constructor(
     private readonly database: Database,

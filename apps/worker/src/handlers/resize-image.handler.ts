@@ -29,7 +29,7 @@ sharp.unblock({
 });
 
 /** Makes smaller copies of a picture in `images/<job id>/<width>.<format>`. Another attempt makes the same files. */
-@JobHandler(ResizeImage)
+@JobHandler(ResizeImage, { isolated: true })
 export class ResizeImageHandler implements Handler<typeof ResizeImage> {
   constructor(
     private readonly files: FileStore,

@@ -1,0 +1,30 @@
+import type { JobContext } from '#jobs';
+
+/** Far more often than the record is written, and seldom enough that a tight loop does not flood the worker. */
+const EVERY_MS = 100;
+
+/**
+ * Hands on what a handler tells of its progress, at most ten times a second and the newest in the end. It goes by the
+ * clock rather than by a timer alone, which would not fire while the handler computes.
+ */
+export function throttleProgress(send: JobContext['progress']) {
+  let sentAt = Number.NEGATIVE_INFINITY;
+  let waiting: [fraction: number, note?: string] | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  const flush = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (!waiting) return;
+    const newest = waiting;
+    waiting = undefined;
+    sentAt = performance.now();
+    send(...newest);
+  };
+  const note: JobContext['progress'] = (...newest) => {
+    waiting = newest;
+    if (performance.now() - sentAt >= EVERY_MS) flush();
+    else timer ??= setTimeout(flush, EVERY_MS);
+  };
+  return { note, flush };
+}

@@ -1,0 +1,20 @@
+import { type Level, pino } from 'pino';
+import type { Log } from './logger.js';
+
+/**
+ * A log whose lines somebody else writes: a thread's, which the process writes with {@link writeForwarded}.
+ *
+ * @param send gets each line.
+ */
+export function forwardedLog(level: string, send: (line: string) => void): Log {
+  return pino(
+    { level, base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } },
+    { write: send },
+  );
+}
+
+/** Writes a line of a {@link forwardedLog}, whose errors are in the form that logs have already. */
+export function writeForwarded(log: Log, line: string): void {
+  const { level, msg, ...fields } = JSON.parse(line) as { level: Level; msg?: string };
+  log.child({}, { serializers: { err: (err) => err } })[level](fields, msg);
+}

@@ -1,0 +1,222 @@
+import { isMainThread, threadId } from 'node:worker_threads';
+import {
+  type CallHandler,
+  type CanActivate,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  Logger,
+  Module,
+  type NestInterceptor,
+  type OnApplicationShutdown,
+  type PipeTransform,
+  Scope,
+  UseGuards,
+  UseInterceptors,
+} from '@nestjs/common';
+import { APP_FILTER, REQUEST } from '@nestjs/core';
+import { Payload } from '@nestjs/microservices';
+import { map, type Observable } from 'rxjs';
+import { z } from 'zod';
+import {
+  defineJob,
+  type Handler,
+  isIsolated,
+  type JobContext,
+  JobErrorFilter,
+  JobHandler,
+  NonRetryableError,
+  RetryAfterError,
+  snooze,
+} from '#jobs';
+
+const none = z.object({});
+const once = { queue: 'isolated', retry: [] } as const;
+/** Long enough for what these handlers do in a thread that stands ready, before they go on for ever. */
+const timeout = '1500ms';
+
+/** Computes and never ends. */
+export const Spin = defineJob({ ...once, name: 'isolated.spin', payload: none, timeout });
+@JobHandler(Spin, { isolated: true })
+export class SpinHandler {
+  handle({ log, progress }: JobContext<typeof Spin>): never {
+    log.info('spinning');
+    progress(0.5, 'spinning');
+    for (;;);
+  }
+}
+
+/** Tells where it runs. */
+export const Where = defineJob({
+  ...once,
+  name: 'isolated.where',
+  payload: z.object({ day: z.coerce.date() }),
+});
+@JobHandler(Where, { isolated: true })
+export class WhereHandler {
+  handle({ payload, log, progress, createdAt, attempt }: JobContext<typeof Where>) {
+    progress(0.25, 'a quarter');
+    log.child({ child: true }).warn({ err: new Error('on the way') }, 'half way');
+    progress(0.5, 'half');
+    return {
+      threadId,
+      isMainThread,
+      attempt,
+      year: payload.day.getUTCFullYear(),
+      dated: createdAt instanceof Date,
+    };
+  }
+}
+
+/** Waits for its signal, and heeds it or not. */
+export const Wait = defineJob({
+  ...once,
+  name: 'isolated.wait',
+  payload: z.object({ heeds: z.boolean() }),
+  timeout,
+});
+@JobHandler(Wait, { isolated: true })
+export class WaitHandler {
+  async handle({ payload, signal, log }: JobContext<typeof Wait>) {
+    await new Promise((_, reject) => {
+      const alive = setInterval(() => {}, 1_000);
+      signal.addEventListener('abort', () => {
+        log.info({ threadId }, `heard ${signal.reason.name}`);
+        if (!payload.heeds) return;
+        clearInterval(alive);
+        reject(signal.reason);
+      });
+    });
+  }
+}
+
+export class PaymentDeclined extends NonRetryableError {
+  override readonly name: string = 'PaymentDeclined';
+  readonly code = 'DECLINED';
+}
+
+/** Ends in each of the ways in which a handler can. */
+export const End = defineJob({ ...once, name: 'isolated.end', payload: z.object({ how: z.string() }) });
+@JobHandler(End, { isolated: true })
+export class EndHandler {
+  async handle({ payload, attempt }: JobContext<typeof End>): Promise<unknown> {
+    switch (payload.how) {
+      case 'non-retryable':
+        throw new PaymentDeclined('insufficient funds', { cause: new Error('the card') });
+      case 'type-error':
+        return (undefined as unknown as { missing(): void }).missing();
+      case 'text':
+        throw 'only text';
+      case 'snooze':
+        return snooze('1h');
+      case 'function':
+        return { attempt: () => attempt };
+      case 'exit':
+        process.exit(7);
+        break;
+      case 'uncaught':
+        setTimeout(() => {
+          throw new RangeError('nobody caught this');
+        });
+        return new Promise((resolve) => setTimeout(resolve, 60_000));
+      case 'memory':
+        for (const kept: number[][] = []; ; ) kept.push(new Array(1_000).fill(Math.random()));
+      case 'left behind':
+        setTimeout(() => Promise.reject(new Error('left behind')), 200);
+        return 'done';
+    }
+  }
+}
+
+/** Chooses when to be tried again. */
+export const EndLater = defineJob({ name: 'isolated.end-later', queue: 'isolated', payload: none });
+@JobHandler(EndLater, { isolated: true })
+export class EndLaterHandler {
+  handle(): never {
+    throw new RetryAfterError('7d', 'come back in a week');
+  }
+}
+
+@Injectable()
+class OnlyShort implements CanActivate {
+  canActivate(context: ExecutionContext) {
+    return context.switchToRpc().getData<JobContext<typeof Nested>>().payload.text.length < 5;
+  }
+}
+class Shout implements NestInterceptor {
+  intercept(_: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(map((result) => ({ ...result, shouted: `${result.text}!` })));
+  }
+}
+class Upper implements PipeTransform {
+  transform({ text }: { text: string }) {
+    return text.toUpperCase();
+  }
+}
+@Injectable({ scope: Scope.REQUEST })
+class Request {
+  constructor(@Inject(REQUEST) readonly request: { data: JobContext }) {}
+}
+/** Has everything about it that Nest offers. */
+export const Nested = defineJob({
+  ...once,
+  name: 'isolated.nested',
+  payload: z.object({ text: z.string() }),
+});
+@UseGuards(OnlyShort)
+@UseInterceptors(Shout)
+@JobHandler(Nested, { isolated: true, scope: Scope.REQUEST })
+export class NestedHandler {
+  constructor(private readonly request: Request) {}
+
+  // biome-ignore lint/suspicious/noExplicitAny: with parameter decorators a handler takes what they give
+  handle(@Payload('payload', Upper) text: any): any {
+    return { text, name: this.request.request.data.name, isMainThread };
+  }
+}
+
+/** Runs on the worker's own thread. */
+export const Plain = defineJob({ name: 'plain.run', queue: 'plain', payload: none });
+@JobHandler(Plain)
+export class PlainHandler implements Handler<typeof Plain> {
+  handle() {
+    return { isMainThread };
+  }
+}
+
+/** Runs on the worker's own thread and takes no notice of its signal. */
+export const Deaf = defineJob({ ...once, name: 'plain.deaf', queue: 'deaf', payload: none, timeout });
+@JobHandler(Deaf)
+export class DeafHandler {
+  handle() {
+    return new Promise<never>(() => {});
+  }
+}
+
+export const contracts = [Spin, Where, Wait, End, EndLater, Nested, Plain, Deaf];
+export const handlers = [
+  SpinHandler,
+  WhereHandler,
+  WaitHandler,
+  EndHandler,
+  EndLaterHandler,
+  NestedHandler,
+  PlainHandler,
+  DeafHandler,
+];
+/** What the handlers inject. */
+export const providers = [OnlyShort, Request];
+
+@Injectable()
+class Farewell implements OnApplicationShutdown {
+  private readonly logger = new Logger(Farewell.name);
+  onApplicationShutdown() {
+    this.logger.log(`thread ${threadId} closed`);
+  }
+}
+
+@Module({
+  controllers: handlers.filter(isIsolated),
+  providers: [{ provide: APP_FILTER, useClass: JobErrorFilter }, ...providers, Farewell],
+})
+export class IsolatedTestModule {}

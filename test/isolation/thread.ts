@@ -1,0 +1,4 @@
+import { serveIsolated } from '#isolation';
+import { IsolatedTestModule } from './handlers.js';
+
+await serveIsolated(IsolatedTestModule);
