@@ -11,12 +11,9 @@ const list = z.string().transform((text) =>
 );
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
-/** At most a day: timers of Node that are to wait for more than 24 days fire at once. */
 const milliseconds = z.string().transform((text, context) => {
   try {
-    const value = toMilliseconds(text as Duration);
-    if (value > 86_400_000) throw new RangeError('must be at most 24h');
-    return value;
+    return toMilliseconds(text as Duration);
   } catch (error) {
     context.addIssue({ code: 'custom', message: (error as Error).message });
     return z.NEVER;
@@ -77,6 +74,8 @@ const schema = z.object({
     .prefault('20,image=2,report=2')
     .describe('Jobs of one queue that a worker process runs at once; `name=number` sets it for one queue.'),
   SHUTDOWN_GRACE: milliseconds
+    // Timers of Node that are to wait for more than 24 days fire at once.
+    .refine((value) => value <= 86_400_000, 'must be at most 24h')
     .prefault('25s')
     .describe('How long the jobs at hand may go on after SIGTERM before they are given back.'),
   ISOLATED_MEMORY: count
