@@ -318,7 +318,9 @@ export class Records {
    * @param onPage told how many jobs are due so far.
    */
   async oweAll(onPage: (owed: number) => void = () => {}): Promise<number> {
-    let total = await this.rescue(await this.goneWorkers());
+    // Queued again, they are counted with the others.
+    await this.rescue(await this.goneWorkers());
+    let total = 0;
     for (const state of ['queued', 'retrying'] as const) {
       for (let after: string | null = FIRST_ID; after !== null; ) {
         const { rows }: { rows: { last: string | null; owed: number }[] } = await this.database.query(
