@@ -1,11 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type { Environment } from './environment.js';
 import { eventually } from './eventually.js';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
+import { root } from './root.js';
 
 /** One of the apps as a process of its own, built, as it is deployed. */
 export interface AppProcess {
@@ -19,14 +17,19 @@ export interface AppProcess {
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
 
-/** Starts `dist/apps/<app>/main.js` on a free port. */
+/**
+ * Starts `dist/apps/<app>/main.js`, on a free port unless one is given.
+ *
+ * @param nodeOptions what Node is given before the name of the app.
+ */
 export async function givenProcess(
   app: 'api' | 'worker',
   environment: Pick<Environment, 'rabbitmqUrl' | 'databaseUrl'>,
   settings: Record<string, string> = {},
+  { port, nodeOptions = [] }: { port?: number; nodeOptions?: string[] } = {},
 ): Promise<AppProcess> {
-  const port = await freePort();
-  const child = spawn(process.execPath, [`dist/apps/${app}/main.js`], {
+  port ??= await freePort();
+  const child = spawn(process.execPath, [...nodeOptions, `dist/apps/${app}/main.js`], {
     cwd: root,
     env: {
       PATH: process.env.PATH,
