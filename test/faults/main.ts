@@ -60,7 +60,7 @@ async function run(options: Options): Promise<number> {
   try {
     if (options.minutes !== undefined) {
       const seed = Number(options.seed ?? Date.now() % 1_000_000);
-      results.push(await unlessAborted(signal, soak(await stageOf(1), Number(options.minutes), seed, log)));
+      results.push(await soak(await stageOf(1), Number(options.minutes), seed, log, signal));
     } else {
       for (const fault of choose(options)) {
         log(`${fault.id}: ${fault.title}`);

@@ -23,6 +23,9 @@ const RESTART_PAUSE_MS = 300;
 /** A line for each job would hide what matters, and a stage has no time for long farewells. */
 const SETTINGS = { LOG_LEVEL: 'warn', SHUTDOWN_GRACE: '5s' };
 
+/** How long a fault waits for what it needs. Long, because nothing here is about speed but where a promise says so. */
+const PATIENCE_MS = 60_000;
+
 /** How an app of a scene differs from the usual. */
 export interface SceneAppOptions {
   /** Ways to the broker and the database that the test can break. */
@@ -83,14 +86,19 @@ export class Scene {
     return load;
   }
 
+  /** Waits until a condition holds. */
+  async until(condition: () => Promise<unknown> | unknown, within = PATIENCE_MS): Promise<void> {
+    await eventually(condition, within);
+  }
+
   /** Waits until no queue is so young that a killed broker could lose it. */
   async queuesAreOld(): Promise<void> {
     await pause(Math.max(0, this.declaredAt + YOUNG_QUEUES_MS - Date.now()));
   }
 
-  /** Runs one of the built scripts, such as `migrate`, as an operator would. @returns what it printed. */
-  async script(name: string, ...args: string[]): Promise<string> {
-    const child = spawn(process.execPath, ['--import', PRELOAD, `dist/scripts/${name}.js`, ...args], {
+  /** Runs a built command as an operator would. @returns what it printed. */
+  async run(file: string, ...args: string[]): Promise<string> {
+    const child = spawn(process.execPath, ['--import', PRELOAD, file, ...args], {
       cwd: root,
       env: {
         PATH: process.env.PATH,
@@ -103,11 +111,11 @@ export class Scene {
     child.stdout.on('data', (chunk) => (output += chunk));
     child.stderr.on('data', (chunk) => (output += chunk));
     const [code] = await once(child, 'close');
-    if (code !== 0) throw new Error(`${name} ${args.join(' ')} ended with ${code}: ${output}`);
+    if (code !== 0) throw new Error(`${file} ${args.join(' ')} ended with ${code}: ${output}`);
     return output;
   }
 
-  /** Keeps what the apps printed, for whoever looks into a failure. @returns the folder. */
+  /** Keeps what the apps printed, the ledger and the records, for whoever looks into a failure. @returns the folder. */
   async keepLogs(name: string): Promise<string> {
     const folder = join(root, 'var', 'faults', name);
     await rm(folder, { recursive: true, force: true });
@@ -115,13 +123,10 @@ export class Scene {
     for (const [index, app] of this.apps.entries()) {
       await writeFile(join(folder, `${index}-${app.kind}.log`), app.output);
     }
-    await writeFile(
-      join(folder, 'ledger.jsonl'),
-      this.ledger
-        .read()
-        .map((entry) => `${JSON.stringify(entry)}\n`)
-        .join(''),
-    );
+    const lines = (entries: unknown[]) => entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
+    await writeFile(join(folder, 'ledger.jsonl'), lines(this.ledger.read()));
+    const records = await this.environment.sql('select * from jobs order by id').catch(() => []);
+    await writeFile(join(folder, 'records.jsonl'), lines(records));
     return folder;
   }
 
@@ -232,8 +237,8 @@ export class SceneApp {
     );
   }
 
-  async becomesReady(within = 30_000): Promise<void> {
-    await eventually(() => this.isReady(), within);
+  async becomesReady(): Promise<void> {
+    await eventually(() => this.isReady(), PATIENCE_MS);
   }
 
   private async onExit(): Promise<void> {

@@ -5,6 +5,9 @@ import type { Environment } from './environment.js';
 import { eventually } from './eventually.js';
 import { root } from './root.js';
 
+/** A machine that does much else at the same time takes its time to start a process. */
+const READY_LIMIT_MS = 60_000;
+
 /** One of the apps as a process of its own, built, as it is deployed. */
 export interface AppProcess {
   url: string;
@@ -54,7 +57,7 @@ export async function givenProcess(
       const died = ended.then((code) => {
         throw new Error(`The ${app} ended with ${code}:\n${output}`);
       });
-      const answers = eventually(async () => (await fetch(`${url}/health/ready`)).ok, 20_000).catch(
+      const answers = eventually(async () => (await fetch(`${url}/health/ready`)).ok, READY_LIMIT_MS).catch(
         (error) => {
           throw new Error(`The ${app} did not become ready: ${error.message}\n${output}`);
         },

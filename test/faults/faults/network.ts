@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { eventually } from '../../support/eventually.js';
 import type { Direction } from '../../support/proxy.js';
 import type { Fault } from '../fault.js';
 import { mix } from '../load.js';
@@ -22,7 +21,7 @@ export const networkFaults: Fault[] = [
         await load.reaches(0.5);
         broker.swallow(direction);
         // Found out by a heartbeat of 30 s that stays away twice.
-        await eventually(async () => !(await cutOff.isReady()), 110_000);
+        await scene.until(async () => !(await cutOff.isReady()), 110_000);
         broker.mend();
         await cutOff.becomesReady();
         return undefined;
@@ -77,7 +76,7 @@ export const networkFaults: Fault[] = [
       const [api] = await Promise.all([scene.api(), scene.worker({ broker }), scene.worker()]);
       const slow = (n: number) => ({ name: 'ledger.slow', payload: { n, ms: 8_000 } });
       const load = scene.load(api, { pick: (n) => (n < 20 ? slow(n) : mix(n)) });
-      await eventually(() => scene.ledger.read().filter(({ name }) => name === 'ledger.slow').length >= 20);
+      await scene.until(() => scene.ledger.read().filter(({ name }) => name === 'ledger.slow').length >= 20);
       broker.cut();
       await load.done;
       broker.mend();

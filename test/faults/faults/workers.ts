@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { eventually } from '../../support/eventually.js';
 import type { Fault } from '../fault.js';
 import type { LedgerEntry } from '../ledger.js';
 import { mix } from '../load.js';
@@ -23,7 +22,7 @@ export const workerFaults: Fault[] = [
       const load = scene.load(api);
       await load.reaches(0.5);
       const atHand = () => openRuns(scene.ledger.read(), first!.pid);
-      await eventually(() => atHand().length > 0);
+      await scene.until(() => atHand().length > 0);
       await first!.kill();
       const killedAt = Date.now();
       const interrupted = atHand();
@@ -94,7 +93,7 @@ export const workerFaults: Fault[] = [
       const block = { name: 'ledger.block', payload: { n: 0, ms: 100_000 } };
       const load = scene.load(api, { pick: (n) => (n === 0 ? block : mix(n)) });
       await load.done;
-      await eventually(
+      await scene.until(
         () => scene.ledger.read().some(({ name, event }) => name === 'ledger.block' && event === 'finished'),
         120_000,
       );
@@ -156,7 +155,7 @@ export const workerFaults: Fault[] = [
       const [api, first] = await Promise.all([scene.api(), scene.worker({ settings })]);
       const endless = { name: 'ledger.endless', payload: { n: 0 } };
       const load = scene.load(api, { pick: (n) => (n === 0 ? endless : mix(n)) });
-      await eventually(() => scene.ledger.read().some(({ name }) => name === 'ledger.endless'));
+      await scene.until(() => scene.ledger.read().some(({ name }) => name === 'ledger.endless'));
       await scene.worker();
       await load.reaches(0.5);
       const toldAt = Date.now();
@@ -209,7 +208,7 @@ export const workerFaults: Fault[] = [
       assert.equal(load.accepted.size, 1_000, 'Jobs were refused while no broker answered');
       const workers = await scene.workers(2, { supervised: true, unready: true });
       for (const worker of [...workers, ...workers]) {
-        await eventually(() => worker.isReady());
+        await scene.until(() => worker.isReady());
         await pause(300 * Math.random());
         worker.crash();
       }
