@@ -10,7 +10,7 @@ import {
 } from './contracts.js';
 import { Ledger } from './ledger.js';
 
-/** The handlers of the suite's contracts; the built worker gets them in place of its own, see `preload.ts`. */
+/** The handlers of the suite's contracts; the built worker gets them in place of its own, see `build.ts`. */
 
 const ledger = new Ledger(process.env.FAULTS_LEDGER ?? '');
 

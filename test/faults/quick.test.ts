@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { canHaveRabbitmq } from '../../scripts/services/rabbitmq-package.js';
-import { root } from '../support/root.js';
+import { buildSuite } from './build.js';
 import { play } from './fault.js';
 import { allFaults } from './faults/index.js';
 import { Stage } from './stage.js';
@@ -17,9 +15,7 @@ if (!available)
 
 let stage: Stage | undefined;
 beforeAll(async () => {
-  if (!existsSync(join(root, 'dist/test/faults/preload.js'))) {
-    throw new Error('The suite is not built: run `npm run build:faults`, or all of `npm test`');
-  }
+  await buildSuite();
   if (available) stage = await Stage.open(1, (line) => console.warn(line));
 }, 300_000);
 afterAll(() => stage?.close());

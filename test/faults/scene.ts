@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,12 +9,12 @@ import { eventually } from '../support/eventually.js';
 import { type AppProcess, freePort, givenProcess } from '../support/processes.js';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
 import { root } from '../support/root.js';
+import { suiteFolder } from './build.js';
 import * as contracts from './contracts.js';
 import { Ledger } from './ledger.js';
 import { Load, type LoadOptions } from './load.js';
 import type { Stage } from './stage.js';
 
-const PRELOAD = './dist/test/faults/preload.js';
 /** A broker 3.10 that is killed right after a queue was declared can lose the queue; 1.5 s later it did not. */
 const YOUNG_QUEUES_MS = 3_000;
 /** A pause before a process that died is started again, as a supervisor would make it. */
@@ -25,6 +25,12 @@ const SETTINGS = { LOG_LEVEL: 'warn', SHUTDOWN_GRACE: '5s' };
 
 /** How long a fault waits for what it needs. Long, because nothing here is about speed but where a promise says so. */
 const PATIENCE_MS = 60_000;
+
+/** Apps that run. Whatever ends the suite, none of them outlives it. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
 
 /** How an app of a scene differs from the usual. */
 export interface SceneAppOptions {
@@ -98,8 +104,8 @@ export class Scene {
 
   /** Runs a built command as an operator would. @returns what it printed. */
   async run(file: string, ...args: string[]): Promise<string> {
-    const child = spawn(process.execPath, ['--import', PRELOAD, file, ...args], {
-      cwd: root,
+    const child = spawn(process.execPath, [file, ...args], {
+      cwd: suiteFolder,
       env: {
         PATH: process.env.PATH,
         RABBITMQ_URL: this.rabbitmqUrls,
@@ -141,7 +147,7 @@ export class Scene {
 
   private async app(kind: 'api' | 'worker', options: SceneAppOptions): Promise<SceneApp> {
     const port = await freePort();
-    const { broker, database, settings, nodeOptions = [] } = options;
+    const { broker, database, settings, nodeOptions } = options;
     const addresses = {
       rabbitmqUrl: broker?.url ?? this.rabbitmqUrls,
       databaseUrl: database?.url ?? this.environment.databaseUrl,
@@ -151,7 +157,7 @@ export class Scene {
         kind,
         addresses,
         { ...SETTINGS, FAULTS_LEDGER: join(this.folder, 'ledger'), ...settings },
-        { port, nodeOptions: ['--import', PRELOAD, ...nodeOptions] },
+        { port, nodeOptions, folder: suiteFolder },
       ),
     );
     this.apps.push(app);
@@ -199,7 +205,11 @@ export class SceneApp {
     this.wanted = true;
     const process = await this.spawn();
     this.process = process;
-    process.child.once('exit', () => void this.onExit());
+    running.add(process.child);
+    process.child.once('exit', () => {
+      running.delete(process.child);
+      void this.restart();
+    });
     if (untilReady) await process.ready();
   }
 
@@ -241,7 +251,7 @@ export class SceneApp {
     await eventually(() => this.isReady(), PATIENCE_MS);
   }
 
-  private async onExit(): Promise<void> {
+  private async restart(): Promise<void> {
     if (!this.supervised || !this.wanted) return;
     await pause(RESTART_PAUSE_MS);
     if (this.wanted) await this.start(false);

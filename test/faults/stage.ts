@@ -9,7 +9,7 @@ const ALARMS = {
     raise: ['set_vm_memory_high_watermark', 'absolute', '1'],
     clear: ['set_vm_memory_high_watermark', 'absolute', '1GB'],
   },
-  disk: { raise: ['set_disk_free_limit', '1000TB'], clear: ['set_disk_free_limit', '50MB'] },
+  disk: { raise: ['set_disk_free_limit', '1000000GB'], clear: ['set_disk_free_limit', '50MB'] },
 } as const;
 export type Alarm = keyof typeof ALARMS;
 

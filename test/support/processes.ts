@@ -23,17 +23,18 @@ export interface AppProcess {
 /**
  * Starts `dist/apps/<app>/main.js`, on a free port unless one is given.
  *
- * @param nodeOptions what Node is given before the name of the app.
+ * @param nodeOptions what Node is given before the name of the app. @param folder where it was built, the repository
+ * when absent.
  */
 export async function givenProcess(
   app: 'api' | 'worker',
   environment: Pick<Environment, 'rabbitmqUrl' | 'databaseUrl'>,
   settings: Record<string, string> = {},
-  { port, nodeOptions = [] }: { port?: number; nodeOptions?: string[] } = {},
+  { port, nodeOptions = [], folder = root }: { port?: number; nodeOptions?: string[]; folder?: string } = {},
 ): Promise<AppProcess> {
   port ??= await freePort();
   const child = spawn(process.execPath, [...nodeOptions, `dist/apps/${app}/main.js`], {
-    cwd: root,
+    cwd: folder,
     env: {
       PATH: process.env.PATH,
       RABBITMQ_URL: environment.rabbitmqUrl,

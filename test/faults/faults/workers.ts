@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Fault } from '../fault.js';
 import type { LedgerEntry } from '../ledger.js';
 import { mix } from '../load.js';
+import type { SceneAppOptions } from '../scene.js';
 
 /** P4: how soon a job whose worker was killed must run again elsewhere. */
 const TAKEOVER_LIMIT_MS = 10_000;
@@ -174,8 +175,8 @@ export const workerFaults: Fault[] = [
     quick: true,
     async run(scene) {
       const [api] = await Promise.all([
-        scene.api({ settings: { FAULTS_CLOCK_MS: '3600000' } }),
-        scene.worker({ settings: { FAULTS_CLOCK_MS: '-3600000' } }),
+        scene.api(withClockOff(3_600_000)),
+        scene.worker(withClockOff(-3_600_000)),
         scene.worker(),
       ]);
       const pick = (n: number) => (n % 10 === 5 ? { ...mix(n), options: { delay: '2s' } } : mix(n));
@@ -216,6 +217,11 @@ export const workerFaults: Fault[] = [
     },
   },
 ];
+
+const withClockOff = (ms: number): SceneAppOptions => ({
+  settings: { FAULTS_CLOCK_MS: String(ms) },
+  nodeOptions: ['--import', './dist/test/faults/clock.js'],
+});
 
 /** Runs of a process that have started and not ended. */
 function openRuns(ledger: readonly LedgerEntry[], pid: number): LedgerEntry[] {
