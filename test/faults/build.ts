@@ -1,4 +1,4 @@
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '../support/root.js';
 
@@ -14,7 +14,8 @@ export async function buildSuite(): Promise<void> {
   const dist = join(suiteFolder, 'dist');
   await rm(suiteFolder, { recursive: true, force: true });
   await mkdir(dist, { recursive: true });
-  await cp(join(root, 'package.json'), join(suiteFolder, 'package.json'));
+  const { imports } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  await writeFile(join(suiteFolder, 'package.json'), JSON.stringify({ type: 'module', imports }));
   for (const part of ['apps', 'libs', 'scripts', 'test']) {
     await cp(join(root, 'dist', part), join(dist, part), { recursive: true }).catch((error) => {
       throw new Error(`Run \`npm run build\` and \`npm run build:faults\` first: ${error.message}`);

@@ -94,14 +94,9 @@ function problemsOf({ accepted, lost, doubled, astray }: Findings): string[] {
 }
 
 function remarksOf(scene: Scene, { unexpected }: Findings): string[] {
-  const refused = new Map<number, number>();
-  for (const load of scene.loads) {
-    for (const [status, count] of load.refused) refused.set(status, (refused.get(status) ?? 0) + count);
-  }
-  const unanswered = scene.loads.reduce((sum, load) => sum + load.unanswered, 0);
-  return [
+  const counts = scene.loads.flatMap(({ refused, unanswered }) => [
     ...[...refused].map(([status, count]) => `${count} × ${status}`),
-    unanswered > 0 && `${unanswered} without an answer`,
-    unexpected > 0 && `${unexpected} recorded without a 202`,
-  ].filter((remark) => remark !== false);
+    ...[...unanswered].map(([what, count]) => `${count} × ${what}`),
+  ]);
+  return unexpected > 0 ? [...counts, `${unexpected} recorded without a 202`] : counts;
 }

@@ -21,6 +21,9 @@ export interface LoadOptions {
   pick?: (n: number) => Posting;
 }
 
+/** For a load that is to last as long as its fault. */
+export const UNTIL_STOPPED = Number.POSITIVE_INFINITY;
+
 /** Mostly quick jobs, some that are at hand for a while, some that go through a retry queue. */
 export function mix(n: number): Posting {
   if (n % 20 === 0) return { name: 'ledger.flaky', payload: { n } };
@@ -37,10 +40,8 @@ export class Load {
   readonly accepted = new Map<string, Posting>();
   /** How many got each other answer. */
   readonly refused = new Map<number, number>();
-  /** How many got none: nobody knows whether those jobs exist. */
-  unanswered = 0;
-  /** How many of these because the answer took too long. */
-  hung = 0;
+  /** How many got none, by what happened to the request: nobody knows whether those jobs exist. */
+  readonly unanswered = new Map<string, number>();
   attempted = 0;
   /** Resolves when every job was posted and has its answer, or has been given up. */
   readonly done: Promise<void>;
@@ -58,9 +59,14 @@ export class Load {
     this.done = this.run();
   }
 
-  /** Waits until so many jobs were posted, as a part of all. */
-  async reaches(part: number): Promise<void> {
-    while (this.attempted < part * this.options.jobs && !this.stopped) await pause(TICK_MS);
+  /** Waits until so many jobs were posted. */
+  async reaches(jobs: number): Promise<void> {
+    while (this.attempted < jobs && !this.stopped) await pause(TICK_MS);
+  }
+
+  /** How many requests took longer than anybody should have to wait. */
+  get hung(): number {
+    return [...this.unanswered].reduce((sum, [what, count]) => sum + (/TIMEOUT/.test(what) ? count : 0), 0);
   }
 
   /** Posts no more. */
@@ -95,10 +101,13 @@ export class Load {
       });
       const answer = (await body.json()) as { id: string };
       if (statusCode === 202) this.accepted.set(answer.id, posting);
-      else this.refused.set(statusCode, (this.refused.get(statusCode) ?? 0) + 1);
+      else count(this.refused, statusCode);
     } catch (error) {
-      this.unanswered++;
-      if (/TIMEOUT/.test((error as { code?: string }).code ?? '')) this.hung++;
+      count(this.unanswered, (error as { code?: string }).code ?? (error as Error).name);
     }
   }
+}
+
+function count<Key>(counts: Map<Key, number>, key: Key): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Fault, play, type Result } from './fault.js';
-import type { Load } from './load.js';
+import { type Load, UNTIL_STOPPED } from './load.js';
 import type { Scene, SceneApp, SceneAppOptions } from './scene.js';
 import type { Stage } from './stage.js';
 
@@ -88,7 +88,7 @@ export function soak(
     run: async (scene) => {
       const cast = await givenCast(scene, new Random(seed));
       const load = scene.load(cast.apps[0]!, {
-        jobs: Number.POSITIVE_INFINITY,
+        jobs: UNTIL_STOPPED,
         perSecond: JOBS_PER_SECOND,
       });
       await scene.queuesAreOld();

@@ -55,6 +55,8 @@ export class Stage {
   async raise(alarm: Alarm): Promise<void> {
     this.alarms.add(alarm);
     await this.broker.ctl(...ALARMS[alarm].raise);
+    const raised = await this.broker.ctl('eval', 'rabbit_alarm:get_alarms().');
+    if (!raised.includes(alarm)) throw new Error(`No ${alarm} alarm went off: ${raised}`);
   }
 
   async clear(alarm: Alarm): Promise<void> {

@@ -147,7 +147,9 @@ const LANE_BYTES = 256 * 1024;
 /** One direction of one connection. */
 class Lane {
   private stalled = false;
-  private underWay = 0;
+  /** What is under way, in order, and when each piece arrives. */
+  private readonly pieces: { chunk: Buffer; at: number }[] = [];
+  private bytes = 0;
   /** When the line has sent all that it was given, and when the last of it arrives. */
   private sentAt = 0;
   private arrivesAt = 0;
@@ -165,7 +167,7 @@ class Lane {
 
   /** How long it takes until all that is under way has arrived. */
   get emptyInMs(): number {
-    return this.underWay === 0 ? 0 : Math.max(1, this.arrivesAt - Date.now());
+    return this.pieces.length === 0 ? 0 : Math.max(1, this.arrivesAt - Date.now());
   }
 
   stall(): void {
@@ -179,7 +181,7 @@ class Lane {
   }
 
   private readOn(): void {
-    if (!this.stalled && this.underWay <= LANE_BYTES) this.from.resume();
+    if (!this.stalled && this.bytes <= LANE_BYTES) this.from.resume();
   }
 
   private carry(chunk: Buffer): void {
@@ -191,21 +193,24 @@ class Lane {
     this.sentAt = Math.max(this.sentAt, Date.now()) + (1_000 * chunk.length) / bytesPerSecond;
     const jitter = jitterMs * (2 * Math.random() - 1);
     this.arrivesAt = Math.max(this.arrivesAt, this.sentAt + latencyMs + jitter);
-    const delay = this.arrivesAt - Date.now();
-    if (delay < 1 && this.underWay === 0) {
-      this.arrive(chunk);
-      return;
-    }
-    this.underWay += chunk.length;
-    if (this.underWay > LANE_BYTES) this.from.pause();
-    setTimeout(() => {
-      this.underWay -= chunk.length;
-      this.arrive(chunk);
-      this.readOn();
-    }, delay).unref();
+    this.pieces.push({ chunk, at: this.arrivesAt });
+    this.bytes += chunk.length;
+    if (this.bytes > LANE_BYTES) this.from.pause();
+    if (this.pieces.length === 1) this.deliver();
   }
 
-  private arrive(chunk: Buffer): void {
-    if (this.to.writable && !this.to.write(chunk)) this.from.pause();
+  /** One timer for the first piece only: of several timers, a later one may fire before an earlier one. */
+  private deliver(): void {
+    for (let [piece] = this.pieces; piece; [piece] = this.pieces) {
+      const wait = piece.at - Date.now();
+      if (wait >= 1) {
+        setTimeout(() => this.deliver(), wait).unref();
+        return;
+      }
+      this.pieces.shift();
+      this.bytes -= piece.chunk.length;
+      if (this.to.writable && !this.to.write(piece.chunk)) this.from.pause();
+    }
+    if (!this.to.writableNeedDrain) this.readOn();
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RabbitmqNode } from '../../../scripts/services/rabbitmq-node.js';
 import type { Fault } from '../fault.js';
+import { UNTIL_STOPPED } from '../load.js';
 import type { Scene } from '../scene.js';
 
 /** Faults of a cluster of three brokers. */
@@ -13,12 +14,13 @@ export const clusterFaults: Fault[] = [
     nodes: 3,
     async run(scene) {
       const [api] = await Promise.all([scene.api(), scene.workers(2)]);
-      const load = scene.load(api, { jobs: 2_000 });
+      const load = scene.load(api, { jobs: UNTIL_STOPPED, perSecond: 100 });
       await scene.queuesAreOld();
       const leader = await leaderOf(scene, 'ledger');
       await leader.stop('SIGKILL');
       await pause(5_000);
       await leader.start();
+      load.stop();
       await load.done;
       assert.equal(load.accepted.size, load.attempted, 'Jobs were refused');
       return undefined;
@@ -31,12 +33,13 @@ export const clusterFaults: Fault[] = [
     nodes: 3,
     async run(scene) {
       const [api] = await Promise.all([scene.api(), scene.workers(2)]);
-      const load = scene.load(api, { jobs: 3_000 });
+      const load = scene.load(api, { jobs: UNTIL_STOPPED, perSecond: 100 });
       await scene.queuesAreOld();
       const [, second, third] = scene.stage.nodes as [RabbitmqNode, RabbitmqNode, RabbitmqNode];
       await Promise.all([second.stop('SIGKILL'), third.stop('SIGKILL')]);
       await pause(10_000);
       await Promise.all([second.start(), third.start()]);
+      load.stop();
       await load.done;
       assert.equal(load.accepted.size, load.attempted, 'Jobs were refused');
       return undefined;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Expectation, Fault } from '../fault.js';
+import { UNTIL_STOPPED } from '../load.js';
 
 /** Connections that a process may have: its pool, and the one that shows that it is alive. */
 const CONNECTIONS = 8 + 1;
@@ -15,7 +16,7 @@ export const databaseFaults: Fault[] = [
       const database = await scene.proxy('database');
       const [api] = await Promise.all([scene.api(), scene.worker({ database }), scene.worker()]);
       const load = scene.load(api);
-      await load.reaches(0.5);
+      await load.reaches(500);
       database.swallow();
       await pause(20_000);
       database.mend();
@@ -30,7 +31,7 @@ export const databaseFaults: Fault[] = [
       const { environment } = scene;
       const [api] = await Promise.all([scene.api(), scene.workers(2)]);
       const load = scene.load(api);
-      await load.reaches(0.2);
+      await load.reaches(300);
       await environment.sql(`
         create function slow() returns trigger language plpgsql as
           $$ begin perform pg_sleep(2); return null; end $$`);
@@ -65,12 +66,14 @@ export const databaseFaults: Fault[] = [
     quick: true,
     async run(scene) {
       const [api] = await Promise.all([scene.api(), scene.workers(2)]);
-      const load = scene.load(api, { jobs: 1_500 });
-      await load.reaches(0.2);
+      const load = scene.load(api, { jobs: UNTIL_STOPPED, perSecond: 100 });
+      await load.reaches(300);
       await scene.stage.database.kill();
       await pause(6_000);
       assert(!(await api.isReady()), 'The api says that it is ready');
       await scene.stage.database.start();
+      await api.becomesReady();
+      load.stop();
       await load.done;
       assert.equal(load.hung, 0, 'Requests hung');
       assert.deepEqual([...load.refused.keys()], [503], 'Jobs were not refused with 503');
@@ -84,11 +87,12 @@ export const databaseFaults: Fault[] = [
     async run(scene) {
       const database = await scene.proxy('database');
       const [api] = await Promise.all([scene.api(), scene.workers(2, { database })]);
-      const load = scene.load(api, { jobs: 1_500 });
-      await load.reaches(0.2);
+      const load = scene.load(api, { jobs: UNTIL_STOPPED, perSecond: 100 });
+      await load.reaches(300);
       database.cut();
       await pause(10_000);
       database.mend();
+      load.stop();
       return undefined;
     },
   },

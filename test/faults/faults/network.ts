@@ -18,7 +18,7 @@ export const networkFaults: Fault[] = [
         const broker = await scene.proxy('broker');
         const [api, cutOff] = await Promise.all([scene.api(), scene.worker({ broker }), scene.worker()]);
         const load = scene.load(api);
-        await load.reaches(0.5);
+        await load.reaches(500);
         broker.swallow(direction);
         // Found out by a heartbeat of 30 s that stays away twice.
         await scene.until(async () => !(await cutOff.isReady()), 110_000);
@@ -57,9 +57,9 @@ export const networkFaults: Fault[] = [
       const broker = await scene.proxy('broker');
       const [api] = await Promise.all([scene.api({ broker }), scene.workers(2)]);
       const load = scene.load(api, { perSecond: 250 });
-      await load.reaches(0.2);
+      await load.reaches(200);
       broker.swallow('toClient');
-      await load.reaches(0.8);
+      await load.reaches(800);
       await pause(500);
       broker.cut();
       broker.mend();

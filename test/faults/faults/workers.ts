@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Fault } from '../fault.js';
 import type { LedgerEntry } from '../ledger.js';
-import { mix } from '../load.js';
+import { mix, UNTIL_STOPPED } from '../load.js';
 import type { SceneAppOptions } from '../scene.js';
 
 /** P4: how soon a job whose worker was killed must run again elsewhere. */
@@ -21,7 +21,7 @@ export const workerFaults: Fault[] = [
       const api = await scene.api();
       const [first] = await scene.workers(2);
       const load = scene.load(api);
-      await load.reaches(0.5);
+      await load.reaches(500);
       const atHand = () => openRuns(scene.ledger.read(), first!.pid);
       await scene.until(() => atHand().length > 0);
       await first!.kill();
@@ -49,7 +49,7 @@ export const workerFaults: Fault[] = [
       const [api] = await Promise.all([scene.api(), scene.worker()]);
       const first = await scene.worker({ database });
       const load = scene.load(api);
-      await load.reaches(0.5);
+      await load.reaches(500);
       database.shape({ closeDelayMs: 8_000 });
       await first.kill();
       return undefined;
@@ -63,7 +63,7 @@ export const workerFaults: Fault[] = [
       const api = await scene.api();
       const workers = await scene.workers(2, { supervised: true });
       const load = scene.load(api, { jobs: 1_500, perSecond: 120 });
-      await load.reaches(0.1);
+      await load.reaches(150);
       for (let kills = 0; kills < 10; kills++) {
         await pause(200 + 1_000 * Math.random());
         workers[kills % 2]!.crash();
@@ -78,10 +78,12 @@ export const workerFaults: Fault[] = [
     quick: true,
     async run(scene) {
       const [api] = await Promise.all([scene.api(), scene.worker()]);
-      const load = scene.load(api);
-      await load.reaches(0.4);
+      const load = scene.load(api, { jobs: UNTIL_STOPPED });
+      await load.reaches(400);
       await api.kill();
       await api.start();
+      await load.reaches(load.attempted + 400);
+      load.stop();
       return undefined;
     },
   },
@@ -136,7 +138,7 @@ export const workerFaults: Fault[] = [
       const api = await scene.api();
       const [first] = await scene.workers(2);
       const load = scene.load(api);
-      await load.reaches(0.5);
+      await load.reaches(500);
       first!.signal('SIGTERM');
       await pause(50);
       assert.equal(await first!.stop('SIGTERM'), 0, 'The worker did not exit with 0');
@@ -158,7 +160,7 @@ export const workerFaults: Fault[] = [
       const load = scene.load(api, { pick: (n) => (n === 0 ? endless : mix(n)) });
       await scene.until(() => scene.ledger.read().some(({ name }) => name === 'ledger.endless'));
       await scene.worker();
-      await load.reaches(0.5);
+      await load.reaches(500);
       const toldAt = Date.now();
       assert.equal(await first.stop('SIGTERM'), 0, 'The worker did not exit with 0');
       assert(Date.now() - toldAt < 10_000, `The worker took ${Date.now() - toldAt} ms to end`);
