@@ -19,12 +19,12 @@ import type { Stage } from './stage.js';
 const YOUNG_QUEUES_MS = 3_000;
 /** A pause before a process that died is started again, as a supervisor would make it. */
 const RESTART_PAUSE_MS = 300;
-
 /** A line for each job would hide what matters, and a stage has no time for long farewells. */
 const SETTINGS = { LOG_LEVEL: 'warn', SHUTDOWN_GRACE: '5s' };
-
 /** How long a fault waits for what it needs. Long, because nothing here is about speed but where a promise says so. */
 const PATIENCE_MS = 60_000;
+/** A process that does not answer a probe by then counts as not healthy. */
+const PROBE_LIMIT_MS = 5_000;
 
 /** Apps that run. Whatever ends the suite, none of them outlives it. */
 const running = new Set<ChildProcess>();
@@ -233,22 +233,24 @@ export class SceneApp {
     this.process?.child.kill(signal);
   }
 
-  async isReady(): Promise<boolean> {
-    return fetch(`${this.url}/health/ready`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
+  isReady(): Promise<boolean> {
+    return this.isHealthy('ready');
   }
 
-  async isLive(): Promise<boolean> {
-    return fetch(`${this.url}/health/live`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
+  isLive(): Promise<boolean> {
+    return this.isHealthy('live');
   }
 
   async becomesReady(): Promise<void> {
     await eventually(() => this.isReady(), PATIENCE_MS);
+  }
+
+  private async isHealthy(what: 'ready' | 'live'): Promise<boolean> {
+    const signal = AbortSignal.timeout(PROBE_LIMIT_MS);
+    return fetch(`${this.url}/health/${what}`, { signal }).then(
+      ({ ok }) => ok,
+      () => false,
+    );
   }
 
   private async restart(): Promise<void> {

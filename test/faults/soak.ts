@@ -164,7 +164,7 @@ interface Usage {
 async function usage({ scene, apps }: Cast): Promise<Usage> {
   const list = (what: string) => scene.environment.management<unknown[]>('GET', `/vhosts/{vhost}/${what}`);
   const [files, memoryMiB, connections, channels] = await Promise.all([
-    Promise.all(apps.map(async ({ pid }) => (await readdir(`/proc/${pid}/fd`)).length)),
+    Promise.all(apps.map(({ pid }) => openFiles(pid))),
     Promise.all(apps.map(({ pid }) => residentMiB(pid))),
     list('connections'),
     list('channels'),
@@ -172,8 +172,14 @@ async function usage({ scene, apps }: Cast): Promise<Usage> {
   return { files, memoryMiB, connections: connections.length, channels: channels.length };
 }
 
+/** 0 where the system does not tell, which is everywhere but on Linux. */
+async function openFiles(pid: number): Promise<number> {
+  return (await readdir(`/proc/${pid}/fd`).catch(() => [])).length;
+}
+
+/** 0 where the system does not tell. */
 async function residentMiB(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'VmRSS: 0');
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1_024);
 }
 
