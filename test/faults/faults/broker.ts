@@ -118,7 +118,6 @@ export const brokerFaults: Fault[] = [
     id: 'F22',
     title: 'a queue is deleted under its consumers, and declared again by `npm run migrate`',
     promises: 'P1',
-    quick: true,
     async run(scene) {
       const api = await scene.api();
       const [worker] = await scene.workers(2);

@@ -52,7 +52,6 @@ export const networkFaults: Fault[] = [
     id: 'F27',
     title: 'confirms are lost: the broker has the messages and the api is not told',
     promises: 'P1 P3',
-    quick: true,
     async run(scene) {
       const broker = await scene.proxy('broker');
       const [api] = await Promise.all([scene.api({ broker }), scene.workers(2)]);
