@@ -1,10 +1,11 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { chown, cp, mkdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { checkPostgres, freePorts, query } from './addresses.js';
-import { type PrivateServer, run, startPrivate } from './private.js';
+import { type PrivateServer, run, startPrivate, type Workplace } from './private.js';
 
 export interface PostgresAddresses {
   databaseUrl: string;
@@ -18,47 +19,77 @@ export interface PostgresAddresses {
  * @throws Error when the programs are missing or the server does not start; the message says why
  */
 export function startPrivatePostgres(): Promise<PrivateServer<PostgresAddresses>> {
-  return startPrivate(async (place) => {
-    const { folder } = place;
-    const account = unprivilegedAccount();
-    if (account) await chown(folder, account.uid, account.gid);
-    const programs = await reachablePrograms(folder, account);
-    const [port] = (await freePorts(1)) as [number];
-    const password = randomBytes(16).toString('hex');
-    const address = (database: string) => `postgresql://warren:${password}@127.0.0.1:${port}/${database}`;
+  return startPrivate(async (place) => (await startPostgres(place)).addresses);
+}
 
-    const data = join(folder, 'data');
-    const passwordFile = join(folder, 'password');
-    await writeFile(passwordFile, password);
-    if (account) await chown(passwordFile, account.uid, account.gid);
-    const options = { ...account, signal: 'SIGQUIT', logFile: 'postgres.log' } as const;
-    await run(
-      place,
-      [
-        join(programs, 'initdb'),
-        ...[`--pgdata=${data}`, '--username=warren', `--pwfile=${passwordFile}`, '--auth=scram-sha-256'],
-        // The same in every place: no locale of the machine decides how text is stored or sorted.
-        ...['--encoding=UTF8', '--locale=C'],
-        // An empty cluster need not survive a power cut. The server itself keeps fsync on.
-        '--no-sync',
-      ],
-      options,
-    );
-    const settings = [
-      'listen_addresses=127.0.0.1',
-      `port=${port}`,
-      'unix_socket_directories=',
-      'max_connections=200',
-    ];
-    await run(
-      place,
-      [join(programs, 'postgres'), '-D', data, ...settings.flatMap((setting) => ['-c', setting])],
-      options,
-      () => checkPostgres(address('postgres')),
-    );
-    await query(address('postgres'), 'CREATE DATABASE warren');
-    return { databaseUrl: address('warren') };
-  });
+/** As {@link startPrivatePostgres}, for whoever ends the server and starts it again. */
+export async function startPostgres(place: Workplace): Promise<PostgresServer> {
+  const { folder } = place;
+  const account = unprivilegedAccount();
+  if (account) await chown(folder, account.uid, account.gid);
+  const programs = await reachablePrograms(folder, account);
+  const [port] = (await freePorts(1)) as [number];
+  const password = randomBytes(16).toString('hex');
+  const address = (database: string) => `postgresql://warren:${password}@127.0.0.1:${port}/${database}`;
+
+  const data = join(folder, 'data');
+  const passwordFile = join(folder, 'password');
+  await writeFile(passwordFile, password);
+  if (account) await chown(passwordFile, account.uid, account.gid);
+  const options = { ...account, signal: 'SIGQUIT', logFile: 'postgres.log' } as const;
+  await run(
+    place,
+    [
+      join(programs, 'initdb'),
+      ...[`--pgdata=${data}`, '--username=warren', `--pwfile=${passwordFile}`, '--auth=scram-sha-256'],
+      // The same in every place: no locale of the machine decides how text is stored or sorted.
+      ...['--encoding=UTF8', '--locale=C'],
+      // An empty cluster need not survive a power cut. The server itself keeps fsync on.
+      '--no-sync',
+    ],
+    options,
+  );
+  const settings = [
+    'listen_addresses=127.0.0.1',
+    `port=${port}`,
+    'unix_socket_directories=',
+    'max_connections=200',
+  ];
+  const command = [join(programs, 'postgres'), '-D', data, ...settings.flatMap((setting) => ['-c', setting])];
+  const server = new PostgresServer({ databaseUrl: address('warren') }, () =>
+    run(place, command as [string, ...string[]], options, () => checkPostgres(address('postgres'))),
+  );
+  await server.start();
+  await query(address('postgres'), 'CREATE DATABASE warren');
+  return server;
+}
+
+/** A server that can be ended and started again over the same data. */
+export class PostgresServer {
+  private child: ChildProcess | undefined;
+
+  constructor(
+    readonly addresses: PostgresAddresses,
+    private readonly serve: () => Promise<ChildProcess>,
+  ) {}
+
+  get isRunning(): boolean {
+    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Starts the server; resolves once it answers. */
+  async start(): Promise<void> {
+    this.child = await this.serve();
+  }
+
+  /** Kills the server with all its processes, as if its machine had lost power. */
+  async kill(): Promise<void> {
+    const child = this.child;
+    if (!child?.pid || !this.isRunning) return;
+    const gone = once(child, 'exit');
+    process.kill(-child.pid, 'SIGKILL');
+    await gone;
+  }
 }
 
 interface Account {

@@ -62,6 +62,7 @@ export async function openWorkplace(afterwards = ':'): Promise<Workplace> {
  * Starts one process and waits for it to do its work.
  * @param done asked again and again while the process runs: throws as long as the process is not ready.
  *   Without it the process is waited for, and must exit with 0.
+ * @returns the process
  * @throws Error with the end of what the process printed, when it exits too soon or is not ready in two minutes
  */
 export async function run(
@@ -69,7 +70,7 @@ export async function run(
   [file, ...args]: [string, ...string[]],
   options: Omit<SpawnOptions, 'output'> & { logFile: string },
   done?: () => Promise<void>,
-): Promise<void> {
+): Promise<ChildProcess> {
   const { logFile, ...spawnOptions } = options;
   const output = openSync(join(folder, logFile), 'a');
   const child = guard.spawn(file, args, { cwd: folder, ...spawnOptions, output });
@@ -78,6 +79,7 @@ export async function run(
   try {
     const early = done ? await Promise.race([ended, answers(done, ended)]) : await ended;
     if (early !== undefined && (done || early !== 'exited with 0')) throw new Error(early);
+    return child;
   } catch (error) {
     const printed = await readFile(join(folder, logFile), 'utf8').catch(() => '');
     const tail = printed.trimEnd().split('\n').slice(-30).join('\n');

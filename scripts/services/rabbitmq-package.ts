@@ -36,12 +36,21 @@ export async function findRabbitmq(folder: string, log: (line: string) => void):
   const installed = await installedRabbitmq();
   if (installed) return installed;
 
-  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) throw new Error(howToHaveRabbitmq());
+  if (!canInstall()) throw new Error(howToHaveRabbitmq());
   log('RabbitMQ is not installed: apt-get install rabbitmq-server, about a minute');
   const output = await install(folder);
   const found = await installedRabbitmq();
   if (!found) throw new Error(`${howToHaveRabbitmq()}\napt-get said:\n${output}`);
   return found;
+}
+
+/** Returns whether this machine has RabbitMQ, or {@link findRabbitmq} could install it. */
+export async function canHaveRabbitmq(): Promise<boolean> {
+  return canInstall() || (await installedRabbitmq()) !== undefined;
+}
+
+function canInstall(): boolean {
+  return process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
 }
 
 async function installedRabbitmq(): Promise<string | undefined> {

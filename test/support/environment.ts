@@ -20,6 +20,8 @@ export interface Environment {
   rabbitmqUrl: string;
   databaseUrl: string;
   vhost: string;
+  /** Makes the vhost again, for a broker that has lost it. */
+  createVhost(): Promise<void>;
   /** Runs SQL in the test's database. */
   sql<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
   /** Calls the management API of the broker; `{vhost}` in the path stands for the test's own. */
@@ -28,6 +30,8 @@ export interface Environment {
   drainQueue(queue: string): Promise<Letter[]>;
   /** How many messages of a queue wait to be delivered, at this moment. */
   countReady(queue: string): Promise<number>;
+  /** How many consumers a queue has, at this moment. */
+  countConsumers(queue: string): Promise<number>;
   /** Publishes a message as a foreign program would. */
   publish(routingKey: string, content: string | Buffer, properties?: Record<string, unknown>): Promise<void>;
   /** The same to any exchange. */
@@ -40,11 +44,25 @@ export interface Environment {
   close(): Promise<void>;
 }
 
-/** Makes a vhost and a database; with contracts, also the schema and the topology, as `npm run migrate` would. */
-export async function givenEnvironment(contracts?: readonly AnyContract[]): Promise<Environment> {
+/** The services that environments are made in. */
+export interface ServiceAddresses {
+  rabbitmqUrl: string;
+  rabbitmqManagementUrl: string;
+  databaseUrl: string;
+}
+
+/**
+ * Makes a vhost and a database; with contracts, also the schema and the topology, as `npm run migrate` would.
+ *
+ * @param services those of the run when absent.
+ */
+export async function givenEnvironment(
+  contracts?: readonly AnyContract[],
+  services: ServiceAddresses = servicesOfTheRun(),
+): Promise<Environment> {
   Logger.overrideLogger(false);
   const name = `t${randomBytes(6).toString('hex')}`;
-  const managementUrl = new URL(required('WARREN_TEST_RABBITMQ_MANAGEMENT_URL'));
+  const managementUrl = new URL(services.rabbitmqManagementUrl);
   const management = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
     const response = await fetch(new URL(`/api${path.replace('{vhost}', name)}`, managementUrl.origin), {
       method,
@@ -59,22 +77,18 @@ export async function givenEnvironment(contracts?: readonly AnyContract[]): Prom
     return (text ? JSON.parse(text) : undefined) as T;
   };
 
-  const rabbitmq = new URL(required('WARREN_TEST_RABBITMQ_URL'));
+  const rabbitmq = new URL(services.rabbitmqUrl);
   rabbitmq.pathname = `/${name}`;
-  const database = new URL(required('WARREN_TEST_DATABASE_URL'));
+  const database = new URL(services.databaseUrl);
   const administration = database.href;
   database.pathname = `/${name}`;
 
-  await Promise.all([
-    management('PUT', '/vhosts/{vhost}').then(() =>
-      management('PUT', `/permissions/{vhost}/${rabbitmq.username}`, {
-        configure: '.*',
-        write: '.*',
-        read: '.*',
-      }),
-    ),
-    administer(administration, `create database ${name}`),
-  ]);
+  const createVhost = async () => {
+    await management('PUT', '/vhosts/{vhost}');
+    const all = { configure: '.*', write: '.*', read: '.*' };
+    await management('PUT', `/permissions/{vhost}/${rabbitmq.username}`, all);
+  };
+  await Promise.all([createVhost(), administer(administration, `create database ${name}`)]);
   const pool = new pg.Pool({ connectionString: database.href, max: 2 });
   pool.on('error', () => {});
 
@@ -107,6 +121,7 @@ export async function givenEnvironment(contracts?: readonly AnyContract[]): Prom
     rabbitmqUrl: rabbitmq.href,
     databaseUrl: database.href,
     vhost: name,
+    createVhost,
     management,
     sql: async (text, values) => (await pool.query(text, values)).rows,
     drainQueue: (queue) =>
@@ -120,6 +135,8 @@ export async function givenEnvironment(contracts?: readonly AnyContract[]): Prom
         return messages;
       }),
     countReady: (queue) => withChannel(async (channel) => (await channel.checkQueue(queue)).messageCount),
+    countConsumers: (queue) =>
+      withChannel(async (channel) => (await channel.checkQueue(queue)).consumerCount),
     publish: (routingKey, content, properties) => publishTo('jobs', routingKey, content, properties),
     publishTo,
     close: async () => {
@@ -143,6 +160,14 @@ async function administer(url: string, statement: string): Promise<void> {
   const client = new pg.Client(url);
   await client.connect();
   await client.query(statement).finally(() => client.end());
+}
+
+function servicesOfTheRun(): ServiceAddresses {
+  return {
+    rabbitmqUrl: required('WARREN_TEST_RABBITMQ_URL'),
+    rabbitmqManagementUrl: required('WARREN_TEST_RABBITMQ_MANAGEMENT_URL'),
+    databaseUrl: required('WARREN_TEST_DATABASE_URL'),
+  };
 }
 
 function required(name: string): string {

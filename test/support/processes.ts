@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type { Environment } from './environment.js';
 import { eventually } from './eventually.js';
+import { root } from './root.js';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+/** A machine that does much else at the same time takes its time to start a process. */
+const READY_LIMIT_MS = 60_000;
 
 /** One of the apps as a process of its own, built, as it is deployed. */
 export interface AppProcess {
@@ -19,15 +20,22 @@ export interface AppProcess {
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
 
-/** Starts `dist/apps/<app>/main.js` on a free port, or a program of the tests' own. */
+/**
+ * Starts `dist/apps/<app>/main.js`, or a program of the tests' own, on a free port unless one is given.
+ *
+ * @param nodeOptions what Node is given before the name of the app. @param folder where it was built, the repository
+ * when absent.
+ */
 export async function givenProcess(
   app: 'api' | 'worker' | `test/${string}.js`,
   environment: Pick<Environment, 'rabbitmqUrl' | 'databaseUrl'>,
   settings: Record<string, string> = {},
+  { port, nodeOptions = [], folder = root }: { port?: number; nodeOptions?: string[]; folder?: string } = {},
 ): Promise<AppProcess> {
-  const port = await freePort();
-  const child = spawn(process.execPath, [app.endsWith('.js') ? app : `dist/apps/${app}/main.js`], {
-    cwd: root,
+  port ??= await freePort();
+  const main = app.endsWith('.js') ? app : `dist/apps/${app}/main.js`;
+  const child = spawn(process.execPath, [...nodeOptions, main], {
+    cwd: folder,
     env: {
       PATH: process.env.PATH,
       RABBITMQ_URL: environment.rabbitmqUrl,
@@ -51,7 +59,7 @@ export async function givenProcess(
       const died = ended.then((code) => {
         throw new Error(`The ${app} ended with ${code}:\n${output}`);
       });
-      const answers = eventually(async () => (await fetch(`${url}/health/ready`)).ok, 45_000).catch(
+      const answers = eventually(async () => (await fetch(`${url}/health/ready`)).ok, READY_LIMIT_MS).catch(
         (error) => {
           throw new Error(`The ${app} did not become ready: ${error.message}\n${output}`);
         },

@@ -1,0 +1,31 @@
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { root } from '../support/root.js';
+
+/** Where the apps of the suite are: to Node a package of its own, which finds its dependencies further up. */
+export const suiteFolder = join(root, 'dist', 'faults');
+
+/**
+ * Copies what `npm run build` and `npm run build:faults` made, and exchanges two files in the copy: the contracts,
+ * and the worker's handlers. All else that the suite puts to the test is the api, the worker and the scripts as they
+ * are deployed.
+ */
+export async function buildSuite(): Promise<void> {
+  const dist = join(suiteFolder, 'dist');
+  await rm(suiteFolder, { recursive: true, force: true });
+  await mkdir(dist, { recursive: true });
+  const { imports } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  await writeFile(join(suiteFolder, 'package.json'), JSON.stringify({ type: 'module', imports }));
+  for (const part of ['apps', 'libs', 'scripts', 'test']) {
+    await cp(join(root, 'dist', part), join(dist, part), { recursive: true }).catch((error) => {
+      throw new Error(`Run \`npm run build\` and \`npm run build:faults\` first: ${error.message}`);
+    });
+  }
+  await exchange('libs/contracts/src/index.js', 'contracts.js');
+  await exchange('apps/worker/src/handlers/index.js', 'handlers.js');
+
+  async function exchange(file: string, ours: string): Promise<void> {
+    const up = file.replace(/[^/]+/g, '..').replace(/^\.\.\//, '');
+    await writeFile(join(dist, file), `export * from '${up}/test/faults/${ours}';\n`);
+  }
+}

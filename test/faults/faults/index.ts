@@ -1,0 +1,15 @@
+import type { Fault } from '../fault.js';
+import { brokerFaults } from './broker.js';
+import { clusterFaults } from './cluster.js';
+import { databaseFaults } from './database.js';
+import { networkFaults } from './network.js';
+import { workerFaults } from './workers.js';
+
+/** Every fault; those that need a cluster last, because each kind of stage is built once. */
+export const allFaults: readonly Fault[] = [
+  ...workerFaults,
+  ...brokerFaults,
+  ...networkFaults,
+  ...databaseFaults,
+  ...clusterFaults,
+];

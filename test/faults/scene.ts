@@ -1,0 +1,261 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+import { type AppProcess, freePort, givenProcess } from '../support/processes.js';
+import { givenProxy, type TcpProxy } from '../support/proxy.js';
+import { root } from '../support/root.js';
+import { suiteFolder } from './build.js';
+import * as contracts from './contracts.js';
+import { Ledger } from './ledger.js';
+import { Load, type LoadOptions } from './load.js';
+import type { Stage } from './stage.js';
+
+/** A broker 3.10 that is killed right after a queue was declared can lose the queue; 1.5 s later it did not. */
+const YOUNG_QUEUES_MS = 3_000;
+/** A pause before a process that died is started again, as a supervisor would make it. */
+const RESTART_PAUSE_MS = 300;
+/** A line for each job would hide what matters, and a stage has no time for long farewells. */
+const SETTINGS = { LOG_LEVEL: 'warn', SHUTDOWN_GRACE: '5s' };
+/** How long a fault waits for what it needs. Long, because nothing here is about speed but where a promise says so. */
+const PATIENCE_MS = 60_000;
+/** A process that does not answer a probe by then counts as not healthy. */
+const PROBE_LIMIT_MS = 5_000;
+
+/** Apps that run. Whatever ends the suite, none of them outlives it. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** How an app of a scene differs from the usual. */
+export interface SceneAppOptions {
+  /** Ways to the broker and the database that the test can break. */
+  broker?: TcpProxy;
+  database?: TcpProxy;
+  settings?: Record<string, string>;
+  nodeOptions?: string[];
+  /** Starts it again whenever it dies, as a supervisor would. */
+  supervised?: boolean;
+  /** Returns before it is ready. */
+  unready?: boolean;
+}
+
+/** What one fault plays in: a vhost and a database of its own, an api, workers, a ledger and a load. */
+export class Scene {
+  readonly apps: SceneApp[] = [];
+  readonly loads: Load[] = [];
+  private readonly proxies: TcpProxy[] = [];
+  private readonly declaredAt = Date.now();
+
+  private constructor(
+    readonly stage: Stage,
+    readonly environment: Environment,
+    readonly ledger: Ledger,
+    private readonly folder: string,
+  ) {}
+
+  static async open(stage: Stage): Promise<Scene> {
+    const environment = await givenEnvironment(Object.values(contracts), stage.addresses);
+    const folder = await mkdtemp(join(tmpdir(), 'warren-faults-'));
+    return new Scene(stage, environment, new Ledger(join(folder, 'ledger')), folder);
+  }
+
+  api(options: SceneAppOptions = {}): Promise<SceneApp> {
+    return this.app('api', options);
+  }
+
+  worker(options: SceneAppOptions = {}): Promise<SceneApp> {
+    return this.app('worker', options);
+  }
+
+  workers(count: number, options: SceneAppOptions = {}): Promise<SceneApp[]> {
+    return Promise.all(Array.from({ length: count }, () => this.worker(options)));
+  }
+
+  /** A way to the broker or the database that can be broken for whoever takes it. */
+  async proxy(to: 'broker' | 'database'): Promise<TcpProxy> {
+    const { rabbitmqUrl, databaseUrl } = this.environment;
+    const proxy = await givenProxy(to === 'broker' ? rabbitmqUrl : databaseUrl);
+    this.proxies.push(proxy);
+    return proxy;
+  }
+
+  /** Begins to post jobs; a fault usually happens while it does. */
+  load(api: SceneApp, options: Partial<LoadOptions> = {}): Load {
+    const load = new Load(api.url, { jobs: 1_000, perSecond: 150, ...options });
+    this.loads.push(load);
+    return load;
+  }
+
+  /** Waits until a condition holds. */
+  async until(condition: () => Promise<unknown> | unknown, within = PATIENCE_MS): Promise<void> {
+    await eventually(condition, within);
+  }
+
+  /** Waits until no queue is so young that a killed broker could lose it. */
+  async queuesAreOld(): Promise<void> {
+    await pause(Math.max(0, this.declaredAt + YOUNG_QUEUES_MS - Date.now()));
+  }
+
+  /** Runs a built command as an operator would. @returns what it printed. */
+  async run(file: string, ...args: string[]): Promise<string> {
+    const child = spawn(process.execPath, [file, ...args], {
+      cwd: suiteFolder,
+      env: {
+        PATH: process.env.PATH,
+        RABBITMQ_URL: this.rabbitmqUrls,
+        DATABASE_URL: this.environment.databaseUrl,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (output += chunk));
+    const [code] = await once(child, 'close');
+    if (code !== 0) throw new Error(`${file} ${args.join(' ')} ended with ${code}: ${output}`);
+    return output;
+  }
+
+  /** Keeps what the apps printed, the ledger and the records, for whoever looks into a failure. @returns the folder. */
+  async keepLogs(name: string): Promise<string> {
+    const folder = join(root, 'var', 'faults', name);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+    for (const [index, app] of this.apps.entries()) {
+      await writeFile(join(folder, `${index}-${app.kind}.log`), app.output);
+    }
+    const lines = (entries: unknown[]) => entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
+    await writeFile(join(folder, 'ledger.jsonl'), lines(this.ledger.read()));
+    const records = await this.environment.sql('select * from jobs order by id').catch(() => []);
+    await writeFile(join(folder, 'records.jsonl'), lines(records));
+    return folder;
+  }
+
+  async close(): Promise<void> {
+    for (const load of this.loads) load.stop();
+    await Promise.all(this.apps.map((app) => app.kill()));
+    await Promise.all(this.loads.map((load) => load.done));
+    await Promise.all(this.proxies.map((proxy) => proxy.close()));
+    await this.environment.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  private async app(kind: 'api' | 'worker', options: SceneAppOptions): Promise<SceneApp> {
+    const port = await freePort();
+    const { broker, database, settings, nodeOptions } = options;
+    const addresses = {
+      rabbitmqUrl: broker?.url ?? this.rabbitmqUrls,
+      databaseUrl: database?.url ?? this.environment.databaseUrl,
+    };
+    const app = new SceneApp(kind, options.supervised ?? false, () =>
+      givenProcess(
+        kind,
+        addresses,
+        { ...SETTINGS, FAULTS_LEDGER: join(this.folder, 'ledger'), ...settings },
+        { port, nodeOptions, folder: suiteFolder },
+      ),
+    );
+    this.apps.push(app);
+    await app.start(!options.unready);
+    return app;
+  }
+
+  /** The addresses of all brokers of a cluster. */
+  private get rabbitmqUrls(): string {
+    const { pathname } = new URL(this.environment.rabbitmqUrl);
+    return this.stage.nodes
+      .map(({ addresses }) => Object.assign(new URL(addresses.rabbitmqUrl), { pathname }).href)
+      .join(',');
+  }
+}
+
+/** The api or a worker, which can be killed and started again at the same address. */
+export class SceneApp {
+  private process: AppProcess | undefined;
+  private former = '';
+  private wanted = false;
+
+  constructor(
+    readonly kind: 'api' | 'worker',
+    private readonly supervised: boolean,
+    private readonly spawn: () => Promise<AppProcess>,
+  ) {}
+
+  get url(): string {
+    return this.process!.url;
+  }
+
+  get pid(): number {
+    return this.process!.child.pid!;
+  }
+
+  /** Everything that its processes wrote so far. */
+  get output(): string {
+    return this.former + (this.process?.output() ?? '');
+  }
+
+  /** Starts it, also again after it ended. */
+  async start(untilReady = true): Promise<void> {
+    this.former = this.output;
+    this.wanted = true;
+    const process = await this.spawn();
+    this.process = process;
+    running.add(process.child);
+    process.child.once('exit', () => {
+      running.delete(process.child);
+      void this.restart();
+    });
+    if (untilReady) await process.ready();
+  }
+
+  /** Ends it with a signal. @returns the exit code, or the signal that ended it. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals> {
+    this.wanted = false;
+    return this.process?.stop(signal) ?? 0;
+  }
+
+  /** `kill -9`, after which only `start` brings it back. */
+  async kill(): Promise<void> {
+    await this.stop('SIGKILL');
+  }
+
+  /** `kill -9` of what runs now, which a supervisor will notice. */
+  crash(): void {
+    this.process?.child.kill('SIGKILL');
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process?.child.kill(signal);
+  }
+
+  isReady(): Promise<boolean> {
+    return this.isHealthy('ready');
+  }
+
+  isLive(): Promise<boolean> {
+    return this.isHealthy('live');
+  }
+
+  async becomesReady(): Promise<void> {
+    await eventually(() => this.isReady(), PATIENCE_MS);
+  }
+
+  private async isHealthy(what: 'ready' | 'live'): Promise<boolean> {
+    const signal = AbortSignal.timeout(PROBE_LIMIT_MS);
+    return fetch(`${this.url}/health/${what}`, { signal }).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  }
+
+  private async restart(): Promise<void> {
+    if (!this.supervised || !this.wanted) return;
+    await pause(RESTART_PAUSE_MS);
+    if (this.wanted) await this.start(false);
+  }
+}
