@@ -4,6 +4,7 @@ import { Settings, SettingsModule } from '#config';
 import * as contracts from '#contracts';
 import { HealthModule } from '#health';
 import { JobErrorFilter, JobServer, JobsModule } from '#jobs';
+import { LimitsModule } from '#limits';
 import { RabbitMQModule } from '#rabbitmq';
 import { Database, RecordsModule } from '#records';
 import { rootLog } from '#telemetry';
@@ -35,6 +36,7 @@ import { OutboundHttp } from './outbound-http.js';
         log: rootLog('worker', settings.LOG_LEVEL),
       }),
     }),
+    LimitsModule,
     HealthModule.forRoot({
       inject: [JobServer, Database],
       useFactory: (server: JobServer, database: Database) => [

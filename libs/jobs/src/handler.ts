@@ -31,8 +31,21 @@ export interface Handler<C extends AnyContract> {
   handle(job: JobContext<C>): Promise<ResultOf<C> | Snooze> | ResultOf<C> | Snooze;
 }
 
+/** Limits that hold across all workers; `LimitsModule` keeps them. */
+export interface HandlerLimits<C extends AnyContract = AnyContract> {
+  /**
+   * Starts at most `max` jobs within any time of `per`, evenly spaced; `burst` of the `max` may start at once, which
+   * spaces the others further apart. With `key` each value that it gives has a limit of its own.
+   */
+  rateLimit?: { max: number; per: Duration; burst?: number; key?: (payload: PayloadOf<C>) => string };
+  /** Runs at most `max` jobs at once; with `key`, so many of each value that it gives. */
+  concurrency?: { max: number; key?: (payload: PayloadOf<C>) => string };
+}
+
 /** How a handler is served. */
-export interface JobHandlerOptions extends ScopeOptions {}
+export interface JobHandlerOptions<C extends AnyContract = AnyContract>
+  extends ScopeOptions,
+    HandlerLimits<C> {}
 
 /**
  * Makes a class the handler of a contract. List it among a module's `controllers`; guards, pipes, interceptors,
@@ -45,19 +58,21 @@ export interface JobHandlerOptions extends ScopeOptions {}
  * }
  * ```
  */
-export function JobHandler<C extends AnyContract>(contract: C, options: JobHandlerOptions = {}) {
+export function JobHandler<C extends AnyContract>(contract: C, options: JobHandlerOptions<C> = {}) {
+  const { rateLimit, concurrency, ...scope } = options;
+  const limits = rateLimit || concurrency ? { rateLimit, concurrency } : undefined;
   // biome-ignore lint/suspicious/noExplicitAny: a handler's constructor takes whatever Nest is to inject
   return <T extends new (...args: any[]) => Handler<C>>(target: T): void => {
     const handle = Object.getOwnPropertyDescriptor(target.prototype, 'handle');
     if (!handle) throw new ContractError(`${target.name} has no method handle(job): @JobHandler needs one`);
-    const extras: HandlerExtras = { contract, handler: target.name };
+    const extras: HandlerExtras = { contract, handler: target.name, limits };
     // A contract that is undefined here, by a circular import for example, is reported when the worker starts.
     EventPattern<string>(contract?.name ?? target.name, JOB_TRANSPORT, extras)(
       target.prototype,
       'handle',
       handle,
     );
-    Controller(options)(target);
+    Controller(scope)(target);
   };
 }
 
@@ -66,6 +81,7 @@ export interface HandlerExtras extends Record<string, unknown> {
   contract: AnyContract | undefined;
   /** Name of the class. */
   handler: string;
+  limits: HandlerLimits | undefined;
 }
 
 /** A handler's wish to run again later; see {@link snooze}. */

@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { Broker, type Consumer } from '#rabbitmq';
 import { Presence } from '#records';
+import { Admission } from './admission.js';
 import { Cancellations } from './cancellations.js';
 import { ContractError } from './contract.js';
 import { Contracts } from './contracts.js';
@@ -44,6 +45,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly cancellations: Cancellations,
     private readonly relay: Relay,
     private readonly deadLetters: DeadLetterKeeper,
+    @Optional() private readonly admission?: Admission,
   ) {
     super();
   }
@@ -115,7 +117,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   private registerHandlers(): void {
     const problems: string[] = [];
     for (const [, handler] of this.getHandlers()) {
-      const { contract, handler: className } = (handler.extras ?? {}) as HandlerExtras;
+      const { contract, handler: className, limits } = (handler.extras ?? {}) as HandlerExtras;
       const next = handler.next as (MessageHandler & { extras?: HandlerExtras }) | undefined;
       if (!contract?.name) {
         problems.push(
@@ -130,6 +132,12 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
         );
       } else {
         this.executor.register(contract, (job) => invoke(handler, job));
+        if (limits && this.admission) this.admission.register(contract, limits);
+        else if (limits) {
+          this.logger.warn(
+            `${className} has limits, and nothing keeps them: add LimitsModule to the worker's imports`,
+          );
+        }
       }
     }
     if (problems.length > 0) throw new ContractError(problems.join('\n'));

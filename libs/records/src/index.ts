@@ -1,4 +1,4 @@
-export { OverloadedError } from './coalescer.js';
+export { Coalescer, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable } from './database.js';
 export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
 export { migrateDatabase } from './migrate.js';
@@ -10,6 +10,7 @@ export {
   type InsertedRecord,
   type JobKey,
   type NewRecord,
+  type Postponement,
   Records,
   type Settlement,
 } from './records.js';

@@ -84,6 +84,11 @@ export type Claim =
       mustRunAlone: boolean;
     };
 
+/** A delivery that may not run yet. */
+export interface Postponement extends Pick<ClaimRequest, 'id' | 'attempt' | 'record'> {
+  delayMs: number;
+}
+
 /** How a claim ended. */
 export interface Settlement {
   id: string;
@@ -138,6 +143,7 @@ export class Records {
   private readonly inserts: Coalescer<NewRecord, InsertedRecord>;
   private readonly keyedInserts: Coalescer<KeyedRecord, KeyedInsert>;
   private readonly claims: Coalescer<ClaimRequest, Claim>;
+  private readonly postponements: Coalescer<Postponement, undefined>;
   private readonly settlements: Coalescer<Settlement, JobState | null>;
 
   constructor(
@@ -148,6 +154,7 @@ export class Records {
     this.inserts = new Coalescer((records) => this.insertMany(records), options);
     this.keyedInserts = new Coalescer((records) => this.insertKeyedInto(this.database, records), options);
     this.claims = new Coalescer((requests) => this.claimAll(requests), options);
+    this.postponements = new Coalescer((postponements) => this.postponeAll(postponements), options);
     this.settlements = new Coalescer((settlements) => this.settleAll(settlements), options);
   }
 
@@ -229,6 +236,14 @@ export class Records {
   }
 
   /**
+   * Puts a delivered job off: the relay publishes it again when its time has come, and no attempt is used up. Does
+   * nothing for a message that could not be claimed.
+   */
+  postpone(postponement: Postponement): Promise<void> {
+    return this.postponements.add(postponement);
+  }
+
+  /**
    * Records how a claim ended.
    *
    * @returns the state that the job is in now: `cancelled` when that was asked for meanwhile. Null when the claim was
@@ -265,6 +280,12 @@ export class Records {
   /** Workers that are gone and, by the records, still run something. */
   async goneWorkers(): Promise<number[]> {
     const { rows } = await this.database.query<{ worker: number }>(sql.goneWorkers());
+    return rows.map(({ worker }) => worker);
+  }
+
+  /** Which of these workers are gone, or do not show at the moment that they are alive. */
+  async missingOf(workers: readonly number[]): Promise<number[]> {
+    const { rows } = await this.database.query<{ worker: number }>(sql.missingOf(workers));
     return rows.map(({ worker }) => worker);
   }
 
@@ -355,6 +376,16 @@ export class Records {
       sql.claim(requests, worker, SUSPECT_AFTER_LOSSES),
     );
     return new Map(rows.map(({ id, ...claim }) => [id, claim]));
+  }
+
+  private async postponeAll(postponements: Postponement[]): Promise<undefined[]> {
+    const { rows } = await this.database.query<{ id: string }>(sql.postpone(postponements));
+    const unknown = new Set(rows.map(({ id }) => id));
+    const arrived = postponements.flatMap(({ id, delayMs, record }) =>
+      record && unknown.has(id) ? [{ ...record, delayMs }] : [],
+    );
+    if (arrived.length > 0) await this.insertInto(this.database, arrived);
+    return postponements.map(() => undefined);
   }
 
   private async settleAll(settlements: Settlement[]): Promise<(JobState | null)[]> {

@@ -1,5 +1,5 @@
 import { WORKER_LOCK_CLASS } from './presence.js';
-import type { ClaimRequest, JobKey, KeyedRecord, NewRecord, Settlement } from './records.js';
+import type { ClaimRequest, JobKey, KeyedRecord, NewRecord, Postponement, Settlement } from './records.js';
 
 /**
  * The statements of a job's life. Each takes any number of rows as one array for each column (`unnest`), is prepared
@@ -148,6 +148,37 @@ export const claim = (
 });
 
 /**
+ * Puts jobs off whose message might have been claimed. A new claim number keeps whoever published that message from
+ * noting it as published, which would take the job out of the outbox. A job that runs in a worker that is gone stays
+ * as it is, and is due later.
+ *
+ * @returns the ids of those that have no record.
+ */
+export const postpone = (postponements: readonly Postponement[]): Statement => ({
+  name: 'postpone',
+  text: `
+    with m as (
+      select id, attempt, now() + delay_ms * interval '1 millisecond' as run_at
+      from unnest($1::uuid[], $2::int[], $3::float8[]) as m (id, attempt, delay_ms)
+    ), postponed as (
+      update jobs j
+      set state = case when j.state = 'queued' then 'scheduled' else j.state end,
+          claim = j.claim + 1, run_at = m.run_at, publish_at = m.run_at
+      from m
+      where j.id = m.id and (
+        j.state in ('queued', 'retrying') and m.attempt > j.attempt
+        or j.state = 'running' and m.attempt >= j.attempt and not exists (${lockOf('j.worker', '$4')}))
+    )
+    select m.id from m where not exists (select from jobs j where j.id = m.id)`,
+  values: [
+    postponements.map(({ id }) => id),
+    postponements.map(({ attempt }) => attempt),
+    postponements.map(({ delayMs }) => delayMs),
+    WORKER_LOCK_CLASS,
+  ],
+});
+
+/**
  * Writes nothing for a claim that is not the newest one any more. A job that was to be cancelled meanwhile ends as
  * cancelled, whatever its handler made of it.
  */
@@ -243,6 +274,13 @@ export const goneWorkers = (): Statement => ({
     select r.worker from (select distinct worker from jobs where state = 'running' and publish_at is null) r
     where not exists (${lockOf('r.worker', '$1')})`,
   values: [WORKER_LOCK_CLASS],
+});
+
+/** Which of these workers have no session lock. */
+export const missingOf = (workers: readonly number[]): Statement => ({
+  name: 'missing-of',
+  text: `select w.worker from unnest($1::int[]) as w (worker) where not exists (${lockOf('w.worker', '$2')})`,
+  values: [workers, WORKER_LOCK_CLASS],
 });
 
 export const rescue = (workers: readonly number[]): Statement => ({
