@@ -112,4 +112,19 @@ const jobSchemas: Record<string, Schema> = {
       cancelRequestedAt: orNull(time),
     },
   },
+  Queue: {
+    type: 'object',
+    properties: {
+      queue: { type: 'string' },
+      scheduled: { type: 'integer' },
+      queued: { type: 'integer' },
+      ready: { type: 'integer', description: 'The same as `queued`' },
+      running: { type: 'integer' },
+      retrying: { type: 'integer' },
+      dead: { type: 'integer' },
+      oldestWaiting: orNull(time),
+      paused: { type: 'boolean' },
+      consumers: orNull({ type: 'integer' }),
+    },
+  },
 };

@@ -12,6 +12,7 @@ import { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { Executor } from './executor.js';
 import { type HandlerExtras, JOB_TRANSPORT, type JobContext } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
+import { Pauses } from './pauses.js';
 import { Relay } from './relay.js';
 
 /**
@@ -43,6 +44,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly presence: Presence,
     private readonly executor: Executor,
     private readonly cancellations: Cancellations,
+    private readonly pauses: Pauses,
     private readonly relay: Relay,
     private readonly deadLetters: DeadLetterKeeper,
     @Optional() private readonly admission?: Admission,
@@ -60,13 +62,15 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       this.registerHandlers();
       const queues = this.servedQueues();
       await this.broker.check(this.contracts.topology, this.starting.signal);
-      await this.whenPresent();
-      if (this.draining) return callback();
+      const paused = await this.whenPresent();
+      if (!paused) return callback();
       for (const queue of queues) {
         this.consumers.push(
           this.broker.consume(queue, this.prefetchOf(queue), (delivery) => this.executor.take(delivery)),
         );
       }
+      this.follow(paused);
+      this.pauses.start((paused) => this.follow(paused));
       this.cancellations.start();
       this.relay.start();
       this.deadLetters.start();
@@ -76,10 +80,12 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     }
   }
 
-  /** Queues that this worker should consume and at the moment does not; all of them before the start is done. */
+  /** Queues that this worker should consume and at the moment does not, but for paused ones; all of them before the start is done. */
   get detached(): string[] {
     if (this.consumers.length === 0) return ['every queue'];
-    return this.consumers.filter(({ isAttached }) => !isAttached).map(({ queue }) => queue);
+    return this.consumers
+      .filter(({ isAttached, isPaused }) => !isAttached && !isPaused)
+      .map(({ queue }) => queue);
   }
 
   /** Nest calls it first on SIGTERM, while everything that a job needs still stands. */
@@ -103,6 +109,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
 
   private async drain(): Promise<void> {
     this.starting.abort();
+    await this.pauses.stop();
     if (this.executor.size > 0) this.logger.log(`Stopping; ${this.executor.size} jobs are at hand`);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
     await Promise.all([
@@ -160,16 +167,26 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     return prefetch?.queues.get(queue) ?? prefetch?.fallback ?? 20;
   }
 
-  private async whenPresent(): Promise<void> {
+  private follow(paused: ReadonlySet<string>): void {
+    for (const consumer of this.consumers) {
+      if (paused.has(consumer.queue) === consumer.isPaused) continue;
+      if (consumer.isPaused) consumer.resume();
+      else consumer.pause();
+    }
+  }
+
+  /** Waits until this worker shows that it is alive. @returns the paused queues, or undefined when it is to stop. */
+  private async whenPresent(): Promise<ReadonlySet<string> | undefined> {
     for (let failures = 0; !this.starting.signal.aborted; failures++) {
       try {
         await this.presence.id();
-        return;
+        return await this.pauses.now();
       } catch (error) {
         if (failures === 0) this.logger.warn(`${(error as Error).message}. Trying again until it answers.`);
         await pause(500);
       }
     }
+    return undefined;
   }
 }
 

@@ -3,6 +3,7 @@ export { Database, DatabaseUnavailableError, type Queryable } from './database.j
 export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';
+export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
 export {
   type Claim,
   type ClaimRequest,
@@ -22,6 +23,5 @@ export {
   type JobView,
   jobStates,
   type ListFilter,
-  type QueueCounts,
   Views,
 } from './views.js';

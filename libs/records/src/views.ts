@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { sql } from 'kysely';
 import { asUnavailable, Database } from './database.js';
 import type { StoredAttempt } from './schema.js';
 
@@ -62,13 +61,6 @@ export interface ListFilter {
   before?: string;
 }
 
-/** The jobs of one queue that have not ended well, by state. */
-export interface QueueCounts {
-  queue: string;
-  state: JobState;
-  count: number;
-}
-
 /** Reads what the records say, for people and programs that look at jobs. */
 @Injectable()
 export class Views {
@@ -88,18 +80,6 @@ export class Views {
       if (queue) query = query.where('jobs.queue', '=', queue);
       return before ? query.where('jobs.id', '<', before) : query;
     });
-  }
-
-  /** Counts the jobs of each queue by state, without those that succeeded: there may be very many. */
-  async countByQueue(): Promise<QueueCounts[]> {
-    return this.answer(() =>
-      this.database.builder
-        .selectFrom('jobs')
-        .select(['queue', 'state', sql<number>`count(*)::int`.as('count')])
-        .where('state', '<>', 'succeeded')
-        .groupBy(['queue', 'state'])
-        .execute(),
-    );
   }
 
   private async select(narrow: (query: ReturnType<Views['everything']>) => ReturnType<Views['everything']>) {
