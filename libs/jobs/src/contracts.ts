@@ -1,4 +1,4 @@
-import { buildTopology, type Topology } from '#rabbitmq';
+import { buildTopology, priorityQueue, type Topology } from '#rabbitmq';
 import { type AnyContract, ContractError } from './contract.js';
 
 /** The contracts that an app was given, by name. */
@@ -21,6 +21,21 @@ export class Contracts {
       }
       this.byName.set(contract.name, contract);
     }
+    for (const queue of this.prioritised) {
+      const taken = (['high', 'low'] as const)
+        .map((priority) => priorityQueue(queue, priority))
+        .find((name) => this.queues.has(name));
+      if (taken) {
+        throw new ContractError(
+          `The queue "${taken}" of a contract is also where "${queue}" keeps its priorities: give it another name`,
+        );
+      }
+    }
+  }
+
+  /** The work queues that have priorities. */
+  get prioritised(): Set<string> {
+    return new Set([...this].filter(({ priorities }) => priorities).map(({ queue }) => queue));
   }
 
   /** The contract of a name, or undefined. Only own names count: `constructor` is no contract. */
@@ -41,6 +56,10 @@ export class Contracts {
 
   /** The exchanges and queues that these contracts need. */
   get topology(): Topology {
-    return buildTopology({ queues: this.queues, retryDelays: [...this].flatMap(({ retry }) => retry) });
+    return buildTopology({
+      queues: this.queues,
+      prioritised: this.prioritised,
+      retryDelays: [...this].flatMap(({ retry }) => retry),
+    });
   }
 }

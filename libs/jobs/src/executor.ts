@@ -16,7 +16,7 @@ import {
 import { Gate } from './gate.js';
 import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
-import { type Arrival, decode, encodeUnreadable } from './message.js';
+import { type Arrival, decode, encodeUnreadable, type JobDelivery } from './message.js';
 import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
 import { conform, toJson } from './payload.js';
@@ -77,7 +77,7 @@ export class Executor {
   }
 
   /** Takes a delivery; what becomes of it is nobody else's concern. Never throws. */
-  take(delivery: Delivery): void {
+  take(delivery: JobDelivery): void {
     const arrival = decode(delivery);
     const key = 'unreadable' in arrival ? delivery : `${arrival.id}/${arrival.attempt}`;
     if (this.atHand.has(key)) {
@@ -308,9 +308,9 @@ function passes(error: unknown): boolean {
 }
 
 /** The record of a job that nobody but its message knows. */
-function newRecordOf({ id, name, queue, payload }: Arrival, contract: AnyContract | undefined) {
+function newRecordOf({ id, name, queue, priority, payload }: Arrival, contract: AnyContract | undefined) {
   if (!contract || payload === null) return undefined;
-  return { id, name, queue, payload, maxAttempts: contract.retry.length + 1 };
+  return { id, name, queue, priority, payload, maxAttempts: contract.retry.length + 1 };
 }
 
 const silent = rootLog('silent', 'silent');

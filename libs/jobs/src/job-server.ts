@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
-import { Broker, type Consumer } from '#rabbitmq';
+import { Broker, type Consumer, type Priority, priorityQueue } from '#rabbitmq';
 import { Presence } from '#records';
 import { Admission } from './admission.js';
 import { Cancellations } from './cancellations.js';
@@ -13,6 +13,7 @@ import { Executor } from './executor.js';
 import { type HandlerExtras, JOB_TRANSPORT, type JobContext } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { Pauses } from './pauses.js';
+import { sharesOf } from './priorities.js';
 import { Relay } from './relay.js';
 
 /**
@@ -34,6 +35,8 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   override readonly propagatesEventHandlerErrors = true;
   protected override readonly logger = new Logger(JobServer.name);
   private readonly consumers: Consumer[] = [];
+  /** The work queue of each consumer. */
+  private readonly queueOf = new Map<Consumer, string>();
   private readonly starting = new AbortController();
   private draining: Promise<void> | undefined;
 
@@ -64,11 +67,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       await this.broker.check(this.contracts.topology, this.starting.signal);
       const paused = await this.whenPresent();
       if (!paused) return callback();
-      for (const queue of queues) {
-        this.consumers.push(
-          this.broker.consume(queue, this.prefetchOf(queue), (delivery) => this.executor.take(delivery)),
-        );
-      }
+      for (const queue of queues) this.consume(queue);
       this.follow(paused);
       this.pauses.start((paused) => this.follow(paused));
       this.cancellations.start();
@@ -167,9 +166,22 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     return prefetch?.queues.get(queue) ?? prefetch?.fallback ?? 20;
   }
 
+  private consume(queue: string): void {
+    const prefetch = this.prefetchOf(queue);
+    const shares = this.contracts.prioritised.has(queue) ? sharesOf(prefetch) : { normal: prefetch };
+    for (const [priority, share] of Object.entries(shares) as [Priority, number][]) {
+      const consumer = this.broker.consume(priorityQueue(queue, priority), share, (delivery) =>
+        this.executor.take({ ...delivery, queue, priority }),
+      );
+      this.consumers.push(consumer);
+      this.queueOf.set(consumer, queue);
+    }
+  }
+
   private follow(paused: ReadonlySet<string>): void {
     for (const consumer of this.consumers) {
-      if (paused.has(consumer.queue) === consumer.isPaused) continue;
+      const isPaused = paused.has(this.queueOf.get(consumer) ?? '');
+      if (isPaused === consumer.isPaused) continue;
       if (consumer.isPaused) consumer.resume();
       else consumer.pause();
     }

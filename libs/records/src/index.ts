@@ -23,5 +23,7 @@ export {
   type JobView,
   jobStates,
   type ListFilter,
+  type Priority,
+  priorities,
   Views,
 } from './views.js';

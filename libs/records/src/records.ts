@@ -3,7 +3,7 @@ import { Coalescer, OverloadedError } from './coalescer.js';
 import { Database, type Queryable } from './database.js';
 import { Presence } from './presence.js';
 import * as sql from './statements.js';
-import type { JobState } from './views.js';
+import type { JobState, Priority } from './views.js';
 
 /** A job as it is accepted. */
 export interface NewRecord {
@@ -14,6 +14,8 @@ export interface NewRecord {
   /** The payload, as JSON text. */
   payload: string;
   maxAttempts: number;
+  /** `normal` when absent. */
+  priority?: Priority;
   /** When it may run, as milliseconds from now by the database's clock; or as a point in time. */
   delayMs?: number;
   runAt?: Date;
@@ -111,6 +113,7 @@ export interface DueRecord {
   id: string;
   name: string;
   queue: string;
+  priority: Priority;
   state: 'queued' | 'running' | 'retrying' | 'dead';
   attempt: number;
   claim: number;

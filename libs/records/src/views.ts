@@ -15,11 +15,16 @@ export const jobStates = [
 ] as const;
 export type JobState = (typeof jobStates)[number];
 
+/** Which jobs of a queue go first, where its contracts have priorities. */
+export const priorities = ['high', 'normal', 'low'] as const;
+export type Priority = (typeof priorities)[number];
+
 /** A job as clients see it. */
 export interface JobView {
   id: string;
   name: string;
   queue: string;
+  priority: Priority;
   state: JobState;
   /** From 0 to 1; null when the handler told none. */
   progress: number | null;
@@ -122,6 +127,7 @@ function toView(row: Row): JobView {
     id: row.id,
     name: row.name,
     queue: row.queue,
+    priority: row.priority,
     state: row.state,
     progress: row.progress,
     progressNote: row.progress_note,

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 
-/** What workers must agree on before they start a job: rate limits, concurrency limits, paused queues. */
+/** What workers must agree on before they start a job: rate limits, concurrency limits, paused queues, priorities. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table rate_limits (
@@ -39,8 +39,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       queue text primary key,
       paused_at timestamptz not null default now()
     )`.execute(db);
+
+  await sql`
+    alter table jobs add column priority text not null default 'normal'
+      check (priority in ('high', 'normal', 'low'))`.execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table jobs drop column priority`.execute(db);
   await sql`drop table paused_queues, concurrency_waiters, concurrency_limits, rate_limits`.execute(db);
 }
