@@ -78,6 +78,7 @@ test('a job keeps its priority when it is tried again, delayed or published by t
   await givenAWorker(['mail']);
   await eventually(() => ran.includes('high'));
   await stopWorkers();
+  // It lies in the queue of its priority again, unless this worker was quick enough to run it once more.
   await eventually(
     async () => (await ready('mail.high')) + ran.filter((lane) => lane === 'high').length === 2,
   );

@@ -4,6 +4,8 @@ import { type AnyContract, ContractError } from './contract.js';
 /** The contracts that an app was given, by name. */
 export class Contracts {
   private readonly byName = new Map<string, AnyContract>();
+  /** The work queues that have priorities. */
+  readonly prioritised: ReadonlySet<string>;
 
   /**
    * @param contracts a module's exports (`import * as contracts from '#contracts'`) or a list.
@@ -21,6 +23,7 @@ export class Contracts {
       }
       this.byName.set(contract.name, contract);
     }
+    this.prioritised = new Set([...this].filter(({ priorities }) => priorities).map(({ queue }) => queue));
     for (const queue of this.prioritised) {
       const taken = (['high', 'low'] as const)
         .map((priority) => priorityQueue(queue, priority))
@@ -31,11 +34,6 @@ export class Contracts {
         );
       }
     }
-  }
-
-  /** The work queues that have priorities. */
-  get prioritised(): Set<string> {
-    return new Set([...this].filter(({ priorities }) => priorities).map(({ queue }) => queue));
   }
 
   /** The contract of a name, or undefined. Only own names count: `constructor` is no contract. */

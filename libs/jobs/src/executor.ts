@@ -139,6 +139,7 @@ export class Executor {
     }
   }
 
+  /** The way of an admitted job. @returns as {@link attempt} */
   private async start(
     delivery: Delivery,
     arrival: Arrival,

@@ -79,7 +79,10 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     }
   }
 
-  /** Queues that this worker should consume and at the moment does not, but for paused ones; all of them before the start is done. */
+  /**
+   * Queues that this worker should consume and at the moment does not; all of them before the start is done. A paused
+   * one it should not.
+   */
   get detached(): string[] {
     if (this.consumers.length === 0) return ['every queue'];
     return this.consumers
@@ -108,12 +111,12 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
 
   private async drain(): Promise<void> {
     this.starting.abort();
-    await this.pauses.stop();
     if (this.executor.size > 0) this.logger.log(`Stopping; ${this.executor.size} jobs are at hand`);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
     await Promise.all([
       this.executor.drain(this.options.shutdownGraceMs ?? 25_000),
       this.relay.stop(),
+      this.pauses.stop(),
       this.deadLetters.stop(),
     ]);
     await this.cancellations.stop();

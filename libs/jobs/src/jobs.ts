@@ -73,6 +73,7 @@ export class Jobs {
    * the relay when no broker answers.
    *
    * @throws ContractViolationError, PayloadError when the payload cannot be accepted.
+   * @throws ContractError when it is to have a priority in a queue without any.
    * @throws IdempotencyConflictError when the idempotency key came before, with another payload.
    * @throws DatabaseUnavailableError, OverloadedError when it could not be recorded; try again later.
    */

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { Relay } from '#jobs';
-import { Coalescer, Database, DatabaseUnavailableError, Presence, Records } from '#records';
+import { Coalescer, Database, DatabaseUnavailableError, OverloadedError, Presence, Records } from '#records';
 import * as sql from './concurrency-statements.js';
 
 /** A job that wants to run under a limit. */
@@ -107,7 +107,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
     const granted = new Map<string, boolean>();
     let open = slots;
     for (let tries = 0; open.length > 0; tries++) {
-      if (tries === TRIES) throw new Error(`No row for the concurrency limit of ${open[0]?.name}`);
+      if (tries === TRIES) throw new OverloadedError(TRIES);
       const { rows } = await this.database.query<{ holder: string; granted: boolean }>(sql.take(open));
       for (const row of rows) granted.set(row.holder, row.granted);
       open = open.filter(({ holder }) => !granted.has(holder));

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Coalescer, Database } from '#records';
+import { Coalescer, Database, OverloadedError } from '#records';
 import { DatabaseClock } from './database-clock.js';
 import type { Pace } from './pace.js';
 
@@ -70,7 +70,7 @@ export class RateLimiter {
     const turns = new Map<RateRequest, Turn>();
     let open = [...groups.values()];
     for (let tries = 0; open.length > 0; tries++) {
-      if (tries === TRIES) throw new Error(`No row for the rate limit of ${open[0]?.[0]?.name}`);
+      if (tries === TRIES) throw new OverloadedError(TRIES);
       const answers = await this.ask(open);
       open = open.filter((group, index) => {
         const answer = answers[index];

@@ -91,7 +91,13 @@ export class Consumer {
     await channel.prefetch(this.prefetch, false);
     this.channel = channel;
     this.acknowledgements = acknowledgements;
-    if (!this.paused) await this.subscribe(channel, acknowledgements);
+    this.follow();
+    await this.following;
+  }
+
+  /** Whether messages are wanted at the moment. */
+  private get wanted(): boolean {
+    return !this.paused && !this.stopping;
   }
 
   private async subscribe(channel: Channel, acknowledgements: Acknowledgements): Promise<void> {
@@ -106,8 +112,8 @@ export class Consumer {
     });
     if (this.channel === channel) this.consumerTag = consumerTag;
     this.logger.log(`Consuming ${this.queue}, at most ${this.prefetch} at once`);
-    // It may have been paused while the broker answered.
-    if (this.paused) this.follow();
+    // It may have been paused or stopped while the broker answered.
+    if (!this.wanted) this.follow();
   }
 
   /** Makes the broker know what was asked for last. What fails here closes the channel, and the next one starts anew. */
@@ -115,12 +121,11 @@ export class Consumer {
     this.following = this.following
       .then(async () => {
         const { channel, acknowledgements, consumerTag } = this;
-        if (!channel || !acknowledgements || this.stopping) return;
-        if (this.paused && consumerTag) {
+        if (!channel || !acknowledgements) return;
+        if (!this.wanted && consumerTag) {
           this.consumerTag = undefined;
           await channel.cancel(consumerTag);
-          this.logger.log(`Paused ${this.queue}`);
-        } else if (!this.paused && !consumerTag) await this.subscribe(channel, acknowledgements);
+        } else if (this.wanted && !consumerTag) await this.subscribe(channel, acknowledgements);
       })
       .catch((error) => this.logger.warn(`Consumer of ${this.queue}: ${(error as Error).message}`));
   }
