@@ -141,10 +141,13 @@ test('a cancelled job is passed over when a slot becomes free', async () => {
     Narrow,
     Array.from({ length: MAX + 5 }, () => ({})),
   );
-  await eventually(async () => (await countOf('scheduled')) === 5);
-  const waiting = await environment.sql<{ job: string }>(
-    'select job from concurrency_waiters order by run_at limit 4',
-  );
+  await eventually(() => running.get('narrow') === MAX);
+  const waiting = await eventually(async () => {
+    const rows = await environment.sql<{ job: string }>(
+      'select job from concurrency_waiters order by run_at',
+    );
+    return rows.length === 5 ? rows.slice(0, 4) : undefined;
+  });
   await environment.sql(
     `update jobs set state = 'cancelled', finished_at = now(), publish_at = null where id = any ($1)`,
     [waiting.map(({ job }) => job)],

@@ -103,15 +103,6 @@ test('P14: a rate limit holds across all workers, over any time, and uses up no 
   expect(timesOf(Limited.name).length).toBeLessThan(100);
 
   await ended(150);
-  const ts = timesOf(Limited.name).toSorted((a, b) => a - b);
-  console.log(
-    ts.at(-1)! - ts[0]!,
-    mostWithin(ts),
-    ts.map((t) => Math.round(t - ts[0]!)).join(' '),
-    JSON.stringify(
-      await environment.sql('select max(claim),avg(claim)::float from jobs where name=$1', [Limited.name]),
-    ),
-  );
   expect(timesOf(Limited.name)).toHaveLength(100);
   expect(mostWithin(timesOf(Limited.name))).toBeLessThanOrEqual(MAX);
   expect(await environment.sql('select distinct attempt, attempts, losses from jobs')).toEqual([

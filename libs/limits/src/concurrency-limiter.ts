@@ -27,7 +27,7 @@ const SWEEP_EVERY_MS = 2_000;
 const RELEASE_PAUSE_MS = 500;
 /** How long the last slots may take to be given back when the worker stops; the end of its session frees them too. */
 const FAREWELL_MS = 2_000;
-/** Rows and waiters come and go while they are asked for. */
+/** A row that is new to the table may be pruned between the two statements that make it and use it. */
 const TRIES = 5;
 
 /**
@@ -147,18 +147,10 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   }
 
   /** Makes as many waiting jobs due as there are free slots for them, the longest waiting first. */
-  private async wake(free: sql.FreeSlots[]): Promise<void> {
-    let wanted = free;
-    for (let tries = 0; wanted.length > 0 && tries < TRIES; tries++) {
-      const { rows } = await this.database.query<sql.FreeSlots & { found: number; woken: number }>(
-        sql.wake(wanted),
-      );
-      if (rows.some(({ woken }) => woken > 0)) this.relay.nudge();
-      // Some did not wait any more: cancelled, for example.
-      wanted = rows
-        .filter(({ found, woken }) => found > woken)
-        .map((row) => ({ ...row, free: row.found - row.woken }));
-    }
+  private async wake(free: readonly sql.FreeSlots[]): Promise<void> {
+    if (free.length === 0) return;
+    const { rows } = await this.database.query(sql.wake(free));
+    if (rows.length > 0) this.relay.nudge();
   }
 
   private async wakeForFree(limits: readonly { name: string; key: string }[]): Promise<void> {

@@ -135,30 +135,30 @@ export const awaited = () => ({
   values: [],
 });
 
-/** Makes the longest waiting jobs due, unless they have another time by now than that to which they were put off. */
+/**
+ * Makes the longest waiting jobs due. One that has ended, or has another time by now than that to which it was put off,
+ * does not wait any more.
+ */
 export const wake = (free: readonly FreeSlots[]) => ({
   name: 'wake-waiters',
   text: `
     with chosen as materialized (
-      select f.name, f.key, c.job, c.run_at
+      select c.job
       from unnest($1::text[], $2::text[], $3::int[]) as f (name, key, free)
       cross join lateral (
-        select w.job, w.run_at from concurrency_waiters w
+        select w.job from concurrency_waiters w
+        join jobs j on j.id = w.job and j.run_at = w.run_at and j.publish_at is not null
+          and j.state in ('scheduled', 'retrying', 'running')
         where w.name = f.name and w.key = f.key
-        order by w.run_at limit f.free for update skip locked
+        order by w.run_at limit f.free for update of w skip locked
       ) c
     ), forgotten as (
       delete from concurrency_waiters w using chosen c where w.job = c.job
-    ), woken as (
-      update jobs j set publish_at = now(), run_at = now()
-      from chosen c
-      where j.id = c.job and j.run_at = c.run_at and j.publish_at is not null
-        and j.state in ('scheduled', 'retrying', 'running')
-      returning j.id
     )
-    select c.name, c.key, count(*)::int as found, count(woken.id)::int as woken
-    from chosen c left join woken on woken.id = c.job
-    group by c.name, c.key`,
+    update jobs j set publish_at = now(), run_at = now()
+    from chosen c
+    where j.id = c.job and j.publish_at is not null and j.state in ('scheduled', 'retrying', 'running')
+    returning j.id`,
   values: [free.map(({ name }) => name), free.map(({ key }) => key), free.map(({ free }) => free)],
 });
 
