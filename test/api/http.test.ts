@@ -417,6 +417,8 @@ test('OpenAPI describes every call and the payload of every contract', async () 
     '/jobs/{id}/replay',
     '/jobs/{id}/reschedule',
     '/queues',
+    '/queues/{queue}/pause',
+    '/queues/{queue}/resume',
   ]);
   const { oneOf } = body.paths['/jobs'].post.requestBody.content['application/json'].schema;
   expect(oneOf.map(({ title }: { title: string }) => title).sort()).toEqual(
@@ -426,12 +428,16 @@ test('OpenAPI describes every call and the payload of every contract', async () 
   );
 });
 
-test('GET /queues counts by state', async () => {
+test('GET /queues counts by state, and says since when the oldest job waits', async () => {
   const { body } = await call('GET', '/queues');
   expect(body.items).toContainEqual({
     queue: 'demo',
     scheduled: 0,
     queued: 5,
+    ready: 5,
+    oldestWaiting: expect.stringMatching(/^20.+Z$/),
+    paused: false,
+    consumers: 0,
     running: 0,
     retrying: 0,
     dead: 0,

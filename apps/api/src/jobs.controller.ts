@@ -61,14 +61,19 @@ export class JobsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<JobView> {
     const contract = this.jobs.contract(body.name);
-    const { delay, runAt, queue } = body.options ?? {};
+    const { delay, runAt, queue, priority } = body.options ?? {};
     if (queue !== undefined && !this.jobs.hasQueue(queue)) {
       throw new ProblemException(422, 'unknown-queue', 'The job was not enqueued', {
         errors: [{ pointer: '/options/queue', detail: 'no contract has a queue of this name' }],
       });
     }
+    if (priority && !this.jobs.hasPriorities(queue ?? contract.queue)) {
+      throw new ProblemException(422, 'no-priorities', 'The job was not enqueued', {
+        errors: [{ pointer: '/options/priority', detail: 'the queue has no priorities' }],
+      });
+    }
     const idempotencyKey = parseIdempotencyKey(key);
-    const options = { delay, runAt, queue, idempotencyKey, client };
+    const options = { delay, runAt, queue, priority, idempotencyKey, client };
     const { isNew, ...job } = await this.jobs.enqueue(contract, body.payload, options);
     reply.header('location', `/jobs/${job.id}`);
     if (!isNew) reply.status(200);

@@ -2,7 +2,7 @@ import { Controller, Get, type INestApplication } from '@nestjs/common';
 import { ApiExcludeController, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Contracts } from '#jobs';
-import { jobStates } from '#records';
+import { jobStates, priorities } from '#records';
 
 /** The api, described for programs. */
 @ApiExcludeController()
@@ -75,6 +75,7 @@ const jobSchemas: Record<string, Schema> = {
       },
       runAt: time,
       queue: { type: 'string' },
+      priority: { enum: priorities, description: 'Where the queue has priorities' },
     },
   },
   Job: {
@@ -83,6 +84,7 @@ const jobSchemas: Record<string, Schema> = {
       id: { type: 'string', format: 'uuid' },
       name: { type: 'string' },
       queue: { type: 'string' },
+      priority: { enum: priorities },
       state: { type: 'string', enum: jobStates },
       progress: orNull({ type: 'number', minimum: 0, maximum: 1 }),
       progressNote: orNull({ type: 'string' }),
@@ -110,6 +112,21 @@ const jobSchemas: Record<string, Schema> = {
       startedAt: orNull(time),
       finishedAt: orNull(time),
       cancelRequestedAt: orNull(time),
+    },
+  },
+  Queue: {
+    type: 'object',
+    properties: {
+      queue: { type: 'string' },
+      scheduled: { type: 'integer' },
+      queued: { type: 'integer' },
+      ready: { type: 'integer', description: 'The same as `queued`' },
+      running: { type: 'integer' },
+      retrying: { type: 'integer' },
+      dead: { type: 'integer' },
+      oldestWaiting: orNull(time),
+      paused: { type: 'boolean' },
+      consumers: orNull({ type: 'integer' }),
     },
   },
 };

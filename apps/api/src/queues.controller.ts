@@ -1,36 +1,84 @@
-import { Controller, Get } from '@nestjs/common';
-import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
+import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { Contracts } from '#jobs';
-import { type JobState, Views } from '#records';
+import { Broker } from '#rabbitmq';
+import { emptyQueue, QueueRecords, type QueueView } from '#records';
+import { ProblemException } from './problem.filter.js';
 
-type Counts = Record<Exclude<JobState, 'succeeded' | 'cancelled' | 'discarded'>, number>;
+/** A queue as clients see it. */
+interface Queue extends QueueView {
+  /** Jobs that only wait for a worker; the same as `queued`. */
+  ready: number;
+  /** Workers that take its jobs, as the broker counts them; null when no broker answers. */
+  consumers: number | null;
+}
 
-/** What waits, runs and has failed, by queue, as the records say. */
+const shown = (description: string) => ({
+  status: 200,
+  description,
+  schema: { $ref: '#/components/schemas/Queue' },
+});
+const unknown = { status: 404, description: 'No contract has a queue of this name' };
+
+/** What waits, runs and has failed, by queue, as the records say; and whether a queue is served at all. */
 @ApiTags('queues')
 @ApiBearerAuth()
 @Controller('queues')
 export class QueuesController {
   constructor(
     private readonly contracts: Contracts,
-    private readonly views: Views,
+    private readonly queues: QueueRecords,
+    private readonly broker: Broker,
   ) {}
 
   @Get()
   @ApiOperation({ summary: 'Count the jobs of each queue by state' })
-  async list(): Promise<{ items: ({ queue: string } & Counts)[] }> {
-    const counts = await this.views.countByQueue();
-    const of = (queue: string, state: JobState) =>
-      counts.find((row) => row.queue === queue && row.state === state)?.count ?? 0;
-    const queues = new Set([...this.contracts.queues.keys(), ...counts.map(({ queue }) => queue)]);
-    return {
-      items: [...queues].sort().map((queue) => ({
-        queue,
-        scheduled: of(queue, 'scheduled'),
-        queued: of(queue, 'queued'),
-        running: of(queue, 'running'),
-        retrying: of(queue, 'retrying'),
-        dead: of(queue, 'dead'),
-      })),
-    };
+  @ApiResponse({
+    status: 200,
+    schema: {
+      type: 'object',
+      properties: { items: { type: 'array', items: { $ref: '#/components/schemas/Queue' } } },
+    },
+  })
+  async list(): Promise<{ items: Queue[] }> {
+    const views = await this.queues.list();
+    const names = new Set([...this.contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
+    return { items: await Promise.all([...names].sort().map((queue) => this.show(queue, views))) };
+  }
+
+  @Post(':queue/pause')
+  @HttpCode(200)
+  @ApiOperation({
+    summary: 'Pause a queue',
+    description: 'Within a second no worker takes jobs of it any more. What runs goes on to its end.',
+  })
+  @ApiResponse(shown('The queue'))
+  @ApiResponse(unknown)
+  async pause(@Param('queue') queue: string): Promise<Queue> {
+    this.mustExist(queue);
+    await this.queues.pause(queue);
+    return this.show(queue, await this.queues.list());
+  }
+
+  @Post(':queue/resume')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Resume a queue' })
+  @ApiResponse(shown('The queue'))
+  @ApiResponse(unknown)
+  async resume(@Param('queue') queue: string): Promise<Queue> {
+    this.mustExist(queue);
+    await this.queues.resume(queue);
+    return this.show(queue, await this.queues.list());
+  }
+
+  private async show(queue: string, views: readonly QueueView[]): Promise<Queue> {
+    const view = views.find((view) => view.queue === queue) ?? emptyQueue(queue);
+    const consumers = (await this.broker.countConsumers(queue)) ?? null;
+    return { ...view, ready: view.queued, consumers };
+  }
+
+  private mustExist(queue: string): void {
+    if (this.contracts.queues.has(queue)) return;
+    throw new ProblemException(404, 'unknown-queue', 'No contract has a queue of this name');
   }
 }

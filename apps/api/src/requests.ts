@@ -2,7 +2,7 @@ import type { PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#config';
 import { toViolations } from '#jobs';
-import { jobStates } from '#records';
+import { jobStates, priorities } from '#records';
 import { ProblemException } from './problem.filter.js';
 
 /** What requests must look like, checked before anything is done. */
@@ -29,7 +29,12 @@ export const EnqueueBody = z.strictObject({
   name: z.string().min(1),
   payload: z.unknown(),
   options: z
-    .strictObject({ delay: Delay.optional(), runAt: RunAt.optional(), queue: z.string().optional() })
+    .strictObject({
+      delay: Delay.optional(),
+      runAt: RunAt.optional(),
+      queue: z.string().optional(),
+      priority: z.enum(priorities).optional(),
+    })
     .refine(({ delay, runAt }) => delay === undefined || runAt === undefined, {
       error: 'delay and runAt exclude each other',
       path: ['runAt'],

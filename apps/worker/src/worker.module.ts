@@ -6,6 +6,7 @@ import * as schedules from '#contracts/schedules';
 import { HealthModule } from '#health';
 import { IsolationModule } from '#isolation';
 import { JobErrorFilter, JobServer, JobsModule } from '#jobs';
+import { LimitsModule } from '#limits';
 import { RabbitMQModule } from '#rabbitmq';
 import { Database, RecordsModule } from '#records';
 import { SchedulesModule } from '#schedules';
@@ -47,6 +48,7 @@ import { OutboundHttp } from './outbound-http.js';
         log: rootLog('worker', settings.LOG_LEVEL),
       }),
     }),
+    LimitsModule,
     HealthModule.forRoot({
       inject: [JobServer, Database],
       useFactory: (server: JobServer, database: Database) => [

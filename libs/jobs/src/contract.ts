@@ -17,6 +17,8 @@ export interface Contract<
   readonly retry: readonly Duration[];
   /** How long one attempt may take. */
   readonly timeout: Duration;
+  /** Gives the whole queue priorities: jobs of high priority overtake, those of low one wait, and none starves. */
+  readonly priorities: boolean;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: stands for any contract, whatever its schemas
@@ -64,12 +66,14 @@ export function defineJob<
   result?: Result;
   retry?: readonly Duration[];
   timeout?: Duration;
+  priorities?: boolean;
 }): Contract<Name, Payload, Result> {
   const { name, queue, payload } = definition;
   const {
     result = z.unknown() as unknown as Result,
     retry = ['5s', '30s', '2m', '10m'],
     timeout = '30s',
+    priorities = false,
   } = definition;
   const fail = (problem: string) => {
     throw new ContractError(`defineJob(${JSON.stringify(name)}): ${problem}`);
@@ -79,7 +83,8 @@ export function defineJob<
 
   if (!usable(name))
     fail(`name must be at most ${NAME_LENGTH} of a-z 0-9 _ - in parts joined by dots, such as "email.send"`);
-  if (name.startsWith('queue.')) fail('names that start with "queue." are kept for routing to a queue');
+  if (/^queue(-high|-low)?\./.test(name))
+    fail('names that start with "queue.", "queue-high." or "queue-low." are kept for routing to a queue');
   if (!queue) fail('queue is missing: name the queue that its jobs wait in, such as "email"');
   if (!usable(queue) || /^jobs\.|\.dead$/.test(queue)) {
     fail(
@@ -99,7 +104,7 @@ export function defineJob<
       fail(`${what}: ${(error as Error).message}`);
     }
   }
-  return Object.freeze({ name, queue, payload, result, retry, timeout });
+  return Object.freeze({ name, queue, payload, result, retry, timeout, priorities });
 }
 
 /** A contract, or the way in which contracts and handlers are put together, cannot be used. Stops the start. */

@@ -1,9 +1,11 @@
-import { buildTopology, type Topology } from '#rabbitmq';
+import { buildTopology, priorityQueue, type Topology } from '#rabbitmq';
 import { type AnyContract, ContractError } from './contract.js';
 
 /** The contracts that an app was given, by name. */
 export class Contracts {
   private readonly byName = new Map<string, AnyContract>();
+  /** The work queues that have priorities. */
+  readonly prioritised: ReadonlySet<string>;
 
   /**
    * @param contracts a module's exports (`import * as contracts from '#contracts'`) or a list.
@@ -20,6 +22,17 @@ export class Contracts {
         throw new ContractError(`Two contracts are named "${contract.name}": give one of them another name`);
       }
       this.byName.set(contract.name, contract);
+    }
+    this.prioritised = new Set([...this].filter(({ priorities }) => priorities).map(({ queue }) => queue));
+    for (const queue of this.prioritised) {
+      const taken = (['high', 'low'] as const)
+        .map((priority) => priorityQueue(queue, priority))
+        .find((name) => this.queues.has(name));
+      if (taken) {
+        throw new ContractError(
+          `The queue "${taken}" of a contract is also where "${queue}" keeps its priorities: give it another name`,
+        );
+      }
     }
   }
 
@@ -41,6 +54,10 @@ export class Contracts {
 
   /** The exchanges and queues that these contracts need. */
   get topology(): Topology {
-    return buildTopology({ queues: this.queues, retryDelays: [...this].flatMap(({ retry }) => retry) });
+    return buildTopology({
+      queues: this.queues,
+      prioritised: this.prioritised,
+      retryDelays: [...this].flatMap(({ retry }) => retry),
+    });
   }
 }

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
 import { Broker, type Delivery, isOutage } from '#rabbitmq';
 import { type Claim, DatabaseUnavailableError, type JobState, OverloadedError, Records } from '#records';
 import { type Log, rootLog } from '#telemetry';
+import { Admission, type Pass, type Refusal } from './admission.js';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
 import {
@@ -15,7 +16,7 @@ import {
 import { Gate } from './gate.js';
 import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
-import { type Arrival, decode, encodeUnreadable } from './message.js';
+import { type Arrival, decode, encodeUnreadable, type JobDelivery } from './message.js';
 import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
 import { conform, toJson } from './payload.js';
@@ -39,11 +40,12 @@ type Taken = Extract<Claim, { taken: true }>;
  * The way of one job through a worker, from delivery to acknowledgement:
  *
  *   1. decode  – does the message make sense? If not, it goes to the dead letters as it is.
- *   2. claim   – may it run? Not if it has ended, or runs elsewhere, or is an older copy: then it is dropped.
- *   3. run     – the handler, with a time limit.
- *   4. settle  – the record learns the outcome. From here on it is safe to lose everything else.
- *   5. publish – the next attempt to its retry queue, or the dead letter.
- *   6. ack     – the broker may forget the message.
+ *   2. admit   – may it start yet? Not over a limit: then its record is put off, and the message is dropped.
+ *   3. claim   – may it run? Not if it has ended, or runs elsewhere, or is an older copy: then it is dropped.
+ *   4. run     – the handler, with a time limit.
+ *   5. settle  – the record learns the outcome. From here on it is safe to lose everything else.
+ *   6. publish – the next attempt to its retry queue, or the dead letter.
+ *   7. ack     – the broker may forget the message.
  *
  * What needs the database or the broker waits for them: while one is down, the messages at hand stay where they are,
  * the prefetch limit keeps more from coming, and no attempt is used up.
@@ -66,6 +68,7 @@ export class Executor {
     private readonly broker: Broker,
     private readonly outbox: Outbox,
     private readonly progress: Progress,
+    @Optional() private readonly admission?: Admission,
   ) {}
 
   /** Sets the handler of a contract. */
@@ -74,7 +77,7 @@ export class Executor {
   }
 
   /** Takes a delivery; what becomes of it is nobody else's concern. Never throws. */
-  take(delivery: Delivery): void {
+  take(delivery: JobDelivery): void {
     const arrival = decode(delivery);
     const key = 'unreadable' in arrival ? delivery : `${arrival.id}/${arrival.attempt}`;
     const held = this.atHand.get(key);
@@ -129,6 +132,26 @@ export class Executor {
   /** @returns false when the job must run alone and does not. */
   private async attempt(delivery: Delivery, arrival: Arrival, alone: boolean): Promise<boolean> {
     const contract = this.contracts.find(arrival.name);
+    const pass = await this.admit(arrival, contract);
+    if ('delayMs' in pass) {
+      delivery.ack();
+      return true;
+    }
+    try {
+      return await this.start(delivery, arrival, contract, alone, pass);
+    } finally {
+      pass.release?.();
+    }
+  }
+
+  /** The way of an admitted job. @returns as {@link attempt} */
+  private async start(
+    delivery: Delivery,
+    arrival: Arrival,
+    contract: AnyContract | undefined,
+    alone: boolean,
+    pass: Pass,
+  ): Promise<boolean> {
     const claim = await this.claim(arrival, contract, alone);
     if (!claim.taken) {
       if (claim.mustRunAlone && !alone) return false;
@@ -146,7 +169,9 @@ export class Executor {
     }
 
     const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt });
-    const outcome = await this.run(arrival, claim, contract, log);
+    const delay = await this.persistently(async () => pass.confirm?.());
+    const outcome: Outcome =
+      delay === undefined ? await this.run(arrival, claim, contract, log) : { kind: 'snoozed', delay };
     const decision = decide(outcome, contract?.retry ?? [], claim.attempt);
     this.progress.forget(arrival.id);
     const state = await this.settle(arrival.id, claim.claim, decision);
@@ -159,13 +184,24 @@ export class Executor {
     return true;
   }
 
+  /** Asks whether the job may start yet; puts it off if not. */
+  private async admit(arrival: Arrival, contract: AnyContract | undefined): Promise<Pass | Refusal> {
+    if (!this.admission) return {};
+    const { admission } = this;
+    const { id, attempt } = arrival;
+    const answer = await this.persistently(() => admission.admit(arrival));
+    if ('delayMs' in answer) {
+      const record = newRecordOf(arrival, contract);
+      await this.persistently(() => this.records.postpone({ id, attempt, delayMs: answer.delayMs, record }));
+      await this.persistently(async () => answer.recorded?.());
+    }
+    return answer;
+  }
+
   /** Asks the record whether the job may run. A job of a known contract that has no record yet gets one. */
   private claim(arrival: Arrival, contract: AnyContract | undefined, alone: boolean): Promise<Claim> {
-    const { id, name, queue, attempt, payload } = arrival;
-    const record =
-      contract && payload !== null
-        ? { id, name, queue, payload, maxAttempts: contract.retry.length + 1 }
-        : undefined;
+    const { id, name, attempt, payload } = arrival;
+    const record = newRecordOf(arrival, contract);
     return this.persistently(() =>
       this.records.claim({ id, name, attempt, wantsPayload: payload === null, alone, record }),
     );
@@ -288,6 +324,12 @@ export class Executor {
 /** Whether an error is one of an outage, so that the same will work later. */
 function passes(error: unknown): boolean {
   return error instanceof DatabaseUnavailableError || error instanceof OverloadedError || isOutage(error);
+}
+
+/** The record of a job that nobody but its message knows. */
+function newRecordOf({ id, name, queue, priority, payload }: Arrival, contract: AnyContract | undefined) {
+  if (!contract || payload === null) return undefined;
+  return { id, name, queue, priority, payload, maxAttempts: contract.retry.length + 1 };
 }
 
 const silent = rootLog('silent', 'silent');

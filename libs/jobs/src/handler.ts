@@ -33,8 +33,21 @@ export interface Handler<C extends AnyContract> {
   handle(job: JobContext<C>): Promise<ResultOf<C> | Snooze> | ResultOf<C> | Snooze;
 }
 
+/** Limits that hold across all workers; `LimitsModule` keeps them. */
+export interface HandlerLimits<C extends AnyContract = AnyContract> {
+  /**
+   * Starts at most `max` jobs within any time of `per`, evenly spaced; `burst` of the `max` may start at once, which
+   * spaces the others further apart. With `key` each value that it gives has a limit of its own.
+   */
+  rateLimit?: { max: number; per: Duration; burst?: number; key?: (payload: PayloadOf<C>) => string };
+  /** Runs at most `max` jobs at once; with `key`, so many of each value that it gives. */
+  concurrency?: { max: number; key?: (payload: PayloadOf<C>) => string };
+}
+
 /** How a handler is served. */
-export interface JobHandlerOptions extends ScopeOptions {
+export interface JobHandlerOptions<C extends AnyContract = AnyContract>
+  extends ScopeOptions,
+    HandlerLimits<C> {
   /**
    * Run it in a thread of its own, with a Nest context of its own: for work that computes. Such work leaves the other
    * handlers alone, may be killed at its time-out and has a memory limit. See `docs/isolation.md`.
@@ -53,22 +66,21 @@ export interface JobHandlerOptions extends ScopeOptions {
  * }
  * ```
  */
-export function JobHandler<C extends AnyContract>(
-  contract: C,
-  { isolated = false, ...options }: JobHandlerOptions = {},
-) {
+export function JobHandler<C extends AnyContract>(contract: C, options: JobHandlerOptions<C> = {}) {
+  const { isolated = false, rateLimit, concurrency, ...scope } = options;
+  const limits = rateLimit || concurrency ? { rateLimit, concurrency } : undefined;
   // biome-ignore lint/suspicious/noExplicitAny: a handler's constructor takes whatever Nest is to inject
   return <T extends new (...args: any[]) => Handler<C>>(target: T): void => {
     const handle = Object.getOwnPropertyDescriptor(target.prototype, 'handle');
     if (!handle) throw new ContractError(`${target.name} has no method handle(job): @JobHandler needs one`);
-    const extras: HandlerExtras = { contract, handler: target.name, isolated };
+    const extras: HandlerExtras = { contract, handler: target.name, isolated, limits };
     // A contract that is undefined here, by a circular import for example, is reported when the worker starts.
     EventPattern<string>(contract?.name ?? target.name, JOB_TRANSPORT, extras)(
       target.prototype,
       'handle',
       handle,
     );
-    Controller(options)(target);
+    Controller(scope)(target);
     Reflect.defineMetadata(ISOLATED, isolated, target);
   };
 }
@@ -79,6 +91,7 @@ export interface HandlerExtras extends Record<string, unknown> {
   /** Name of the class. */
   handler: string;
   isolated: boolean;
+  limits: HandlerLimits | undefined;
 }
 
 /** Whether a class is a handler with `isolated: true`, for the module that threads run. */

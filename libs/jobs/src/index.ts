@@ -1,3 +1,4 @@
+export { Admission, type Pass, type Refusal } from './admission.js';
 export {
   type AnyContract,
   type Contract,
@@ -21,6 +22,7 @@ export {
 } from './errors.js';
 export {
   type Handler,
+  type HandlerLimits,
   isIsolated,
   JOB_TRANSPORT,
   type JobContext,
@@ -36,6 +38,7 @@ export { JobServer } from './job-server.js';
 export { type EnqueuedJob, type EnqueueOptions, Jobs } from './jobs.js';
 export { JobsModule } from './jobs.module.js';
 export type { JobsOptions } from './jobs.module-definition.js';
+export type { Arrival } from './message.js';
 export { decide, type Outcome } from './outcome.js';
-export { toViolations } from './payload.js';
+export { conform, toViolations } from './payload.js';
 export { Relay } from './relay.js';

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
-import { Broker, type Consumer } from '#rabbitmq';
+import { Broker, type Consumer, type Priority, priorityQueue } from '#rabbitmq';
 import { Database, DatabaseUnavailableError, Presence } from '#records';
+import { Admission } from './admission.js';
 import { Cancellations } from './cancellations.js';
 import { ContractError } from './contract.js';
 import { Contracts } from './contracts.js';
@@ -12,6 +13,8 @@ import { type HandlerExtras, JOB_TRANSPORT } from './handler.js';
 import { invoke } from './invoke.js';
 import { Isolation } from './isolation.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
+import { Pauses } from './pauses.js';
+import { sharesOf } from './priorities.js';
 import { Relay } from './relay.js';
 
 /** Pause before a database that did not answer is asked again. */
@@ -36,6 +39,8 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   override readonly propagatesEventHandlerErrors = true;
   protected override readonly logger = new Logger(JobServer.name);
   private readonly consumers: Consumer[] = [];
+  /** The work queue of each consumer. */
+  private readonly queueOf = new Map<Consumer, string>();
   private readonly starting = new AbortController();
   private draining: Promise<void> | undefined;
 
@@ -47,9 +52,11 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly presence: Presence,
     private readonly executor: Executor,
     private readonly cancellations: Cancellations,
+    private readonly pauses: Pauses,
     private readonly relay: Relay,
     private readonly deadLetters: DeadLetterKeeper,
     @Optional() private readonly isolation?: Isolation,
+    @Optional() private readonly admission?: Admission,
   ) {
     super();
   }
@@ -66,12 +73,11 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       await this.broker.check(this.contracts.topology, this.starting.signal);
       await this.whenDatabaseAnswers(() => this.database.checkSchema());
       await this.whenDatabaseAnswers(() => this.presence.id());
-      if (this.draining) return callback();
-      for (const queue of queues) {
-        this.consumers.push(
-          this.broker.consume(queue, this.prefetchOf(queue), (delivery) => this.executor.take(delivery)),
-        );
-      }
+      const paused = await this.whenDatabaseAnswers(() => this.pauses.now());
+      if (!paused || this.draining) return callback();
+      for (const queue of queues) this.consume(queue);
+      this.follow(paused);
+      this.pauses.start((paused) => this.follow(paused));
       this.cancellations.start();
       this.relay.start();
       this.deadLetters.start();
@@ -81,10 +87,15 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     }
   }
 
-  /** Queues that this worker should consume and at the moment does not; all of them before the start is done. */
+  /**
+   * Queues that this worker should consume and at the moment does not; all of them before the start is done. A paused
+   * one it should not.
+   */
   get detached(): string[] {
     if (this.consumers.length === 0) return ['every queue'];
-    return this.consumers.filter(({ isAttached }) => !isAttached).map(({ queue }) => queue);
+    return this.consumers
+      .filter(({ isAttached, isPaused }) => !isAttached && !isPaused)
+      .map(({ queue }) => queue);
   }
 
   /** Nest calls it first on SIGTERM, while everything that a job needs still stands. */
@@ -113,6 +124,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     await Promise.all([
       this.executor.drain(this.options.shutdownGraceMs ?? 25_000),
       this.relay.stop(),
+      this.pauses.stop(),
       this.deadLetters.stop(),
     ]);
     await this.cancellations.stop();
@@ -123,7 +135,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     const { isolation } = this;
     const problems: string[] = [];
     for (const [, handler] of this.getHandlers()) {
-      const { contract, handler: className, isolated } = (handler.extras ?? {}) as HandlerExtras;
+      const { contract, handler: className, isolated, limits } = (handler.extras ?? {}) as HandlerExtras;
       const next = handler.next as (MessageHandler & { extras?: HandlerExtras }) | undefined;
       if (!contract?.name) {
         problems.push(
@@ -136,14 +148,16 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
         problems.push(
           `${className} handles ${contract.name}, which is not among the contracts: export it from there`,
         );
-      } else if (!isolated) {
-        this.executor.register(contract, (job) => invoke(handler, job));
-      } else if (isolation) {
-        this.executor.register(contract, (job) => isolation.run(job));
-      } else {
+      } else if (isolated && !isolation) {
         problems.push(
           `${className} is isolated, which takes an IsolationModule: import it, or drop the option`,
         );
+      } else if (limits && !this.admission) {
+        problems.push(`${className} has limits, which take a LimitsModule: import it, or drop the options`);
+      } else {
+        if (isolated && isolation) this.executor.register(contract, (job) => isolation.run(job));
+        else this.executor.register(contract, (job) => invoke(handler, job));
+        if (limits) this.admission?.register(contract, limits);
       }
     }
     if (problems.length > 0) throw new ContractError(problems.join('\n'));
@@ -166,15 +180,37 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     return prefetch?.queues.get(queue) ?? prefetch?.fallback ?? 20;
   }
 
-  private async whenDatabaseAnswers(task: () => Promise<unknown>): Promise<void> {
+  private consume(queue: string): void {
+    const prefetch = this.prefetchOf(queue);
+    const shares = this.contracts.prioritised.has(queue) ? sharesOf(prefetch) : { normal: prefetch };
+    for (const [priority, share] of Object.entries(shares) as [Priority, number][]) {
+      const consumer = this.broker.consume(priorityQueue(queue, priority), share, (delivery) =>
+        this.executor.take({ ...delivery, queue, priority }),
+      );
+      this.consumers.push(consumer);
+      this.queueOf.set(consumer, queue);
+    }
+  }
+
+  private follow(paused: ReadonlySet<string>): void {
+    for (const consumer of this.consumers) {
+      const isPaused = paused.has(this.queueOf.get(consumer) ?? '');
+      if (isPaused === consumer.isPaused) continue;
+      if (consumer.isPaused) consumer.resume();
+      else consumer.pause();
+    }
+  }
+
+  /** @returns what the task gave, or undefined when the worker is to stop before the database answered. */
+  private async whenDatabaseAnswers<T>(task: () => Promise<T>): Promise<T | undefined> {
     while (!this.starting.signal.aborted) {
       try {
-        await task();
-        return;
+        return await task();
       } catch (error) {
         if (!(error instanceof DatabaseUnavailableError)) throw error;
         await pause(RETRY_PAUSE_MS);
       }
     }
+    return undefined;
   }
 }

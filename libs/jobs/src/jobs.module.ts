@@ -7,6 +7,7 @@ import { JobServer } from './job-server.js';
 import { Jobs } from './jobs.js';
 import { ConfigurableModuleClass } from './jobs.module-definition.js';
 import { Outbox } from './outbox.js';
+import { Pauses } from './pauses.js';
 import { Progress } from './progress.js';
 import { Relay } from './relay.js';
 
@@ -16,7 +17,7 @@ import { Relay } from './relay.js';
  * {@link JobServer} as its transport.
  */
 @Module({
-  providers: [Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Relay, DeadLetterKeeper],
+  providers: [Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
   exports: [Jobs, JobServer, Relay, Contracts],
 })
 export class JobsModule extends ConfigurableModuleClass {}

@@ -7,11 +7,12 @@ import {
   type JobKey,
   type JobView,
   type NewRecord,
+  type Priority,
   type Queryable,
   Records,
   Views,
 } from '#records';
-import type { AnyContract, PayloadInput } from './contract.js';
+import { type AnyContract, ContractError, type PayloadInput } from './contract.js';
 import { Contracts } from './contracts.js';
 import { IdempotencyConflictError, UnknownContractError } from './errors.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
@@ -26,6 +27,8 @@ export interface EnqueueOptions {
   runAt?: Date;
   /** Wait in this queue rather than the contract's own. It must be the queue of some contract. */
   queue?: string;
+  /** Where the queue has priorities; `normal` when absent. */
+  priority?: Priority;
   /**
    * Insert into this transaction of the caller's own: the job exists if and only if the transaction commits. The
    * relay publishes it then, within some seconds.
@@ -70,6 +73,7 @@ export class Jobs {
    * the relay when no broker answers.
    *
    * @throws ContractViolationError, PayloadError when the payload cannot be accepted.
+   * @throws ContractError when it is to have a priority in a queue without any.
    * @throws IdempotencyConflictError when the idempotency key came before, with another payload.
    * @throws DatabaseUnavailableError, OverloadedError when it could not be recorded; try again later.
    */
@@ -117,6 +121,11 @@ export class Jobs {
     return this.contracts.queues.has(name);
   }
 
+  /** Whether the queue of this name has priorities. */
+  hasPriorities(name: string): boolean {
+    return this.contracts.prioritised.has(name);
+  }
+
   private async enqueueKeyed(
     record: NewRecord & { key: JobKey },
     payload: unknown,
@@ -140,9 +149,15 @@ export class Jobs {
   private toRecord(
     contract: AnyContract,
     payload: unknown,
-    { delay, runAt, queue }: EnqueueOptions,
+    { delay, runAt, queue, priority }: EnqueueOptions,
   ): NewRecord {
     conform(contract, 'payload', payload);
+    const home = queue ?? contract.queue;
+    if (priority && !this.hasPriorities(home)) {
+      throw new ContractError(
+        `The queue "${home}" has no priorities: set \`priorities: true\` on one of its contracts`,
+      );
+    }
     return {
       id: uuidv7(),
       name: contract.name,
@@ -150,6 +165,7 @@ export class Jobs {
       // The payload as it was given: the handler's side applies defaults and transformations, once.
       payload: toJson(payload, this.options.maxPayload),
       maxAttempts: contract.retry.length + 1,
+      priority,
       delayMs: delay === undefined ? undefined : toMilliseconds(delay),
       runAt,
     };
@@ -180,7 +196,13 @@ function keyOf(
       throw new TypeError(
         'idempotencyKey and unique exclude each other: unique finds the first job by itself',
       );
-    const wanted = JSON.stringify([record.name, record.queue, record.payload, delay ?? runAt ?? null]);
+    const wanted = JSON.stringify([
+      record.name,
+      record.queue,
+      record.payload,
+      delay ?? runAt ?? null,
+      ...(record.priority ? [record.priority] : []),
+    ]);
     const fingerprint = createHash('sha256').update(wanted).digest('base64');
     return {
       scope: `idempotency:${client}`,
@@ -205,6 +227,7 @@ function toView(
     id: record.id,
     name: record.name,
     queue: record.queue,
+    priority: record.priority ?? 'normal',
     state,
     progress: null,
     progressNote: null,

@@ -7,6 +7,7 @@ import {
   directRoutingKey,
   EXCHANGE,
   type OutgoingMessage,
+  type Priority,
   RETRY_DELAY_HEADER,
 } from '#rabbitmq';
 import type { Contracts } from './contracts.js';
@@ -38,11 +39,13 @@ export interface JobMessage {
   attempt: number;
   /** JSON text or its bytes; null for a claim check. */
   payload: string | Buffer | null;
+  /** `normal` when absent. */
+  priority?: Priority;
 }
 
 /** Makes the message that brings a job to its queue; or to its retry queue, when there is a delay; or, with a reason, to the dead letters. */
 export function encode(
-  { id, name, queue, attempt, payload }: JobMessage,
+  { id, name, queue, attempt, payload, priority }: JobMessage,
   contracts: Contracts,
   to: { retryDelay?: Duration; deadReason?: string } = {},
 ): OutgoingMessage {
@@ -53,10 +56,12 @@ export function encode(
   if (to.retryDelay) headers[RETRY_DELAY_HEADER] = formatDuration(toMilliseconds(to.retryDelay));
   if (to.deadReason !== undefined) headers[REASON_HEADER] = to.deadReason.slice(0, REASON_LENGTH);
 
-  const ownQueue = contracts.find(name)?.queue === queue;
+  // A queue whose priorities were taken away has only its normal one.
+  const lane = contracts.prioritised.has(queue) ? priority : undefined;
+  const ownQueue = contracts.find(name)?.queue === queue && (lane ?? 'normal') === 'normal';
   return {
     exchange: to.deadReason !== undefined ? EXCHANGE.dead : to.retryDelay ? EXCHANGE.retry : EXCHANGE.jobs,
-    routingKey: to.deadReason !== undefined ? queue : ownQueue ? name : directRoutingKey(queue, name),
+    routingKey: to.deadReason !== undefined ? queue : ownQueue ? name : directRoutingKey(queue, name, lane),
     content: carried ? content : Buffer.alloc(0),
     properties: {
       messageId: id,
@@ -132,8 +137,19 @@ export interface Arrival extends JobMessage {
   value: unknown;
 }
 
+/** A message as it was delivered from a work queue, or from the queue of one of its priorities. */
+export interface JobDelivery extends Delivery {
+  /** The work queue, whatever the priority. */
+  readonly queue: string;
+  readonly priority?: Priority;
+}
+
 /** Reads a delivered message. @returns what it stands for, or a sentence on why it cannot be understood. */
-export function decode({ queue, message }: Delivery): Arrival | { unreadable: string } {
+export function decode({
+  queue,
+  priority,
+  message,
+}: Pick<JobDelivery, 'queue' | 'priority' | 'message'>): Arrival | { unreadable: string } {
   const { content, properties } = message;
   const { messageId, type, contentType, contentEncoding, headers = {} } = properties;
   const attempt = headers[ATTEMPT_HEADER] ?? 1;
@@ -152,7 +168,7 @@ export function decode({ queue, message }: Delivery): Arrival | { unreadable: st
   if (contentEncoding !== undefined && !/^(utf-?8|identity)?$/i.test(contentEncoding)) {
     return unreadable(`contentEncoding is ${JSON.stringify(contentEncoding)}: expected none`);
   }
-  const job = { id: messageId.toLowerCase(), name: type, queue, attempt };
+  const job = { id: messageId.toLowerCase(), name: type, queue, priority, attempt };
   if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0)
     return { ...job, payload: null, value: undefined };
   try {

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { DatabaseUnavailableError, type DueRecord, Records } from '#records';
 import { CLAIM_CHECK_BYTES } from './message.js';
@@ -6,6 +5,8 @@ import { Outbox } from './outbox.js';
 
 /** How often the outbox is looked at while it is empty: the longest that a scheduled job is late. */
 const IDLE_PAUSE_MS = 500;
+/** The same while there is something: what was put off by a limit comes back evenly rather than in heaps. */
+const BUSY_PAUSE_MS = 100;
 /** Jobs taken at once; with payloads of 128 KiB that is 32 MiB. */
 const BATCH = 250;
 /** How long other relays leave a batch alone. Whoever dies with it delays its jobs by this much. */
@@ -27,6 +28,9 @@ export class Relay {
   private lookedAt = 0;
   private missing: number[] = [];
   private failing = false;
+  private pauseMs = IDLE_PAUSE_MS;
+  private nudged = false;
+  private wake = () => {};
 
   constructor(
     private readonly records: Records,
@@ -40,15 +44,35 @@ export class Relay {
   /** Ends after the batch at hand. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.wake();
     await this.loop;
+  }
+
+  /** Looks at the outbox now: something in it became due. */
+  nudge(): void {
+    this.nudged = true;
+    this.wake();
   }
 
   private async run(): Promise<void> {
     const { signal } = this.stopping;
     while (!signal.aborted) {
       const isMore = await this.once().catch((error) => this.onFailure(error));
-      if (!isMore) await pause(IDLE_PAUSE_MS, undefined, { signal }).catch(() => {});
+      if (!isMore && !signal.aborted) await this.rest();
     }
+  }
+
+  private async rest(): Promise<void> {
+    if (!this.nudged) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, this.pauseMs);
+        this.wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.nudged = false;
   }
 
   /** Publishes one batch. @returns whether to go on at once: there may be more, and the broker takes it. */
@@ -58,6 +82,7 @@ export class Relay {
     if (room === 0) return false;
     const limit = Math.min(BATCH, room);
     const due = await this.records.takeDue(limit, LEASE_MS, CLAIM_CHECK_BYTES);
+    this.pauseMs = due.length > 0 ? BUSY_PAUSE_MS : IDLE_PAUSE_MS;
     const confirmed = await Promise.all(due.map((record) => this.publish(record)));
     this.failing = false;
     return due.length === limit && confirmed.every(Boolean);

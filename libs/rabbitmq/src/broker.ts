@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { ConsumeMessage } from 'amqplib';
 import { BrokerConnection } from './connection.js';
@@ -6,6 +7,9 @@ import { Publisher } from './publisher.js';
 import { MODULE_OPTIONS_TOKEN, type RabbitMQOptions } from './rabbitmq.module-definition.js';
 import { rotateQueue } from './rotation.js';
 import { checkTopology, declareTopology, type Topology } from './topology.js';
+
+/** Whoever asks for a count is somebody looking on, who waits no longer. */
+const COUNT_TIMEOUT_MS = 1_000;
 
 /**
  * What an app does with the broker: publish, consume, and see that the topology stands. Publishing and consuming
@@ -63,6 +67,21 @@ export class Broker implements OnApplicationShutdown {
    */
   async countReady(queue: string): Promise<number> {
     return this.publishing.withChannel(async (channel) => (await channel.checkQueue(queue)).messageCount);
+  }
+
+  /**
+   * How many consumers of a queue the broker knows, of all processes. One that was cancelled counts until its last
+   * message is acknowledged.
+   *
+   * @returns undefined when no broker answers, or it has no such queue.
+   */
+  async countConsumers(queue: string): Promise<number | undefined> {
+    // A blocked broker does not read the question.
+    if (this.publishing.blocked) return undefined;
+    const count = this.publishing.withChannel(
+      async (channel) => (await channel.checkQueue(queue)).consumerCount,
+    );
+    return Promise.race([count.catch(() => undefined), pause(COUNT_TIMEOUT_MS, undefined, { ref: false })]);
   }
 
   /** Goes once through a queue; see {@link rotateQueue}. On the consuming connection, as it acknowledges. */

@@ -24,6 +24,9 @@ export class Consumer {
   private consumerTag: string | undefined;
   private acknowledgements: Acknowledgements | undefined;
   private stopping = false;
+  private paused = false;
+  /** Subscribing and cancelling, one after the other. */
+  private following = Promise.resolve();
   private readonly closeChannel: () => Promise<void>;
 
   /**
@@ -42,6 +45,26 @@ export class Consumer {
   /** Whether the broker counts this consumer at the moment. */
   get isAttached(): boolean {
     return this.consumerTag !== undefined;
+  }
+
+  /** Whether it consumes nothing on purpose. */
+  get isPaused(): boolean {
+    return this.paused;
+  }
+
+  /**
+   * Takes no more messages until {@link resume}. Those at hand can still be acknowledged; those that were on their way
+   * go back to the queue.
+   */
+  pause(): void {
+    this.paused = true;
+    this.follow();
+  }
+
+  /** Takes messages again. */
+  resume(): void {
+    this.paused = false;
+    this.follow();
   }
 
   /** Asks the broker for no more messages; those at hand can still be acknowledged. */
@@ -68,9 +91,20 @@ export class Consumer {
     await channel.prefetch(this.prefetch, false);
     this.channel = channel;
     this.acknowledgements = acknowledgements;
+    this.follow();
+    await this.following;
+  }
+
+  /** Whether messages are wanted at the moment. */
+  private get wanted(): boolean {
+    return !this.paused && !this.stopping;
+  }
+
+  private async subscribe(channel: Channel, acknowledgements: Acknowledgements): Promise<void> {
     const { consumerTag } = await channel.consume(this.queue, (message) => {
       if (message) {
         acknowledgements.open(message);
+        if (this.paused) return acknowledgements.giveBack(message);
         return this.onDelivery({ queue: this.queue, message, ack: () => acknowledgements.add(message) });
       }
       this.logger.warn(`The broker cancelled the consumer of ${this.queue}`);
@@ -78,10 +112,24 @@ export class Consumer {
       // A new channel is the one way of attaching again; messages still at hand are delivered again, and dropped.
       void channel.close().catch(() => {});
     });
-    // Stopped meanwhile: nobody else would cancel it.
-    if (this.stopping) return void (await channel.cancel(consumerTag));
     if (this.channel === channel) this.consumerTag = consumerTag;
     this.logger.log(`Consuming ${this.queue}, at most ${this.prefetch} at once`);
+    // It may have been paused or stopped while the broker answered.
+    if (!this.wanted) this.follow();
+  }
+
+  /** Makes the broker know what was asked for last. What fails here closes the channel, and the next one starts anew. */
+  private follow(): void {
+    this.following = this.following
+      .then(async () => {
+        const { channel, acknowledgements, consumerTag } = this;
+        if (!channel || !acknowledgements) return;
+        if (!this.wanted && consumerTag) {
+          this.consumerTag = undefined;
+          await channel.cancel(consumerTag);
+        } else if (this.wanted && !consumerTag) await this.subscribe(channel, acknowledgements);
+      })
+      .catch((error) => this.logger.warn(`Consumer of ${this.queue}: ${(error as Error).message}`));
   }
 }
 
@@ -115,6 +163,16 @@ class Acknowledgements {
     if (this.scheduled) return;
     this.scheduled = true;
     setImmediate(() => this.flush());
+  }
+
+  /** Puts a message that nobody has looked at back to its queue. Only for a consumer that takes no more of them. */
+  giveBack(message: ConsumeMessage): void {
+    if (!this.isOpen || !this.unacknowledged.delete(message.fields.deliveryTag)) return;
+    try {
+      this.channel.nack(message, false, true);
+    } catch {
+      this.isOpen = false;
+    }
   }
 
   /** Sends what was collected, now. */

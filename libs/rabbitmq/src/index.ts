@@ -18,6 +18,8 @@ export {
   declareTopology,
   directRoutingKey,
   EXCHANGE,
+  type Priority,
+  priorityQueue,
   RETRY_DELAY_HEADER,
   retryQueue,
   type Topology,

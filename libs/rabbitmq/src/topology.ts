@@ -6,6 +6,7 @@ import type { BrokerConnection } from './connection.js';
  * The exchanges and queues that jobs move through, declared by `npm run migrate` and only checked by the apps.
  *
  *   `jobs` (topic) ──contract's name──► work queue `email`
+ *      │   └─ `queue-high.email.#`, `queue-low.email.#` ─► `email.high`, `email.low`, where there are priorities
  *      ▲   └─ no queue: alternate exchange `jobs.unroutable` ─► queue `jobs.unroutable`
  *      │ TTL over, routing key kept
  *   `jobs.retry.5s` ◄──header retry-delay── `jobs.retry` (headers)
@@ -34,8 +35,19 @@ export const deadLetterQueue = (queue: string) => `${queue}.dead`;
 /** The retry queue of a delay. Equal delays share one, however they are written. */
 export const retryQueue = (delay: Duration) => `${EXCHANGE.retry}.${formatDuration(toMilliseconds(delay))}`;
 
-/** The routing key that brings a message to a queue of one's choice, rather than its contract's own. */
-export const directRoutingKey = (queue: string, name: string) => `queue.${queue}.${name}`;
+/**
+ * What goes first within a work queue that has priorities: a queue for each, with its own consumers. Priorities of
+ * the broker's own do not exist on quorum queues before 4.3.
+ */
+export type Priority = 'high' | 'normal' | 'low';
+
+/** The queue of a priority. The normal one is the work queue itself, so priorities can be added to a queue later. */
+export const priorityQueue = (queue: string, priority: Priority) =>
+  priority === 'normal' ? queue : `${queue}.${priority}`;
+
+/** The routing key that brings a message to a queue of one's choice, or to a priority, rather than its contract's own. */
+export const directRoutingKey = (queue: string, name: string, priority: Priority = 'normal') =>
+  `${priority === 'normal' ? 'queue' : `queue-${priority}`}.${queue}.${name}`;
 
 /**
  * The broker's own bound on deliveries of one message. Attempts and takeovers are counted in the record, and 3.x,
@@ -48,6 +60,8 @@ const DELIVERY_LIMIT = 1_000;
 export interface TopologyOptions {
   /** Work queues, each with the names of the contracts whose jobs it holds. */
   queues: ReadonlyMap<string, readonly string[]>;
+  /** Those of them that have priorities. */
+  prioritised?: ReadonlySet<string>;
   /** Every retry delay that a contract names. */
   retryDelays: readonly Duration[];
 }
@@ -69,7 +83,7 @@ export interface Topology {
 }
 
 /** Derives the topology from queues and delays. Pure: the same options give the same topology. */
-export function buildTopology({ queues, retryDelays }: TopologyOptions): Topology {
+export function buildTopology({ queues, prioritised, retryDelays }: TopologyOptions): Topology {
   const quorum = { 'x-queue-type': 'quorum' };
   const deadLettering = (exchange: string) => ({
     'x-dead-letter-exchange': exchange,
@@ -78,6 +92,19 @@ export function buildTopology({ queues, retryDelays }: TopologyOptions): Topolog
   });
   const delays = new Map(retryDelays.map((delay) => [retryQueue(delay), toMilliseconds(delay)]));
   const work = [...queues].sort(([a], [b]) => a.localeCompare(b));
+  const workQueue = (queue: string, priority: Priority, contracts: readonly string[]): Queue => ({
+    name: priorityQueue(queue, priority),
+    arguments: {
+      ...quorum,
+      ...deadLettering(EXCHANGE.dead),
+      'x-dead-letter-routing-key': queue,
+      'x-delivery-limit': DELIVERY_LIMIT,
+    },
+    bindings: [directRoutingKey(queue, '#', priority), ...contracts].map((routingKey) => ({
+      exchange: EXCHANGE.jobs,
+      routingKey,
+    })),
+  });
 
   return {
     exchanges: [
@@ -97,19 +124,10 @@ export function buildTopology({ queues, retryDelays }: TopologyOptions): Topolog
         arguments: quorum,
         bindings: [{ exchange: EXCHANGE.dead, routingKey: name }],
       })),
-      ...work.map(([name, contracts]) => ({
-        name,
-        arguments: {
-          ...quorum,
-          ...deadLettering(EXCHANGE.dead),
-          'x-dead-letter-routing-key': name,
-          'x-delivery-limit': DELIVERY_LIMIT,
-        },
-        bindings: [directRoutingKey(name, '#'), ...contracts].map((routingKey) => ({
-          exchange: EXCHANGE.jobs,
-          routingKey,
-        })),
-      })),
+      ...work.flatMap(([name, contracts]) => [
+        workQueue(name, 'normal', contracts),
+        ...(prioritised?.has(name) ? [workQueue(name, 'high', []), workQueue(name, 'low', [])] : []),
+      ]),
       ...[...delays].map(([name, milliseconds]) => ({
         name,
         arguments: { ...quorum, ...deadLettering(EXCHANGE.jobs), 'x-message-ttl': milliseconds },

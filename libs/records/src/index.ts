@@ -1,8 +1,9 @@
-export { OverloadedError } from './coalescer.js';
+export { Coalescer, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';
+export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
 export {
   type Claim,
   type ClaimRequest,
@@ -10,6 +11,7 @@ export {
   type InsertedRecord,
   type JobKey,
   type NewRecord,
+  type Postponement,
   Records,
   type Settlement,
 } from './records.js';
@@ -22,6 +24,7 @@ export {
   type JobView,
   jobStates,
   type ListFilter,
-  type QueueCounts,
+  type Priority,
+  priorities,
   Views,
 } from './views.js';

@@ -2,12 +2,13 @@ import { Module } from '@nestjs/common';
 import { Database } from './database.js';
 import { DeadRecords } from './dead-records.js';
 import { Presence } from './presence.js';
+import { QueueRecords } from './queue-records.js';
 import { Records } from './records.js';
 import { ConfigurableModuleClass } from './records.module-definition.js';
 import { Retention } from './retention.js';
 import { Views } from './views.js';
 
-const parts = [Database, Records, DeadRecords, Views, Retention, Presence];
+const parts = [Database, Records, DeadRecords, QueueRecords, Views, Retention, Presence];
 
 /** Connects an app to the job records: `RecordsModule.forRoot({ url, poolSize })`, or `forRootAsync`. */
 @Module({ providers: parts, exports: parts })

@@ -3,7 +3,7 @@ import { Coalescer, OverloadedError } from './coalescer.js';
 import { Database, type Queryable } from './database.js';
 import { Presence } from './presence.js';
 import * as sql from './statements.js';
-import type { JobState } from './views.js';
+import type { JobState, Priority } from './views.js';
 
 /** A job as it is accepted. */
 export interface NewRecord {
@@ -14,6 +14,8 @@ export interface NewRecord {
   /** The payload, as JSON text. */
   payload: string;
   maxAttempts: number;
+  /** `normal` when absent. */
+  priority?: Priority;
   /** When it may run, as milliseconds from now by the database's clock; or as a point in time. */
   delayMs?: number;
   runAt?: Date;
@@ -88,6 +90,11 @@ export type Claim =
       isAnotherJob: boolean | null;
     };
 
+/** A delivery that may not run yet. */
+export interface Postponement extends Pick<ClaimRequest, 'id' | 'attempt' | 'record'> {
+  delayMs: number;
+}
+
 /** How a claim ended. */
 export interface Settlement {
   id: string;
@@ -110,6 +117,7 @@ export interface DueRecord {
   id: string;
   name: string;
   queue: string;
+  priority: Priority;
   state: 'queued' | 'retrying' | 'dead';
   attempt: number;
   claim: number;
@@ -142,6 +150,7 @@ export class Records {
   private readonly inserts: Coalescer<NewRecord, InsertedRecord>;
   private readonly keyedInserts: Coalescer<KeyedRecord, KeyedInsert>;
   private readonly claims: Coalescer<ClaimRequest, Claim>;
+  private readonly postponements: Coalescer<Postponement, undefined>;
   private readonly settlements: Coalescer<Settlement, JobState | null>;
 
   constructor(
@@ -162,6 +171,7 @@ export class Records {
       options,
       ({ result }) => result?.length ?? 0,
     );
+    this.postponements = new Coalescer((postponements) => this.postponeAll(postponements), options);
   }
 
   /**
@@ -242,6 +252,14 @@ export class Records {
   }
 
   /**
+   * Puts a delivered job off: the relay publishes it again when its time has come, and no attempt is used up. Does
+   * nothing for a message that could not be claimed.
+   */
+  postpone(postponement: Postponement): Promise<void> {
+    return this.postponements.add(postponement);
+  }
+
+  /**
    * Records how a claim ended.
    *
    * @returns the state that the job is in now: `cancelled` when that was asked for meanwhile. Null when the claim was
@@ -278,6 +296,12 @@ export class Records {
   /** Workers that are gone and, by the records, still run something. */
   async goneWorkers(): Promise<number[]> {
     const { rows } = await this.database.query<{ worker: number }>(sql.goneWorkers());
+    return rows.map(({ worker }) => worker);
+  }
+
+  /** Which of these workers are gone, or do not show at the moment that they are alive. */
+  async missingOf(workers: readonly number[]): Promise<number[]> {
+    const { rows } = await this.database.query<{ worker: number }>(sql.missingOf(workers));
     return rows.map(({ worker }) => worker);
   }
 
@@ -370,6 +394,16 @@ export class Records {
       sql.claim(requests, worker, SUSPECT_AFTER_LOSSES),
     );
     return new Map(rows.map(({ id, ...claim }) => [id, claim]));
+  }
+
+  private async postponeAll(postponements: Postponement[]): Promise<undefined[]> {
+    const { rows } = await this.database.query<{ id: string }>(sql.postpone(postponements));
+    const unknown = new Set(rows.map(({ id }) => id));
+    const arrived = postponements.flatMap(({ id, delayMs, record }) =>
+      record && unknown.has(id) ? [{ ...record, delayMs }] : [],
+    );
+    if (arrived.length > 0) await this.insertInto(this.database, arrived);
+    return postponements.map(() => undefined);
   }
 
   private async settleAll(settlements: Settlement[]): Promise<(JobState | null)[]> {

@@ -1,5 +1,5 @@
 import type { ColumnType, Generated } from 'kysely';
-import type { JobState } from './views.js';
+import type { JobState, Priority } from './views.js';
 
 /** The tables, as the query builder knows them; `migrations/` makes them and says what each column is for. */
 export interface Schema {
@@ -28,6 +28,7 @@ interface JobsTable {
   finished_at: Date | null;
   cancel_requested_at: Date | null;
   publish_at: Date | null;
+  priority: Generated<Priority>;
 }
 
 /** An attempt that ended otherwise than by success, as the record keeps it. */

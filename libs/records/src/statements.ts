@@ -1,5 +1,5 @@
 import { WORKER_LOCK_CLASS } from './presence.js';
-import type { ClaimRequest, JobKey, KeyedRecord, NewRecord, Settlement } from './records.js';
+import type { ClaimRequest, JobKey, KeyedRecord, NewRecord, Postponement, Settlement } from './records.js';
 
 /**
  * The statements of a job's life. Each takes any number of rows as one array for each column (`unnest`), is prepared
@@ -18,16 +18,16 @@ const lockOf = (worker: string, lockClass: string) => `
     and l.database = (select oid from pg_database where datname = current_database())`;
 
 const insertText = (onlyIf = '') => `
-    insert into jobs (id, name, queue, payload, max_attempts, state, run_at, publish_at)
-    select n.id, n.name, n.queue, n.payload, n.max_attempts,
+    insert into jobs (id, name, queue, payload, max_attempts, priority, state, run_at, publish_at)
+    select n.id, n.name, n.queue, n.payload, n.max_attempts, n.priority,
            case when n.run_at > now() then 'scheduled' else 'queued' end,
            greatest(n.run_at, now()),
            case when n.run_at > now() then n.run_at else now() + $8 * interval '1 millisecond' end
     from (
-      select m.id, m.name, m.queue, m.payload, m.max_attempts,
+      select m.id, m.name, m.queue, m.payload, m.max_attempts, m.priority,
              coalesce(m.run_at, now() + m.delay_ms * interval '1 millisecond') as run_at
-      from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::float8[], $7::timestamptz[])
-        as m (id, name, queue, payload, max_attempts, delay_ms, run_at)
+      from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::float8[], $7::timestamptz[], $9::text[])
+        as m (id, name, queue, payload, max_attempts, delay_ms, run_at, priority)
       ${onlyIf}
     ) n
     on conflict (id) do nothing
@@ -42,6 +42,7 @@ const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[]
   records.map(({ delayMs }) => delayMs ?? 0),
   records.map(({ runAt }) => runAt ?? null),
   graceMs,
+  records.map(({ priority }) => priority ?? 'normal'),
 ];
 
 /** @param graceMs how long the relay leaves the records to the producer that is publishing them anyway. */
@@ -61,7 +62,7 @@ export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): S
     with k as (
       insert into job_keys as held (scope, key, fingerprint, job, expires_at, until_ended)
       select n.scope, n.key, n.fingerprint, n.job, now() + n.held_ms * interval '1 millisecond', n.until_ended
-      from unnest($9::text[], $10::text[], $11::text[], $1::uuid[], $12::float8[], $13::bool[])
+      from unnest($10::text[], $11::text[], $12::text[], $1::uuid[], $13::float8[], $14::bool[])
         as n (scope, key, fingerprint, job, held_ms, until_ended)
       on conflict (scope, key) do update
       set fingerprint = excluded.fingerprint, job = excluded.job,
@@ -153,6 +154,37 @@ export const claim = (
 });
 
 /**
+ * Puts jobs off whose message might have been claimed. A new claim number keeps whoever published that message from
+ * noting it as published, which would take the job out of the outbox. A job that runs in a worker that is gone stays
+ * as it is, and is due later.
+ *
+ * @returns the ids of those that have no record.
+ */
+export const postpone = (postponements: readonly Postponement[]): Statement => ({
+  name: 'postpone',
+  text: `
+    with m as (
+      select id, attempt, now() + delay_ms * interval '1 millisecond' as run_at
+      from unnest($1::uuid[], $2::int[], $3::float8[]) as m (id, attempt, delay_ms)
+    ), postponed as (
+      update jobs j
+      set state = case when j.state = 'queued' then 'scheduled' else j.state end,
+          claim = j.claim + 1, run_at = m.run_at, publish_at = m.run_at
+      from m
+      where j.id = m.id and (
+        j.state in ('queued', 'retrying') and m.attempt > j.attempt
+        or j.state = 'running' and m.attempt >= j.attempt and not exists (${lockOf('j.worker', '$4')}))
+    )
+    select m.id from m where not exists (select from jobs j where j.id = m.id)`,
+  values: [
+    postponements.map(({ id }) => id),
+    postponements.map(({ attempt }) => attempt),
+    postponements.map(({ delayMs }) => delayMs),
+    WORKER_LOCK_CLASS,
+  ],
+});
+
+/**
  * Writes nothing for a claim that is not the newest one any more. A job that was to be cancelled meanwhile ends as
  * cancelled, whatever its handler made of it.
  */
@@ -234,10 +266,10 @@ export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): S
           state = case when j.state = 'scheduled' then 'queued' else j.state end
       from due
       where j.id = due.id
-      returning j.id, j.name, j.queue, j.state, j.attempt, j.claim, j.attempts -> -1 -> 'error' ->> 'message' as error,
+      returning j.id, j.name, j.queue, j.priority, j.state, j.attempt, j.claim, j.attempts -> -1 -> 'error' ->> 'message' as error,
         case when octet_length(j.payload::text) <= $3 then j.payload::text end as payload, due.publish_at
     )
-    select id, name, queue, state, attempt, claim, error, payload from taken order by publish_at, id`,
+    select id, name, queue, priority, state, attempt, claim, error, payload from taken order by publish_at, id`,
   values: [limit, leaseMs, payloadLimit],
 });
 
@@ -248,6 +280,13 @@ export const goneWorkers = (): Statement => ({
     select r.worker from (select distinct worker from jobs where state = 'running') r
     where not exists (${lockOf('r.worker', '$1')})`,
   values: [WORKER_LOCK_CLASS],
+});
+
+/** Which of these workers have no session lock. */
+export const missingOf = (workers: readonly number[]): Statement => ({
+  name: 'missing-of',
+  text: `select w.worker from unnest($1::int[]) as w (worker) where not exists (${lockOf('w.worker', '$2')})`,
+  values: [workers, WORKER_LOCK_CLASS],
 });
 
 /** What a worker that is gone was running waits for the same attempt again, and is owed to the broker. */

@@ -16,11 +16,16 @@ export const jobStates = [
 ] as const;
 export type JobState = (typeof jobStates)[number];
 
+/** Which jobs of a queue go first, where its contracts have priorities. */
+export const priorities = ['high', 'normal', 'low'] as const;
+export type Priority = (typeof priorities)[number];
+
 /** A job as clients see it. */
 export interface JobView {
   id: string;
   name: string;
   queue: string;
+  priority: Priority;
   state: JobState;
   /** From 0 to 1; null when the handler told none. */
   progress: number | null;
@@ -62,13 +67,6 @@ export interface ListFilter {
   before?: string;
 }
 
-/** The jobs of one queue that have not ended well, by state. */
-export interface QueueCounts {
-  queue: string;
-  state: JobState;
-  count: number;
-}
-
 /** What a list shows of a payload or a result. */
 const LISTED_BYTES = 8_192;
 
@@ -93,18 +91,6 @@ export class Views {
     }, LISTED_BYTES);
   }
 
-  /** Counts the jobs of each queue by state, without those that succeeded: there may be very many. */
-  async countByQueue(): Promise<QueueCounts[]> {
-    return this.answer(() =>
-      this.database.builder
-        .selectFrom('jobs')
-        .select(['queue', 'state', sql<number>`count(*)::int`.as('count')])
-        .where('state', '<>', 'succeeded')
-        .groupBy(['queue', 'state'])
-        .execute(),
-    );
-  }
-
   private async select(
     narrow: (query: ReturnType<Views['everything']>) => ReturnType<Views['everything']>,
     maxBytes = Number.MAX_SAFE_INTEGER,
@@ -124,6 +110,7 @@ export class Views {
         'jobs.id',
         'jobs.name',
         'jobs.queue',
+        'jobs.priority',
         'jobs.state',
         'jobs.progress',
         'jobs.progress_note',
@@ -168,6 +155,7 @@ function toView(row: Row): JobView {
     id: row.id,
     name: row.name,
     queue: row.queue,
+    priority: row.priority,
     state: row.state,
     progress: row.progress,
     progressNote: row.progress_note,

@@ -1,0 +1,39 @@
+import type { AnyContract } from './contract.js';
+import type { HandlerLimits } from './handler.js';
+import type { Arrival } from './message.js';
+
+/** A delivered job may start. */
+export interface Pass {
+  /**
+   * Called right before the handler: between admission and start lies a claim, which may have taken long.
+   *
+   * @returns undefined when the job may start now; otherwise the milliseconds to put it off.
+   */
+  confirm?(): Promise<number | undefined>;
+  /** Called when the job has ended, in whatever way, or has not started after all. */
+  release?(): void;
+}
+
+/** A delivered job may not start yet. */
+export interface Refusal {
+  /** Milliseconds to put it off. */
+  delayMs: number;
+  /** Called when the record has it that the job is put off. */
+  recorded?(): Promise<void>;
+}
+
+/**
+ * Decides whether a delivered job may start, before it is claimed. A job that may not is put off by the executor: it
+ * uses up no attempt, and its message makes room for another. Optional: without a provider of it every job may start.
+ */
+export abstract class Admission {
+  /**
+   * Takes what a handler wants, once, when the worker starts.
+   *
+   * @throws ContractError when it makes no sense.
+   */
+  abstract register(contract: AnyContract, limits: HandlerLimits): void;
+
+  /** @throws what a database that is away throws; the executor asks again then. */
+  abstract admit(job: Arrival): Promise<Pass | Refusal>;
+}

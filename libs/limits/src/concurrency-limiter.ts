@@ -1,0 +1,184 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import { Relay } from '#jobs';
+import { Coalescer, Database, DatabaseUnavailableError, OverloadedError, Presence, Records } from '#records';
+import * as sql from './concurrency-statements.js';
+
+/** A job that wants to run under a limit. */
+export interface SlotRequest {
+  /** The contract. */
+  name: string;
+  /** Which of its limits. */
+  key: string;
+  max: number;
+}
+
+/** A slot that this worker holds. */
+export interface Slot extends SlotRequest {
+  /** The worker's id in the upper 32 bits, a number of its own in the lower. */
+  holder: string;
+}
+
+/**
+ * How often waiting jobs and free slots are held against each other, and holders against the workers that live. What
+ * is given back is passed on at once; this is for the slots of workers that are gone.
+ */
+const SWEEP_EVERY_MS = 2_000;
+const RELEASE_PAUSE_MS = 500;
+/** How long the last slots may take to be given back when the worker stops; the end of its session frees them too. */
+const FAREWELL_MS = 2_000;
+/** A row that is new to the table may be pruned between the two statements that make it and use it. */
+const TRIES = 5;
+
+/**
+ * Hands out slots: one row for each limit and key lists who holds one. A slot belongs to a worker; it is free again
+ * when the worker gives it back, or when the worker is gone, as its session lock shows. So none can leak.
+ *
+ * Who finds no slot is put off, far, and listed as waiting. Whoever gives a slot back makes the longest waiting job
+ * due and has the relay publish it, which takes some hundredths of a second; there is no polling for slots.
+ */
+@Injectable()
+export class ConcurrencyLimiter implements BeforeApplicationShutdown {
+  private readonly logger = new Logger(ConcurrencyLimiter.name);
+  private readonly requests: Coalescer<Slot, boolean>;
+  private readonly waits: Coalescer<sql.Waiter, undefined>;
+  private readonly releases: Coalescer<Slot, undefined>;
+  private readonly releasing = new Set<Promise<void>>();
+  private readonly stopping = new AbortController();
+  private sweeping: Promise<void> | undefined;
+  private missing: number[] = [];
+  private taken = 0;
+
+  constructor(
+    private readonly database: Database,
+    private readonly records: Records,
+    private readonly presence: Presence,
+    private readonly relay: Relay,
+  ) {
+    // One lane: two statements of one worker would wait for each other's rows.
+    const options = { lanes: 1, batch: 500, limit: 20_000 };
+    this.requests = new Coalescer((slots) => this.takeAll(slots), options);
+    this.waits = new Coalescer((waiters) => this.waitAll(waiters), options);
+    this.releases = new Coalescer((slots) => this.releaseAll(slots), options);
+  }
+
+  /** Looks after the slots of workers that are gone, from now on. */
+  start(): void {
+    this.sweeping ??= this.sweep();
+  }
+
+  /** Asks for a slot. @returns undefined when all are taken. @throws DatabaseUnavailableError, OverloadedError */
+  async take(request: SlotRequest): Promise<Slot | undefined> {
+    const worker = await this.presence.id();
+    this.taken = (this.taken + 1) >>> 0;
+    const slot = { ...request, holder: String((BigInt(worker) << 32n) | BigInt(this.taken)) };
+    try {
+      return (await this.requests.add(slot)) ? slot : undefined;
+    } catch (error) {
+      // Whether the statement has run is not known.
+      this.release(slot);
+      throw error;
+    }
+  }
+
+  /** Gives a slot back, as soon as the database answers. */
+  release(slot: Slot): void {
+    const released = this.releasePersistently(slot).finally(() => this.releasing.delete(released));
+    this.releasing.add(released);
+  }
+
+  /** Lists a job that was put off for want of a slot, and wakes it again if one became free meanwhile. */
+  wait(job: string, { name, key }: SlotRequest): Promise<void> {
+    return this.waits.add({ job, name, key });
+  }
+
+  /** Drops the rows that say nothing any more. */
+  async prune(): Promise<void> {
+    await this.database.query(sql.prune());
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping.abort();
+    await this.sweeping;
+    await Promise.race([Promise.all(this.releasing), pause(FAREWELL_MS, undefined, { ref: false })]);
+  }
+
+  private async takeAll(slots: Slot[]): Promise<boolean[]> {
+    const granted = new Map<string, boolean>();
+    let open = slots;
+    for (let tries = 0; open.length > 0; tries++) {
+      if (tries === TRIES) throw new OverloadedError(TRIES);
+      const { rows } = await this.database.query<{ holder: string; granted: boolean }>(sql.take(open));
+      for (const row of rows) granted.set(row.holder, row.granted);
+      open = open.filter(({ holder }) => !granted.has(holder));
+      if (open.length > 0) await this.database.query(sql.make(open));
+    }
+    return slots.map(({ holder }) => granted.get(holder) === true);
+  }
+
+  private async waitAll(waiters: sql.Waiter[]): Promise<undefined[]> {
+    await this.database.query(sql.wait(waiters));
+    await this.wakeForFree(waiters);
+    return waiters.map(() => undefined);
+  }
+
+  private async releasePersistently(slot: Slot): Promise<void> {
+    for (;;) {
+      try {
+        return await this.releases.add(slot);
+      } catch (error) {
+        if (this.stopping.signal.aborted) return;
+        if (!(error instanceof DatabaseUnavailableError)) this.logger.warn((error as Error).message);
+        await pause(RELEASE_PAUSE_MS);
+      }
+    }
+  }
+
+  private async releaseAll(slots: Slot[]): Promise<undefined[]> {
+    await this.database.query(sql.release(slots));
+    const counts = new Map<string, sql.FreeSlots>();
+    for (const { name, key } of slots) {
+      const id = `${name}\n${key}`;
+      counts.set(id, { name, key, free: (counts.get(id)?.free ?? 0) + 1 });
+    }
+    // The slots are given back already, and the sweep wakes what is not woken here.
+    await this.wake([...counts.values()]).catch(() => {});
+    return slots.map(() => undefined);
+  }
+
+  /** Makes as many waiting jobs due as there are free slots for them, the longest waiting first. */
+  private async wake(free: readonly sql.FreeSlots[]): Promise<void> {
+    if (free.length === 0) return;
+    const { rows } = await this.database.query(sql.wake(free));
+    if (rows.length > 0) this.relay.nudge();
+  }
+
+  private async wakeForFree(limits: readonly { name: string; key: string }[]): Promise<void> {
+    if (limits.length === 0) return;
+    const { rows } = await this.database.query<sql.FreeSlots>(sql.freeOf(limits));
+    await this.wake(rows);
+  }
+
+  private async sweep(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      await pause(SWEEP_EVERY_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        await this.dropGone();
+        await this.wakeForFree((await this.database.query<sql.Waiter>(sql.awaited())).rows);
+      } catch (error) {
+        if (!(error instanceof DatabaseUnavailableError)) this.logger.warn((error as Error).message);
+      }
+    }
+  }
+
+  /** A worker is gone when it was missing twice: after a restart of the database all take their locks anew. */
+  private async dropGone(): Promise<void> {
+    const { rows } = await this.database.query<{ worker: number }>(sql.holdingWorkers());
+    const missing = await this.records.missingOf(rows.map(({ worker }) => worker));
+    const gone = missing.filter((worker) => this.missing.includes(worker));
+    this.missing = missing;
+    if (gone.length > 0) await this.database.query(sql.drop(gone));
+  }
+}

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import {
+  Admission,
+  type AnyContract,
+  type Arrival,
+  ContractError,
+  ContractViolationError,
+  conform,
+  type HandlerLimits,
+  type Pass,
+  type Refusal,
+} from '#jobs';
+import { Views } from '#records';
+import { ConcurrencyLimiter, type Slot } from './concurrency-limiter.js';
+import { type Pace, paceOf } from './pace.js';
+import { RateLimiter, type RateRequest } from './rate-limiter.js';
+
+/** What a contract's handler asked for, ready for use. */
+interface Limit {
+  contract: AnyContract;
+  rate?: { pace: Pace; key?: KeyOf };
+  concurrency?: { max: number; key?: KeyOf };
+}
+type KeyOf = (payload: unknown) => string;
+
+/**
+ * How far a job is put off that waits for a slot. It is woken as soon as it may have one; the time is for the case
+ * that nobody is left to wake it.
+ */
+const WAIT_MS = 600_000;
+/** A job whose times to start pass before it starts, because the process is too busy, is put off after so many. */
+const START_TRIES = 5;
+/** Longer keys are kept as their digest. */
+const KEY_LENGTH = 200;
+const PRUNE_EVERY_MS = 60_000;
+
+/** Admits jobs within the limits of their contracts: first a slot, then a time to start. */
+@Injectable()
+export class Limits extends Admission implements BeforeApplicationShutdown {
+  private readonly logger = new Logger(Limits.name);
+  private readonly limits = new Map<string, Limit>();
+  private pruning: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly rates: RateLimiter,
+    private readonly slots: ConcurrencyLimiter,
+    private readonly views: Views,
+  ) {
+    super();
+  }
+
+  override register(contract: AnyContract, { rateLimit, concurrency }: HandlerLimits): void {
+    const limit: Limit = { contract };
+    try {
+      if (rateLimit) limit.rate = { pace: paceOf(rateLimit), key: rateLimit.key };
+      if (concurrency) {
+        const { max, key } = concurrency;
+        if (!Number.isInteger(max) || max < 1)
+          throw new RangeError('concurrency.max must be a whole number from 1');
+        limit.concurrency = { max, key };
+        this.slots.start();
+      }
+    } catch (error) {
+      throw new ContractError(`@JobHandler(${contract.name}): ${(error as Error).message}`);
+    }
+    this.limits.set(contract.name, limit);
+    this.pruning ??= setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
+  }
+
+  override async admit(job: Arrival): Promise<Pass | Refusal> {
+    const limit = this.limits.get(job.name);
+    if (!limit) return {};
+    const { rate, concurrency } = limit;
+    const payload = rate?.key || concurrency?.key ? await this.payloadOf(limit, job) : undefined;
+    // Without a payload that fits there is no key; and the job does not start, but fails.
+    if (payload instanceof ContractViolationError) return {};
+
+    let slot: Slot | undefined;
+    if (concurrency) {
+      const request = { name: job.name, key: this.keyOf(job, concurrency, payload), max: concurrency.max };
+      slot = await this.slots.take(request);
+      if (!slot) return { delayMs: WAIT_MS, recorded: () => this.slots.wait(job.id, request) };
+    }
+    const release = () => slot && this.slots.release(slot);
+    try {
+      const pass = rate
+        ? await this.turnOf({ name: job.name, key: this.keyOf(job, rate, payload), pace: rate.pace })
+        : {};
+      if ('delayMs' in pass) release();
+      return { ...pass, release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    clearInterval(this.pruning);
+  }
+
+  /** Waits for a time to start, if there is one within reach. */
+  private async turnOf(request: RateRequest): Promise<Pass | Refusal> {
+    let turn = await this.rates.take(request);
+    if ('delayMs' in turn) return turn;
+    await reach(turn.startAt);
+    const confirm = async () => {
+      for (let tries = 0; 'until' in turn && performance.now() > turn.until; tries++) {
+        if (tries === START_TRIES) return request.pace.holdMs;
+        turn = await this.rates.take(request);
+        if ('startAt' in turn) await reach(turn.startAt);
+      }
+      return 'delayMs' in turn ? turn.delayMs : undefined;
+    };
+    return { confirm };
+  }
+
+  /** The payload as the handler would get it, or why it would not. */
+  private async payloadOf({ contract }: Limit, { id, payload, value }: Arrival): Promise<unknown> {
+    const given = payload === null ? (await this.views.find(id))?.payload : value;
+    try {
+      return conform(contract, 'payload', given);
+    } catch (error) {
+      return error;
+    }
+  }
+
+  private keyOf({ name }: Arrival, { key }: { key?: KeyOf }, payload: unknown): string {
+    if (!key) return '';
+    try {
+      const text = String(key(payload)).replaceAll('\0', '').toWellFormed();
+      return text.length <= KEY_LENGTH ? text : createHash('sha256').update(text).digest('base64');
+    } catch (error) {
+      this.logger.warn(
+        `The key of a limit of ${name} cannot be had, so the job counts with those that have none: ${(error as Error).message}`,
+      );
+      return '';
+    }
+  }
+
+  private async prune(): Promise<void> {
+    // What cannot be pruned now is pruned in a minute.
+    await Promise.all([this.rates.prune(), this.slots.prune()]).catch(() => {});
+  }
+}
+
+/** Timers are early or late by a millisecond; this is never early. */
+async function reach(time: number): Promise<void> {
+  for (let left = time - performance.now(); left > 0; left = time - performance.now()) {
+    await pause(Math.ceil(left));
+  }
+}

@@ -1,0 +1,172 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
+import { LimitsModule } from '#limits';
+import { givenProducer, givenWorker } from '../support/apps.js';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+
+const payload = z.object({ tenant: z.string().default('one') });
+const Limited = defineJob({ name: 'limited.call', queue: 'calls', payload, retry: ['100ms'] });
+const ByTenant = defineJob({ name: 'limited.by-tenant', queue: 'calls', payload, retry: [] });
+const Bursting = defineJob({ name: 'limited.burst', queue: 'calls', payload, retry: [] });
+const Free = defineJob({ name: 'free.call', queue: 'calls', payload, retry: [] });
+const contracts = [Limited, ByTenant, Bursting, Free];
+
+const MAX = 20;
+const PER_MS = 1_000;
+
+/** When handlers started, by one clock for all workers of this process. */
+let starts: { name: string; tenant: string; at: number }[] = [];
+const note = ({
+  name,
+  payload: { tenant },
+}: Pick<JobContext<typeof Limited>, 'payload'> & { name: string }) => {
+  starts.push({ name, tenant, at: performance.now() });
+};
+
+@JobHandler(Limited, { rateLimit: { max: MAX, per: '1s' } })
+class LimitedHandler implements Handler<typeof Limited> {
+  handle(job: JobContext<typeof Limited>) {
+    note(job);
+    if (job.payload.tenant === 'failing' && job.attempt === 1) throw new Error('fails once');
+  }
+}
+@JobHandler(ByTenant, { rateLimit: { max: MAX, per: '1s', key: ({ tenant }) => tenant } })
+class ByTenantHandler implements Handler<typeof ByTenant> {
+  handle(job: JobContext<typeof ByTenant>) {
+    note(job);
+  }
+}
+@JobHandler(Bursting, { rateLimit: { max: MAX, per: '1s', burst: MAX / 2 } })
+class BurstingHandler implements Handler<typeof Bursting> {
+  handle(job: JobContext<typeof Bursting>) {
+    note(job);
+  }
+}
+@JobHandler(Free)
+class FreeHandler implements Handler<typeof Free> {
+  handle(job: JobContext<typeof Free>) {
+    note(job);
+  }
+}
+
+let environment: Environment;
+let producer: Awaited<ReturnType<typeof givenProducer>>;
+const workers: Awaited<ReturnType<typeof givenWorker>>[] = [];
+
+beforeEach(async () => {
+  starts = [];
+  environment = await givenEnvironment(contracts);
+  producer = await givenProducer(environment, { contracts });
+});
+afterEach(async () => {
+  await Promise.all(workers.splice(0).map((worker) => worker.close()));
+  await producer?.close();
+  await environment?.close();
+});
+
+/** Two workers, each with its own connections and executor. */
+async function givenTwoWorkers() {
+  const handlers = [LimitedHandler, ByTenantHandler, BurstingHandler, FreeHandler];
+  for (let n = 0; n < 2; n++)
+    workers.push(await givenWorker(environment, { contracts, handlers, imports: [LimitsModule] }));
+}
+const ended = (count: number) =>
+  eventually(async () => {
+    const [row] = await environment.sql<{ count: number }>(
+      `select count(*)::int as count from jobs where state in ('succeeded', 'dead')`,
+    );
+    return row?.count === count;
+  }, 40_000);
+
+/** The most starts within any time of the limit's length: counted from each start on. */
+function mostWithin(times: number[], perMs = PER_MS): number {
+  const sorted = times.toSorted((a, b) => a - b);
+  return Math.max(...sorted.map((from) => sorted.filter((at) => at >= from && at < from + perMs).length));
+}
+const timesOf = (name: string, tenant?: string) =>
+  starts.filter((start) => start.name === name && (!tenant || start.tenant === tenant)).map(({ at }) => at);
+
+test('P14: a rate limit holds across all workers, over any time, and uses up no attempt; others go on', async () => {
+  await givenTwoWorkers();
+  await producer.jobs.enqueueMany(
+    Limited,
+    Array.from({ length: 100 }, () => ({})),
+  );
+  const free = await producer.jobs.enqueueMany(
+    Free,
+    Array.from({ length: 50 }, () => ({})),
+  );
+  await eventually(() => timesOf(Free.name).length === free.length);
+  // What waits behind the limit has not held up what does not.
+  expect(timesOf(Limited.name).length).toBeLessThan(100);
+
+  await ended(150);
+  expect(timesOf(Limited.name)).toHaveLength(100);
+  expect(mostWithin(timesOf(Limited.name))).toBeLessThanOrEqual(MAX);
+  expect(await environment.sql('select distinct attempt, attempts, losses from jobs')).toEqual([
+    { attempt: 1, attempts: [], losses: 0 },
+  ]);
+});
+
+test('P14: a retry counts as a start', async () => {
+  await givenTwoWorkers();
+  await producer.jobs.enqueueMany(
+    Limited,
+    Array.from({ length: 30 }, (_, n) => ({ tenant: n < 20 ? 'failing' : 'one' })),
+  );
+  await ended(30);
+  expect(timesOf(Limited.name)).toHaveLength(50);
+  expect(mostWithin(timesOf(Limited.name))).toBeLessThanOrEqual(MAX);
+});
+
+test('P14: with a key, each of its values has a limit of its own', async () => {
+  await givenTwoWorkers();
+  const tenants = ['one', 'two', 'three'];
+  await producer.jobs.enqueueMany(
+    ByTenant,
+    Array.from({ length: 90 }, (_, n) => ({ tenant: tenants[n % 3] })),
+  );
+  await ended(90);
+  for (const tenant of tenants) expect(mostWithin(timesOf(ByTenant.name, tenant))).toBeLessThanOrEqual(MAX);
+  expect(mostWithin(timesOf(ByTenant.name))).toBeGreaterThan(MAX);
+});
+
+test('P14: a burst starts at once, and counts', async () => {
+  await givenTwoWorkers();
+  await producer.jobs.enqueueMany(
+    Bursting,
+    Array.from({ length: 50 }, () => ({})),
+  );
+  await ended(50);
+  expect(mostWithin(timesOf(Bursting.name))).toBeLessThanOrEqual(MAX);
+});
+
+test('P14: what an outage has held up makes no burst', async () => {
+  await producer.jobs.enqueueMany(
+    Limited,
+    Array.from({ length: 60 }, () => ({})),
+  );
+  await eventually(async () => (await environment.countReady('calls')) === 60);
+  await givenTwoWorkers();
+  await eventually(async () => {
+    const rows = await environment.sql(`select from jobs where state = 'scheduled'`);
+    return rows.length > 20;
+  });
+  // All are due at once, as after a time without a relay.
+  await environment.sql(`update jobs set publish_at = now() where state = 'scheduled'`);
+  await ended(60);
+  expect(timesOf(Limited.name)).toHaveLength(60);
+  expect(mostWithin(timesOf(Limited.name))).toBeLessThanOrEqual(MAX);
+});
+
+test('a limit that makes no sense stops the start', async () => {
+  @JobHandler(Limited, { rateLimit: { max: 0, per: '1s' } })
+  class Senseless implements Handler<typeof Limited> {
+    handle() {}
+  }
+  await expect(
+    givenWorker(environment, { contracts, handlers: [Senseless], imports: [LimitsModule] }),
+  ).rejects.toThrow('@JobHandler(limited.call): rateLimit.max must be a whole number from 1');
+});
