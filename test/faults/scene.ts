@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,10 +27,12 @@ const PATIENCE_MS = 60_000;
 /** A process that does not answer a probe by then counts as not healthy. */
 const PROBE_LIMIT_MS = 5_000;
 
-/** Apps that run. Whatever ends the suite, none of them outlives it. */
+/** Apps that run, and folders in use. Whatever ends the suite, none of them outlives it. */
 const running = new Set<ChildProcess>();
+const folders = new Set<string>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
 /** How an app of a scene differs from the usual. */
@@ -62,6 +65,7 @@ export class Scene {
   static async open(stage: Stage): Promise<Scene> {
     const environment = await givenEnvironment(Object.values(contracts), stage.addresses);
     const folder = await mkdtemp(join(tmpdir(), 'warren-faults-'));
+    folders.add(folder);
     return new Scene(stage, environment, new Ledger(join(folder, 'ledger')), folder);
   }
 
@@ -143,6 +147,7 @@ export class Scene {
     await Promise.all(this.proxies.map((proxy) => proxy.close()));
     await this.environment.close();
     await rm(this.folder, { recursive: true, force: true });
+    folders.delete(this.folder);
   }
 
   private async app(kind: 'api' | 'worker', options: SceneAppOptions): Promise<SceneApp> {

@@ -23,8 +23,8 @@ export interface TcpProxy {
   /** Keeps every connection open and lets no byte through, until `mend`. */
   stall(): void;
   /**
-   * Half-open: keeps every connection open, takes every byte and drops it, in both directions or in one, and tells
-   * neither side when the other closes. `mend` then breaks the connections that lost something.
+   * Half-open: keeps every connection open, takes every byte and drops it, in both directions or in one; nor does the
+   * word that a side has closed get through there. `mend` then breaks the connections that lost something.
    */
   swallow(direction?: Direction | 'both'): void;
   /** Slows down what passes from now on, until `mend`. */
@@ -131,7 +131,7 @@ class Link {
   }
 
   private passOnClose(lane: Lane, to: Socket): void {
-    if (this.weather.swallows.size > 0) {
+    if (this.weather.swallows.has(lane.direction)) {
       this.damaged = true;
       return;
     }
@@ -157,7 +157,7 @@ class Lane {
   constructor(
     private readonly from: Socket,
     private readonly to: Socket,
-    private readonly direction: Direction,
+    readonly direction: Direction,
     private readonly weather: Weather,
     private readonly onLoss: () => void,
   ) {
