@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
 import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
-import { DatabaseUnavailableError, DeadRecords, Presence } from '#records';
+import { DatabaseUnavailableError, DeadRecords, Presence, Records } from '#records';
 import { Contracts } from './contracts.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from './message.js';
 import { describeError } from './outcome.js';
@@ -13,6 +13,8 @@ const LOOK_EVERY_MS = 2_000;
 const BATCH = 250;
 /** After going through a queue, it is left alone for this many times as long as that took. */
 const REST_FACTOR = 5;
+/** How long a job whose message no queue took waits until it is published again. */
+const UNROUTED_PAUSE_MS = 15_000;
 /** This duty's number among those that one worker does for all. */
 const DUTY = 1;
 
@@ -33,14 +35,13 @@ export class DeadLetterKeeper {
   private readonly suspects = new Set<string>();
   /** When a queue may be gone through again, by this process's monotonic clock. */
   private readonly restsUntil = new Map<string, number>();
-  /** How many messages lay in the queue of the unroutable when it was looked at last. */
-  private unroutable = 0;
   private failing = false;
 
   constructor(
     private readonly contracts: Contracts,
     private readonly broker: Broker,
     private readonly dead: DeadRecords,
+    private readonly records: Records,
     private readonly presence: Presence,
   ) {}
 
@@ -72,8 +73,8 @@ export class DeadLetterKeeper {
   }
 
   private async look(): Promise<void> {
-    await this.lookAtUnroutable();
     const [counts, foreign] = await Promise.all([this.dead.counts(), this.dead.foreignLetters()]);
+    await this.lookAtUnroutable(foreign.get(EXCHANGE.unroutable) ?? 0);
     for (const queue of this.contracts.queues.keys()) {
       if ((this.restsUntil.get(queue) ?? 0) > performance.now()) continue;
       const { dead, owed } = counts.find((count) => count.queue === queue) ?? { dead: 0, owed: 0 };
@@ -85,15 +86,37 @@ export class DeadLetterKeeper {
     }
   }
 
-  /** What no queue took is kept by the alternate exchange, and only people can know where it belongs. */
-  private async lookAtUnroutable(): Promise<void> {
+  /**
+   * What no queue takes is kept by the alternate exchange, and so it is confirmed and never returned. Our own jobs are
+   * owed again, and get through once the bindings are there; what no record stands for stays.
+   */
+  private async lookAtUnroutable(known: number): Promise<void> {
     const depth = await this.broker.countReady(EXCHANGE.unroutable);
-    if (depth > this.unroutable) {
-      this.logger.error(
-        `${depth} messages lie in the queue ${EXCHANGE.unroutable}: no queue takes their routing keys. Run \`npm run migrate\`, then \`npm run jobs -- rebuild\`, then purge that queue.`,
+    if (depth === known) return;
+    let foreign = 0;
+    let owed = 0;
+    await this.broker.rotate(EXCHANGE.unroutable, { count: depth, batch: BATCH }, async (messages) => {
+      this.stopping.signal.throwIfAborted();
+      const letters = messages.map((message) => readDeadLetter(message));
+      const ids = letters.map(({ id }) => id).filter(isUuid);
+      const records = new Set((await this.dead.statesOf(ids)).map(({ id }) => id));
+      await this.records.oweUnrouted(ids, UNROUTED_PAUSE_MS);
+      const stays = letters.filter(({ id }) => !records.has(id));
+      foreign += stays.length;
+      owed += letters.length - stays.length;
+      await Promise.all(
+        stays.map((letter) =>
+          this.broker.publisher.publish({
+            ...returnDeadLetter(letter, EXCHANGE.unroutable),
+            exchange: EXCHANGE.unroutable,
+          }),
+        ),
       );
-    }
-    this.unroutable = depth;
+    });
+    await this.dead.countForeignLetters(EXCHANGE.unroutable, foreign);
+    this.logger.error(
+      `No queue took ${owed} messages of jobs, which are published again every ${UNROUTED_PAUSE_MS / 1_000} s, and ${foreign} messages that no record stands for, which stay in ${EXCHANGE.unroutable}: run \`npm run migrate\``,
+    );
   }
 
   private async goThrough(queue: string, depth: number): Promise<void> {

@@ -55,7 +55,9 @@ export class Outbox implements BeforeApplicationShutdown {
   ): Promise<boolean> {
     try {
       await this.broker.publisher.publish(encode(job, this.contracts, to));
-      this.confirmed.push({ id: job.id, claim, at: performance.now() });
+      // A retry stays owed: should its retry queue have nowhere to send it when its time comes, the broker would try
+      // again only every three minutes. The relay sends what is not claimed some seconds after its time.
+      if (!to.retryDelay) this.confirmed.push({ id: job.id, claim, at: performance.now() });
       this.onSuccess();
       return true;
     } catch (error) {

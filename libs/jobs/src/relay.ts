@@ -11,6 +11,8 @@ const BUSY_PAUSE_MS = 100;
 const BATCH = 250;
 /** How long other relays leave a batch alone. Whoever dies with it delays its jobs by this much. */
 const LEASE_MS = 15_000;
+/** How long a message is left alone that the broker refused, or that no queue took. */
+const REFUSED_PAUSE_MS = 3_000;
 /** How often running jobs of workers that are gone are looked for; a redelivery by the broker finds most of them first. */
 const RESCUE_EVERY_MS = 3_000;
 
@@ -82,10 +84,12 @@ export class Relay {
     if (room === 0) return false;
     const limit = Math.min(BATCH, room);
     const due = await this.records.takeDue(limit, LEASE_MS, CLAIM_CHECK_BYTES);
-    this.pauseMs = due.length > 0 ? BUSY_PAUSE_MS : IDLE_PAUSE_MS;
     const confirmed = await Promise.all(due.map((record) => this.publish(record)));
     this.failing = false;
-    return due.length === limit && confirmed.every(Boolean);
+    const refused = due.filter((_, index) => !confirmed[index]);
+    if (refused.length > 0) await this.records.oweAgain(refused, REFUSED_PAUSE_MS);
+    this.pauseMs = due.length > 0 && refused.length === 0 ? BUSY_PAUSE_MS : IDLE_PAUSE_MS;
+    return due.length === limit && refused.length === 0;
   }
 
   /** A worker is gone when it was missing twice: after a restart of the database all take their locks anew. */

@@ -293,6 +293,16 @@ export class Records {
     return rows;
   }
 
+  /** Makes jobs that could not be published due again after a pause, in milliseconds. */
+  async oweAgain(jobs: readonly { id: string; claim: number }[], pauseMs: number): Promise<void> {
+    await this.database.query(sql.oweAgain(jobs, pauseMs));
+  }
+
+  /** Makes waiting jobs due again whose message was confirmed, but reached no queue. */
+  async oweUnrouted(ids: readonly string[], pauseMs: number): Promise<void> {
+    await this.database.query(sql.oweUnrouted(ids, pauseMs));
+  }
+
   /** Workers that are gone and, by the records, still run something. */
   async goneWorkers(): Promise<number[]> {
     const { rows } = await this.database.query<{ worker: number }>(sql.goneWorkers());

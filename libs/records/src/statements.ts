@@ -273,6 +273,25 @@ export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): S
   values: [limit, leaseMs, payloadLimit],
 });
 
+/** What a relay could not publish is due again after a pause, unless somebody else has moved it on. */
+export const oweAgain = (jobs: readonly { id: string; claim: number }[], pauseMs: number): Statement => ({
+  name: 'owe-again',
+  text: `
+    update jobs j set publish_at = now() + $3 * interval '1 millisecond'
+    from unnest($1::uuid[], $2::int[]) as o (id, claim)
+    where j.id = o.id and j.claim = o.claim and j.publish_at is not null and j.state in ('queued', 'retrying', 'dead')`,
+  values: [jobs.map(({ id }) => id), jobs.map(({ claim }) => claim), pauseMs],
+});
+
+/** What no queue took is owed to the broker again. */
+export const oweUnrouted = (ids: readonly string[], pauseMs: number): Statement => ({
+  name: 'owe-unrouted',
+  text: `
+    update jobs set publish_at = now() + $2 * interval '1 millisecond'
+    where id = any ($1::uuid[]) and publish_at is null and state in ('queued', 'retrying')`,
+  values: [ids, pauseMs],
+});
+
 /** Workers whose session lock is gone while the records say that they run something. */
 export const goneWorkers = (): Statement => ({
   name: 'gone-workers',

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { Contracts, defineJob, type Handler, JobHandler } from '#jobs';
+import { Broker } from '#rabbitmq';
+import { Views } from '#records';
+import { givenProducer, givenWorker } from '../support/apps.js';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+
+const Ping = defineJob({ name: 'ping.once', queue: 'ping', payload: z.object({}) });
+
+@JobHandler(Ping)
+class PingHandler implements Handler<typeof Ping> {
+  async handle() {
+    return null;
+  }
+}
+
+const contracts = [Ping];
+let environment: Environment;
+let producer: Awaited<ReturnType<typeof givenProducer>>;
+let worker: Awaited<ReturnType<typeof givenWorker>>;
+
+beforeAll(async () => {
+  environment = await givenEnvironment(contracts);
+  producer = await givenProducer(environment, { contracts });
+  worker = await givenWorker(environment, { contracts, handlers: [PingHandler] });
+});
+afterAll(async () => {
+  await worker?.close();
+  await producer?.close();
+  await environment?.close();
+});
+
+test('P1: a job that no queue took runs once its binding is there again; what nobody knows is kept', async () => {
+  await environment.management('DELETE', '/bindings/{vhost}/e/jobs/q/ping/ping.once');
+  const { id } = await producer.jobs.enqueue(Ping, {});
+  await environment.publish('nobody.knows', 'kept', { messageId: 'a stranger' });
+  // Both were confirmed, and both are taken out of the queue of the unroutable: one for good, one to be put back.
+  await eventually(async () => {
+    const [row] = await environment.sql<{ foreign_letters: number }>(
+      `select foreign_letters from dead_letter_queues where queue = 'jobs.unroutable'`,
+    );
+    return row?.foreign_letters === 1;
+  }, 30_000);
+
+  await producer.app.get(Broker).declare(producer.app.get(Contracts).topology);
+  await eventually(async () => (await producer.app.get(Views).find(id))?.state === 'succeeded', 45_000);
+  await eventually(async () => (await environment.countReady('jobs.unroutable')) === 1);
+  expect(await environment.drainQueue('jobs.unroutable')).toMatchObject([
+    { content: 'kept', properties: { messageId: 'a stranger' } },
+  ]);
+});
