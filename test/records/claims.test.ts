@@ -253,4 +253,5 @@ const nothing = {
   losses: null,
   createdAt: null,
   payload: null,
+  previous: null,
 };

@@ -32,5 +32,6 @@ export { JobServer } from './job-server.js';
 export { type EnqueuedJob, type EnqueueOptions, Jobs } from './jobs.js';
 export { JobsModule } from './jobs.module.js';
 export type { JobsOptions } from './jobs.module-definition.js';
+export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { toViolations } from './payload.js';
 export { Relay } from './relay.js';

@@ -50,6 +50,38 @@ export class Database implements Queryable, OnApplicationShutdown {
     }
   }
 
+  /**
+   * Runs statements in one transaction: all of them count, or none.
+   *
+   * @throws DatabaseUnavailableError, also when it is not known whether the commit went through.
+   */
+  async transaction<T>(task: (transaction: Queryable) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect().catch((error) => {
+      throw asUnavailable(error);
+    });
+    const transaction: Queryable = {
+      query: (statement) =>
+        client.query(statement).catch((error) => {
+          throw asUnavailable(error);
+        }),
+    };
+    let isBroken = false;
+    try {
+      await transaction.query({ text: 'begin', values: [] });
+      const result = await task(transaction);
+      await transaction.query({ text: 'commit', values: [] });
+      return result;
+    } catch (error) {
+      // If it cannot be told to end, what was begun ends with its connection.
+      await client.query('rollback').catch(() => {
+        isBroken = true;
+      });
+      throw error;
+    } finally {
+      client.release(isBroken);
+    }
+  }
+
   /** Whether the database answers, for readiness: true, or why not. */
   async answers(): Promise<true | string> {
     return this.query({ text: 'select 1', values: [] }).then(

@@ -1,6 +1,7 @@
 export { OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable } from './database.js';
 export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
+export { type Change, isAfter } from './history.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';
 export {
@@ -10,6 +11,9 @@ export {
   type InsertedRecord,
   type JobKey,
   type NewRecord,
+  type NextRecord,
+  PRODUCER_GRACE_MS,
+  type Previous,
   Records,
   type Settlement,
 } from './records.js';
@@ -17,10 +21,12 @@ export { RecordsModule } from './records.module.js';
 export type { RecordsOptions } from './records.module-definition.js';
 export {
   type AttemptView,
+  hasEnded,
   type JobState,
   type JobView,
   jobStates,
   type ListFilter,
   type QueueCounts,
   Views,
+  type WatchedJob,
 } from './views.js';
