@@ -82,6 +82,13 @@ describe('POST /jobs', () => {
     ).toBe('image');
   });
 
+  test('makes no second job of a unique key, and answers with the first', async () => {
+    const options = { unique: { key: 'welcome/ada', for: '1h' } };
+    const first = await call('POST', '/jobs', { name: 'email.send', payload: mail, options });
+    const second = await call('POST', '/jobs', { name: 'email.send', payload: mail, options });
+    expect([first.status, second.status, second.body.id]).toEqual([202, 200, first.body.id]);
+  });
+
   const nested = `{"name":"webhook.deliver","payload":{"url":"https://example.com","type":"x","data":${'['.repeat(1_000)}${']'.repeat(1_000)}}}`;
   test.each<[string, unknown, Record<string, string>, number, Record<string, unknown>]>([
     ['not JSON', '{"name":', {}, 400, {}],
@@ -154,6 +161,42 @@ describe('POST /jobs', () => {
       {},
       422,
       { errors: [{ pointer: '/options/queue', detail: expect.any(String) }] },
+    ],
+    [
+      'a following job that does not fit',
+      {
+        name: 'email.send',
+        payload: mail,
+        options: { next: { name: 'email.send', payload: { ...mail, to: 'x' } } },
+      },
+      {},
+      422,
+      { errors: [{ pointer: '/options/next/payload/to', detail: expect.any(String) }] },
+    ],
+    [
+      'a chain of 101 jobs',
+      {
+        name: 'email.send',
+        payload: mail,
+        options: {
+          next: Array.from({ length: 101 }).reduce(
+            (next) => ({ name: 'email.send', payload: mail, options: { next } }),
+            undefined,
+          ),
+        },
+      },
+      {},
+      422,
+      {
+        errors: [{ pointer: expect.stringMatching(/next$/), detail: expect.stringContaining('at most 100') }],
+      },
+    ],
+    [
+      'unique together with an Idempotency-Key',
+      { name: 'email.send', payload: mail, options: { unique: { key: 'x' } } },
+      { 'idempotency-key': 'y' },
+      422,
+      { errors: [{ pointer: '/options/unique', detail: expect.any(String) }] },
     ],
     [
       'a payload over MAX_PAYLOAD',
@@ -310,11 +353,20 @@ test('every error is problem details, also where there is no route', async () =>
 test('OpenAPI describes every call and the payload of every contract', async () => {
   const { body } = await call('GET', '/openapi.json');
   expect(Object.keys(body.paths).sort()).toEqual([
+    '/batches',
+    '/batches/{id}',
+    '/batches/{id}/cancel',
+    '/dead-letters/discard',
+    '/dead-letters/replay',
     '/health/live',
     '/health/ready',
     '/jobs',
     '/jobs/{id}',
     '/jobs/{id}/cancel',
+    '/jobs/{id}/discard',
+    '/jobs/{id}/events',
+    '/jobs/{id}/replay',
+    '/jobs/{id}/reschedule',
     '/queues',
   ]);
   const { oneOf } = body.paths['/jobs'].post.requestBody.content['application/json'].schema;

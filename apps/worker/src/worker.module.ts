@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
+import { BatchesModule } from '#batches';
 import { Settings, SettingsModule } from '#config';
 import * as contracts from '#contracts';
 import { HealthModule } from '#health';
@@ -35,6 +36,7 @@ import { OutboundHttp } from './outbound-http.js';
         log: rootLog('worker', settings.LOG_LEVEL),
       }),
     }),
+    BatchesModule.forWorker(),
     HealthModule.forRoot({
       inject: [JobServer, Database],
       useFactory: (server: JobServer, database: Database) => [
