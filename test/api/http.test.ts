@@ -108,6 +108,13 @@ describe('POST /jobs', () => {
     ).toBe('image');
   });
 
+  test('makes no second job of a unique key, and answers with the first', async () => {
+    const options = { unique: { key: 'welcome/ada', for: '1h' } };
+    const first = await call('POST', '/jobs', { name: 'email.send', payload: mail, options });
+    const second = await call('POST', '/jobs', { name: 'email.send', payload: mail, options });
+    expect([first.status, second.status, second.body.id]).toEqual([202, 200, first.body.id]);
+  });
+
   const nested = `{"name":"webhook.deliver","payload":{"url":"https://example.com","type":"x","data":${'['.repeat(1_000)}${']'.repeat(1_000)}}}`;
   test.each<[string, unknown, Record<string, string>, number, Record<string, unknown>]>([
     ['not JSON', '{"name":', {}, 400, {}],
@@ -180,6 +187,42 @@ describe('POST /jobs', () => {
       {},
       422,
       { errors: [{ pointer: '/options/queue', detail: expect.any(String) }] },
+    ],
+    [
+      'a following job that does not fit',
+      {
+        name: 'email.send',
+        payload: mail,
+        options: { next: { name: 'email.send', payload: { ...mail, to: 'x' } } },
+      },
+      {},
+      422,
+      { errors: [{ pointer: '/options/next/payload/to', detail: expect.any(String) }] },
+    ],
+    [
+      'a chain of 101 jobs',
+      {
+        name: 'email.send',
+        payload: mail,
+        options: {
+          next: Array.from({ length: 101 }).reduce(
+            (next) => ({ name: 'email.send', payload: mail, options: { next } }),
+            undefined,
+          ),
+        },
+      },
+      {},
+      422,
+      {
+        errors: [{ pointer: expect.stringMatching(/next$/), detail: expect.stringContaining('at most 100') }],
+      },
+    ],
+    [
+      'unique together with an Idempotency-Key',
+      { name: 'email.send', payload: mail, options: { unique: { key: 'x' } } },
+      { 'idempotency-key': 'y' },
+      422,
+      { errors: [{ pointer: '/options/unique', detail: expect.any(String) }] },
     ],
     [
       'a payload over MAX_PAYLOAD',
@@ -406,6 +449,9 @@ test('OpenAPI describes every call and the payload of every contract', async () 
   // What can be taken out has its own test, which goes with it.
   const paths = Object.keys(body.paths).filter((path) => !path.startsWith('/schedules'));
   expect(paths.sort()).toEqual([
+    '/batches',
+    '/batches/{id}',
+    '/batches/{id}/cancel',
     '/dead-letters/discard',
     '/dead-letters/replay',
     '/health/live',
@@ -414,6 +460,7 @@ test('OpenAPI describes every call and the payload of every contract', async () 
     '/jobs/{id}',
     '/jobs/{id}/cancel',
     '/jobs/{id}/discard',
+    '/jobs/{id}/events',
     '/jobs/{id}/replay',
     '/jobs/{id}/reschedule',
     '/queues',

@@ -260,4 +260,5 @@ const nothing = {
   losses: null,
   createdAt: null,
   payload: null,
+  previous: null,
 };

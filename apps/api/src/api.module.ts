@@ -8,7 +8,10 @@ import { Contracts, JobsModule } from '#jobs';
 import { Broker, RabbitMQModule, TopologyError } from '#rabbitmq';
 import { Database, DatabaseUnavailableError, RecordsModule, SchemaError } from '#records';
 import { ApiKeyGuard } from './api-key.guard.js';
+import { BatchesHttpModule } from './batches/batches-http.module.js';
 import { DeadLettersController } from './dead-letters.controller.js';
+import { JobEventsController } from './job-events.controller.js';
+import { JobWatcher } from './job-watcher.js';
 import { JobsController } from './jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { ProblemFilter } from './problem.filter.js';
@@ -36,14 +39,22 @@ const RETRY_PAUSE_MS = 1_000;
       useFactory: (settings: Settings) => ({ maxPayload: settings.MAX_PAYLOAD }),
     }),
     SchedulesHttpModule,
+    BatchesHttpModule,
     // Ready means that a job can be accepted. That needs the database; the broker may be away.
     HealthModule.forRoot({
       inject: [Database],
       useFactory: (database: Database) => [{ name: 'database', check: () => database.answers() }],
     }),
   ],
-  controllers: [JobsController, DeadLettersController, QueuesController, OpenApiController],
+  controllers: [
+    JobsController,
+    JobEventsController,
+    DeadLettersController,
+    QueuesController,
+    OpenApiController,
+  ],
   providers: [
+    JobWatcher,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: ApiKeyGuard },
   ],

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
+import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, onRequestHookHandler } from 'fastify';
 import { type Settings, SettingsError } from '#config';
 import { answer, ProblemException } from './problem.filter.js';
 
@@ -20,6 +21,14 @@ export function listenAddress(settings: Settings): string {
   );
 }
 
+/** What a route takes in, where that differs from the others: `@RouteConfig({ intake })`. */
+export interface Intake {
+  /** Longest body, in bytes. */
+  bodyLimit: number;
+  /** Bytes of all bodies that are worked on at once; the next request is told to come later, before its body is read. */
+  atOnce: number;
+}
+
 /** Fastify, taking JSON only, and no more of it than a job may have. */
 export function makeHttpAdapter({ MAX_PAYLOAD }: Settings): FastifyAdapter {
   // A body that is longer is refused by its content-length, or as soon as that much was read.
@@ -29,6 +38,13 @@ export function makeHttpAdapter({ MAX_PAYLOAD }: Settings): FastifyAdapter {
     frameworkErrors: answer,
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  closeUnusedConnections(fastify);
+  fastify.addHook('onRoute', (route) => {
+    const { intake } = (route.config ?? {}) as { intake?: Intake };
+    if (!intake) return;
+    route.bodyLimit = intake.bodyLimit;
+    route.onRequest = bounded(intake);
+  });
   // Keys that would reach an object's prototype are refused, not silently dropped.
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeAllContentTypeParsers();
@@ -40,4 +56,38 @@ export function makeHttpAdapter({ MAX_PAYLOAD }: Settings): FastifyAdapter {
     return parseJson(request, body.toString(), done);
   });
   return adapter;
+}
+
+/**
+ * Node takes a connection on which nothing was sent yet for a busy one, and a server that closes waits a minute for it.
+ * Browsers and Node's own fetch open such connections in advance.
+ */
+function closeUnusedConnections(fastify: FastifyInstance): void {
+  const unused = new Set<Socket>();
+  fastify.server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  fastify.server.on('request', ({ socket }) => unused.delete(socket));
+  fastify.addHook('preClose', async () => {
+    for (const socket of unused) socket.destroy();
+  });
+}
+
+/** Lets requests of a route in as long as their bodies together are no longer than may be. */
+function bounded({ bodyLimit, atOnce }: Intake): onRequestHookHandler {
+  let inside = 0;
+  return ({ headers }, reply, done) => {
+    // A body that does not tell its length may have any that is allowed.
+    const length = Number(headers['content-length'] ?? bodyLimit);
+    if (inside > 0 && inside + length > atOnce) {
+      done(new ProblemException(503, 'not-now', 'Other large requests are worked on. Try again later.'));
+      return;
+    }
+    inside += length;
+    reply.raw.once('close', () => {
+      inside -= length;
+    });
+    done();
+  };
 }

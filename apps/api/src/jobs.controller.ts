@@ -11,12 +11,13 @@ import {
 } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Jobs } from '#jobs';
-import { DeadRecords, type JobView, jobStates, Records, Views } from '#records';
+import { DeadRecords, hasEnded, type JobView, jobStates, Records, Views } from '#records';
 import { Client } from './api-key.guard.js';
+import { JobWatcher } from './job-watcher.js';
+import { checkQueue, nextJobOf } from './next-job.js';
+import { APPLIED_HEADER, preferredWaitMs } from './prefer.js';
 import { ProblemException } from './problem.filter.js';
-import { EnqueueBody, Fits, IdempotencyKey, JobId, ListQuery, pageOf, RescheduleBody } from './requests.js';
-
-const ENDED = new Set(['succeeded', 'dead', 'cancelled', 'discarded']);
+import { EnqueueBody, Fits, Id, ListQuery, pageOf, parseIdempotencyKey, RescheduleBody } from './requests.js';
 
 /** Jobs over HTTP. */
 @ApiTags('jobs')
@@ -28,6 +29,7 @@ export class JobsController {
     private readonly records: Records,
     private readonly dead: DeadRecords,
     private readonly views: Views,
+    private readonly watcher: JobWatcher,
   ) {}
 
   @Post()
@@ -46,8 +48,13 @@ export class JobsController {
   })
   @ApiResponse({
     status: 200,
-    description: 'The job that the Idempotency-Key made before',
+    description: 'The job has ended within the time of Prefer; or its key was taken by it before',
     schema: { $ref: '#/components/schemas/Job' },
+  })
+  @ApiHeader({
+    name: 'Prefer',
+    required: false,
+    description: '`wait=N`: answer when the job has ended, or after N seconds, at most 30 (RFC 7240)',
   })
   @ApiResponse({ status: 404, description: 'No contract has this name' })
   @ApiResponse({
@@ -57,27 +64,40 @@ export class JobsController {
   async enqueue(
     @Body(new Fits(EnqueueBody)) body: EnqueueBody,
     @Headers('idempotency-key') key: string | undefined,
+    @Headers('prefer') prefer: string | undefined,
     @Client() client: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<JobView> {
     const contract = this.jobs.contract(body.name);
-    const { delay, runAt, queue, priority } = body.options ?? {};
-    if (queue !== undefined && !this.jobs.hasQueue(queue)) {
-      throw new ProblemException(422, 'unknown-queue', 'The job was not enqueued', {
-        errors: [{ pointer: '/options/queue', detail: 'no contract has a queue of this name' }],
-      });
-    }
-    if (priority && !this.jobs.hasPriorities(queue ?? contract.queue)) {
+    const { next, ...options }: NonNullable<EnqueueBody['options']> = body.options ?? {};
+    checkQueue(this.jobs, options.queue, '/options/queue');
+    if (options.priority && !this.jobs.hasPriorities(options.queue ?? contract.queue)) {
       throw new ProblemException(422, 'no-priorities', 'The job was not enqueued', {
         errors: [{ pointer: '/options/priority', detail: 'the queue has no priorities' }],
       });
     }
     const idempotencyKey = parseIdempotencyKey(key);
-    const options = { delay, runAt, queue, priority, idempotencyKey, client };
-    const { isNew, ...job } = await this.jobs.enqueue(contract, body.payload, options);
-    reply.header('location', `/jobs/${job.id}`);
+    if (idempotencyKey !== undefined && options.unique) {
+      throw new ProblemException(422, 'request-does-not-fit', 'Use a unique key or an Idempotency-Key', {
+        errors: [{ pointer: '/options/unique', detail: 'excludes the header Idempotency-Key' }],
+      });
+    }
+    const { isNew, ...job } = await this.jobs.enqueue(contract, body.payload, {
+      ...options,
+      ...{ idempotencyKey, client },
+      next: nextJobOf(this.jobs, next, '/options/next'),
+    });
+    reply.header('location', `/jobs/${job.id}`).header('vary', 'Prefer');
     if (!isNew) reply.status(200);
-    return job;
+    const waitMs = preferredWaitMs(prefer);
+    if (waitMs === undefined) return job;
+    reply.header(APPLIED_HEADER, `wait=${waitMs / 1_000}`);
+    const hasEndedInTime = await this.watcher.ended(job.id, waitMs, reply.raw);
+    // Accepted it is, whatever comes now: a database that does not answer at this moment makes it no error.
+    const ended = hasEndedInTime && (await this.views.find(job.id).catch(() => undefined));
+    if (!ended) return job;
+    reply.status(200);
+    return ended;
   }
 
   @Get()
@@ -85,6 +105,7 @@ export class JobsController {
   @ApiQuery({ name: 'state', required: false, enum: jobStates })
   @ApiQuery({ name: 'name', required: false })
   @ApiQuery({ name: 'queue', required: false })
+  @ApiQuery({ name: 'batch', required: false, schema: { type: 'string', format: 'uuid' } })
   @ApiQuery({
     name: 'limit',
     required: false,
@@ -106,7 +127,7 @@ export class JobsController {
   async show(@Param('id') id: string, @Res({ passthrough: true }) reply: FastifyReply): Promise<JobView> {
     const job = await this.find(id);
     // RFC 9110: how long to wait before asking again.
-    if (!ENDED.has(job.state)) reply.header('retry-after', 1);
+    if (!hasEnded(job.state)) reply.header('retry-after', 1);
     return job;
   }
 
@@ -185,14 +206,8 @@ export class JobsController {
   }
 
   private async find(id: string): Promise<JobView> {
-    const job = JobId.safeParse(id).success ? await this.views.find(id) : undefined;
+    const job = Id.safeParse(id).success ? await this.views.find(id) : undefined;
     if (!job) throw new ProblemException(404, 'unknown-job', 'No job has this id');
     return job;
   }
-}
-
-function parseIdempotencyKey(header: string | undefined): string | undefined {
-  const key = IdempotencyKey.safeParse(header);
-  if (key.success) return key.data;
-  throw new ProblemException(400, 'bad-idempotency-key', `Idempotency-Key ${key.error.issues[0]?.message}`);
 }

@@ -76,6 +76,28 @@ const jobSchemas: Record<string, Schema> = {
       runAt: time,
       queue: { type: 'string' },
       priority: { enum: priorities, description: 'Where the queue has priorities' },
+      unique: {
+        type: 'object',
+        required: ['key'],
+        properties: { key: { type: 'string' }, for: { type: 'string', examples: ['1h'] } },
+      },
+      next: { $ref: '#/components/schemas/NextJob' },
+    },
+  },
+  NextJob: {
+    type: 'object',
+    required: ['name', 'payload'],
+    properties: {
+      name: { type: 'string' },
+      payload: {},
+      options: {
+        type: 'object',
+        properties: {
+          delay: { type: 'string', examples: ['10m'] },
+          queue: { type: 'string' },
+          next: { $ref: '#/components/schemas/NextJob' },
+        },
+      },
     },
   },
   Job: {
@@ -112,6 +134,12 @@ const jobSchemas: Record<string, Schema> = {
       startedAt: orNull(time),
       finishedAt: orNull(time),
       cancelRequestedAt: orNull(time),
+      batch: orNull({ type: 'string', format: 'uuid' }),
+      previous: orNull({
+        type: 'object',
+        properties: { id: { type: 'string', format: 'uuid' }, name: { type: 'string' }, result: {} },
+      }),
+      next: orNull({ type: 'string', format: 'uuid' }),
     },
   },
   Queue: {

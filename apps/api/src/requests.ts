@@ -25,30 +25,54 @@ const Delay = z
 
 const RunAt = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
+/** When a job is to start, and the queue that it waits in. */
+export const whenAndWhere = {
+  delay: Delay.optional(),
+  runAt: RunAt.optional(),
+  queue: z.string().optional(),
+};
+export const notBothTimes: Parameters<z.ZodType<{ delay?: number; runAt?: Date }>['refine']> = [
+  ({ delay, runAt }) => delay === undefined || runAt === undefined,
+  { error: 'delay and runAt exclude each other', path: ['runAt'] },
+];
+
 export const EnqueueBody = z.strictObject({
   name: z.string().min(1),
   payload: z.unknown(),
   options: z
     .strictObject({
-      delay: Delay.optional(),
-      runAt: RunAt.optional(),
-      queue: z.string().optional(),
+      ...whenAndWhere,
       priority: z.enum(priorities).optional(),
+      unique: z.strictObject({ key: z.string().min(1).max(255), for: Delay.optional() }).optional(),
+      next: z.unknown().optional(),
     })
-    .refine(({ delay, runAt }) => delay === undefined || runAt === undefined, {
-      error: 'delay and runAt exclude each other',
-      path: ['runAt'],
-    })
+    .refine(...notBothTimes)
     .optional(),
 });
 export type EnqueueBody = z.output<typeof EnqueueBody>;
 
+/** One job that follows others; the one after it is checked in its turn, see `nextJobOf`. */
+export const NextBody = z.strictObject({
+  name: z.string().min(1),
+  payload: z.unknown(),
+  options: z
+    .strictObject({ delay: Delay.optional(), queue: z.string().optional(), next: z.unknown().optional() })
+    .optional(),
+});
+
 /** The draft asks for a quoted string (RFC 8941); bare ones are common, and taken too. */
-export const IdempotencyKey = z
+const IdempotencyKey = z
   .string()
   .transform((text) => /^"(.*)"$/.exec(text)?.[1] ?? text)
   .pipe(z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters'))
   .optional();
+
+/** Reads the header of that name. */
+export function parseIdempotencyKey(header: string | undefined): string | undefined {
+  const key = IdempotencyKey.safeParse(header);
+  if (key.success) return key.data;
+  throw new ProblemException(400, 'bad-idempotency-key', `Idempotency-Key ${key.error.issues[0]?.message}`);
+}
 
 export const RescheduleBody = z
   .strictObject({ delay: Delay.optional(), runAt: RunAt.optional() })
@@ -65,7 +89,7 @@ export const DeadLettersBody = z.strictObject({
 });
 export type DeadLettersBody = z.output<typeof DeadLettersBody>;
 
-export const JobId = z.uuid();
+export const Id = z.uuid();
 
 const Cursor = z
   .string()
@@ -82,6 +106,7 @@ export const ListQuery = z.strictObject({
   state: z.enum(jobStates).optional(),
   name: Name.optional(),
   queue: Name.optional(),
+  batch: z.uuid().optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(50),
   cursor: Cursor.optional(),
 });

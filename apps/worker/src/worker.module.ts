@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
+import { BatchesModule } from '#batches';
 import { Settings, SettingsModule } from '#config';
 import * as contracts from '#contracts';
 import * as schedules from '#contracts/schedules';
@@ -49,6 +50,7 @@ import { OutboundHttp } from './outbound-http.js';
       }),
     }),
     LimitsModule,
+    BatchesModule.forWorker(),
     HealthModule.forRoot({
       inject: [JobServer, Database],
       useFactory: (server: JobServer, database: Database) => [

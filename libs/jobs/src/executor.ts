@@ -256,6 +256,7 @@ export class Executor {
             payload,
             createdAt,
             maxAttempts,
+            previous: claim.previous ?? undefined,
             log,
             attempt: claim.attempt,
             signal: attempt.signal,

@@ -1,6 +1,7 @@
 import { Controller, type ScopeOptions, type Type } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
 import { type Duration, toMilliseconds } from '#config';
+import type { Previous } from '#records';
 import type { Log } from '#telemetry';
 import { type AnyContract, ContractError, type PayloadOf, type ResultOf } from './contract.js';
 
@@ -20,6 +21,11 @@ export interface JobContext<C extends AnyContract = AnyContract> {
   readonly maxAttempts: number;
   readonly payload: PayloadOf<C>;
   readonly createdAt: Date;
+  /**
+   * What the job follows, when it was enqueued as the next of another one, or by the end of a batch. The contract that it followed
+   * tells what the result is: `GenerateReport.result.parse(job.previous?.result)`.
+   */
+  readonly previous?: Previous;
   /** Aborted when the attempt's time is over, or the worker stops. Hand it on to whatever takes it. */
   readonly signal: AbortSignal;
   /** A log whose lines carry the job's id, name and attempt. */

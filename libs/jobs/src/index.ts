@@ -39,6 +39,7 @@ export { type EnqueuedJob, type EnqueueOptions, Jobs } from './jobs.js';
 export { JobsModule } from './jobs.module.js';
 export type { JobsOptions } from './jobs.module-definition.js';
 export type { Arrival } from './message.js';
+export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { decide, type Outcome } from './outcome.js';
 export { conform, toViolations } from './payload.js';
 export { Relay } from './relay.js';

@@ -7,6 +7,7 @@ import {
   type JobKey,
   type JobView,
   type NewRecord,
+  type NextRecord,
   type Priority,
   type Queryable,
   Records,
@@ -14,8 +15,9 @@ import {
 } from '#records';
 import { type AnyContract, ContractError, type PayloadInput } from './contract.js';
 import { Contracts } from './contracts.js';
-import { IdempotencyConflictError, UnknownContractError } from './errors.js';
+import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
+import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
 import { conform, toJson } from './payload.js';
 
@@ -46,6 +48,8 @@ export interface EnqueueOptions {
    * it was enqueued: the first one is returned then, whatever its payload.
    */
   unique?: { key: string; for?: Duration | number };
+  /** The job that is enqueued when this one succeeds, once, and is given its result: `next: nextJob(SendEmail, mail)`. */
+  next?: NextJob;
 }
 
 /** An accepted job. */
@@ -82,7 +86,7 @@ export class Jobs {
     payload: PayloadInput<C>,
     options: EnqueueOptions = {},
   ): Promise<EnqueuedJob> {
-    const record = this.toRecord(contract, payload, options);
+    const record = this.prepare(contract, payload, options);
     const key = keyOf(record, options);
     if (key) return this.enqueueKeyed({ ...record, key }, payload, options.transaction);
     if (options.transaction) {
@@ -100,7 +104,7 @@ export class Jobs {
     payloads: readonly PayloadInput<C>[],
     options: Omit<EnqueueOptions, 'idempotencyKey' | 'client' | 'unique'> = {},
   ): Promise<EnqueuedJob[]> {
-    const records = payloads.map((payload) => this.toRecord(contract, payload, options));
+    const records = payloads.map((payload) => this.prepare(contract, payload, options));
     const inserted = await (options.transaction
       ? this.records.insertInto(options.transaction, records)
       : this.records.insertMany(records));
@@ -126,6 +130,55 @@ export class Jobs {
     return this.contracts.prioritised.has(name);
   }
 
+  /**
+   * Checks a job and makes its record, which is recorded nowhere yet: for what records jobs in its own way.
+   *
+   * @param pointer where in the caller's request the payload stands, for errors.
+   * @throws ContractViolationError, PayloadError when the payload cannot be accepted.
+   */
+  prepare(
+    contract: AnyContract,
+    payload: unknown,
+    {
+      delay,
+      runAt,
+      queue,
+      priority,
+      next,
+    }: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority' | 'next'> = {},
+    pointer = '/payload',
+  ): NewRecord {
+    conform(contract, 'payload', payload, pointer);
+    const home = queue ?? contract.queue;
+    if (priority && !this.hasPriorities(home)) {
+      throw new ContractError(
+        `The queue "${home}" has no priorities: set \`priorities: true\` on one of its contracts`,
+      );
+    }
+    return {
+      id: uuidv7(),
+      name: contract.name,
+      queue: home,
+      // The payload as it was given: the handler's side applies defaults and transformations, once.
+      payload: toJson(payload, this.options.maxPayload, pointer),
+      maxAttempts: contract.retry.length + 1,
+      priority,
+      delayMs: delay === undefined ? undefined : toMilliseconds(delay),
+      runAt,
+      next: next && this.prepareNext(next, '/options/next'),
+    };
+  }
+
+  /** The same for a job that follows others. Its id is given here, so that it cannot be made twice. */
+  prepareNext({ contract, payload, options }: NextJob, pointer: string, place = 1): NextRecord {
+    if (place > MAX_CHAIN) throw new PayloadError(`${pointer}: a chain has at most ${MAX_CHAIN} jobs`);
+    const { next, ...own } = options;
+    return {
+      ...this.prepare(contract, payload, own, `${pointer}/payload`),
+      next: next && this.prepareNext(next, `${pointer}/options/next`, place + 1),
+    };
+  }
+
   private async enqueueKeyed(
     record: NewRecord & { key: JobKey },
     payload: unknown,
@@ -146,43 +199,18 @@ export class Jobs {
     return { ...existing, isNew: false };
   }
 
-  private toRecord(
-    contract: AnyContract,
-    payload: unknown,
-    { delay, runAt, queue, priority }: EnqueueOptions,
-  ): NewRecord {
-    conform(contract, 'payload', payload);
-    const home = queue ?? contract.queue;
-    if (priority && !this.hasPriorities(home)) {
-      throw new ContractError(
-        `The queue "${home}" has no priorities: set \`priorities: true\` on one of its contracts`,
-      );
-    }
-    return {
-      id: uuidv7(),
-      name: contract.name,
-      queue: queue ?? contract.queue,
-      // The payload as it was given: the handler's side applies defaults and transformations, once.
-      payload: toJson(payload, this.options.maxPayload),
-      maxAttempts: contract.retry.length + 1,
-      priority,
-      delayMs: delay === undefined ? undefined : toMilliseconds(delay),
-      runAt,
-    };
-  }
-
-  private publish(record: NewRecord): Promise<boolean> {
-    return this.outbox.publish({ ...record, attempt: 1, claim: 0 });
-  }
-
-  /** As many at once as the publish window takes; what does not fit any more is the relay's. */
-  private async publishMany(records: readonly NewRecord[]): Promise<void> {
+  /** Publishes as many at once as the publish window takes; what does not fit any more is the relay's. Never throws. */
+  async publishMany(records: readonly NewRecord[]): Promise<void> {
     for (let next = 0; next < records.length && this.outbox.room > 0; ) {
       // Half of it, so that single jobs get through beside a large batch.
       const part = records.slice(next, next + Math.ceil(this.outbox.room / 2));
       next += part.length;
       await Promise.all(part.map((record) => this.publish(record)));
     }
+  }
+
+  private publish(record: NewRecord): Promise<boolean> {
+    return this.outbox.publish({ ...record, attempt: 1, claim: 0 });
   }
 }
 
@@ -196,13 +224,11 @@ function keyOf(
       throw new TypeError(
         'idempotencyKey and unique exclude each other: unique finds the first job by itself',
       );
-    const wanted = JSON.stringify([
-      record.name,
-      record.queue,
-      record.payload,
-      delay ?? runAt ?? null,
-      ...(record.priority ? [record.priority] : []),
-    ]);
+    // Payloads are text here, so that the ids left out are those of the jobs that follow.
+    const wanted = JSON.stringify(
+      [record.name, record.queue, record.payload, delay ?? runAt ?? null, record.next, record.priority],
+      (field, value) => (field === 'id' ? undefined : value),
+    );
     const fingerprint = createHash('sha256').update(wanted).digest('base64');
     return {
       scope: `idempotency:${client}`,
@@ -242,5 +268,8 @@ function toView(
     startedAt: null,
     finishedAt: null,
     cancelRequestedAt: null,
+    batch: null,
+    previous: null,
+    next: record.next?.id ?? null,
   };
 }

@@ -8,13 +8,19 @@ const MAX_DEPTH = 200;
 /**
  * Checks a value against the payload's or the result's schema.
  *
+ * @param pointer where the value stands, for errors.
  * @returns the value with the schema's defaults and transformations.
  * @throws ContractViolationError with a JSON Pointer for each thing that does not fit.
  */
-export function conform(contract: AnyContract, part: 'payload' | 'result', value: unknown): unknown {
+export function conform(
+  contract: AnyContract,
+  part: 'payload' | 'result',
+  value: unknown,
+  pointer = `/${part}`,
+): unknown {
   const checked = (contract[part] as z.ZodType).safeParse(value);
   if (checked.success) return checked.data;
-  throw new ContractViolationError(contract.name, part, toViolations(checked.error, `/${part}`));
+  throw new ContractViolationError(contract.name, part, toViolations(checked.error, pointer));
 }
 
 /** What a schema found, as JSON Pointers below `root`. At most 20: a wrong list of thousands needs no more. */
@@ -29,21 +35,22 @@ export function toViolations(error: z.ZodError, root = ''): Violation[] {
  * Writes a value as the JSON that is stored and sent.
  *
  * @param maxBytes longest text allowed.
+ * @param what names the value in errors.
  * @throws PayloadError when it is too long, nested too deeply, or no JSON.
  */
-export function toJson(value: unknown, maxBytes: number): string {
+export function toJson(value: unknown, maxBytes: number, what = 'The value'): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(value) ?? 'null';
   } catch (error) {
     // A circle, a bigint, or a depth that overflows the stack.
-    throw new PayloadError(`The value cannot be written as JSON: ${(error as Error).message.split('\n')[0]}`);
+    throw new PayloadError(`${what} cannot be written as JSON: ${(error as Error).message.split('\n')[0]}`);
   }
   // A character takes up to three bytes in UTF-8, so short texts need not be measured.
   if (text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes) {
-    throw new PayloadError(`The value is longer than ${maxBytes} bytes of JSON (MAX_PAYLOAD)`, true);
+    throw new PayloadError(`${what} is longer than ${maxBytes} bytes of JSON (MAX_PAYLOAD)`, true);
   }
-  if (isTooDeep(text)) throw new PayloadError(`The value is nested more than ${MAX_DEPTH} levels deep`);
+  if (isTooDeep(text)) throw new PayloadError(`${what} is nested more than ${MAX_DEPTH} levels deep`);
   return text;
 }
 

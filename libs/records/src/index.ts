@@ -1,6 +1,7 @@
 export { Coalescer, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
+export { type Change, isAfter } from './history.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';
 export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
@@ -11,7 +12,10 @@ export {
   type InsertedRecord,
   type JobKey,
   type NewRecord,
+  type NextRecord,
   type Postponement,
+  PRODUCER_GRACE_MS,
+  type Previous,
   Records,
   type Settlement,
 } from './records.js';
@@ -20,6 +24,7 @@ export type { RecordsOptions } from './records.module-definition.js';
 export { type Pruned, Retention } from './retention.js';
 export {
   type AttemptView,
+  hasEnded,
   type JobState,
   type JobView,
   jobStates,
@@ -27,4 +32,5 @@ export {
   type Priority,
   priorities,
   Views,
+  type WatchedJob,
 } from './views.js';

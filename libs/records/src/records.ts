@@ -19,6 +19,23 @@ export interface NewRecord {
   /** When it may run, as milliseconds from now by the database's clock; or as a point in time. */
   delayMs?: number;
   runAt?: Date;
+  /** The batch that it is counted with. */
+  batch?: string;
+  /** The job that is accepted when this one succeeds, with this one's result as its `previous`. */
+  next?: NextRecord;
+  previous?: Previous;
+}
+
+/** A job that will be accepted when another one succeeds; its delay counts from then. */
+export type NextRecord = Omit<NewRecord, 'runAt' | 'batch' | 'previous'>;
+
+/** What a job follows. */
+export interface Previous {
+  /** Of a job, or of a batch. */
+  id: string;
+  name: string;
+  /** What the job returned, or how many jobs of the batch ended in which state. */
+  result: unknown;
 }
 
 /** A key that one job may hold at a time; a second job with it is not made. */
@@ -80,6 +97,7 @@ export type Claim =
       createdAt: Date;
       /** The payload as JSON text, when it was asked for. */
       payload: string | null;
+      previous: Previous | null;
     }
   | {
       taken: false;
@@ -131,7 +149,7 @@ export interface DueRecord {
  * How long the relay leaves a new record to the producer that is publishing it anyway. It is the longest that a job
  * waits when its producer dies between record and publish.
  */
-const PRODUCER_GRACE_MS = 5_000;
+export const PRODUCER_GRACE_MS = 5_000;
 /** A job that was lost this often with its worker may be what ended it: from then on it runs alone, or not at all. */
 const SUSPECT_AFTER_LOSSES = 2;
 /** Jobs that are read or written by one statement, when there may be very many. */

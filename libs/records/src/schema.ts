@@ -1,4 +1,5 @@
 import type { ColumnType, Generated } from 'kysely';
+import type { Previous } from './records.js';
 import type { JobState, Priority } from './views.js';
 
 /** The tables, as the query builder knows them; `migrations/` makes them and says what each column is for. */
@@ -16,6 +17,9 @@ interface JobsTable {
   result: unknown;
   attempt: number;
   max_attempts: number;
+  batch: string | null;
+  next: { id: string } | null;
+  previous: Previous | null;
   claim: number;
   losses: number;
   worker: number | null;
@@ -34,6 +38,8 @@ interface JobsTable {
 /** An attempt that ended otherwise than by success, as the record keeps it. */
 export interface StoredAttempt {
   attempt: number;
+  /** The claim that it ran under; absent when nobody claimed it. */
+  claim?: number;
   outcome: 'failed' | 'lost' | 'cancelled';
   worker: string | null;
   startedAt: string;

@@ -18,16 +18,18 @@ const lockOf = (worker: string, lockClass: string) => `
     and l.database = (select oid from pg_database where datname = current_database())`;
 
 const insertText = (onlyIf = '') => `
-    insert into jobs (id, name, queue, payload, max_attempts, priority, state, run_at, publish_at)
-    select n.id, n.name, n.queue, n.payload, n.max_attempts, n.priority,
+    insert into jobs
+      (id, name, queue, payload, max_attempts, priority, batch, next, previous, state, run_at, publish_at)
+    select n.id, n.name, n.queue, n.payload, n.max_attempts, n.priority, n.batch, n.next, n.previous,
            case when n.run_at > now() then 'scheduled' else 'queued' end,
            greatest(n.run_at, now()),
            case when n.run_at > now() then n.run_at else now() + $8 * interval '1 millisecond' end
     from (
-      select m.id, m.name, m.queue, m.payload, m.max_attempts, m.priority,
+      select m.id, m.name, m.queue, m.payload, m.max_attempts, m.priority, m.batch, m.next, m.previous,
              coalesce(m.run_at, now() + m.delay_ms * interval '1 millisecond') as run_at
-      from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::float8[], $7::timestamptz[], $9::text[])
-        as m (id, name, queue, payload, max_attempts, delay_ms, run_at, priority)
+      from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::float8[], $7::timestamptz[],
+                  $9::text[], $10::uuid[], $11::json[], $12::json[])
+        as m (id, name, queue, payload, max_attempts, delay_ms, run_at, priority, batch, next, previous)
       ${onlyIf}
     ) n
     on conflict (id) do nothing
@@ -43,6 +45,9 @@ const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[]
   records.map(({ runAt }) => runAt ?? null),
   graceMs,
   records.map(({ priority }) => priority ?? 'normal'),
+  records.map(({ batch }) => batch ?? null),
+  records.map(({ next }) => (next ? JSON.stringify(next) : null)),
+  records.map(({ previous }) => (previous ? JSON.stringify(previous) : null)),
 ];
 
 /** @param graceMs how long the relay leaves the records to the producer that is publishing them anyway. */
@@ -62,7 +67,7 @@ export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): S
     with k as (
       insert into job_keys as held (scope, key, fingerprint, job, expires_at, until_ended)
       select n.scope, n.key, n.fingerprint, n.job, now() + n.held_ms * interval '1 millisecond', n.until_ended
-      from unnest($10::text[], $11::text[], $12::text[], $1::uuid[], $13::float8[], $14::bool[])
+      from unnest($13::text[], $14::text[], $15::text[], $1::uuid[], $16::float8[], $17::bool[])
         as n (scope, key, fingerprint, job, held_ms, until_ended)
       on conflict (scope, key) do update
       set fingerprint = excluded.fingerprint, job = excluded.job,
@@ -98,7 +103,7 @@ const IS_CLAIMABLE = `j.name = m.name and (
         or j.state = 'running' and m.attempt >= j.attempt and (j.worker = $4 or not exists (
           ${lockOf('j.worker', '$5')})))`;
 /** How an attempt is kept that was lost with its worker. */
-const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'outcome', 'lost', 'error', null,
+const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'lost', 'error', null,
               'worker', (select w.name from workers w where w.id = j.worker),
               'startedAt', j.started_at, 'finishedAt', now())`;
 const IS_SUSPECT = `j.losses + (${IS_LOST})::int >= $6`;
@@ -132,10 +137,10 @@ export const claim = (
             else j.attempts end
       from m
       where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or not ${IS_SUSPECT})
-      returning j.id, j.state, j.claim, j.attempt, j.max_attempts, j.losses, j.created_at
+      returning j.id, j.state, j.claim, j.attempt, j.max_attempts, j.losses, j.created_at, j.previous
     )
     select m.id, t.state is not distinct from 'running' as taken, coalesce(t.state, j.state) as state,
-           t.claim, t.attempt, t.max_attempts as "maxAttempts", t.losses, t.created_at as "createdAt",
+           t.claim, t.attempt, t.max_attempts as "maxAttempts", t.losses, t.created_at as "createdAt", t.previous,
            case when m.wants_payload then j.payload::text end as payload,
            t.id is null and ${IS_CLAIMABLE} as "mustRunAlone", j.name <> m.name as "isAnotherJob"
     from m
@@ -186,31 +191,48 @@ export const postpone = (postponements: readonly Postponement[]): Statement => (
 
 /**
  * Writes nothing for a claim that is not the newest one any more. A job that was to be cancelled meanwhile ends as
- * cancelled, whatever its handler made of it.
+ * cancelled, whatever its handler made of it. The job that follows on success is inserted by the same statement, so
+ * it exists if and only if this one succeeded.
  */
 export const settle = (settlements: readonly Settlement[], worker: string): Statement => ({
   name: 'settle',
   text: `
-    update jobs j
-    set state = case when j.cancel_requested_at is null then s.state else 'cancelled' end,
-        attempt = j.attempt - (s.given_back and j.cancel_requested_at is null)::int,
-        result = case when j.cancel_requested_at is null then s.result end,
-        run_at = coalesce(now() + s.run_in * interval '1 millisecond', j.run_at),
-        publish_at = case when j.cancel_requested_at is null then now() + s.publish_in * interval '1 millisecond' end,
-        finished_at = case
-          when j.cancel_requested_at is not null or s.state in ('succeeded', 'dead', 'cancelled') then now() end,
-        progress = case when s.state = 'succeeded' and j.cancel_requested_at is null then 1 else j.progress end,
-        attempts = case
-          when s.error is null and j.cancel_requested_at is null then j.attempts
-          else j.attempts || jsonb_build_object(
-            'attempt', j.attempt, 'worker', $8::text, 'startedAt', j.started_at, 'finishedAt', now(),
-            'outcome', case when j.cancel_requested_at is null then 'failed' else 'cancelled' end,
-            'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
-              'The handler took no notice of the cancellation and ended by itself'))) end
-    from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[])
-      as s (id, claim, state, result, error, given_back, run_in, publish_in)
-    where j.id = s.id and j.claim = s.claim and j.state = 'running'
-    returning j.id, j.claim, j.state`,
+    with settled as (
+      update jobs j
+      set state = case when j.cancel_requested_at is null then s.state else 'cancelled' end,
+          attempt = j.attempt - (s.given_back and j.cancel_requested_at is null)::int,
+          result = case when j.cancel_requested_at is null then s.result end,
+          run_at = coalesce(now() + s.run_in * interval '1 millisecond', j.run_at),
+          publish_at = case when j.cancel_requested_at is null then now() + s.publish_in * interval '1 millisecond' end,
+          finished_at = case
+            when j.cancel_requested_at is not null or s.state in ('succeeded', 'dead', 'cancelled') then now() end,
+          progress = case when s.state = 'succeeded' and j.cancel_requested_at is null then 1 else j.progress end,
+          attempts = case
+            when s.error is null and j.cancel_requested_at is null then j.attempts
+            else j.attempts || jsonb_build_object(
+              'attempt', j.attempt, 'claim', j.claim, 'worker', $8::text, 'startedAt', j.started_at, 'finishedAt', now(),
+              'outcome', case when j.cancel_requested_at is null then 'failed' else 'cancelled' end,
+              'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
+                'The handler took no notice of the cancellation and ended by itself'))) end
+      from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[])
+        as s (id, claim, state, result, error, given_back, run_in, publish_in)
+      where j.id = s.id and j.claim = s.claim and j.state = 'running'
+      returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result
+    ), followed as (
+      insert into jobs (id, name, queue, payload, max_attempts, next, previous, state, run_at, publish_at)
+      select n.id, n.name, n.queue, n.payload::json, n."maxAttempts", n.next,
+             json_build_object('id', s.id, 'name', s.name, 'result', s.result),
+             case when n."delayMs" > 0 then 'scheduled' else 'queued' end, n.run_at, n.run_at
+      from settled s
+      cross join lateral (
+        select *, now() + coalesce("delayMs", 0) * interval '1 millisecond' as run_at
+        from json_to_record(s.next) as r (
+          id uuid, name text, queue text, payload text, "maxAttempts" int, "delayMs" float8, next json)
+      ) n
+      where s.state = 'succeeded' and s.next is not null
+      on conflict (id) do nothing
+    )
+    select id, claim, state from settled`,
   values: [
     settlements.map(({ id }) => id),
     settlements.map(({ claim }) => claim),

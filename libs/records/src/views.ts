@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { sql } from 'kysely';
 import { asUnavailable, Database } from './database.js';
+import { type Change, type HistoryRow, historyOf } from './history.js';
+import type { Previous } from './records.js';
 import type { StoredAttempt } from './schema.js';
 
 /** The states of a job. The last four are final, but for `dead`, which a replay sends back to `queued`. */
@@ -19,6 +21,9 @@ export type JobState = (typeof jobStates)[number];
 /** Which jobs of a queue go first, where its contracts have priorities. */
 export const priorities = ['high', 'normal', 'low'] as const;
 export type Priority = (typeof priorities)[number];
+/** Whether a job in this state has come to its end. A replay can still send a dead one back to work. */
+export const hasEnded = (state: JobState): boolean =>
+  jobStates.indexOf(state) >= jobStates.indexOf('succeeded');
 
 /** A job as clients see it. */
 export interface JobView {
@@ -44,6 +49,12 @@ export interface JobView {
   finishedAt: Date | null;
   /** Since when the job is to be cancelled; a running one goes on until its handler has noticed. */
   cancelRequestedAt: Date | null;
+  /** The batch that it was enqueued with. */
+  batch: string | null;
+  /** What it follows, with its result. */
+  previous: Previous | null;
+  /** The id of the job that follows when this one succeeds, and exists from then on. */
+  next: string | null;
 }
 
 /** One run of the handler. */
@@ -61,6 +72,7 @@ export interface ListFilter {
   state?: JobState;
   name?: string;
   queue?: string;
+  batch?: string;
   /** At most so many. */
   limit: number;
   /** Only jobs made before this one. */
@@ -69,6 +81,18 @@ export interface ListFilter {
 
 /** What a list shows of a payload or a result. */
 const LISTED_BYTES = 8_192;
+
+/** What has become of a job since it was looked at last; see {@link Views.changed}. */
+export interface WatchedJob {
+  id: string;
+  /** Another one whenever the record was written. */
+  version: string;
+  state: JobState;
+  claim: number;
+  progress: number | null;
+  progressNote: string | null;
+  history: Change[];
+}
 
 /** Reads what the records say, for people and programs that look at jobs. */
 @Injectable()
@@ -81,14 +105,42 @@ export class Views {
   }
 
   /** Jobs, newest first. Payloads and results of over 8 KiB are left out, so that no list is a gigabyte. */
-  async list({ state, name, queue, limit, before }: ListFilter): Promise<JobView[]> {
+  async list({ state, name, queue, batch, limit, before }: ListFilter): Promise<JobView[]> {
     return this.select((start) => {
       let query = start.orderBy('jobs.id', 'desc').limit(limit);
       if (state) query = query.where('jobs.state', '=', state);
       if (name) query = query.where('jobs.name', '=', name);
       if (queue) query = query.where('jobs.queue', '=', queue);
+      if (batch) query = query.where('jobs.batch', '=', batch);
       return before ? query.where('jobs.id', '<', before) : query;
     }, LISTED_BYTES);
+  }
+
+  /**
+   * Those of some jobs whose records were written since they were looked at last.
+   *
+   * @param known the version of each as it was then; an empty one when it never was.
+   */
+  async changed(known: ReadonlyMap<string, string>): Promise<WatchedJob[]> {
+    const { rows } = await this.database.query<HistoryRow & Omit<WatchedJob, 'history'>>({
+      name: 'changed',
+      // Each write of a row is a new version of it, and PostgreSQL notes by which transaction.
+      text: `
+        select j.id, j.xmin::text as version, j.state, j.attempt, j.claim, j.attempts, j.progress,
+          j.progress_note as "progressNote", j.created_at, j.run_at, j.started_at, j.finished_at
+        from unnest($1::uuid[], $2::text[]) as k (id, version)
+        join jobs j on j.id = k.id and j.xmin::text <> k.version`,
+      values: [[...known.keys()], [...known.values()]],
+    });
+    return rows.map((row) => ({
+      id: row.id,
+      version: row.version,
+      state: row.state,
+      claim: row.claim,
+      progress: row.progress,
+      progressNote: row.progressNote,
+      history: historyOf(row),
+    }));
   }
 
   private async select(
@@ -111,6 +163,9 @@ export class Views {
         'jobs.name',
         'jobs.queue',
         'jobs.priority',
+        'jobs.batch',
+        'jobs.previous',
+        'jobs.next',
         'jobs.state',
         'jobs.progress',
         'jobs.progress_note',
@@ -140,7 +195,7 @@ type Row = Awaited<ReturnType<ReturnType<Views['everything']>['execute']>>[numbe
 
 function toView(row: Row): JobView {
   const stored = row.attempts as StoredAttempt[];
-  const attempts: AttemptView[] = [...stored];
+  const attempts: AttemptView[] = stored.map(({ claim: _, ...attempt }) => attempt);
   if (row.state === 'running' || row.state === 'succeeded') {
     attempts.push({
       attempt: row.attempt,
@@ -170,5 +225,8 @@ function toView(row: Row): JobView {
     startedAt: row.started_at,
     finishedAt: row.finished_at,
     cancelRequestedAt: row.cancel_requested_at,
+    batch: row.batch,
+    previous: row.previous,
+    next: row.next?.id ?? null,
   };
 }

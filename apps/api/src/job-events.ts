@@ -1,0 +1,82 @@
+import { Readable } from 'node:stream';
+import { hasEnded, isAfter, type WatchedJob } from '#records';
+import type { Watcher } from './job-watcher.js';
+
+/** Proxies close connections on which nothing comes, many of them after 30 or 60 s. */
+const KEEP_ALIVE_MS = 15_000;
+/** How long a client waits before it connects again. */
+const RECONNECT_MS = 1_000;
+
+/**
+ * The changes of one job as server-sent events, until it ends. Pulled by the client: while it does not read, nothing
+ * is gathered for it, and when it reads on, it gets the changes of state that it missed and the newest progress.
+ */
+export class JobEvents extends Readable implements Watcher {
+  private job: WatchedJob | undefined;
+  private isWanted = false;
+  private progress = '';
+  private readonly keepAlive = setInterval(() => this.write(': still here\n\n'), KEEP_ALIVE_MS).unref();
+
+  /** @param last the id of the event that the client had last; empty for all of them. */
+  constructor(private last: string) {
+    super();
+    this.push(`retry: ${RECONNECT_MS}\n\n`);
+  }
+
+  tell(job: WatchedJob): void {
+    this.job = job;
+    this.flush();
+  }
+
+  stop(): void {
+    this.isWanted = false;
+    this.push(null);
+  }
+
+  override _read(): void {
+    this.isWanted = true;
+    this.flush();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    clearInterval(this.keepAlive);
+    done(error);
+  }
+
+  private flush(): void {
+    while (this.isWanted && this.job) {
+      const event = this.nextState(this.job) ?? this.nextProgress(this.job);
+      if (!event) break;
+      this.write(event);
+    }
+    if (this.isWanted && this.job && hasEnded(this.job.state)) this.stop();
+  }
+
+  private write(text: string): void {
+    if (this.isWanted) this.isWanted = this.push(text);
+  }
+
+  private nextState({ history, state }: WatchedJob): string | undefined {
+    const newest = history.at(-1);
+    const isTold = ({ id }: { id: string }) => this.last !== '' && !isAfter(id, this.last);
+    // The last event is always told, even if the job went through something that their order does not foresee.
+    const next = history.find((change) => !isTold(change)) ?? (hasEnded(state) ? newest : undefined);
+    if (!next || next.id === this.last) return undefined;
+    this.last = next.id;
+    const { id, ...data } = next;
+    return format('state', id, data);
+  }
+
+  private nextProgress({ state, claim, progress, progressNote: note }: WatchedJob): string | undefined {
+    if (state !== 'running' || progress === null) return undefined;
+    const id = `${claim}.progress.${progress}`;
+    const told = `${id} ${note}`;
+    if (told === this.progress || (this.progress === '' && id === this.last)) return undefined;
+    this.last = id;
+    this.progress = told;
+    return format('progress', id, { progress, note });
+  }
+}
+
+const format = (event: string, id: string, data: unknown) =>
+  `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`;

@@ -1,0 +1,106 @@
+import type { EventEmitter } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { hasEnded, Views, type WatchedJob } from '#records';
+
+/** How often the records of watched jobs are looked at. */
+const LOOK_EVERY_MS = 250;
+/** Watchers at once: each holds a connection open. */
+const MAX_WATCHERS = 1_000;
+
+/** Somebody who wants to know what becomes of a job. */
+export interface Watcher {
+  /** The job was written since it was told of last. */
+  tell(job: WatchedJob): void;
+  /** The api stops. */
+  stop(): void;
+}
+
+/**
+ * Watches jobs for all who ask: one statement, four times a second, brings those among all watched jobs that were
+ * written since. While nobody watches nothing is asked.
+ */
+@Injectable()
+export class JobWatcher implements OnModuleDestroy {
+  private readonly watched = new Map<string, { latest?: WatchedJob; watchers: Set<Watcher> }>();
+  private readonly stopping = new AbortController();
+  private count = 0;
+  private isLooking = false;
+
+  constructor(private readonly views: Views) {}
+
+  /** Whether nobody more may watch: there are too many, or the api stops. */
+  get isFull(): boolean {
+    return this.count >= MAX_WATCHERS || this.stopping.signal.aborted;
+  }
+
+  /** Tells of a job from now on. @returns the way to stop that. */
+  watch(id: string, watcher: Watcher): () => void {
+    const entry = this.watched.get(id) ?? { watchers: new Set() };
+    this.watched.set(id, entry);
+    entry.watchers.add(watcher);
+    this.count++;
+    if (entry.latest) watcher.tell(entry.latest);
+    void this.look();
+    return () => {
+      if (!entry.watchers.delete(watcher)) return;
+      this.count--;
+      if (entry.watchers.size === 0) this.watched.delete(id);
+    };
+  }
+
+  /**
+   * Waits for the end of a job.
+   *
+   * @param client whose `close` ends the wait: nobody would hear the answer.
+   * @returns whether it has ended within the time; false at once when too many watch.
+   */
+  async ended(id: string, withinMs: number, client: EventEmitter): Promise<boolean> {
+    if (withinMs === 0 || this.isFull) return false;
+    const { promise, resolve } = withResolvers<boolean>();
+    const giveUp = () => resolve(false);
+    const timer = setTimeout(giveUp, withinMs);
+    client.once('close', giveUp);
+    const unwatch = this.watch(id, { tell: ({ state }) => hasEnded(state) && resolve(true), stop: giveUp });
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      client.off('close', giveUp);
+      unwatch();
+    }
+  }
+
+  /** Nest calls it first on SIGTERM: whoever watches is let go, so that the server can close. */
+  onModuleDestroy(): void {
+    this.stopping.abort();
+    for (const { watchers } of this.watched.values()) for (const watcher of [...watchers]) watcher.stop();
+  }
+
+  private async look(): Promise<void> {
+    if (this.isLooking) return;
+    this.isLooking = true;
+    const { signal } = this.stopping;
+    while (this.watched.size > 0 && !signal.aborted) {
+      const known = new Map([...this.watched].map(([id, { latest }]) => [id, latest?.version ?? '']));
+      // While the database is away nothing changes either.
+      for (const job of await this.views.changed(known).catch(() => [])) {
+        const entry = this.watched.get(job.id);
+        if (!entry) continue;
+        entry.latest = job;
+        for (const watcher of [...entry.watchers]) watcher.tell(job);
+      }
+      await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+    }
+    this.isLooking = false;
+  }
+}
+
+/** Promise.withResolvers, which Node has from version 22 on. */
+function withResolvers<T>() {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

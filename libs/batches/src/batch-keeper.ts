@@ -1,0 +1,89 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Database, DatabaseUnavailableError, type NewRecord, Presence, Records } from '#records';
+import { BatchRecords, type EndedBatch } from './batch-records.js';
+
+/** How often batches are looked at: the longest that the end of one goes unnoticed. */
+const LOOK_EVERY_MS = 500;
+/** With very many open batches a look takes long; the pause after it is this many times as long, so as not to load the database. */
+const REST_FACTOR = 5;
+/** Batches that are completed by one transaction. */
+const LIMIT = 100;
+/** This duty's number among those that one worker does for all. */
+const DUTY = 4;
+
+/**
+ * Completes the batches whose jobs have all ended: enqueues the jobs that follow and marks the batch, in one
+ * transaction. So those jobs exist exactly once, whoever dies when, and it does not matter in what order or how close
+ * together the last jobs ended. That only one worker looks saves work; were there two, each batch's row would be
+ * locked by one of them.
+ */
+@Injectable()
+export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger(BatchKeeper.name);
+  private readonly stopping = new AbortController();
+  private loop: Promise<void> = Promise.resolve();
+  private failing = false;
+
+  constructor(
+    private readonly batches: BatchRecords,
+    private readonly records: Records,
+    private readonly database: Database,
+    private readonly presence: Presence,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.loop = this.run();
+  }
+
+  /** Ends after the transaction at hand. */
+  async onModuleDestroy(): Promise<void> {
+    this.stopping.abort();
+    await this.loop;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    for (let restMs = LOOK_EVERY_MS; !signal.aborted; ) {
+      await pause(restMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      const startedAt = performance.now();
+      const isMore = await this.look().catch((error) => this.onFailure(error));
+      restMs = isMore ? 0 : Math.max(LOOK_EVERY_MS, REST_FACTOR * (performance.now() - startedAt));
+    }
+  }
+
+  /** @returns whether there may be more to complete at once. */
+  private async look(): Promise<boolean> {
+    if (!(await this.presence.leads(DUTY))) return false;
+    const completed = await this.database.transaction(async (transaction) => {
+      const ended = await this.batches.takeEnded(transaction, LIMIT);
+      if (ended.length === 0) return 0;
+      const following = ended.flatMap(followingOf);
+      if (following.length > 0) await this.records.insertInto(transaction, following);
+      await this.batches.complete(
+        transaction,
+        ended.map(({ id }) => id),
+      );
+      return ended.length;
+    });
+    this.failing = false;
+    return completed === LIMIT;
+  }
+
+  private onFailure(error: Error): false {
+    // An outage is told of by those whose work it stops.
+    if (!this.failing && !(error instanceof DatabaseUnavailableError))
+      this.logger.warn(`Batches could not be completed: ${error.message}`);
+    this.failing = true;
+    return false;
+  }
+}
+
+/** The jobs that follow a batch, given how many of its jobs ended in which state. */
+function followingOf({ id, name, total, counts, onComplete, onSuccess }: EndedBatch): NewRecord[] {
+  const { succeeded, dead, cancelled, discarded } = counts;
+  const previous = { id, name, result: { total, succeeded, dead, cancelled, discarded } };
+  const hasSucceeded = dead + cancelled + discarded === 0;
+  return [onComplete, hasSucceeded ? onSuccess : null].flatMap((next) => (next ? { ...next, previous } : []));
+}

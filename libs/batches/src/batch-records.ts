@@ -1,0 +1,194 @@
+import { Injectable } from '@nestjs/common';
+import {
+  Database,
+  hasEnded,
+  type JobState,
+  jobStates,
+  type NextRecord,
+  type Queryable,
+  Records,
+} from '#records';
+
+/** Jobs that one statement cancels. */
+const PAGE = 1_000;
+/** How long a batch holds its idempotency key; as for jobs. */
+const KEY_HELD_HOURS = 24;
+
+/** A batch as it is accepted, with its jobs. */
+export interface NewBatch {
+  id: string;
+  /** Of the contract of its jobs. */
+  name: string;
+  total: number;
+  onComplete?: NextRecord;
+  onSuccess?: NextRecord;
+  key?: { scope: string; key: string; fingerprint: string };
+}
+
+/** How many jobs of a batch are in which state. */
+export type BatchCounts = Record<JobState, number>;
+
+/** A batch as clients see it. */
+export interface BatchView {
+  id: string;
+  /** Of the contract of its jobs. */
+  name: string;
+  total: number;
+  counts: BatchCounts;
+  createdAt: Date;
+  cancelledAt: Date | null;
+  /** Since when all of its jobs have ended, and the jobs that follow are enqueued. */
+  completedAt: Date | null;
+  /** The ids of the jobs that follow, if any; they exist when the batch has ended so that they do. */
+  onComplete: string | null;
+  onSuccess: string | null;
+}
+
+/** A batch of which every job has ended, locked. */
+export interface EndedBatch {
+  id: string;
+  name: string;
+  total: number;
+  counts: BatchCounts;
+  onComplete: NextRecord | null;
+  onSuccess: NextRecord | null;
+}
+
+const UNFINISHED = jobStates
+  .filter((state) => !hasEnded(state))
+  .map((state) => `'${state}'`)
+  .join(', ');
+
+const COUNTS = `
+  coalesce((
+    select json_object_agg(c.state, c.count)
+    from (select j.state, count(*)::int as count from jobs j where j.batch = b.id group by j.state) c
+  ), '{}') as counts`;
+
+/**
+ * All that is written and read of batches. No counter is kept while jobs run, which would make each of them wait for
+ * the others' row: jobs are counted when somebody asks, through an index on batch and state.
+ */
+@Injectable()
+export class BatchRecords {
+  constructor(
+    private readonly database: Database,
+    private readonly records: Records,
+  ) {}
+
+  /** Records a batch as accepted, as part of a transaction. @returns when; undefined when another batch holds its key. */
+  async insert(
+    transaction: Queryable,
+    { id, name, total, onComplete, onSuccess, key }: NewBatch,
+  ): Promise<Date | undefined> {
+    if (key) {
+      await transaction.query({
+        name: 'batch-free-key',
+        text: `
+          update batches set key_scope = null, key = null
+          where key_scope = $1 and key = $2 and created_at < now() - $3 * interval '1 hour'`,
+        values: [key.scope, key.key, KEY_HELD_HOURS],
+      });
+    }
+    const { rows } = await transaction.query({
+      name: 'batch-insert',
+      text: `
+        insert into batches (id, name, total, on_complete, on_success, key_scope, key, fingerprint)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        on conflict (key_scope, key) do nothing
+        returning created_at as "createdAt"`,
+      values: [
+        ...[id, name, total],
+        ...[onComplete, onSuccess].map((next) => (next ? JSON.stringify(next) : null)),
+        ...[key?.scope ?? null, key?.key ?? null, key?.fingerprint ?? null],
+      ],
+    });
+    return (rows as { createdAt: Date }[])[0]?.createdAt;
+  }
+
+  /** The batch of an id, or undefined. */
+  async find(id: string, queryable: Queryable = this.database): Promise<BatchView | undefined> {
+    const { rows } = await queryable.query({
+      name: 'batch-find',
+      text: `
+        select b.id, b.name, b.total, ${COUNTS}, b.created_at as "createdAt", b.cancelled_at as "cancelledAt",
+          b.completed_at as "completedAt", b.on_complete ->> 'id' as "onComplete", b.on_success ->> 'id' as "onSuccess"
+        from batches b where b.id = $1`,
+      values: [id],
+    });
+    const [batch] = rows as BatchView[];
+    return batch && { ...batch, counts: countsOf(batch.counts) };
+  }
+
+  /** The batch that holds a key. */
+  async findByKey(
+    { scope, key }: { scope: string; key: string },
+    queryable: Queryable = this.database,
+  ): Promise<{ id: string; fingerprint: string } | undefined> {
+    const { rows } = await queryable.query({
+      name: 'batch-find-by-key',
+      text: 'select id, fingerprint from batches where key_scope = $1 and key = $2',
+      values: [scope, key],
+    });
+    return rows[0] as { id: string; fingerprint: string } | undefined;
+  }
+
+  /**
+   * Cancels what has not ended, in pages. Killed half-way, the same call goes on with the rest.
+   *
+   * @returns false when the batch had ended before.
+   */
+  async cancel(id: string): Promise<boolean> {
+    const { rows: open } = await this.database.query({
+      name: 'batch-cancel',
+      text: `
+        update batches set cancelled_at = coalesce(cancelled_at, now())
+        where id = $1 and (completed_at is null or cancelled_at is not null)
+        returning id`,
+      values: [id],
+    });
+    if (open.length === 0) return false;
+    for (;;) {
+      const { rows } = await this.database.query<{ id: string }>({
+        name: 'batch-cancellable',
+        text: `
+          select id from jobs
+          where batch = $1 and state in (${UNFINISHED}) and cancel_requested_at is null
+          limit $2`,
+        values: [id, PAGE],
+      });
+      if (rows.length === 0) return true;
+      await this.records.cancel(rows.map((row) => row.id));
+    }
+  }
+
+  /** Locks batches of which every job has ended and that nobody has completed or completes at this moment. */
+  async takeEnded(transaction: Queryable, limit: number): Promise<EndedBatch[]> {
+    const { rows } = await transaction.query({
+      name: 'batch-take-ended',
+      text: `
+        select b.id, b.name, b.total, ${COUNTS}, b.on_complete as "onComplete", b.on_success as "onSuccess"
+        from batches b
+        where b.completed_at is null
+          and not exists (select from jobs j where j.batch = b.id and j.state in (${UNFINISHED}))
+        order by b.id
+        limit $1
+        for update of b skip locked`,
+      values: [limit],
+    });
+    return (rows as EndedBatch[]).map((batch) => ({ ...batch, counts: countsOf(batch.counts) }));
+  }
+
+  /** Records batches as completed. */
+  async complete(transaction: Queryable, ids: readonly string[]): Promise<void> {
+    await transaction.query({
+      name: 'batch-complete',
+      text: 'update batches set completed_at = now() where id = any ($1::uuid[])',
+      values: [ids],
+    });
+  }
+}
+
+/** Every state with its number, also those that no job is in. */
+export const countsOf = (counts: Partial<BatchCounts>): BatchCounts =>
+  Object.fromEntries(jobStates.map((state) => [state, counts[state] ?? 0])) as BatchCounts;

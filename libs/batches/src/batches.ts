@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import {
+  type AnyContract,
+  ContractViolationError,
+  type EnqueueOptions,
+  IdempotencyConflictError,
+  Jobs,
+  type NextJob,
+  type PayloadInput,
+  type Violation,
+} from '#jobs';
+import {
+  Database,
+  type InsertedRecord,
+  type NewRecord,
+  PRODUCER_GRACE_MS,
+  type Queryable,
+  Records,
+} from '#records';
+import { BatchRecords, type BatchView, countsOf, type NewBatch } from './batch-records.js';
+
+/** Jobs that one statement inserts. */
+const CHUNK = 1_000;
+/** Of a list of thousands that do not fit, so many say enough. */
+const MAX_VIOLATIONS = 20;
+
+/** How a batch is to be enqueued; delay, time and queue are those of its jobs. */
+export interface BatchOptions
+  extends Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'transaction' | 'idempotencyKey' | 'client'> {
+  /** Enqueued once, when every job of the batch has ended, however it did. */
+  onComplete?: NextJob;
+  /** Enqueued once, when every job of the batch has ended and all have succeeded. */
+  onSuccess?: NextJob;
+}
+
+/** What a job that follows a batch finds as its `previous.result`: `BatchResult.parse(job.previous?.result)`. */
+export const BatchResult = z.object({
+  total: z.int(),
+  succeeded: z.int(),
+  dead: z.int(),
+  cancelled: z.int(),
+  discarded: z.int(),
+});
+
+/** An accepted batch. */
+export interface EnqueuedBatch extends BatchView {
+  /** False when the idempotency key made this batch before, so that no second one was made. */
+  isNew: boolean;
+}
+
+/** The producer of batches. */
+@Injectable()
+export class Batches {
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly records: Records,
+    private readonly batches: BatchRecords,
+    private readonly database: Database,
+  ) {}
+
+  /**
+   * Accepts many jobs of one contract, all or none, that are counted together.
+   *
+   * ```ts
+   * const batch = await this.batches.enqueue(SendEmail, mails, { onComplete: nextJob(TellSender, { campaign }) });
+   * ```
+   *
+   * @throws ContractViolationError with pointers such as `/payloads/17/to`, PayloadError: nothing is accepted.
+   * @throws IdempotencyConflictError when the idempotency key came before, with something else.
+   * @throws DatabaseUnavailableError: it is not known whether the batch was accepted.
+   */
+  async enqueue<C extends AnyContract>(
+    contract: C,
+    payloads: readonly PayloadInput<C>[],
+    options: BatchOptions = {},
+  ): Promise<EnqueuedBatch> {
+    const { onComplete, onSuccess, transaction } = options;
+    const batch: NewBatch = {
+      id: uuidv7(),
+      name: contract.name,
+      total: payloads.length,
+      onComplete: onComplete && this.jobs.prepareNext(onComplete, '/onComplete'),
+      onSuccess: onSuccess && this.jobs.prepareNext(onSuccess, '/onSuccess'),
+    };
+    const records = this.prepareAll(contract, payloads, batch.id, options);
+    batch.key = keyOf(batch, records, options);
+
+    const insert = (queryable: Queryable) =>
+      this.insert(queryable, batch, records, transaction ? 0 : undefined);
+    const inserted = await (transaction ? insert(transaction) : this.database.transaction(insert));
+    if (!inserted) return this.madeBefore(batch, transaction);
+    const queued = records.filter((_, index) => inserted.jobs[index]?.state === 'queued');
+    if (!transaction) void this.jobs.publishMany(queued);
+    return {
+      isNew: true,
+      ...{ id: batch.id, name: batch.name, total: batch.total },
+      counts: countsOf({ queued: queued.length, scheduled: records.length - queued.length }),
+      ...{ createdAt: inserted.createdAt, cancelledAt: null, completedAt: null },
+      ...{ onComplete: batch.onComplete?.id ?? null, onSuccess: batch.onSuccess?.id ?? null },
+    };
+  }
+
+  private prepareAll(
+    contract: AnyContract,
+    payloads: readonly unknown[],
+    batch: string,
+    options: BatchOptions,
+  ): NewRecord[] {
+    const { delay, runAt, queue } = options;
+    const violations: Violation[] = [];
+    const records: NewRecord[] = [];
+    for (const [index, payload] of payloads.entries()) {
+      try {
+        const record = this.jobs.prepare(contract, payload, { delay, runAt, queue }, `/payloads/${index}`);
+        records.push({ ...record, batch });
+      } catch (error) {
+        if (!(error instanceof ContractViolationError)) throw error;
+        violations.push(...error.violations);
+        if (violations.length >= MAX_VIOLATIONS) break;
+      }
+    }
+    if (violations.length === 0) return records;
+    throw new ContractViolationError(contract.name, 'payload', violations.slice(0, MAX_VIOLATIONS));
+  }
+
+  /** @returns what was inserted; undefined when another batch holds the key. */
+  private async insert(
+    transaction: Queryable,
+    batch: NewBatch,
+    records: readonly NewRecord[],
+    graceMs = PRODUCER_GRACE_MS,
+  ): Promise<{ createdAt: Date; jobs: InsertedRecord[] } | undefined> {
+    const createdAt = await this.batches.insert(transaction, batch);
+    if (!createdAt) return undefined;
+    const jobs: InsertedRecord[] = [];
+    for (let start = 0; start < records.length; start += CHUNK) {
+      const chunk = records.slice(start, start + CHUNK);
+      jobs.push(...(await this.records.insertInto(transaction, chunk, graceMs)));
+    }
+    return { createdAt, jobs };
+  }
+
+  private async madeBefore({ key }: NewBatch, transaction: Queryable | undefined): Promise<EnqueuedBatch> {
+    const held = key && (await this.batches.findByKey(key, transaction));
+    if (!key || !held) throw new Error('The batch that held the idempotency key is gone; try again');
+    if (held.fingerprint !== key.fingerprint) throw new IdempotencyConflictError(`batch ${held.id}`);
+    return { ...((await this.batches.find(held.id, transaction)) as BatchView), isNew: false };
+  }
+}
+
+/** The key that a batch is to hold, if any. Its fingerprint takes no account of ids, which are new each time. */
+function keyOf(
+  { name, onComplete, onSuccess }: NewBatch,
+  records: readonly NewRecord[],
+  { idempotencyKey, client = '', delay, runAt, queue }: BatchOptions,
+): NewBatch['key'] {
+  if (idempotencyKey === undefined) return undefined;
+  const hash = createHash('sha256');
+  const wanted = [name, delay ?? runAt, queue, onComplete, onSuccess];
+  hash.update(JSON.stringify(wanted, (field, value) => (field === 'id' ? undefined : value)));
+  for (const { payload } of records) hash.update(payload).update('\0');
+  return { scope: `idempotency:${client}`, key: idempotencyKey, fingerprint: hash.digest('base64') };
+}

@@ -1,0 +1,3 @@
+export { type BatchCounts, BatchRecords, type BatchView } from './batch-records.js';
+export { Batches, type BatchOptions, BatchResult, type EnqueuedBatch } from './batches.js';
+export { BatchesModule } from './batches.module.js';
