@@ -9,6 +9,8 @@ const past = `now() - $1 * interval '1 millisecond'`;
 const tables: Record<string, string> = {
   jobs: `state in ('succeeded', 'cancelled', 'discarded') and finished_at < ${past}`,
   schedule_ticks: `decided_at < ${past}`,
+  job_keys: `not until_ended and expires_at < ${past}`,
+  batches: `completed_at < ${past} and not exists (select from jobs where jobs.batch = batches.id)`,
 };
 
 /** Pages of 8 KiB that one statement goes through: some thousand rows, in some milliseconds. */
