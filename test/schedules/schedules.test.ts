@@ -27,7 +27,7 @@ afterAll(async () => {
   await environment?.close();
 });
 beforeEach(async () => {
-  await environment.sql('truncate jobs, schedules, schedule_ticks');
+  await environment.sql('truncate jobs, schedules, schedule_ticks cascade');
 });
 afterEach(async () => {
   await Promise.all(apps.splice(0).map(({ close }) => close()));
