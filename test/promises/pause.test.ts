@@ -45,13 +45,16 @@ const queue = async (api: AppProcess, name: string) =>
 test('a paused queue rests in all workers, also in those that start later, until it is resumed', async () => {
   const api = await given('api');
   const first = await given('worker');
-  await given('worker');
+  const second = await given('worker');
   const running = await deliver(api);
   await eventually(() => receiver.waiting.length === 1);
   expect(await queue(api, 'webhook')).toMatchObject({ running: 1, consumers: 2, paused: false });
 
   const paused = await call(api, 'POST', '/queues/webhook/pause');
   expect(paused).toMatchObject({ status: 200, body: { queue: 'webhook', paused: true } });
+  await eventually(() =>
+    [first, second].every((worker) => worker.output().includes('Paused queues: webhook')),
+  );
   // The broker goes on counting the consumer whose message is not acknowledged yet.
   await eventually(async () => (await queue(api, 'webhook')).consumers === 1);
   const waiting = await Promise.all([deliver(api), deliver(api)]);

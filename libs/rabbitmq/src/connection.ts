@@ -8,6 +8,8 @@ import { maskUrl } from '#config';
 /** How long a try to connect may take, and the pause between two tries. */
 const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_PAUSE_S = 1;
+/** How long opening a channel may take; a broker that starts takes seconds. */
+const SETUP_TIMEOUT_MS = 30_000;
 /** How long to wait for the broker when leaving it. */
 const FAREWELL_MS = 2_000;
 /** A channel that was closed is opened again after this pause, so that a fault that closes it each time is no hot loop. */
@@ -153,16 +155,16 @@ export class BrokerConnection extends EventEmitter {
       if (stopped || this.closing || opening || current || !this.connection) return;
       opening = true;
       try {
-        const channel = await open(this.connection);
+        const channel = await inTime(open(this.connection), name);
         current = channel;
         // The close event follows each error event, and each loss of the connection.
         channel.on('error', (error) => tell(maskUrl(error.message)));
         channel.once('close', reopen);
-        await setup(channel);
+        await inTime(Promise.resolve(setup(channel)), name);
         if (current === channel) lastProblem = '';
       } catch (error) {
         tell(maskUrl((error as Error).message));
-        await current?.close().catch(() => {});
+        if (current) await answered(current.close());
         reopen();
       } finally {
         opening = false;
@@ -211,6 +213,15 @@ export class BrokerConnection extends EventEmitter {
         : `No broker answers for ${this.purpose}: ${cause}. Trying again every ${RECONNECT_PAUSE_S} s.`,
     );
   }
+}
+
+/** A broker that takes a request and never answers must not keep a channel from being opened again. */
+async function inTime<T>(task: Promise<T>, name: string): Promise<T> {
+  const limit = pause(SETUP_TIMEOUT_MS, undefined, { ref: false }).then(() => {
+    throw new Error(`no answer in ${SETUP_TIMEOUT_MS} ms while channel ${name} was set up`);
+  });
+  limit.catch(() => {});
+  return Promise.race([task, limit]);
 }
 
 /** Waits for the answer to a farewell, but not for ever: a broker that is blocked or hangs answers nothing. */

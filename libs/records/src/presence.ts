@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
-import { Database } from './database.js';
+import { Database, hangUp } from './database.js';
 
 /** First half of the key of every worker's advisory lock; the second is the worker's id. */
 export const WORKER_LOCK_CLASS = 0x7761_7272;
@@ -71,7 +71,7 @@ export class Presence implements OnApplicationShutdown {
     this.stopped = true;
     const session = this.session;
     this.session = undefined;
-    await session?.end().catch(() => {});
+    if (session) await hangUp(session);
   }
 
   private async takeLock(): Promise<number> {
@@ -90,18 +90,17 @@ export class Presence implements OnApplicationShutdown {
       // Waits for the server to notice that a former session of ours has ended.
       await session.query('select pg_advisory_lock($1, $2)', [WORKER_LOCK_CLASS, this.worker]);
     } catch (error) {
-      await session.end().catch(() => {});
+      await hangUp(session);
       throw error;
     }
-    const check = setInterval(
-      () => session.query('select 1').catch(() => session.end()),
-      CHECK_EVERY_MS,
-    ).unref();
-    session.on('end', () => {
-      clearInterval(check);
-      void this.onLost(session);
-    });
     this.session = session;
+    const check = setInterval(() => session.query('select 1').catch(lose), CHECK_EVERY_MS).unref();
+    const lose = () => {
+      clearInterval(check);
+      void hangUp(session);
+      void this.onLost(session);
+    };
+    session.on('end', lose);
     return this.worker;
   }
 
