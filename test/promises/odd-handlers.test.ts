@@ -75,6 +75,9 @@ describe('a job ends, and says why, when its handler', () => {
       return found?.state === 'dead' ? found : undefined;
     });
     expect(job.error?.message).toBeTruthy();
-    await eventually(async () => (await environment.drainQueue('odd.dead')).length === 1);
+    // Letters that are taken out come back in time: their records say that they belong there.
+    await eventually(async () =>
+      (await environment.drainQueue('odd.dead')).some(({ properties }) => properties.messageId === id),
+    );
   });
 });

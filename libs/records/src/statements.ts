@@ -305,12 +305,12 @@ export const oweAgain = (jobs: readonly { id: string; claim: number }[], pauseMs
   values: [jobs.map(({ id }) => id), jobs.map(({ claim }) => claim), pauseMs],
 });
 
-/** What no queue took is owed to the broker again. */
+/** What no queue took is owed to the broker again; as a new claim, so that the note of its confirm changes nothing. */
 export const oweUnrouted = (ids: readonly string[], pauseMs: number): Statement => ({
   name: 'owe-unrouted',
   text: `
-    update jobs set publish_at = now() + $2 * interval '1 millisecond'
-    where id = any ($1::uuid[]) and publish_at is null and state in ('queued', 'retrying')`,
+    update jobs set publish_at = now() + $2 * interval '1 millisecond', claim = claim + 1
+    where id = any ($1::uuid[]) and state in ('queued', 'retrying')`,
   values: [ids, pauseMs],
 });
 
