@@ -79,7 +79,7 @@ test('P14, P10, P4: a batch of rate-limited webhooks, two workers, one killed, t
   await call('POST', `/batches/${id}/cancel`);
   const ended = await eventually(async () => {
     const batch = await call('GET', `/batches/${id}`);
-    return batch.completedAt && batch;
+    return batch.completedAt ? batch : undefined;
   }, 30_000);
   const requests = log.length;
 
