@@ -130,11 +130,8 @@ export class Database implements Queryable, OnApplicationShutdown {
    * @param batchSize rows fetched at once.
    */
   async *stream<Row>(text: string, values: unknown[] = [], batchSize = 1_000): AsyncGenerator<Row> {
-    const client = await this.pool.connect().catch((error) => {
-      throw asUnavailable(error);
-    });
-    // Reading a million rows takes longer than a statement of the hot path may.
-    await client.query('set statement_timeout = 0');
+    // Outside the pool: reading a million rows takes longer than a statement of the hot path may.
+    const client = await this.connect();
     const rows = client.query(new QueryStream(text, values, { batchSize }));
     try {
       for await (const row of rows) yield row as Row;
@@ -142,8 +139,7 @@ export class Database implements Queryable, OnApplicationShutdown {
       throw asUnavailable(error);
     } finally {
       rows.destroy();
-      // Not given back to the pool: its time limit was lifted, and it may be in the middle of a result.
-      client.release(true);
+      await hangUp(client);
     }
   }
 
