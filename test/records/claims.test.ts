@@ -245,6 +245,17 @@ describe('the outbox', () => {
     expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'queued', attempt: 0 })]);
     expect(await claim(one, 1)).toMatchObject({ taken: true, attempt: 1, losses: 1 });
   });
+  test.each([
+    ['queued', true],
+    ['retrying', true],
+    ['scheduled', false],
+    ['succeeded', false],
+    ['dead', false],
+  ])('P1: a rebuild, for a job that is %s: due again is %p', async (state, isDue) => {
+    await environment.sql('update jobs set state = $2, publish_at = null where id = $1', [id, state]);
+    await one.records.oweAll();
+    expect((await due(one)).map((record) => record.state)).toEqual(isDue ? [state] : []);
+  });
   test('has nothing for a job that was cancelled', async () => {
     await makeDue();
     expect(await one.records.cancel([id])).toEqual([{ id, state: 'cancelled' }]);
