@@ -19,6 +19,15 @@ export const WriteLedger = defineJob({
   timeout,
 });
 
+/** Done at once and written nowhere: there may be a million of these, which no ledger could hold. */
+export const UnwrittenLedger = defineJob({
+  name: 'ledger.unwritten',
+  queue: 'ledger',
+  payload: z.object(numbered),
+  retry,
+  timeout,
+});
+
 /** Fails in its first attempt, so its second comes through a retry queue. */
 export const FlakyLedger = defineJob({
   name: 'ledger.flaky',

@@ -6,6 +6,7 @@ import {
   EndlessLedger,
   FlakyLedger,
   SlowLedger,
+  UnwrittenLedger,
   WriteLedger,
 } from './contracts.js';
 import { Ledger } from './ledger.js';
@@ -32,6 +33,11 @@ export class WriteLedgerHandler implements Handler<typeof WriteLedger> {
   handle(job: JobContext<typeof WriteLedger>) {
     return recorded(job, () => {});
   }
+}
+
+@JobHandler(UnwrittenLedger)
+export class UnwrittenLedgerHandler implements Handler<typeof UnwrittenLedger> {
+  async handle() {}
 }
 
 @JobHandler(FlakyLedger)

@@ -1,4 +1,5 @@
 import type { Fault } from '../fault.js';
+import { backlogFaults } from './backlog.js';
 import { brokerFaults } from './broker.js';
 import { clusterFaults } from './cluster.js';
 import { databaseFaults } from './database.js';
@@ -11,5 +12,6 @@ export const allFaults: readonly Fault[] = [
   ...brokerFaults,
   ...networkFaults,
   ...databaseFaults,
+  ...backlogFaults,
   ...clusterFaults,
 ];

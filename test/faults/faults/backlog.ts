@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import type { Fault } from '../fault.js';
+import type { Scene, SceneApp } from '../scene.js';
+
+/** So many jobs wait; a million takes a quarter of an hour: `WAITING=1000000 npm run test:faults -- --only F40`. */
+const WAITING = Number(process.env.WAITING ?? 100_000);
+const IN_ONE_BATCH = 5_000;
+/** Little enough that V8 collects what is not needed, instead of letting the heap grow as it does on a large machine. */
+const HEAP = { nodeOptions: ['--max-old-space-size=192'] };
+/** By how much a process may grow when four times as many wait. */
+const MORE_MEMORY_MIB = 80;
+/** Seconds that working them off may take. */
+const PATIENCE_S = 60 + WAITING / 500;
+const LOOK_EVERY_MS = 250;
+
+/** Faults of plenty. */
+export const backlogFaults: Fault[] = [
+  {
+    id: 'F40',
+    title: `${WAITING.toLocaleString('en')} jobs wait and are then worked off, and take no more memory than a quarter of them`,
+    promises: 'P15',
+    recoveryLimit: PATIENCE_S,
+    async run(scene) {
+      const [api, worker] = await Promise.all([
+        scene.api(HEAP),
+        scene.worker({ ...HEAP, settings: { WORKER_PREFETCH: '200' } }),
+      ]);
+      const few = await peakOf([api, worker], () => waitAndWork(scene, api, WAITING / 4));
+      const many = await peakOf([api, worker], () => waitAndWork(scene, api, WAITING));
+      const load = scene.load(api, { jobs: 200 });
+      await load.done;
+      return () => {
+        for (const [index, kind] of (['api', 'worker'] as const).entries()) {
+          const growth = many[index]! - few[index]!;
+          assert(growth < MORE_MEMORY_MIB, `The ${kind} used ${few[index]} MiB, and then ${many[index]}`);
+        }
+      };
+    },
+  },
+];
+
+/** Lets jobs gather in a paused queue until the broker has them all, and then has the worker do them. */
+async function waitAndWork(scene: Scene, api: SceneApp, jobs: number): Promise<void> {
+  const ready = () => scene.environment.countReady('ledger');
+  await post(api, '/queues/ledger/pause');
+  for (let n = 0; n < jobs; n += IN_ONE_BATCH) {
+    const payloads = Array.from({ length: IN_ONE_BATCH }, (_, index) => ({ n: n + index }));
+    await post(api, '/batches', { name: 'ledger.unwritten', payloads });
+  }
+  await scene.until(async () => (await ready()) >= jobs, PATIENCE_S * 1_000);
+  await post(api, '/queues/ledger/resume');
+  await scene.until(async () => (await ready()) === 0, PATIENCE_S * 1_000);
+}
+
+async function post(api: SceneApp, path: string, body: object = {}): Promise<void> {
+  const answer = await fetch(api.url + path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  assert(answer.ok, `${path}: ${answer.status} ${await answer.text()}`);
+}
+
+/** Resident memory of each process, in MiB. */
+function memoryOf(apps: SceneApp[]): Promise<number[]> {
+  return Promise.all(
+    apps.map(async ({ pid }) => {
+      const status = await readFile(`/proc/${pid}/status`, 'utf8');
+      return Math.round(Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1_024);
+    }),
+  );
+}
+
+/** The most that each of some processes used while something was done. */
+async function peakOf(apps: SceneApp[], task: () => Promise<void>): Promise<number[]> {
+  const peak = apps.map(() => 0);
+  const look = async () => {
+    for (const [index, now] of (await memoryOf(apps)).entries()) peak[index] = Math.max(peak[index]!, now);
+  };
+  const timer = setInterval(() => void look(), LOOK_EVERY_MS);
+  try {
+    await task();
+  } finally {
+    clearInterval(timer);
+  }
+  return peak;
+}
