@@ -1,10 +1,13 @@
-import { pathToFileURL } from 'node:url';
+import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { compile } from '../support/compile.js';
 import { type Environment, givenEnvironment } from '../support/environment.js';
 import { givenEventStream } from '../support/event-stream.js';
 import { eventually } from '../support/eventually.js';
 import { type AppProcess, givenProcess } from '../support/processes.js';
+import { root } from '../support/root.js';
 import { Leak, LeakIsolated } from './planted/contracts.js';
 
 /**
@@ -37,13 +40,13 @@ const secrets = [broker, database, key, smtp, webhook, card, nested, password, r
 let environment: Environment;
 let api: AppProcess;
 let worker: AppProcess;
+let folder: string;
 /** Everything that was shown, by where. */
 const shown = new Map<string, string>();
 const jobs: Record<string, string> = {};
 
 beforeAll(async () => {
-  const plant = ['plant', 'resolve', 'contracts', 'handlers', 'schedules'];
-  const entry = await compile(...plant.map((name) => new URL(`./planted/${name}.ts`, import.meta.url)));
+  folder = await plant();
   environment = await givenEnvironment([Leak, LeakIsolated]);
   await environment.management('PUT', `/users/${broker}`, { password: broker, tags: '' });
   await environment.management('PUT', `/permissions/{vhost}/${broker}`, {
@@ -58,9 +61,8 @@ beforeAll(async () => {
     rabbitmqUrl: as(environment.rabbitmqUrl, broker),
     databaseUrl: as(environment.databaseUrl, database),
   };
-  const options = { nodeOptions: ['--import', pathToFileURL(entry).href] };
-  api = await givenProcess('api', theirs, settings, options);
-  worker = await givenProcess('worker', theirs, settings, options);
+  api = await givenProcess('api', theirs, settings, { folder });
+  worker = await givenProcess('worker', theirs, settings, { folder });
   await Promise.all([api.ready(), worker.ready()]);
   await leak();
 });
@@ -69,7 +71,31 @@ afterAll(async () => {
   await environment?.management('DELETE', `/users/${broker}`);
   await environment?.sql(`drop role "${database}"`);
   await environment?.close();
+  await rm(folder, { recursive: true });
 });
+
+/** Copies what was built, and puts the planted contracts, schedules and handlers in the place of those that ship. */
+async function plant(): Promise<string> {
+  const names = ['contracts', 'schedules', 'handlers'];
+  await compile(...names.map((name) => new URL(`./planted/${name}.ts`, import.meta.url)));
+  const folder = await mkdtemp(join(tmpdir(), 'warren-canaries-'));
+  for (const part of ['package.json', 'dist/apps', 'dist/libs', 'dist/test/logging'])
+    await cp(join(root, part), join(folder, part), { recursive: true });
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  const replaced = [
+    'libs/contracts/src/index.js',
+    'libs/contracts/src/schedules.js',
+    'apps/worker/src/handlers/index.js',
+  ];
+  for (const [index, path] of replaced.entries()) {
+    const up = '../'.repeat(path.split('/').length - 1);
+    await writeFile(
+      join(folder, 'dist', path),
+      `export * from '${up}test/logging/planted/${names[index]}.js';`,
+    );
+  }
+  return folder;
+}
 
 /** Calls the api and keeps what it answers. */
 async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
@@ -117,11 +143,14 @@ async function leak() {
   await call('POST', '/batches', { name: 'leak.plain', payloads: [{ ...payload, how: 'throw' }] });
   await call('POST', '/jobs', { name: 'leak.plain', payload: { ...payload, card: refused, how: 'return' } });
   await call('POST', '/schedules/leak.never/run');
-  await environment.publish('leak.plain', foreign);
-  await environment.publish('leak.plain', JSON.stringify({ how: 1, card: foreign, login: { password } }), {
-    messageId: '01930000-0000-7000-8000-000000000001',
-    type: 'leak.plain',
-  });
+  const letter = { messageId: '01930000-0000-7000-8000-000000000001', type: 'leak.plain' };
+  await environment.publish(
+    'leak.plain',
+    JSON.stringify({ how: 1, card: foreign, login: { password } }),
+    letter,
+  );
+  await environment.publish('leak.plain', `"${foreign}`, letter);
+  await environment.publish('leak.plain', foreign, letter);
   await eventually(async () => {
     const { body } = await call('GET', '/jobs?limit=1000');
     return body.items.length === 11 && body.items.every((job: { finishedAt: unknown }) => job.finishedAt);
@@ -159,7 +188,6 @@ test.each(secrets)('%s is seen nowhere', (secret) => {
 });
 
 test('what is no secret is seen everywhere that it should be', () => {
-  const job = jobs['leak.plain return'];
   expect(shown.get('GET /jobs/:id')).toContain('"card":"[redacted]"');
   expect(shown.get('GET /jobs/:id')).toContain('"token":"a token for the client"');
   expect(shown.get('GET /jobs/:id')).toContain('charging {');
@@ -168,5 +196,4 @@ test('what is no secret is seen everywhere that it should be', () => {
   expect(shown.get('events')).toContain('the card [redacted]');
   expect(shown.get('headers of dead letters')).toContain('the body is no JSON');
   expect(shown.get('output of the worker')).toContain('the card [redacted] in a field');
-  expect(job).toBeDefined();
 });

@@ -6,7 +6,7 @@ async function leak(job: JobContext<typeof Leak | typeof LeakIsolated>) {
   const { payload, log, progress, previous } = job;
   const { card, login } = payload;
   const voucher = (previous?.result as { voucher?: string } | undefined)?.voucher;
-  log.info({ payload, job, deep: [{ payload }] }, 'payload');
+  log.info({ payload, context: job, deep: [{ payload }] }, 'payload');
   log.info({ ...login, note: `the card ${card} in a field` }, `the card ${card}, login ${login?.password}`);
   log.child({ ...login, card }).warn(new Error(`the card ${card}`), 'child');
   log.error(
