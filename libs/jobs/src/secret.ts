@@ -15,7 +15,7 @@ export const secret = <Schema extends z.ZodType>(schema: Schema): Schema =>
 
 type Schema = z.core.$ZodTypes;
 
-const isMarked = (schema: Schema): boolean => z.globalRegistry.get(schema)?.writeOnly === true;
+const isMarked = cached((schema) => z.globalRegistry.get(schema)?.writeOnly === true);
 
 /** The schemas that a value itself has to fit, one of them or all; or the one that its discriminator chooses. */
 function facesOf({ _zod: { def } }: Schema, value?: unknown): z.core.$ZodType[] {
@@ -60,20 +60,26 @@ function innerOf({ _zod: { def } }: Schema, key?: string): (z.core.$ZodType | nu
   }
 }
 
-const withMarks = new WeakMap<Schema, boolean>();
-
 /** Whether anything in a schema is marked. */
-export function hasMarks(root: z.core.$ZodType): boolean {
-  let answer = withMarks.get(root as Schema);
-  if (answer === undefined) {
-    const seen = new Set([root as Schema]);
-    // A set that grows while it is gone through: schemas may contain themselves.
-    for (const schema of seen)
-      for (const inner of [...facesOf(schema), ...innerOf(schema)]) if (inner) seen.add(inner as Schema);
-    answer = [...seen].some(isMarked);
-    withMarks.set(root as Schema, answer);
-  }
-  return answer;
+export const hasMarks = cached((root) => {
+  const seen = new Set([root]);
+  // A set that grows while it is gone through: schemas may contain themselves.
+  for (const schema of seen)
+    for (const inner of [...facesOf(schema), ...innerOf(schema)]) if (inner) seen.add(inner as Schema);
+  return [...seen].some(isMarked);
+});
+
+/** Remembers what was found out of a schema, which does not change. */
+function cached(find: (schema: Schema) => boolean): (schema: z.core.$ZodType) => boolean {
+  const known = new WeakMap<z.core.$ZodType, boolean>();
+  return (schema) => {
+    let answer = known.get(schema);
+    if (answer === undefined) {
+      answer = find(schema as Schema);
+      known.set(schema, answer);
+    }
+    return answer;
+  };
 }
 
 /** Deeper than any payload that is accepted. */
@@ -100,32 +106,36 @@ export function redact(
     found?.(secret);
     return REDACTED;
   };
-  const walk = (value: unknown, schemas: z.core.$ZodType[], depth: number): unknown => {
+  const walk = (value: unknown, schemas: Schema[], depth: number): unknown => {
     if (isNoSecret(value)) return value;
-    const faces = new Set(schemas as Schema[]);
-    for (const schema of faces) {
+    // An array that grows while it is gone through.
+    for (const schema of schemas) {
       if (isMarked(schema)) return take(value);
-      for (const face of facesOf(schema, value)) if (hasMarks(face)) faces.add(face as Schema);
+      for (const face of facesOf(schema, value) as Schema[])
+        if (hasMarks(face) && !schemas.includes(face)) schemas.push(face);
     }
-    if (typeof value !== 'object' || value === null) return value;
-    if (faces.size === 0 && !keys) return value;
+    if (typeof value !== 'object' || value === null || (schemas.length === 0 && !keys)) return value;
     if (depth > MAX_DEPTH) return REDACTED;
+    const isList = Array.isArray(value);
+    const fields = value as Record<string, unknown>;
     let copy: Record<string, unknown> | undefined;
-    for (const [key, inner] of Object.entries(value)) {
-      const after =
-        keys && !Array.isArray(value) && isSecretKey(key) && !isNoSecret(inner)
-          ? take(inner)
-          : walk(inner, faces.size === 0 ? none : marked(faces, key), depth + 1);
+    for (const key of Object.keys(fields)) {
+      const inner = fields[key];
+      const isHidden = keys && !isList && isSecretKey(key) && !isNoSecret(inner);
+      const after = isHidden ? take(inner) : walk(inner, below(schemas, key), depth + 1);
       if (after === inner) continue;
-      copy ??= (Array.isArray(value) ? [...value] : { ...value }) as Record<string, unknown>;
+      copy ??= (isList ? [...value] : { ...value }) as Record<string, unknown>;
       copy[key] = after;
     }
     return copy ?? value;
   };
-  return walk(value, schema && hasMarks(schema) ? [schema] : none, 0);
+  return walk(value, schema && hasMarks(schema) ? [schema as Schema] : [], 0);
 }
 
-const none: z.core.$ZodType[] = [];
-
-const marked = (faces: Set<Schema>, key: string): z.core.$ZodType[] =>
-  [...faces].flatMap((face) => innerOf(face, key)).filter((inner) => !!inner && hasMarks(inner)) as Schema[];
+/** The schemas with marks for what stands under a key. */
+function below(schemas: Schema[], key: string): Schema[] {
+  const found: Schema[] = [];
+  for (const schema of schemas)
+    for (const inner of innerOf(schema, key)) if (inner && hasMarks(inner)) found.push(inner as Schema);
+  return found;
+}
