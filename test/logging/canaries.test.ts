@@ -65,7 +65,7 @@ beforeAll(async () => {
   worker = await givenProcess('worker', theirs, settings, { folder });
   await Promise.all([api.ready(), worker.ready()]);
   await leak();
-});
+}, 120_000);
 afterAll(async () => {
   await Promise.all([api?.stop(), worker?.stop()]);
   await environment?.management('DELETE', `/users/${broker}`);
