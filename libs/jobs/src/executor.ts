@@ -252,6 +252,7 @@ export class Executor {
 
       const { id, name, queue } = arrival;
       const { maxAttempts, createdAt } = claim;
+      let own: Log | undefined;
       const result = await Promise.race([
         handler({
           ...{
@@ -267,7 +268,8 @@ export class Executor {
           },
           // Made when a handler asks for it, which most do not.
           get log() {
-            return scrubbedLog(log, (text) => secrets.scrub(text));
+            own ??= scrubbedLog(log, (text) => secrets.scrub(text));
+            return own;
           },
           progress: (fraction, note) =>
             this.progress.note(id, claim.claim, fraction, note && secrets.scrub(note)),
