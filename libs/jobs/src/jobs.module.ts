@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { Redaction } from '#records';
 import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
@@ -9,6 +10,7 @@ import { ConfigurableModuleClass } from './jobs.module-definition.js';
 import { Outbox } from './outbox.js';
 import { Pauses } from './pauses.js';
 import { Progress } from './progress.js';
+import { ContractRedaction } from './redaction.js';
 import { Relay } from './relay.js';
 
 /**
@@ -17,7 +19,10 @@ import { Relay } from './relay.js';
  * {@link JobServer} as its transport.
  */
 @Module({
-  providers: [Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
-  exports: [Jobs, JobServer, Relay, Contracts],
+  providers: [
+    ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
+    { provide: Redaction, useClass: ContractRedaction },
+  ],
+  exports: [Jobs, JobServer, Relay, Contracts, Redaction],
 })
 export class JobsModule extends ConfigurableModuleClass {}

@@ -31,6 +31,7 @@ export {
   type ListFilter,
   type Priority,
   priorities,
+  Redaction,
   Views,
   type WatchedJob,
 } from './views.js';
