@@ -8,6 +8,7 @@ import {
   type EnqueueOptions,
   IdempotencyConflictError,
   Jobs,
+  meterOf,
   type NextJob,
   type PayloadInput,
   type Violation,
@@ -92,6 +93,7 @@ export class Batches {
       this.insert(queryable, batch, records, transaction ? 0 : undefined);
     const inserted = await (transaction ? insert(transaction) : this.database.transaction(insert));
     if (!inserted) return this.madeBefore(batch, transaction);
+    meterOf(contract).enqueued(records.length);
     const queued = records.filter((_, index) => inserted.jobs[index]?.state === 'queued');
     if (!transaction) void this.jobs.publishMany(queued);
     return {

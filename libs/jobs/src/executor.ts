@@ -17,6 +17,7 @@ import { Gate } from './gate.js';
 import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { type Arrival, decode, encodeUnreadable, type JobDelivery } from './message.js';
+import { meterOf } from './meter.js';
 import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
 import { conform, toJson } from './payload.js';
@@ -169,12 +170,17 @@ export class Executor {
     }
 
     const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt });
+    const meter = meterOf(contract);
+    meter.claimed(arrival.queue, claim.waited, claim.rescued);
     const delay = await this.persistently(async () => pass.confirm?.());
     const outcome: Outcome =
-      delay === undefined ? await this.run(arrival, claim, contract, log) : { kind: 'snoozed', delay };
+      delay === undefined
+        ? await meter.running(() => this.run(arrival, claim, contract, log))
+        : { kind: 'snoozed', delay };
     const decision = decide(outcome, contract?.retry ?? [], claim.attempt);
     this.progress.forget(arrival.id);
     const state = await this.settle(arrival.id, claim.claim, decision);
+    meter.ended(outcome, state);
     report(log, outcome, state);
 
     // Given back: unacknowledged, it returns to its queue as the channel closes.

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { BrokerMetrics } from './broker-metrics.js';
 import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
@@ -17,7 +18,18 @@ import { Relay } from './relay.js';
  * {@link JobServer} as its transport.
  */
 @Module({
-  providers: [Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
+  providers: [
+    Jobs,
+    Outbox,
+    JobServer,
+    Executor,
+    Progress,
+    Cancellations,
+    Pauses,
+    Relay,
+    DeadLetterKeeper,
+    BrokerMetrics,
+  ],
   exports: [Jobs, JobServer, Relay, Contracts],
 })
 export class JobsModule extends ConfigurableModuleClass {}

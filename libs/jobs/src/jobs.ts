@@ -17,6 +17,7 @@ import { type AnyContract, ContractError, type PayloadInput } from './contract.j
 import { Contracts } from './contracts.js';
 import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
+import { meterOf } from './meter.js';
 import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
 import { conform, toJson } from './payload.js';
@@ -91,9 +92,11 @@ export class Jobs {
     if (key) return this.enqueueKeyed({ ...record, key }, payload, options.transaction);
     if (options.transaction) {
       const [inserted] = await this.records.insertInto(options.transaction, [record]);
+      meterOf(contract).enqueued();
       return toView(record, inserted as InsertedRecord, payload);
     }
     const inserted = await this.records.insert(record);
+    meterOf(contract).enqueued();
     if (inserted.state === 'queued') void this.publish(record);
     return toView(record, inserted, payload);
   }
@@ -108,6 +111,7 @@ export class Jobs {
     const inserted = await (options.transaction
       ? this.records.insertInto(options.transaction, records)
       : this.records.insertMany(records));
+    meterOf(contract).enqueued(records.length);
     if (!options.transaction)
       void this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
     return records.map((record, index) => toView(record, inserted[index] as InsertedRecord, payloads[index]));
@@ -188,6 +192,7 @@ export class Jobs {
       ? (await this.records.insertKeyedInto(transaction, [record]))[0]
       : await this.records.insertKeyed(record);
     if (outcome?.inserted) {
+      meterOf(record).enqueued();
       if (!transaction && outcome.inserted.state === 'queued') void this.publish(record);
       return toView(record, outcome.inserted, payload);
     }

@@ -2,6 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import type { Duration } from '#config';
 import { Broker } from '#rabbitmq';
 import { Records } from '#records';
+import { metrics } from '#telemetry';
 import { Contracts } from './contracts.js';
 import { encode, type JobMessage } from './message.js';
 
@@ -95,6 +96,7 @@ export class Outbox implements BeforeApplicationShutdown {
   /** One line when an outage of publishing begins, or its cause changes, and one when it ends; not one for each job. */
   private onFailure(error: Error): void {
     this.failures++;
+    metrics.publishFailures.inc();
     this.failedAt = performance.now();
     if (error.message === this.lastFailure) return;
     this.lastFailure = error.message;

@@ -94,6 +94,10 @@ export type Claim =
       maxAttempts: number;
       /** How often the job was lost with its worker. */
       losses: number;
+      /** It was lost just before, and this claim runs it again. */
+      rescued: boolean;
+      /** For how long it could have run already, in seconds. */
+      waited: number;
       createdAt: Date;
       /** The payload as JSON text, when it was asked for. */
       payload: string | null;

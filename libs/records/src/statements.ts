@@ -106,6 +106,9 @@ const IS_CLAIMABLE = `j.name = m.name and (
 const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'lost', 'error', null,
               'worker', (select w.name from workers w where w.id = j.worker),
               'startedAt', j.started_at, 'finishedAt', now())`;
+/** Whether the claim before this one was lost, found by this claim or by a rescue. */
+const WAS_LOST = `coalesce(
+          j.attempts -> -1 ->> 'outcome' = 'lost' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false)`;
 const IS_SUSPECT = `j.losses + (${IS_LOST})::int >= $6`;
 
 /**
@@ -137,10 +140,12 @@ export const claim = (
             else j.attempts end
       from m
       where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or not ${IS_SUSPECT})
-      returning j.id, j.state, j.claim, j.attempt, j.max_attempts, j.losses, j.created_at, j.previous
+      returning j.id, j.state, j.claim, j.attempt, j.max_attempts, j.losses, j.created_at, j.previous,
+        extract(epoch from now() - j.run_at)::float8 as waited, ${WAS_LOST} as rescued
     )
     select m.id, t.state is not distinct from 'running' as taken, coalesce(t.state, j.state) as state,
            t.claim, t.attempt, t.max_attempts as "maxAttempts", t.losses, t.created_at as "createdAt", t.previous,
+           t.waited, t.rescued,
            case when m.wants_payload then j.payload::text end as payload,
            t.id is null and ${IS_CLAIMABLE} as "mustRunAlone", j.name <> m.name as "isAnotherJob"
     from m
