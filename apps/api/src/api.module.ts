@@ -41,7 +41,13 @@ const RETRY_PAUSE_MS = 1_000;
     }),
     SchedulesHttpModule,
     BatchesHttpModule,
-    TelemetryModule,
+    TelemetryModule.forRootAsync({
+      inject: [Settings],
+      useFactory: (settings: Settings) => ({
+        service: 'warren-api',
+        otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+      }),
+    }),
     // Ready means that a job can be accepted. That needs the database; the broker may be away.
     HealthModule.forRoot({
       inject: [Database],

@@ -1,19 +1,43 @@
-import type { FastifyInstance } from 'fastify';
-import { metrics } from '#telemetry';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { metrics, readTraceparent, type Step, startStep } from '#telemetry';
 
-/** Measures each request, by the template of its route: `/jobs/:id`, not the id. */
+/** What watches over the api is no part of anybody's trace. */
+const UNTRACED = /^\/(health|metrics)\b/;
+
+/** Measures each request and makes it a step of a trace, by the template of its route: `/jobs/:id`, not the id. */
 export function observeRequests(fastify: FastifyInstance): void {
-  fastify.addHook('onResponse', (request, reply, done) => {
-    const { url: route = 'other' } = request.routeOptions;
-    metrics.httpRequests.observe(
-      {
-        // Without a route, whatever method the client chose.
-        method: route === 'other' ? 'other' : request.method,
-        route,
-        status: `${Math.floor(reply.statusCode / 100)}xx`,
-      },
-      reply.elapsedTime / 1_000,
-    );
+  const steps = new WeakMap<FastifyRequest, Step>();
+
+  fastify.addHook('onRequest', (request, _, done) => {
+    const [method, route] = labelsOf(request);
+    if (!UNTRACED.test(route)) {
+      const describe = () => ({
+        name: `${method} ${route}`,
+        kind: 'SERVER' as const,
+        attributes: { 'http.request.method': method, 'http.route': route },
+      });
+      steps.set(request, startStep(readTraceparent(request.headers.traceparent), describe));
+    }
     done();
   });
+  // The body was read meanwhile, on the socket's behalf: what comes now runs on the request's.
+  fastify.addHook('preValidation', (request, _, done) => {
+    const step = steps.get(request);
+    if (step) step.run(done);
+    else done();
+  });
+  fastify.addHook('onResponse', (request, { statusCode, elapsedTime }, done) => {
+    const [method, route] = labelsOf(request);
+    const status = `${Math.floor(statusCode / 100)}xx`;
+    metrics.httpRequests.observe({ method, route, status }, elapsedTime / 1_000);
+    steps
+      .get(request)
+      ?.end(statusCode >= 500 ? String(statusCode) : undefined, { 'http.response.status_code': statusCode });
+    done();
+  });
+}
+
+/** Method and route; without a route the method may be whatever the client chose. */
+function labelsOf({ method, routeOptions }: FastifyRequest): [method: string, route: string] {
+  return routeOptions.url === undefined ? ['other', 'other'] : [method, routeOptions.url];
 }

@@ -50,7 +50,13 @@ import { OutboundHttp } from './outbound-http.js';
       }),
     }),
     LimitsModule,
-    TelemetryModule,
+    TelemetryModule.forRootAsync({
+      inject: [Settings],
+      useFactory: (settings: Settings) => ({
+        service: 'warren-worker',
+        otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+      }),
+    }),
     BatchesModule.forWorker(),
     HealthModule.forRoot({
       inject: [JobServer, Database],

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
 import { Broker, type Delivery, isOutage } from '#rabbitmq';
 import { type Claim, DatabaseUnavailableError, type JobState, OverloadedError, Records } from '#records';
-import { type Log, rootLog } from '#telemetry';
+import { currentTraceparent, type Log, rootLog, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
@@ -23,6 +23,7 @@ import { type Decision, decide, describeError, type Outcome } from './outcome.js
 import { conform, toJson } from './payload.js';
 import { Progress } from './progress.js';
 import { RunningAttempt, STOP_GRACE_MS } from './running-attempt.js';
+import { endProcessing, processing } from './spans.js';
 
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
@@ -169,14 +170,20 @@ export class Executor {
       return true;
     }
 
-    const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt });
+    const step = processing(delivery, arrival, claim.attempt);
+    const { traceparent } = step;
+    const log = this.log.child({
+      ...{ job: arrival.id, name: arrival.name, attempt: claim.attempt },
+      ...(traceparent && { traceId: traceIdOf(traceparent) }),
+    });
     const meter = meterOf(contract);
     meter.claimed(arrival.queue, claim.waited, claim.rescued);
     const delay = await this.persistently(async () => pass.confirm?.());
     const outcome: Outcome =
       delay === undefined
-        ? await meter.running(() => this.run(arrival, claim, contract, log))
+        ? await step.run(() => meter.running(() => this.run(arrival, claim, contract, log)))
         : { kind: 'snoozed', delay };
+    endProcessing(step, outcome);
     const decision = decide(outcome, contract?.retry ?? [], claim.attempt);
     this.progress.forget(arrival.id);
     const state = await this.settle(arrival.id, claim.claim, decision);
@@ -185,7 +192,7 @@ export class Executor {
 
     // Given back: unacknowledged, it returns to its queue as the channel closes.
     if (outcome.kind === 'givenBack' && state === 'queued') return true;
-    if (state === decision.settlement.state) await this.publish(arrival, claim, decision);
+    if (state === decision.settlement.state) await this.publish({ ...arrival, traceparent }, claim, decision);
     delivery.ack();
     return true;
   }
@@ -266,6 +273,7 @@ export class Executor {
             log,
             attempt: claim.attempt,
             signal: attempt.signal,
+            traceparent: currentTraceparent(),
           },
           progress: (fraction, note) => this.progress.note(id, claim.claim, fraction, note),
         }),
@@ -334,9 +342,12 @@ function passes(error: unknown): boolean {
 }
 
 /** The record of a job that nobody but its message knows. */
-function newRecordOf({ id, name, queue, priority, payload }: Arrival, contract: AnyContract | undefined) {
+function newRecordOf(
+  { id, name, queue, priority, traceparent, payload }: Arrival,
+  contract: AnyContract | undefined,
+) {
   if (!contract || payload === null) return undefined;
-  return { id, name, queue, priority, payload, maxAttempts: contract.retry.length + 1 };
+  return { id, name, queue, priority, traceparent, payload, maxAttempts: contract.retry.length + 1 };
 }
 
 const silent = rootLog('silent', 'silent');

@@ -13,6 +13,7 @@ import {
   Records,
   Views,
 } from '#records';
+import { traceIdOf } from '#telemetry';
 import { type AnyContract, ContractError, type PayloadInput } from './contract.js';
 import { Contracts } from './contracts.js';
 import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
@@ -21,6 +22,7 @@ import { meterOf } from './meter.js';
 import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
 import { conform, toJson } from './payload.js';
+import { creating } from './spans.js';
 
 /** How a job is to be enqueued. */
 export interface EnqueueOptions {
@@ -159,7 +161,8 @@ export class Jobs {
         `The queue "${home}" has no priorities: set \`priorities: true\` on one of its contracts`,
       );
     }
-    return {
+    const step = creating(contract.name);
+    const record = {
       id: uuidv7(),
       name: contract.name,
       queue: home,
@@ -169,8 +172,11 @@ export class Jobs {
       priority,
       delayMs: delay === undefined ? undefined : toMilliseconds(delay),
       runAt,
-      next: next && this.prepareNext(next, '/options/next'),
+      next: next && step.run(() => this.prepareNext(next, '/options/next')),
+      traceparent: step.traceparent,
     };
+    step.end();
+    return record;
   }
 
   /** The same for a job that follows others. Its id is given here, so that it cannot be made twice. */
@@ -229,10 +235,10 @@ function keyOf(
       throw new TypeError(
         'idempotencyKey and unique exclude each other: unique finds the first job by itself',
       );
-    // Payloads are text here, so that the ids left out are those of the jobs that follow.
+    // Payloads are text here, so that what is left out are the ids and traces of the jobs that follow.
     const wanted = JSON.stringify(
       [record.name, record.queue, record.payload, delay ?? runAt ?? null, record.next, record.priority],
-      (field, value) => (field === 'id' ? undefined : value),
+      (field, value) => (field === 'id' || field === 'traceparent' ? undefined : value),
     );
     const fingerprint = createHash('sha256').update(wanted).digest('base64');
     return {
@@ -276,5 +282,6 @@ function toView(
     batch: null,
     previous: null,
     next: record.next?.id ?? null,
+    traceId: record.traceparent ? traceIdOf(record.traceparent) : null,
   };
 }

@@ -5,6 +5,7 @@ import { Records } from '#records';
 import { metrics } from '#telemetry';
 import { Contracts } from './contracts.js';
 import { encode, type JobMessage } from './message.js';
+import { sending } from './spans.js';
 
 /**
  * A confirmed message is noted in its record only when the job still waits after this time: most are claimed by then,
@@ -55,7 +56,8 @@ export class Outbox implements BeforeApplicationShutdown {
     to: { retryDelay?: Duration; deadReason?: string } = {},
   ): Promise<boolean> {
     try {
-      await this.broker.publisher.publish(encode(job, this.contracts, to));
+      const message = encode(job, this.contracts, to);
+      await sending(message, () => this.broker.publisher.publish(message));
       // A retry stays owed: should its retry queue have nowhere to send it when its time comes, the broker would try
       // again only every three minutes. The relay sends what is not claimed some seconds after its time.
       if (!to.retryDelay) this.confirmed.push({ id: job.id, claim, at: performance.now() });

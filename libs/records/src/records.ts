@@ -24,6 +24,8 @@ export interface NewRecord {
   /** The job that is accepted when this one succeeds, with this one's result as its `previous`. */
   next?: NextRecord;
   previous?: Previous;
+  /** The W3C trace context that it is accepted in. */
+  traceparent?: string;
 }
 
 /** A job that will be accepted when another one succeeds; its delay counts from then. */
@@ -140,6 +142,7 @@ export interface DueRecord {
   name: string;
   queue: string;
   priority: Priority;
+  traceparent: string | null;
   state: 'queued' | 'retrying' | 'dead';
   attempt: number;
   claim: number;
