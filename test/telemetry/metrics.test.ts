@@ -168,6 +168,7 @@ const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
 (hasPromtool ? test : test.skip)('promtool takes the rules, the settings and a scrape', async () => {
   const folder = join(root, 'docker/prometheus');
   execFileSync('promtool', ['check', 'rules', join(folder, 'alerts.yml')]);
+  execFileSync('promtool', ['test', 'rules', join(folder, 'alerts.test.yml')]);
   execFileSync('promtool', ['check', 'config', '--syntax-only', join(folder, 'prometheus.yml')]);
   for (const app of [api, worker]) {
     // It also has an opinion on names, and not a high one of those that prom-client gives to what it knows of Node.

@@ -136,12 +136,17 @@ test('one trace goes from the request through the message to every attempt, over
 
 test('without an endpoint no SDK is loaded; who comes with a traceparent still finds it in job, log and message', async () => {
   const [api, worker] = await given({}, withoutSdk);
+  const next = { name: 'demo.flaky', payload: { failures: 0 } };
+  const body = { name: 'demo.flaky', payload: { failures: 1 }, options: { next } };
   const [traced, plain] = await Promise.all([
-    enqueue(api, { name: 'demo.flaky', payload: { failures: 1 } }, { traceparent }),
+    enqueue(api, body, { traceparent, 'idempotency-key': 'once' }),
     enqueue(api, { name: 'demo.flaky', payload: { failures: 0 } }, { traceparent: 'nonsense' }),
   ]);
   expect([traced.traceId, plain.traceId]).toEqual([trace, null]);
   await Promise.all([succeeded(api, traced), succeeded(api, plain)]);
+  // Tried again by the client, in another trace: the same job all the same.
+  expect((await enqueue(api, body, { 'idempotency-key': 'once' })).id).toBe(traced.id);
+  expect((await call(`${api.url}/jobs/${traced.next}`)).traceId).toBe(trace);
   // Of both attempts: the retry's message carried it too.
   expect(linesOf(worker, traced).map(({ traceId }) => traceId)).toEqual([trace, trace]);
   expect(linesOf(worker, plain).map(({ traceId }) => traceId)).toEqual([undefined]);

@@ -14,7 +14,12 @@ export function observeRequests(fastify: FastifyInstance): void {
       const describe = () => ({
         name: `${method} ${route}`,
         kind: 'SERVER' as const,
-        attributes: { 'http.request.method': method, 'http.route': route },
+        attributes: {
+          'http.request.method': method,
+          'http.route': route,
+          'url.path': request.url.split('?')[0],
+          'url.scheme': request.protocol,
+        },
       });
       steps.set(request, startStep(readTraceparent(request.headers.traceparent), describe));
     }

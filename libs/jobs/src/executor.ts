@@ -172,10 +172,8 @@ export class Executor {
 
     const step = processing(delivery, arrival, claim.attempt);
     const { traceparent } = step;
-    const log = this.log.child({
-      ...{ job: arrival.id, name: arrival.name, attempt: claim.attempt },
-      ...(traceparent && { traceId: traceIdOf(traceparent) }),
-    });
+    const traceId = traceparent && traceIdOf(traceparent);
+    const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt, traceId });
     const meter = meterOf(contract);
     meter.claimed(arrival.queue, claim.waited, claim.rescued);
     const delay = await this.persistently(async () => pass.confirm?.());

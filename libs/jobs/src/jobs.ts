@@ -13,7 +13,6 @@ import {
   Records,
   Views,
 } from '#records';
-import { traceIdOf } from '#telemetry';
 import { type AnyContract, ContractError, type PayloadInput } from './contract.js';
 import { Contracts } from './contracts.js';
 import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
@@ -282,6 +281,6 @@ function toView(
     batch: null,
     previous: null,
     next: record.next?.id ?? null,
-    traceId: record.traceparent ? traceIdOf(record.traceparent) : null,
+    traceId: record.traceparent?.split('-')[1] ?? null,
   };
 }
