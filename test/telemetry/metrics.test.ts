@@ -114,7 +114,7 @@ test('labels are few: contracts that nobody knows are one, and no id gets in', a
   expect(texts).not.toContain(id);
   expect(texts).not.toContain(known);
   expect(texts).not.toContain('made.up');
-  expect(texts).toContain('method="other",route="other",status="4xx"');
+  expect(texts).toContain('method="DELETE",route="other",status="4xx"');
 });
 
 test('every metric that the dashboard and the alarms name is there', async () => {

@@ -9,7 +9,7 @@ export function observeRequests(fastify: FastifyInstance): void {
   const steps = new WeakMap<FastifyRequest, Step>();
 
   fastify.addHook('onRequest', (request, _, done) => {
-    const [method, route] = labelsOf(request);
+    const { method, route } = labelsOf(request);
     if (!UNTRACED.test(route)) {
       const describe = () => ({
         name: `${method} ${route}`,
@@ -32,7 +32,7 @@ export function observeRequests(fastify: FastifyInstance): void {
     else done();
   });
   fastify.addHook('onResponse', (request, { statusCode, elapsedTime }, done) => {
-    const [method, route] = labelsOf(request);
+    const { method, route } = labelsOf(request);
     const status = `${Math.floor(statusCode / 100)}xx`;
     metrics.httpRequests.observe({ method, route, status }, elapsedTime / 1_000);
     steps
@@ -42,7 +42,8 @@ export function observeRequests(fastify: FastifyInstance): void {
   });
 }
 
-/** Method and route; without a route the method may be whatever the client chose. */
-function labelsOf({ method, routeOptions }: FastifyRequest): [method: string, route: string] {
-  return routeOptions.url === undefined ? ['other', 'other'] : [method, routeOptions.url];
-}
+/** Node takes only the methods that it knows, so these are few. */
+const labelsOf = ({ method, routeOptions }: FastifyRequest) => ({
+  method,
+  route: routeOptions.url ?? 'other',
+});

@@ -170,13 +170,13 @@ export class Executor {
       return true;
     }
 
+    const delay = await this.persistently(async () => pass.confirm?.());
     const step = processing(delivery, arrival, claim.attempt);
     const { traceparent } = step;
     const traceId = traceparent && traceIdOf(traceparent);
     const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt, traceId });
     const meter = meterOf(contract);
     meter.claimed(arrival.queue, claim.waited, claim.rescued);
-    const delay = await this.persistently(async () => pass.confirm?.());
     const outcome: Outcome =
       delay === undefined
         ? await step.run(() => meter.running(() => this.run(arrival, claim, contract, log)))

@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { BrokerMetrics } from './broker-metrics.js';
 import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
@@ -18,18 +17,7 @@ import { Relay } from './relay.js';
  * {@link JobServer} as its transport.
  */
 @Module({
-  providers: [
-    Jobs,
-    Outbox,
-    JobServer,
-    Executor,
-    Progress,
-    Cancellations,
-    Pauses,
-    Relay,
-    DeadLetterKeeper,
-    BrokerMetrics,
-  ],
+  providers: [Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
   exports: [Jobs, JobServer, Relay, Contracts],
 })
 export class JobsModule extends ConfigurableModuleClass {}

@@ -2,7 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import type { Duration } from '#config';
 import { Broker } from '#rabbitmq';
 import { Records } from '#records';
-import { metrics } from '#telemetry';
+import { lookUp, metrics } from '#telemetry';
 import { Contracts } from './contracts.js';
 import { encode, type JobMessage } from './message.js';
 import { sending } from './spans.js';
@@ -39,7 +39,13 @@ export class Outbox implements BeforeApplicationShutdown {
     private readonly broker: Broker,
     private readonly records: Records,
     private readonly contracts: Contracts,
-  ) {}
+  ) {
+    const { publishing } = broker;
+    lookUp([metrics.brokerUp, metrics.brokerBlocked], () => [
+      [metrics.brokerUp, Number(publishing.isUp)],
+      [metrics.brokerBlocked, Number(publishing.blocked)],
+    ]);
+  }
 
   /** How many messages could be published at this moment. */
   get room(): number {

@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Broker } from '#rabbitmq';
 import { DeadRecords, emptyQueue, QueueRecords } from '#records';
 import { lookUp, metrics, type Sample } from '#telemetry';
@@ -12,27 +12,17 @@ const STATES = ['scheduled', 'queued', 'running', 'retrying', 'dead'] as const;
  * are the same whoever is asked, so one app provides it: the api. An app that has no api beside it may do so instead.
  */
 @Injectable()
-export class QueueMetrics implements OnModuleInit, OnModuleDestroy {
-  private stops: (() => void)[] = [];
-
+export class QueueMetrics {
   constructor(
     private readonly contracts: Contracts,
     private readonly broker: Broker,
     private readonly queues: QueueRecords,
     private readonly dead: DeadRecords,
-  ) {}
-
-  onModuleInit(): void {
+  ) {
     const { queueJobs, oldestReadyAge, queuePaused, deadLetters } = metrics;
-    this.stops = [
-      lookUp([queueJobs, oldestReadyAge, queuePaused, deadLetters], () => this.readQueues()),
-      lookUp([metrics.outboxPending, metrics.outboxOldestAge], () => this.readOutbox()),
-      lookUp([metrics.queueConsumers], () => this.readConsumers()),
-    ];
-  }
-
-  onModuleDestroy(): void {
-    for (const stop of this.stops) stop();
+    lookUp([queueJobs, oldestReadyAge, queuePaused, deadLetters], () => this.readQueues());
+    lookUp([metrics.outboxPending, metrics.outboxOldestAge], () => this.readOutbox());
+    lookUp([metrics.queueConsumers], () => this.readConsumers());
   }
 
   private async readQueues(): Promise<Sample[]> {

@@ -1,4 +1,4 @@
-import type { Delivery, OutgoingMessage } from '#rabbitmq';
+import { type Delivery, EXCHANGE, type OutgoingMessage } from '#rabbitmq';
 import { currentTraceparent, type Step, startStep } from '#telemetry';
 import { type Arrival, TRACEPARENT_HEADER } from './message.js';
 import { describeError, type Outcome } from './outcome.js';
@@ -9,41 +9,40 @@ import { describeError, type Outcome } from './outcome.js';
  * that where messages are taken one by one, and it makes one tree of a job and its retries.
  */
 
-const SYSTEM = { 'messaging.system': 'rabbitmq' };
+const describe = (
+  operation: 'create' | 'send' | 'process',
+  destination: string,
+  attributes: Record<string, string | number | undefined>,
+) => ({
+  name: `${operation} ${destination}`,
+  kind: operation === 'process' ? ('CONSUMER' as const) : ('PRODUCER' as const),
+  attributes: {
+    'messaging.system': 'rabbitmq',
+    'messaging.operation.name': operation,
+    'messaging.operation.type': operation,
+    'messaging.destination.name': destination,
+    ...attributes,
+  },
+});
 
 /** The context that a new job belongs to: that of the request or job which makes it, or a new trace. */
 export function creating(name: string): Step {
   const traceparent = currentTraceparent();
   if (traceparent) return { traceparent, run: (task) => task(), end: () => {} };
-  return startStep(undefined, () => ({
-    name: `create ${name}`,
-    kind: 'PRODUCER',
-    attributes: {
-      ...SYSTEM,
-      'messaging.operation.name': 'create',
-      'messaging.operation.type': 'create',
-      'job.name': name,
-    },
-  }));
+  return startStep(undefined, () => describe('create', `${EXCHANGE.jobs}:${name}`, { 'job.name': name }));
 }
 
 /** Sends a message, with the context of that in its header. */
 export async function sending(message: OutgoingMessage, send: () => Promise<void>): Promise<void> {
   const { exchange, routingKey, properties } = message;
   const headers = properties.headers ?? {};
-  const step = startStep(headers[TRACEPARENT_HEADER], () => ({
-    name: `send ${exchange}:${routingKey}`,
-    kind: 'PRODUCER',
-    attributes: {
-      ...SYSTEM,
-      'messaging.operation.name': 'send',
-      'messaging.operation.type': 'send',
-      'messaging.destination.name': `${exchange}:${routingKey}`,
+  const step = startStep(headers[TRACEPARENT_HEADER], () =>
+    describe('send', `${exchange}:${routingKey}`, {
       'messaging.rabbitmq.destination.routing_key': routingKey,
       'messaging.message.id': properties.messageId,
       'job.name': properties.type,
-    },
-  }));
+    }),
+  );
   if (step.traceparent) headers[TRACEPARENT_HEADER] = step.traceparent;
   try {
     await send();
@@ -58,22 +57,13 @@ export async function sending(message: OutgoingMessage, send: () => Promise<void
 export function processing({ message }: Delivery, arrival: Arrival, attempt: number): Step {
   return startStep(arrival.traceparent, () => {
     const { exchange, routingKey, deliveryTag } = message.fields;
-    const destination = `${exchange}:${routingKey}:${arrival.queue}`;
-    return {
-      name: `process ${destination}`,
-      kind: 'CONSUMER',
-      attributes: {
-        ...SYSTEM,
-        'messaging.operation.name': 'process',
-        'messaging.operation.type': 'process',
-        'messaging.destination.name': destination,
-        'messaging.rabbitmq.destination.routing_key': routingKey,
-        'messaging.rabbitmq.message.delivery_tag': deliveryTag,
-        'messaging.message.id': arrival.id,
-        'job.name': arrival.name,
-        'job.attempt': attempt,
-      },
-    };
+    return describe('process', `${exchange}:${routingKey}:${arrival.queue}`, {
+      'messaging.rabbitmq.destination.routing_key': routingKey,
+      'messaging.rabbitmq.message.delivery_tag': deliveryTag,
+      'messaging.message.id': arrival.id,
+      'job.name': arrival.name,
+      'job.attempt': attempt,
+    });
   });
 }
 

@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Database } from '#records';
 import { lookUp, metrics, type Sample } from '#telemetry';
 import { Schedules } from './schedules.js';
@@ -6,20 +6,12 @@ import * as sql from './statements.js';
 
 /** Metrics of the active schedules, the same whoever is asked: one app provides it, the api. */
 @Injectable()
-export class ScheduleMetrics implements OnModuleInit, OnModuleDestroy {
-  private stop = () => {};
-
+export class ScheduleMetrics {
   constructor(
     private readonly schedules: Schedules,
     private readonly database: Database,
-  ) {}
-
-  onModuleInit(): void {
-    this.stop = lookUp([metrics.scheduleLastSuccess, metrics.schedulePeriod], () => this.read());
-  }
-
-  onModuleDestroy(): void {
-    this.stop();
+  ) {
+    lookUp([metrics.scheduleLastSuccess, metrics.schedulePeriod], () => this.read());
   }
 
   private async read(): Promise<Sample[]> {

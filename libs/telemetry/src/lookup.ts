@@ -20,24 +20,22 @@ interface Lookup {
   freshUntil: number;
 }
 
-const lookups = new Set<Lookup>();
+/** Of the whole process, as all metrics are. */
+const lookups: Lookup[] = [];
 
 /**
  * Looks values up when somebody scrapes, and rarely, however many do. While that fails or takes too long the gauges
  * are left out; the scrape itself does not fail.
- *
- * @returns a function that ends it.
  */
-export function lookUp(gauges: readonly Gauge[], read: Lookup['read']): () => void {
+export function lookUp(gauges: readonly Gauge[], read: Lookup['read']): void {
   const lookup: Lookup = { registry: new Registry(), read, text: '', freshUntil: 0 };
   for (const gauge of gauges) lookup.registry.registerMetric(gauge);
-  lookups.add(lookup);
-  return () => lookups.delete(lookup);
+  lookups.push(lookup);
 }
 
 /** All metrics, in the text format of Prometheus. */
 export async function scrape(): Promise<string> {
-  const texts = await Promise.all([registry.metrics(), ...[...lookups].map(show)]);
+  const texts = await Promise.all([registry.metrics(), ...lookups.map(show)]);
   return texts.filter(Boolean).join('\n');
 }
 

@@ -14,67 +14,57 @@ const JOB_SECONDS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 const registers = [registry];
+const counter = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
+  new Counter({ name, help, labelNames, registers });
+const timings = <L extends string>(name: string, help: string, buckets: number[], ...labelNames: L[]) =>
+  new Histogram({ name, help, labelNames, buckets, registers });
+/** Looked up when somebody scrapes; see `lookUp`. */
+const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
+  new Gauge({ name, help, labelNames, registers: [] });
 
-export const jobsEnqueued = new Counter({
-  name: 'jobs_enqueued_total',
-  help: 'Jobs that this process accepted.',
-  labelNames: ['name'] as const,
-  registers,
-});
-export const jobsCompleted = new Counter({
-  name: 'jobs_completed_total',
-  help: 'Jobs whose last attempt ended here, by the state that they ended in.',
-  labelNames: ['name', 'outcome'] as const,
-  registers,
-});
-export const jobAttempts = new Counter({
-  name: 'job_attempts_total',
-  help: 'Attempts that ended here, by how.',
-  labelNames: ['name', 'outcome'] as const,
-  registers,
-});
-export const jobDuration = new Histogram({
-  name: 'job_duration_seconds',
-  help: 'How long attempts ran.',
-  labelNames: ['name'] as const,
-  buckets: JOB_SECONDS,
-  registers,
-});
-export const jobQueueWait = new Histogram({
-  name: 'job_queue_wait_seconds',
-  help: 'How long attempts waited for a worker since they could have started.',
-  labelNames: ['queue'] as const,
-  buckets: JOB_SECONDS,
-  registers,
-});
+export const jobsEnqueued = counter('jobs_enqueued_total', 'Jobs that this process accepted.', 'name');
+export const jobsCompleted = counter(
+  'jobs_completed_total',
+  'Jobs whose last attempt ended here, by the state that they ended in.',
+  'name',
+  'outcome',
+);
+export const jobAttempts = counter(
+  'job_attempts_total',
+  'Attempts that ended here, by how.',
+  'name',
+  'outcome',
+);
+export const jobDuration = timings('job_duration_seconds', 'How long attempts ran.', JOB_SECONDS, 'name');
+export const jobQueueWait = timings(
+  'job_queue_wait_seconds',
+  'How long attempts waited for a worker since they could have started.',
+  JOB_SECONDS,
+  'queue',
+);
 export const jobsInFlight = new Gauge({
   name: 'jobs_in_flight',
   help: 'Attempts that run in this process.',
-  labelNames: ['name'] as const,
+  labelNames: ['name'],
   registers,
 });
-export const jobsRescued = new Counter({
-  name: 'jobs_rescued_total',
-  help: 'Jobs that started again here after they were lost with their worker.',
-  labelNames: ['name'] as const,
-  registers,
-});
-export const publishFailures = new Counter({
-  name: 'outbox_publish_failures_total',
-  help: 'Messages that the broker did not take, and that were left to the relay.',
-  registers,
-});
-export const httpRequests = new Histogram({
-  name: 'http_request_duration_seconds',
-  help: 'How long requests took, by the template of their route and the class of their status.',
-  labelNames: ['method', 'route', 'status'] as const,
-  buckets: HTTP_SECONDS,
-  registers,
-});
-
-/** What is looked up when somebody scrapes; see `Lookup`. */
-const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
-  new Gauge({ name, help, labelNames, registers: [] });
+export const jobsRescued = counter(
+  'jobs_rescued_total',
+  'Jobs that started again here after they were lost with their worker.',
+  'name',
+);
+export const publishFailures = counter(
+  'outbox_publish_failures_total',
+  'Messages that the broker did not take, and that were left to the relay.',
+);
+export const httpRequests = timings(
+  'http_request_duration_seconds',
+  'How long requests took, by the template of their route and the class of their status.',
+  HTTP_SECONDS,
+  'method',
+  'route',
+  'status',
+);
 
 export const brokerUp = gauge('broker_connection_up', 'Whether this process can publish.');
 export const brokerBlocked = gauge(
