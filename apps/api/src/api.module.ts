@@ -4,9 +4,10 @@ import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { Settings, SettingsModule } from '#config';
 import * as contracts from '#contracts';
 import { HealthModule } from '#health';
-import { Contracts, JobsModule } from '#jobs';
+import { Contracts, JobsModule, QueueMetrics } from '#jobs';
 import { Broker, RabbitMQModule, TopologyError } from '#rabbitmq';
 import { Database, DatabaseUnavailableError, RecordsModule, SchemaError } from '#records';
+import { TelemetryModule } from '#telemetry';
 import { ApiKeyGuard } from './api-key.guard.js';
 import { BatchesHttpModule } from './batches/batches-http.module.js';
 import { DeadLettersController } from './dead-letters.controller.js';
@@ -40,6 +41,13 @@ const RETRY_PAUSE_MS = 1_000;
     }),
     SchedulesHttpModule,
     BatchesHttpModule,
+    TelemetryModule.forRootAsync({
+      inject: [Settings],
+      useFactory: (settings: Settings) => ({
+        service: 'warren-api',
+        otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+      }),
+    }),
     // Ready means that a job can be accepted. That needs the database; the broker may be away.
     HealthModule.forRoot({
       inject: [Database],
@@ -55,6 +63,7 @@ const RETRY_PAUSE_MS = 1_000;
   ],
   providers: [
     JobWatcher,
+    QueueMetrics,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: ApiKeyGuard },
   ],

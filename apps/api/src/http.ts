@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, onRequestHookHandler } from 'fastify';
 import { type Settings, SettingsError } from '#config';
+import { observeRequests } from './observe-requests.js';
 import { answer, ProblemException } from './problem.filter.js';
 
 /** What name and options may add to a payload in a request's body. */
@@ -39,6 +40,7 @@ export function makeHttpAdapter({ MAX_PAYLOAD }: Settings): FastifyAdapter {
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
   closeUnusedConnections(fastify);
+  observeRequests(fastify);
   fastify.addHook('onRoute', (route) => {
     const { intake } = (route.config ?? {}) as { intake?: Intake };
     if (!intake) return;

@@ -140,6 +140,7 @@ const jobSchemas: Record<string, Schema> = {
         properties: { id: { type: 'string', format: 'uuid' }, name: { type: 'string' }, result: {} },
       }),
       next: orNull({ type: 'string', format: 'uuid' }),
+      traceId: orNull({ type: 'string', description: 'The trace that it was enqueued in' }),
     },
   },
   Queue: {

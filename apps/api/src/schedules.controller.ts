@@ -2,7 +2,7 @@ import { Controller, Get, HttpCode, Module, Param, Post, Res } from '@nestjs/com
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { JobView } from '#records';
-import { Schedules, SchedulesModule, type ScheduleView } from '#schedules';
+import { ScheduleMetrics, Schedules, SchedulesModule, type ScheduleView } from '#schedules';
 import { ProblemException } from './problem.filter.js';
 
 /** Recurring jobs over HTTP, as the workers have declared them. */
@@ -73,5 +73,5 @@ export class SchedulesController {
 }
 
 /** All that the api has of schedules. */
-@Module({ imports: [SchedulesModule], controllers: [SchedulesController] })
+@Module({ imports: [SchedulesModule], controllers: [SchedulesController], providers: [ScheduleMetrics] })
 export class SchedulesHttpModule {}

@@ -95,6 +95,9 @@ const schema = z.object({
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .prefault('info')
     .describe('Least level that is logged.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url('http', 'https')
+    .optional()
+    .describe('Where traces go to, by OTLP over HTTP; without it none are made. See docs/tracing.md.'),
   // What the example handlers need; they can go with the examples.
   SMTP_URL: url('smtp', 'smtps').prefault('smtp://localhost:1025').describe('Mail server of `email.send`.'),
   MAIL_FROM: z.string().min(3).prefault('Warren <warren@localhost>').describe('Sender of `email.send`.'),

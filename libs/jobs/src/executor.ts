@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
 import { Broker, type Delivery, isOutage } from '#rabbitmq';
 import { type Claim, DatabaseUnavailableError, type JobState, OverloadedError, Records } from '#records';
-import { type Log, rootLog, scrubbedLog } from '#telemetry';
+import { currentTraceparent, type Log, rootLog, scrubbedLog, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
@@ -17,12 +17,14 @@ import { Gate } from './gate.js';
 import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { type Arrival, decode, encodeUnreadable, type JobDelivery } from './message.js';
+import { meterOf } from './meter.js';
 import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
 import { conform, toJson } from './payload.js';
 import { Progress } from './progress.js';
 import { RunningAttempt, STOP_GRACE_MS } from './running-attempt.js';
 import { type Secrets, secretsOf } from './secrets.js';
+import { endProcessing, processing } from './spans.js';
 
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
@@ -170,20 +172,27 @@ export class Executor {
     }
 
     const secrets = secretsOf(arrival, claim, this.contracts);
-    const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt });
     const delay = await this.persistently(async () => pass.confirm?.());
+    const step = processing(delivery, arrival, claim.attempt);
+    const { traceparent } = step;
+    const traceId = traceparent && traceIdOf(traceparent);
+    const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt, traceId });
+    const meter = meterOf(contract);
+    meter.claimed(arrival.queue, claim.waited, claim.rescued);
     const outcome: Outcome =
       delay === undefined
-        ? await this.run(arrival, claim, contract, log, secrets)
+        ? await step.run(() => meter.running(() => this.run(arrival, claim, contract, log, secrets)))
         : { kind: 'snoozed', delay };
+    endProcessing(step, outcome);
     const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
     this.progress.forget(arrival.id);
     const state = await this.settle(arrival.id, claim.claim, decision);
+    meter.ended(outcome, state);
     report(log, outcome, state, secrets);
 
     // Given back: unacknowledged, it returns to its queue as the channel closes.
     if (outcome.kind === 'givenBack' && state === 'queued') return true;
-    if (state === decision.settlement.state) await this.publish(arrival, claim, decision);
+    if (state === decision.settlement.state) await this.publish({ ...arrival, traceparent }, claim, decision);
     delivery.ack();
     return true;
   }
@@ -265,6 +274,7 @@ export class Executor {
             previous: claim.previous ?? undefined,
             attempt: claim.attempt,
             signal: attempt.signal,
+            traceparent: currentTraceparent(),
           },
           // Made when a handler asks for it, which most do not.
           get log() {
@@ -341,9 +351,12 @@ function passes(error: unknown): boolean {
 }
 
 /** The record of a job that nobody but its message knows. */
-function newRecordOf({ id, name, queue, priority, payload }: Arrival, contract: AnyContract | undefined) {
+function newRecordOf(
+  { id, name, queue, priority, traceparent, payload }: Arrival,
+  contract: AnyContract | undefined,
+) {
   if (!contract || payload === null) return undefined;
-  return { id, name, queue, priority, payload, maxAttempts: contract.retry.length + 1 };
+  return { id, name, queue, priority, traceparent, payload, maxAttempts: contract.retry.length + 1 };
 }
 
 const silent = rootLog('silent', 'silent');

@@ -18,9 +18,11 @@ import { type AnyContract, ContractError, type PayloadInput } from './contract.j
 import { Contracts } from './contracts.js';
 import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
+import { meterOf } from './meter.js';
 import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
 import { conform, toJson } from './payload.js';
+import { creating } from './spans.js';
 
 /** How a job is to be enqueued. */
 export interface EnqueueOptions {
@@ -93,9 +95,11 @@ export class Jobs {
     if (key) return this.enqueueKeyed({ ...record, key }, payload, options.transaction);
     if (options.transaction) {
       const [inserted] = await this.records.insertInto(options.transaction, [record]);
+      meterOf(contract).enqueued();
       return this.show(record, inserted as InsertedRecord, payload);
     }
     const inserted = await this.records.insert(record);
+    meterOf(contract).enqueued();
     if (inserted.state === 'queued') void this.publish(record);
     return this.show(record, inserted, payload);
   }
@@ -110,6 +114,7 @@ export class Jobs {
     const inserted = await (options.transaction
       ? this.records.insertInto(options.transaction, records)
       : this.records.insertMany(records));
+    meterOf(contract).enqueued(records.length);
     if (!options.transaction)
       void this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
     return records.map((record, index) =>
@@ -159,7 +164,8 @@ export class Jobs {
         `The queue "${home}" has no priorities: set \`priorities: true\` on one of its contracts`,
       );
     }
-    return {
+    const step = creating(contract.name);
+    const record = {
       id: uuidv7(),
       name: contract.name,
       queue: home,
@@ -169,8 +175,11 @@ export class Jobs {
       priority,
       delayMs: delay === undefined ? undefined : toMilliseconds(delay),
       runAt,
-      next: next && this.prepareNext(next, '/options/next'),
+      next: next && step.run(() => this.prepareNext(next, '/options/next')),
+      traceparent: step.traceparent,
     };
+    step.end();
+    return record;
   }
 
   /** The same for a job that follows others. Its id is given here, so that it cannot be made twice. */
@@ -192,6 +201,7 @@ export class Jobs {
       ? (await this.records.insertKeyedInto(transaction, [record]))[0]
       : await this.records.insertKeyed(record);
     if (outcome?.inserted) {
+      meterOf(record).enqueued();
       if (!transaction && outcome.inserted.state === 'queued') void this.publish(record);
       return this.show(record, outcome.inserted, payload);
     }
@@ -232,10 +242,10 @@ function keyOf(
       throw new TypeError(
         'idempotencyKey and unique exclude each other: unique finds the first job by itself',
       );
-    // Payloads are text here, so that the ids left out are those of the jobs that follow.
+    // Payloads are text here, so that what is left out are the ids and traces of the jobs that follow.
     const wanted = JSON.stringify(
       [record.name, record.queue, record.payload, delay ?? runAt ?? null, record.next, record.priority],
-      (field, value) => (field === 'id' ? undefined : value),
+      (field, value) => (field === 'id' || field === 'traceparent' ? undefined : value),
     );
     const fingerprint = createHash('sha256').update(wanted).digest('base64');
     return {
@@ -279,5 +289,6 @@ function toView(
     batch: null,
     previous: null,
     next: record.next?.id ?? null,
+    traceId: record.traceparent?.split('-')[1] ?? null,
   };
 }

@@ -55,6 +55,8 @@ export interface JobView {
   previous: Previous | null;
   /** The id of the job that follows when this one succeeds, and exists from then on. */
   next: string | null;
+  /** The trace that it was enqueued in. */
+  traceId: string | null;
 }
 
 /** One run of the handler. */
@@ -182,6 +184,7 @@ export class Views {
         'jobs.batch',
         'jobs.previous',
         'jobs.next',
+        'jobs.traceparent',
         'jobs.state',
         'jobs.progress',
         'jobs.progress_note',
@@ -244,5 +247,6 @@ function toView(row: Row): JobView {
     batch: row.batch,
     previous: row.previous,
     next: row.next?.id ?? null,
+    traceId: row.traceparent?.split('-')[1] ?? null,
   };
 }
