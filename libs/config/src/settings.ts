@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from './duration.js';
+import { unfitForProduction } from './production.js';
 
 const list = z.string().transform((text) =>
   text
@@ -47,7 +48,9 @@ const schema = z.object({
   NODE_ENV: z
     .enum(['development', 'test', 'production'])
     .prefault('development')
-    .describe('`production` makes the api refuse to start without `API_KEYS`.'),
+    .describe(
+      '`production` makes the api refuse to start without `API_KEYS`, and both apps with a default or an example for a secret.',
+    ),
   RABBITMQ_URL: list
     .pipe(z.array(url('amqp', 'amqps')).min(1, 'must name at least one address'))
     .prefault('amqp://guest:guest@localhost:5672')
@@ -139,17 +142,20 @@ export function loadSettings(environment?: NodeJS.ProcessEnv): Settings {
 }
 
 function checkSettings(environment: NodeJS.ProcessEnv): Settings {
-  const given = Object.fromEntries(
-    Object.keys(schema.shape)
-      .map((name) => [name, environment[name]] as const)
-      .filter(([, value]) => value !== undefined && value !== ''),
-  );
+  const given: Record<string, string> = {};
+  for (const name of Object.keys(schema.shape)) {
+    const value = environment[name];
+    if (value) given[name] = value;
+  }
   const checked = schema.safeParse(given);
-  if (checked.success) return checked.data;
-  const problems = checked.error.issues.map((issue) => {
-    const name = String(issue.path[0]);
-    return `  ${name}: ${issue.message} (found ${shown(name, environment[name])})`;
-  });
+  const wrong = checked.success
+    ? []
+    : checked.error.issues.map((issue) => [String(issue.path[0]), issue.message] as const);
+  const unfit = given.NODE_ENV === 'production' ? unfitForProduction({ ...defaults(), ...given }) : [];
+  if (checked.success && unfit.length === 0) return checked.data;
+  const problems = [...wrong, ...unfit].map(
+    ([name, problem]) => `  ${name}: ${problem} (found ${shown(name, environment[name])})`,
+  );
   throw new SettingsError(
     `These settings cannot be used:\n${problems.join('\n')}\nEach is explained in docs/settings.md and .env.example.`,
   );
@@ -161,6 +167,9 @@ export interface SettingDescription {
   fallback: string;
   description: string;
 }
+
+const defaults = () =>
+  Object.fromEntries(describeSettings().map(({ name, fallback }) => [name, fallback] as const));
 
 /** Describes every setting, in the order in which documents list them. */
 export function describeSettings(): SettingDescription[] {
