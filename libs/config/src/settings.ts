@@ -10,6 +10,8 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter(Boolean),
 );
+/** The states that a job ends in and is not kept in for ever. */
+const agedStates = ['succeeded', 'cancelled', 'discarded'] as const;
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
 const milliseconds = z.string().transform((text, context) => {
@@ -34,6 +36,29 @@ const prefetch = list.transform((entries, context) => {
     else limits.fallback = Number(digits);
   }
   return limits;
+});
+/** `30d,succeeded=7d` keeps what succeeded for a week, and all else for 30 days. */
+const retention = list.transform((entries, context) => {
+  const refuse = (message: string) => {
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  };
+  const ages: Partial<Record<(typeof agedStates)[number] | 'others', number>> = {};
+  for (const entry of entries) {
+    const [age, state = 'others'] = entry.split('=').reverse() as [string, string?];
+    if (state !== 'others' && !agedStates.some((known) => known === state))
+      return refuse(
+        `"${entry}" is neither a duration nor one for ${agedStates.join(', ')}, such as succeeded=7d`,
+      );
+    try {
+      ages[state as keyof typeof ages] = toMilliseconds(age as Duration);
+    } catch (error) {
+      return refuse((error as Error).message);
+    }
+  }
+  const { others, ...own } = ages;
+  if (others === undefined) return refuse('must name a duration for all states that have none of their own');
+  return { succeeded: others, cancelled: others, discarded: others, others, ...own };
 });
 const url = (...schemes: string[]) =>
   z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), {
@@ -89,10 +114,10 @@ const schema = z.object({
     .max(16 * 1024 * 1024)
     .prefault('1048576')
     .describe('Largest payload, and largest result, of a job in bytes of JSON.'),
-  JOB_RETENTION: milliseconds
+  JOB_RETENTION: retention
     .prefault('30d')
     .describe(
-      'How long jobs that succeeded, were cancelled or discarded are kept; dead ones are kept until someone replays or discards them.',
+      'How long jobs that succeeded, were cancelled or discarded are kept; `30d,succeeded=7d` sets it for one of these states. Dead ones are kept until someone replays or discards them.',
     ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
