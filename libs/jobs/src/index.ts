@@ -41,5 +41,5 @@ export type { JobsOptions } from './jobs.module-definition.js';
 export type { Arrival } from './message.js';
 export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { decide, type Outcome } from './outcome.js';
-export { conform, toViolations } from './payload.js';
+export { conform, isTooDeep, toViolations } from './payload.js';
 export { Relay } from './relay.js';
