@@ -1,9 +1,11 @@
 import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
 import { type AppProcess, givenProcess } from '../support/processes.js';
 
 const KEY = 'a-key-for-this-test-only';
@@ -73,6 +75,36 @@ describe('what nobody expects', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer).not.toMatch(/node_modules|fastify|\bat .*:\d+/i);
   });
+});
+
+test('without keys no other name than localhost is answered to, so that no web page gets in by rebinding its own', async () => {
+  const open = await (await givenProcess('api', environment)).ready();
+  const statusFor = async (host: string, path = '/jobs') => {
+    const request = get(`${open.url}${path}`, { headers: { host } });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.resume();
+    return response.statusCode;
+  };
+  const { port } = new URL(open.url);
+  for (const host of ['localhost', '127.0.0.1', '[::1]', 'LOCALHOST'])
+    expect([host, await statusFor(`${host}:${port}`)]).toEqual([host, 200]);
+  for (const host of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil.example'])
+    expect([host, await statusFor(`${host}:${port}`)]).toEqual([host, 403]);
+  expect(await statusFor('evil.example', '/health/live')).toBe(200);
+  await open.stop('SIGKILL');
+});
+
+test('whether it is ready is told to anybody, and no address with it', async () => {
+  const lost = await givenProcess(
+    'api',
+    { ...environment, databaseUrl: 'postgresql://nobody:unknown@127.0.0.1:9/nowhere' },
+    { API_KEYS: KEY },
+  );
+  const answer = await eventually(() => fetch(`${lost.url}/health/ready`), 60_000);
+  const said = await answer.text();
+  await lost.stop('SIGKILL');
+  expect([answer.status, said]).toEqual([503, expect.stringContaining('does not answer')]);
+  expect(said).not.toMatch(/127\.0\.0\.1|ECONNREFUSED|nobody|nowhere/);
 });
 
 describe('a payload that is made to hurt', () => {

@@ -50,8 +50,9 @@ export class Retention {
       for (let page = 0; page < pages; page += STEP_PAGES) {
         const startedAt = performance.now();
         const deleted = await this.step(table, isPast, ages, page);
+        const tookMs = performance.now() - startedAt;
         yield { table, deleted, fraction: (before + Math.min(page + STEP_PAGES, pages)) / total };
-        await pause(REST_FACTOR * (performance.now() - startedAt));
+        await pause(REST_FACTOR * tookMs);
       }
       before += pages;
     }
