@@ -9,9 +9,10 @@ import { startPrivatePostgres } from '../services/postgres.js';
 
 /**
  * `npm run bench:prune`: what pruning costs, and what it costs those who work beside it. On a database of its own,
- * with rows that are past keeping strewn over the whole table, it prunes and runs jobs (record, claim, settle) in
- * turns: jobs alone, jobs beside pruning, pruning alone. Turns rather than one after the other, because whatever
- * else the machine does then disturbs all three alike.
+ * with rows that are past keeping strewn over the whole table, it prunes and runs jobs (record, claim, settle; as many
+ * at once as `--jobs` says, each as soon as the one before has ended) in turns: jobs alone, jobs beside pruning,
+ * pruning alone. Turns rather than one after the other, because whatever else the machine does then disturbs all
+ * three alike.
  */
 
 const { values } = parseArgs({
@@ -121,7 +122,7 @@ async function measure(): Promise<void> {
   console.log(`Jobs beside it:   ${perSecond(beside.length, took.beside)}/s, ${percentiles(beside)}`);
   console.log(`Pruning beside:   ${perSecond(pruned.beside, took.beside)} rows/s`);
   console.log(`Pruning alone:    ${perSecond(pruned.alone, took.prune)} rows/s`);
-  console.log(`Steps:            ${steps.length}, ${percentiles(steps)}`);
+  console.log(`Steps with rests: ${steps.length}, ${percentiles(steps)}`);
   console.log(`Pruned:           ${pruned.beside + pruned.alone} rows`);
   console.log(`Table before:     ${before}`);
   console.log(`Table after:      ${await size()}`);

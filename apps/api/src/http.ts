@@ -18,7 +18,7 @@ const MAX_DEPTH = 500;
  * What every answer tells browsers and proxies: take the content type as it is said, and keep no copy of what only
  * somebody with a key may see.
  */
-const CAUTION = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' };
+const CAUTION = new Headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
 
 /**
  * Without keys anybody who reaches the api may use it, so it then listens where only this machine does.
@@ -52,7 +52,7 @@ export function makeHttpAdapter({ MAX_PAYLOAD }: Settings): FastifyAdapter {
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
   closeUnusedConnections(fastify);
   // On the response itself, so that no way to answer is without them; a route may set others of the same name.
-  fastify.server.prependListener('request', (_, response) => response.setHeaders(new Headers(CAUTION)));
+  fastify.server.prependListener('request', (_, response) => response.setHeaders(CAUTION));
   fastify.addHook('onRoute', (route) => {
     const { intake } = (route.config ?? {}) as { intake?: Intake };
     if (!intake) return;

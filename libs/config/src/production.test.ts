@@ -52,6 +52,11 @@ test('production refuses the defaults, and every secret that .env.example shows,
   }
 });
 
+test('a default that will not do is told as one', () => {
+  const load = () => loadSettings({ ...fit, RABBITMQ_URL: '' });
+  expect(load).toThrow('RABBITMQ_URL: is not set, and its default has a password that everybody knows');
+});
+
 test('what is wrong with a secret is told, and not the secret', () => {
   const load = () => loadSettings({ ...fit, API_KEYS: 'change-me-to-something-long' });
   expect(load).not.toThrow('to-something-long');

@@ -1,6 +1,6 @@
 /** What everybody knows or guesses first, wherever it stands in a secret. */
 const WELL_KNOWN =
-  /change.?(me|it|this)|replace.?(me|it|this)|placeholder|example|insert.?here|your.?(own.?)?(key|secret|password)|todo|^(admin|default|guest|letmein|password|postgres|rabbitmq|root|secret|test|warren)\d*$/i;
+  /change.?(me|it|this)|replace.?(me|it|this)|placeholder|example|insert.?here|your.?(own.?)?(key|secret|password)|^(admin|default|guest|letmein|password|postgres|rabbitmq|root|secret|test|warren)\d*$/i;
 /** Random text of 16 characters has more different ones than this. */
 const FEW_CHARACTERS = 6;
 

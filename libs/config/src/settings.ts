@@ -176,7 +176,9 @@ function checkSettings(environment: NodeJS.ProcessEnv): Settings {
   const wrong = checked.success
     ? []
     : checked.error.issues.map((issue) => [String(issue.path[0]), issue.message] as const);
-  const unfit = given.NODE_ENV === 'production' ? unfitForProduction({ ...defaults(), ...given }) : [];
+  const unfit = (given.NODE_ENV === 'production' ? unfitForProduction({ ...defaults(), ...given }) : []).map(
+    ([name, problem]) => [name, given[name] ? problem : `is not set, and its default ${problem}`] as const,
+  );
   if (checked.success && unfit.length === 0) return checked.data;
   const problems = [...wrong, ...unfit].map(
     ([name, problem]) => `  ${name}: ${problem} (found ${shown(name, environment[name])})`,
