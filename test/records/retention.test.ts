@@ -27,7 +27,7 @@ afterAll(async () => {
 const givenJobs = (state: string, daysAgo: number, count = 1) =>
   environment.sql(
     `insert into jobs (id, name, queue, state, payload, max_attempts, run_at, finished_at)
-     select gen_random_uuid(), 'a.b', $1 || ' ' || $2, $1, '{}', 1, now(),
+     select gen_random_uuid(), 'a.b', $1 || ' ' || $2, $1, '{}', 1, now() - $2::int * interval '1 day',
             case when $1 not in ('queued', 'running') then now() - $2::int * interval '1 day' end
      from generate_series(1, $3)`,
     [state, String(daysAgo), count],
@@ -60,6 +60,14 @@ test('jobs go by their state and age; dead ones, and those that have not ended, 
     'running 400',
     'succeeded 6',
   ]);
+});
+
+test('a job that was cancelled between two attempts stays until its message has come back', async () => {
+  await environment.sql('truncate jobs cascade');
+  await givenJobs('cancelled', 31);
+  await environment.sql(`update jobs set run_at = now() + interval '1 hour'`);
+  await prune();
+  expect(await left()).toEqual(['cancelled 31']);
 });
 
 test('a large table is gone through in small steps, each of which can be the last', async () => {
