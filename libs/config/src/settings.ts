@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from './duration.js';
+import { unfitForProduction } from './production.js';
 
 const list = z.string().transform((text) =>
   text
@@ -9,6 +10,8 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter(Boolean),
 );
+/** The states that a job ends in and is not kept in for ever. */
+const agedStates = ['succeeded', 'cancelled', 'discarded'] as const;
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
 const milliseconds = z.string().transform((text, context) => {
@@ -34,6 +37,29 @@ const prefetch = list.transform((entries, context) => {
   }
   return limits;
 });
+/** `30d,succeeded=7d` keeps what succeeded for a week, and all else for 30 days. */
+const retention = list.transform((entries, context) => {
+  const refuse = (message: string) => {
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  };
+  const ages: Partial<Record<(typeof agedStates)[number] | 'others', number>> = {};
+  for (const entry of entries) {
+    const [age, state = 'others'] = entry.split('=').reverse() as [string, string?];
+    if (state !== 'others' && !agedStates.some((known) => known === state))
+      return refuse(
+        `"${entry}" is neither a duration nor one for ${agedStates.join(', ')}, such as succeeded=7d`,
+      );
+    try {
+      ages[state as keyof typeof ages] = toMilliseconds(age as Duration);
+    } catch (error) {
+      return refuse((error as Error).message);
+    }
+  }
+  const { others, ...own } = ages;
+  if (others === undefined) return refuse('must name a duration for all states that have none of their own');
+  return { succeeded: others, cancelled: others, discarded: others, others, ...own };
+});
 const url = (...schemes: string[]) =>
   z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), {
     error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
@@ -47,7 +73,9 @@ const schema = z.object({
   NODE_ENV: z
     .enum(['development', 'test', 'production'])
     .prefault('development')
-    .describe('`production` makes the api refuse to start without `API_KEYS`.'),
+    .describe(
+      '`production` makes the api refuse to start without `API_KEYS`, and both apps with a default or an example for a secret.',
+    ),
   RABBITMQ_URL: list
     .pipe(z.array(url('amqp', 'amqps')).min(1, 'must name at least one address'))
     .prefault('amqp://guest:guest@localhost:5672')
@@ -86,10 +114,10 @@ const schema = z.object({
     .max(16 * 1024 * 1024)
     .prefault('1048576')
     .describe('Largest payload, and largest result, of a job in bytes of JSON.'),
-  JOB_RETENTION: milliseconds
+  JOB_RETENTION: retention
     .prefault('30d')
     .describe(
-      'How long jobs that succeeded, were cancelled or discarded are kept; dead ones are kept until someone replays or discards them.',
+      'How long jobs that succeeded, were cancelled or discarded are kept; `30d,succeeded=7d` sets it for one of these states. Dead ones are kept until someone replays or discards them.',
     ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
@@ -142,17 +170,22 @@ export function loadSettings(environment?: NodeJS.ProcessEnv): Settings {
 }
 
 function checkSettings(environment: NodeJS.ProcessEnv): Settings {
-  const given = Object.fromEntries(
-    Object.keys(schema.shape)
-      .map((name) => [name, environment[name]] as const)
-      .filter(([, value]) => value !== undefined && value !== ''),
-  );
+  const given: Record<string, string> = {};
+  for (const name of Object.keys(schema.shape)) {
+    const value = environment[name];
+    if (value) given[name] = value;
+  }
   const checked = schema.safeParse(given);
-  if (checked.success) return checked.data;
-  const problems = checked.error.issues.map((issue) => {
-    const name = String(issue.path[0]);
-    return `  ${name}: ${issue.message} (found ${shown(name, environment[name])})`;
-  });
+  const wrong = checked.success
+    ? []
+    : checked.error.issues.map((issue) => [String(issue.path[0]), issue.message] as const);
+  const unfit = (given.NODE_ENV === 'production' ? unfitForProduction({ ...defaults(), ...given }) : []).map(
+    ([name, problem]) => [name, given[name] ? problem : `is not set, and its default ${problem}`] as const,
+  );
+  if (checked.success && unfit.length === 0) return checked.data;
+  const problems = [...wrong, ...unfit].map(
+    ([name, problem]) => `  ${name}: ${problem} (found ${shown(name, environment[name])})`,
+  );
   throw new SettingsError(
     `These settings cannot be used:\n${problems.join('\n')}\nEach is explained in docs/settings.md and .env.example.`,
   );
@@ -164,6 +197,9 @@ export interface SettingDescription {
   fallback: string;
   description: string;
 }
+
+const defaults = () =>
+  Object.fromEntries(describeSettings().map(({ name, fallback }) => [name, fallback] as const));
 
 /** Describes every setting, in the order in which documents list them. */
 export function describeSettings(): SettingDescription[] {

@@ -42,7 +42,7 @@ export type { Arrival } from './message.js';
 export { meterOf } from './meter.js';
 export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { decide, type Outcome } from './outcome.js';
-export { conform, toViolations } from './payload.js';
+export { conform, isTooDeep, toViolations } from './payload.js';
 export { QueueMetrics } from './queue-metrics.js';
 export { Relay } from './relay.js';
 export { redact, secret } from './secret.js';

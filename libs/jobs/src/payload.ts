@@ -63,8 +63,8 @@ export function toJson(value: unknown, maxBytes: number, what = 'The value'): st
 }
 
 /** Whether a JSON text nests deeper than is safe to hand on. Brackets inside of strings do not count. */
-export function isTooDeep(json: string): boolean {
-  if (json.length <= MAX_DEPTH) return false;
+export function isTooDeep(json: string, maxDepth = MAX_DEPTH): boolean {
+  if (json.length <= maxDepth) return false;
   let depth = 0;
   let inString = false;
   for (let index = 0; index < json.length; index++) {
@@ -74,7 +74,7 @@ export function isTooDeep(json: string): boolean {
       else if (code === 0x22) inString = false;
     } else if (code === 0x22) inString = true;
     else if (code === 0x7b || code === 0x5b) {
-      if (++depth > MAX_DEPTH) return true;
+      if (++depth > maxDepth) return true;
     } else if (code === 0x7d || code === 0x5d) depth--;
   }
   return false;

@@ -21,7 +21,7 @@ export {
 } from './records.js';
 export { RecordsModule } from './records.module.js';
 export type { RecordsOptions } from './records.module-definition.js';
-export { type Pruned, Retention } from './retention.js';
+export { type Ages, type Pruned, Retention } from './retention.js';
 export {
   type AttemptView,
   hasEnded,
