@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
+import { WORKER_LOCK_CLASS } from './presence.js';
+import { lockOf } from './statements.js';
 
 /**
  * The tables that grow, and which of their rows go: those that ended before `past`. Dead jobs stay: each has a copy in
@@ -11,6 +13,8 @@ const tables: Record<string, string> = {
   schedule_ticks: `decided_at < ${past}`,
   job_keys: `not until_ended and expires_at < ${past}`,
   batches: `completed_at < ${past} and not exists (select from jobs where jobs.batch = batches.id)`,
+  // After jobs: of those that are left, none names a worker that was gone before they ended.
+  workers: `seen_at < ${past} and not exists (${lockOf('workers.id', String(WORKER_LOCK_CLASS))})`,
 };
 
 /** Pages of 8 KiB that one statement goes through: some thousand rows, in some milliseconds. */
