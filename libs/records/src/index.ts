@@ -13,6 +13,7 @@ export {
   type ForeignLetterFilter,
   ForeignLetters,
   type ForeignLetterView,
+  showBody,
   type Wish,
 } from './foreign-letters.js';
 export { type Change, isAfter } from './history.js';
