@@ -154,15 +154,15 @@ describe('dead letters', () => {
       await holder.query('begin');
       const middle = `select id from jobs where state = 'dead' order by id offset $1 limit 1`;
       await holder.query(`select from jobs where id = (${middle}) for update`, [MANY / 2]);
+      const left = MANY - Math.floor(MANY / 2 / 1_000) * 1_000;
       const killed = start(replay);
-      await eventually(async () => (await dead()) === MANY - Math.floor(MANY / 2 / 1_000) * 1_000, 30_000);
+      await eventually(async () => (await dead()) === left, 30_000);
       killed.kill('SIGKILL');
       await once(killed, 'close');
       await holder.end();
 
-      const left = await eventually(dead);
-      expect(left).toBeLessThan(MANY);
-      expect((await result(...replay)).count).toBe(left);
+      // The database may still have finished the page that was at hand.
+      expect([left, left - 1_000]).toContain((await result(...replay)).count);
       // Each was claimed once: 4 claims before, one for the replay, one for the run.
       await eventually(async () => {
         const rows = await environment.sql(
