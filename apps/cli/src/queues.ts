@@ -6,7 +6,7 @@ import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
 
 /** A queue as the commands show it. */
-type Queue = QueueView & { consumers: number | null };
+type Queue = QueueView & { ready: number; consumers: number | null };
 
 /** How full the queues are; and whether they are served at all. */
 export function addQueues(program: Command): void {
@@ -27,7 +27,8 @@ export function addQueues(program: Command): void {
           if (!tools.contracts.queues.has(queue))
             throw notFound(`No contract has a queue named ${clean(queue)}`);
           await tools.queues[deed](queue);
-          answer(options, { queue, paused: deed === 'pause' }, () => `${queue} is ${deed}d`);
+          const shown = (await readQueues(tools)).find((view) => view.queue === queue);
+          answer(options, shown, () => `${queue} is ${deed}d`);
         }),
     );
   }
@@ -39,17 +40,17 @@ export async function readQueues({ queues, contracts, broker }: Tools): Promise<
   const views = await queues.list();
   const names = new Set([...contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
   return Promise.all(
-    [...names].sort().map(async (name) => ({
-      ...(views.find(({ queue }) => queue === name) ?? emptyQueue(name)),
-      consumers: (await broker.countConsumers(name)) ?? null,
-    })),
+    [...names].sort().map(async (name) => {
+      const view = views.find(({ queue }) => queue === name) ?? emptyQueue(name);
+      return { ...view, ready: view.queued, consumers: (await broker.countConsumers(name)) ?? null };
+    }),
   );
 }
 
 export const queueTable = (queues: readonly Queue[]): string =>
   table(
     ['QUEUE', 'READY', 'RUNNING', 'RETRYING', 'SCHEDULED', 'DEAD', 'CONSUMERS', 'PAUSED', 'WAITS SINCE'],
-    queues.map(({ queue, queued, running, retrying, scheduled, dead, consumers, paused, oldestWaiting }) => [
-      ...[queue, queued, running, retrying, scheduled, dead, consumers, paused, oldestWaiting],
+    queues.map(({ queue, ready, running, retrying, scheduled, dead, consumers, paused, oldestWaiting }) => [
+      ...[queue, ready, running, retrying, scheduled, dead, consumers, paused, oldestWaiting],
     ]),
   );

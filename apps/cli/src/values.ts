@@ -2,7 +2,7 @@ import { InvalidArgumentError } from 'commander';
 
 /** What options take, read and checked. */
 
-/** A point in time; without an offset it is of the local time zone. */
+/** A point in time. A day alone begins in UTC; a time without an offset is of the local time zone. */
 export function readTime(text: string): Date {
   const time = new Date(text);
   if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(time.getTime())) return time;
