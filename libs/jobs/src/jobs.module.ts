@@ -12,6 +12,7 @@ import { Pauses } from './pauses.js';
 import { Progress } from './progress.js';
 import { ContractRedaction } from './redaction.js';
 import { Relay } from './relay.js';
+import { WorkerStatus } from './worker-status.js';
 
 /**
  * Jobs for an app: `JobsModule.forRoot({ contracts, … })`, or `forRootAsync` where settings are injected. It needs
@@ -21,6 +22,7 @@ import { Relay } from './relay.js';
 @Module({
   providers: [
     ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
+    WorkerStatus,
     { provide: Redaction, useClass: ContractRedaction },
   ],
   exports: [Jobs, JobServer, Relay, Contracts, Redaction],

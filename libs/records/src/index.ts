@@ -1,6 +1,21 @@
 export { Coalescer, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
-export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
+export {
+  type DeadCount,
+  type DeadGroup,
+  type DeadLetterFilter,
+  DeadRecords,
+  type DeedOptions,
+  type ReplayOptions,
+} from './dead-records.js';
+export {
+  type ForeignLetter,
+  type ForeignLetterFilter,
+  ForeignLetters,
+  type ForeignLetterView,
+  showBody,
+  type Wish,
+} from './foreign-letters.js';
 export { type Change, isAfter } from './history.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';
@@ -35,3 +50,4 @@ export {
   Views,
   type WatchedJob,
 } from './views.js';
+export { WorkerRecords, type WorkerReport, type WorkerView } from './worker-records.js';

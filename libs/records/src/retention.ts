@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
+import { WORKER_LOCK_CLASS } from './presence.js';
+import { lockOf } from './statements.js';
 
 /**
  * How long rows are kept, in milliseconds: jobs from their end on, by the state that they ended in; schedule ticks,
@@ -18,6 +20,8 @@ const tables: Record<string, string> = {
   schedule_ticks: `decided_at < ${past(`'others'`)}`,
   job_keys: `not until_ended and expires_at < ${past(`'others'`)}`,
   batches: `completed_at < ${past(`'others'`)} and not exists (select from jobs where jobs.batch = batches.id)`,
+  // After jobs: of those that are left, none names a worker that was gone before they ended.
+  workers: `seen_at < ${past(`'others'`)} and not exists (${lockOf('workers.id', String(WORKER_LOCK_CLASS))})`,
 };
 
 /** Pages of 8 KiB that one statement goes through: some hundred rows, in some milliseconds. */
