@@ -6,8 +6,8 @@ import { Settings } from '#config';
 import { PUBLIC } from '#health';
 import { ProblemException } from './problem.filter.js';
 
-/** Names of this machine for itself, as a client may call it. */
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i;
+/** What a client on this machine, or in the same container network, may call it: web pages have dots in their names. */
+const LOCAL = /^([a-z0-9_-]+|127(\.\d{1,3}){3}|\[?::1\]?)$/i;
 
 /**
  * Lets in requests that carry one of `API_KEYS` as `Authorization: Bearer …`. When there are none, everybody on this
@@ -31,7 +31,7 @@ export class ApiKeyGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<FastifyRequest & { client?: string }>();
     if (this.keys.length === 0) {
       // Only what is no browser may leave the name out.
-      if (!request.hostname || LOOPBACK.test(request.hostname)) return true;
+      if (!request.hostname || LOCAL.test(request.hostname)) return true;
       throw new ProblemException(403, 'foreign-host', 'Without API_KEYS the api answers to localhost only');
     }
     const [, given] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? [];

@@ -22,13 +22,14 @@ const MAX_DEPTH = 500;
 const CAUTION = new Headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
 
 /**
- * Without keys anybody who reaches the api may use it, so it then listens where only this machine does.
+ * Without keys anybody who reaches the api may use it, so it then listens where only this machine does, unless `LISTEN_ADDRESS`
+ * says where.
  *
  * @throws SettingsError in production, where that is surely not meant.
  */
-export function listenAddress(settings: Settings): string {
-  if (settings.API_KEYS.length > 0) return '0.0.0.0';
-  if (settings.NODE_ENV !== 'production') return '127.0.0.1';
+export function listenAddress({ API_KEYS, LISTEN_ADDRESS, NODE_ENV }: Settings): string {
+  if (API_KEYS.length > 0) return LISTEN_ADDRESS ?? '0.0.0.0';
+  if (NODE_ENV !== 'production') return LISTEN_ADDRESS ?? '127.0.0.1';
   throw new SettingsError(
     'API_KEYS is not set and NODE_ENV is production: set at least one key, for example API_KEYS=$(openssl rand -hex 24)',
   );

@@ -87,6 +87,12 @@ const schema = z.object({
     .max(100)
     .prefault('8')
     .describe('Connections to the database that a process may open.'),
+  LISTEN_ADDRESS: z
+    .union([z.ipv4(), z.ipv6(), z.literal('localhost')], 'must be an IP address or localhost')
+    .optional()
+    .describe(
+      'Address that the api listens on; by default every one with `API_KEYS`, and loopback without. A container whose port is published to its machine only may be open inside: `0.0.0.0`.',
+    ),
   PORT: port.prefault('3000').describe('Port of the api.'),
   WORKER_PORT: port.prefault('3001').describe('Port on which a worker answers health checks.'),
   API_KEYS: list
