@@ -48,8 +48,8 @@ export function addJobs(program: Command): void {
   )
     .addOption(new Option('--state <state>').choices(states))
     .option('--name <name>', 'of the contract, such as email.send')
-    .option('--queue <queue>')
-    .option('--batch <id>', '', readId)
+    .option('--queue <queue>', 'of this queue')
+    .option('--batch <id>', 'of this batch', readId)
     .option('--limit <number>', 'at most so many', readCount(1_000), 20)
     .option('--cursor <id>', 'go on after this job: the `next` of the page before', readId)
     .action((options: ListOptions) => withTools((tools) => list(tools, options)));

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { v7 as uuidv7 } from 'uuid';
+import { Failure } from './exit.js';
 import { answer, progressBar, say } from './output.js';
 import { type Common, command, stopIf, withTools } from './run.js';
 import type { Tools } from './tools.js';
@@ -30,7 +31,7 @@ export function addRebuild(program: Command): void {
  * worker is gone. Scheduled ones stay scheduled. Declares what exchanges and queues are missing, marks the jobs in
  * the records, and helps the workers' relays to publish them; when this is killed, those go on alone.
  *
- * @throws TopologyError, DatabaseUnavailableError
+ * @throws TopologyError, DatabaseUnavailableError, Failure
  */
 async function rebuild(
   { broker, records, relay, contracts }: Tools,
@@ -38,10 +39,11 @@ async function rebuild(
   options: Common,
 ): Promise<void> {
   say('Waiting for the broker');
-  await broker.declare(
-    contracts.topology,
-    AbortSignal.any([signal, AbortSignal.timeout(BROKER_PATIENCE_MS)]),
-  );
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(BROKER_PATIENCE_MS)]);
+  await broker.declare(contracts.topology, patience).catch((error: Error) => {
+    stopIf(signal, 'Interrupted; nothing was done');
+    throw error.name === 'AbortError' ? new Failure('No broker answers: check RABBITMQ_URL') : error;
+  });
   const newest = uuidv7();
   const owed = await records.oweAll((count) => say(`${count} unfinished jobs found`));
   relay.start();

@@ -134,6 +134,7 @@ export class DeadLetterKeeper {
     });
     await strangers.forgetOthers();
     await this.dead.countForeignLetters(queue, strangers.count);
+    if (owed + strangers.count === 0) return;
     this.logger.error(
       `No queue took ${owed} messages of jobs, which are published again every ${UNROUTED_PAUSE_MS / 1_000} s, and ${strangers.count} messages that no record stands for, which stay in ${queue}: run \`npm run migrate\``,
     );
@@ -180,7 +181,7 @@ export class DeadLetterKeeper {
       if (gone.length > 0) await this.dead.owe(gone);
     }
     this.logger.log(
-      `Dead letters of ${queue}: ${kept.size} fit their records, ${dropped} did not and were dropped, ${missing} are missing and published again, ${strangers.count} have no record; of those ${strangers.fulfilled} more were replayed or discarded, as somebody wished`,
+      `Dead letters of ${queue}: ${kept.size} fit their records, ${dropped} did not and were dropped, ${missing} are missing and published again, ${strangers.count} have no record, ${strangers.fulfilled} more without one were replayed or discarded as was wished`,
     );
     this.suspects.delete(queue);
     const now = performance.now();

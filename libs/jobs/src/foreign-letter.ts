@@ -65,13 +65,8 @@ function shown(values: Record<string, unknown>): Record<string, unknown> {
       .slice(0, SHOWN_HEADERS)
       .map(([name, value]) => {
         if (typeof value === 'number' || typeof value === 'boolean' || value === null) return [name, value];
-        return [
-          name,
-          (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing')).slice(
-            0,
-            SHOWN_CHARACTERS,
-          ),
-        ];
+        const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing');
+        return [name, text.slice(0, SHOWN_CHARACTERS)];
       }),
   );
 }

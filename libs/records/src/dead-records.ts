@@ -3,6 +3,8 @@ import { Database } from './database.js';
 import { FIRST_ID } from './records.js';
 import type { JobState } from './views.js';
 
+/** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
+const PAGE = 1_000;
 /**
  * Replayed jobs a second, unless told otherwise: one relay publishes some thousands, and new jobs want their share of
  * it and of the workers.
@@ -26,9 +28,6 @@ const MATCHES = `
 
 const valuesOf = ({ ids, queue, name, error, errorForm, from, to }: DeadLetterFilter) =>
   [ids, queue, name, error, errorForm, from, to].map((value) => value ?? null);
-
-/** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
-const PAGE = 1_000;
 
 /** Which dead letters are meant; absent means any. */
 export interface DeadLetterFilter {
