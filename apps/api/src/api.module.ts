@@ -9,6 +9,7 @@ import { Broker, RabbitMQModule, TopologyError } from '#rabbitmq';
 import { Database, DatabaseUnavailableError, RecordsModule, SchemaError } from '#records';
 import { ApiKeyGuard } from './api-key.guard.js';
 import { BatchesHttpModule } from './batches/batches-http.module.js';
+import { DashboardModule } from './dashboard/dashboard.module.js';
 import { DeadLettersController } from './dead-letters.controller.js';
 import { JobEventsController } from './job-events.controller.js';
 import { JobWatcher } from './job-watcher.js';
@@ -40,6 +41,7 @@ const RETRY_PAUSE_MS = 1_000;
     }),
     SchedulesHttpModule,
     BatchesHttpModule,
+    DashboardModule,
     // Ready means that a job can be accepted. That needs the database; the broker may be away.
     HealthModule.forRoot({
       inject: [Database],

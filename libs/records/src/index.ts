@@ -1,7 +1,9 @@
+export { Audit, type AuditLine, type Deed, type Via } from './audit.js';
 export { Coalescer, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
 export { type Change, isAfter } from './history.js';
+export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';
 export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';

@@ -4,6 +4,7 @@ import * as jobs from './migrations/0001-jobs.js';
 import * as schedules from './migrations/0003-schedules.js';
 import * as batches from './migrations/0004-batches.js';
 import * as limits from './migrations/0005-limits.js';
+import * as dashboard from './migrations/0008-dashboard.js';
 
 /** Every migration, by name, in the order in which they run. A new one is one file and one line here. */
 const migrations: Record<string, Migration> = {
@@ -11,6 +12,7 @@ const migrations: Record<string, Migration> = {
   '0003-schedules': schedules,
   '0004-batches': batches,
   '0005-limits': limits,
+  '0008-dashboard': dashboard,
 };
 
 /**

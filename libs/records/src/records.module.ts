@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
+import { Audit } from './audit.js';
 import { Database } from './database.js';
 import { DeadRecords } from './dead-records.js';
+import { JobSearch } from './job-search.js';
 import { Presence } from './presence.js';
 import { QueueRecords } from './queue-records.js';
 import { Records } from './records.js';
@@ -8,7 +10,7 @@ import { ConfigurableModuleClass } from './records.module-definition.js';
 import { Retention } from './retention.js';
 import { Views } from './views.js';
 
-const parts = [Database, Records, DeadRecords, QueueRecords, Views, Retention, Presence];
+const parts = [Database, Records, DeadRecords, QueueRecords, Views, Retention, Presence, Audit, JobSearch];
 
 /** Connects an app to the job records: `RecordsModule.forRoot({ url, poolSize })`, or `forRootAsync`. */
 @Module({ providers: parts, exports: parts })

@@ -1,0 +1,11 @@
+/** More than this of one value helps nobody, and makes a slow page. */
+const MAX_SHOWN = 64 * 1024;
+
+/**
+ * A payload or a result as text. All that clients wrote and a page shows goes through here.
+ */
+export function shownJson(value: unknown): string {
+  const text = JSON.stringify(value, null, 2) ?? 'nothing';
+  if (text.length <= MAX_SHOWN) return text;
+  return `${text.slice(0, MAX_SHOWN)}\n… and ${text.length - MAX_SHOWN} characters more: GET /jobs/{id} has all of it`;
+}
