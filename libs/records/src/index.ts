@@ -24,6 +24,7 @@ export {
 export { RecordsModule } from './records.module.js';
 export type { RecordsOptions } from './records.module-definition.js';
 export { type Pruned, Retention } from './retention.js';
+export { type AttemptOutcome, outcomes, type Tally, Throughput } from './throughput.js';
 export {
   type AttemptView,
   hasEnded,

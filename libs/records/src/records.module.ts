@@ -8,9 +8,21 @@ import { QueueRecords } from './queue-records.js';
 import { Records } from './records.js';
 import { ConfigurableModuleClass } from './records.module-definition.js';
 import { Retention } from './retention.js';
+import { Throughput } from './throughput.js';
 import { Views } from './views.js';
 
-const parts = [Database, Records, DeadRecords, QueueRecords, Views, Retention, Presence, Audit, JobSearch];
+const parts = [
+  Database,
+  Records,
+  DeadRecords,
+  QueueRecords,
+  Views,
+  Retention,
+  Presence,
+  Audit,
+  JobSearch,
+  Throughput,
+];
 
 /** Connects an app to the job records: `RecordsModule.forRoot({ url, poolSize })`, or `forRootAsync`. */
 @Module({ providers: parts, exports: parts })

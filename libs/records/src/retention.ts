@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
+import { MINUTE_S } from './throughput.js';
 
 /**
  * The tables that grow, and which of their rows go: those that ended before `past`. Dead jobs stay: each has a copy in
@@ -10,6 +11,9 @@ const tables: Record<string, string> = {
   jobs: `state in ('succeeded', 'cancelled', 'discarded') and finished_at < ${past}`,
   schedule_ticks: `decided_at < ${past}`,
   job_keys: `not until_ended and expires_at < ${past}`,
+  throughput: `at < now() - least($1 * interval '1 millisecond', interval '7 days') or step_s = ${MINUTE_S} and at < now() - interval '1 day'`,
+  // Who did what may be asked long after the jobs are gone.
+  audit: `at < now() - greatest($1 * interval '1 millisecond', interval '365 days')`,
   batches: `completed_at < ${past} and not exists (select from jobs where jobs.batch = batches.id)`,
 };
 

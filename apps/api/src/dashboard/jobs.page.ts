@@ -2,7 +2,8 @@ import { Get, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Contracts } from '#jobs';
-import { type FoundJob, JobSearch, type JobState, QueueRecords } from '#records';
+import { type FoundJob, JobSearch, type JobState } from '#records';
+import { Board } from './board.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { attribute, type Html, html } from './html.js';
 import { page } from './layout.js';
@@ -46,7 +47,7 @@ const Filter = z.object({
 export class JobsPage {
   constructor(
     private readonly search: JobSearch,
-    private readonly queues: QueueRecords,
+    private readonly board: Board,
     private readonly contracts: Contracts,
   ) {}
 
@@ -101,9 +102,9 @@ ${next && html`<a class="button" href="${link({ before: next })}">${isCutOff ? '
 
   /** Of the states that end a job well there may be very many: nobody counts those. */
   private async countStates(): Promise<Map<JobState, number>> {
-    const views = await this.queues.list();
+    const { queues } = await this.board.figures();
     const states = ['scheduled', 'queued', 'running', 'retrying', 'dead'] as const;
-    return new Map(states.map((state) => [state, views.reduce((sum, view) => sum + view[state], 0)]));
+    return new Map(states.map((state) => [state, queues.reduce((sum, queue) => sum + queue[state], 0)]));
   }
 
   private queueNames(chosen: string | undefined): string[] {

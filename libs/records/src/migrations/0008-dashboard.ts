@@ -4,12 +4,15 @@ import { type Kysely, sql } from 'kysely';
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table throughput (
-      minute timestamptz not null,
+      -- each attempt is counted twice: in its minute, for the last day, and in its quarter of an hour, for a week
+      step_s integer not null,
+      -- when the step began
+      at timestamptz not null,
       queue text not null,
       -- the state that an attempt left its job in
       outcome text not null,
       count integer not null,
-      primary key (minute, queue, outcome)
+      primary key (step_s, at, queue, outcome)
     )`.execute(db);
 
   await sql`

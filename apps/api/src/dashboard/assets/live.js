@@ -78,10 +78,18 @@ async function refresh() {
 }
 
 const { events } = document.body.dataset;
-if (events) {
-  const source = new EventSource(events);
+let source;
+/** A browser has few connections to one server: a page that nobody sees holds none. */
+function listen() {
+  source?.close();
+  if (document.hidden) return;
+  source = new EventSource(events);
   source.addEventListener('changed', refresh);
-  document.addEventListener('visibilitychange', refresh);
+  refresh();
+}
+if (events) {
+  document.addEventListener('visibilitychange', listen);
+  listen();
 }
 tellTimes();
 setInterval(tellTimes, 1_000);
