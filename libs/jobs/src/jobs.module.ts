@@ -10,6 +10,7 @@ import { Outbox } from './outbox.js';
 import { Pauses } from './pauses.js';
 import { Progress } from './progress.js';
 import { Relay } from './relay.js';
+import { WorkerStatus } from './worker-status.js';
 
 /**
  * Jobs for an app: `JobsModule.forRoot({ contracts, … })`, or `forRootAsync` where settings are injected. It needs
@@ -17,7 +18,10 @@ import { Relay } from './relay.js';
  * {@link JobServer} as its transport.
  */
 @Module({
-  providers: [Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
+  providers: [
+    ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay],
+    ...[DeadLetterKeeper, WorkerStatus],
+  ],
   exports: [Jobs, JobServer, Relay, Contracts],
 })
 export class JobsModule extends ConfigurableModuleClass {}

@@ -25,11 +25,11 @@ export const CLAIM_CHECK_BYTES = 128 * 1024;
 const ATTEMPT_HEADER = 'x-attempt';
 const CLAIM_CHECK_HEADER = 'x-claim-check';
 /** Why a message is a dead letter. */
-const REASON_HEADER = 'x-dead-reason';
+export const REASON_HEADER = 'x-dead-reason';
 const REASON_LENGTH = 1_000;
 const MAX_ATTEMPT = 1_000_000;
-/** Bookkeeping of the broker, which starts anew with each publish. */
-const BROKER_HEADERS = /^x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count)$/;
+/** Bookkeeping of the broker, which starts anew with each publish; and the keys to which it would send copies. */
+const BROKER_HEADERS = /^(CC|BCC|x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count))$/;
 
 /** A job as it goes into a message. */
 export interface JobMessage {

@@ -1,7 +1,21 @@
 export { Audit, type AuditLine, type Deed, type Via } from './audit.js';
 export { Coalescer, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
-export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
+export {
+  type DeadCount,
+  type DeadGroup,
+  type DeadLetterFilter,
+  DeadRecords,
+  type DeedOptions,
+  type ReplayOptions,
+} from './dead-records.js';
+export {
+  type ForeignLetter,
+  type ForeignLetterFilter,
+  ForeignLetters,
+  type ForeignLetterView,
+  type Wish,
+} from './foreign-letters.js';
 export { type Change, isAfter } from './history.js';
 export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { migrateDatabase } from './migrate.js';
@@ -37,3 +51,4 @@ export {
   Views,
   type WatchedJob,
 } from './views.js';
+export { WorkerRecords, type WorkerReport, type WorkerView } from './worker-records.js';

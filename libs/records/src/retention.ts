@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
+import { WORKER_LOCK_CLASS } from './presence.js';
+import { lockOf } from './statements.js';
 import { MINUTE_S } from './throughput.js';
 
 /**
@@ -11,10 +13,13 @@ const tables: Record<string, string> = {
   jobs: `state in ('succeeded', 'cancelled', 'discarded') and finished_at < ${past}`,
   schedule_ticks: `decided_at < ${past}`,
   job_keys: `not until_ended and expires_at < ${past}`,
-  throughput: `at < now() - least($1 * interval '1 millisecond', interval '7 days') or step_s = ${MINUTE_S} and at < now() - interval '1 day'`,
+  throughput: `at < now() - least($1 * interval '1 millisecond',
+    case step_s when ${MINUTE_S} then interval '1 day' else interval '7 days' end)`,
   // Who did what may be asked long after the jobs are gone.
   audit: `at < now() - greatest($1 * interval '1 millisecond', interval '365 days')`,
   batches: `completed_at < ${past} and not exists (select from jobs where jobs.batch = batches.id)`,
+  // After jobs: of those that are left, none names a worker that was gone before they ended.
+  workers: `seen_at < ${past} and not exists (${lockOf('workers.id', String(WORKER_LOCK_CLASS))})`,
 };
 
 /** Pages of 8 KiB that one statement goes through: some thousand rows, in some milliseconds. */

@@ -12,7 +12,7 @@ export interface Statement {
 }
 
 /** Finds the session lock by which a worker shows that it is alive. */
-const lockOf = (worker: string, lockClass: string) => `
+export const lockOf = (worker: string, lockClass: string) => `
   select from pg_locks l
   where l.locktype = 'advisory' and l.classid = ${lockClass} and l.objid = ${worker} and l.objsubid = 2 and l.granted
     and l.database = (select oid from pg_database where datname = current_database())`;
