@@ -15,6 +15,7 @@ import {
   jobLink,
   jobPath,
   number,
+  optionalText,
   shownStates,
   table,
   time,
@@ -22,25 +23,16 @@ import {
 
 const PAGE_SIZE = 50;
 
-/** What cannot be understood counts as not given: an address that somebody typed shows something, not an error. */
-const text = z
-  .string()
-  .trim()
-  .min(1)
-  .max(100)
-  .refine((value) => !value.includes('\0'))
-  .optional()
-  .catch(undefined);
 const Filter = z.object({
   state: z
     .enum(shownStates as [JobState])
     .optional()
     .catch(undefined),
-  name: text,
-  queue: text,
+  name: optionalText,
+  queue: optionalText,
   batch: z.uuid().optional().catch(undefined),
   before: z.uuid().optional().catch(undefined),
-  id: text,
+  id: optionalText,
 });
 
 @DashboardController('/jobs')

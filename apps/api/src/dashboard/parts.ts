@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { JobState } from '#records';
 import { type Html, html, type Value } from './html.js';
 
@@ -54,9 +55,11 @@ export const jobPath = (id: string): string => `/dashboard/jobs/${encodeURICompo
 export const jobLink = (id: string): Html =>
   html`<a class="id" href="${jobPath(id)}" title="${id}">…${id.slice(-12)}</a>`;
 
-/** The address of a page with these parameters; those that are empty are left out. */
+/** The address of a page with these parameters; those that are not given are left out. */
 export function address(path: string, parameters: Record<string, string | undefined>): string {
-  const given = Object.entries(parameters).filter((entry): entry is [string, string] => Boolean(entry[1]));
+  const given = Object.entries(parameters).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
   return given.length > 0 ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
@@ -91,3 +94,16 @@ export const shownStates: readonly JobState[] = [
   'cancelled',
   'discarded',
 ];
+
+/**
+ * A text in an address. What cannot be understood counts as not given: an address that somebody typed shows something,
+ * not an error.
+ */
+export const optionalText = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .refine((value) => !value.includes('\0'))
+  .optional()
+  .catch(undefined);

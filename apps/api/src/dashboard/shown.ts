@@ -9,3 +9,11 @@ export function shownJson(value: unknown): string {
   if (text.length <= MAX_SHOWN) return text;
   return `${text.slice(0, MAX_SHOWN)}\n… and ${text.length - MAX_SHOWN} characters more: GET /jobs/{id} has all of it`;
 }
+
+/** The body of a foreign message: as text where it is one, else its bytes in hexadecimal digits. */
+export function shownBytes(bytes: Buffer): string {
+  // The end of what was kept may lie within a character.
+  const text = new TextDecoder().decode(bytes, { stream: true });
+  if (!text.includes('\uFFFD')) return text;
+  return bytes.subarray(0, 1_024).toString('hex').replace(/(..)/g, '$1 ');
+}
