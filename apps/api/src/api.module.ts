@@ -11,6 +11,7 @@ import { ApiKeyGuard } from './api-key.guard.js';
 import { BatchesHttpModule } from './batches/batches-http.module.js';
 import { DashboardModule } from './dashboard/dashboard.module.js';
 import { DeadLettersController } from './dead-letters.controller.js';
+import { ForeignLettersController } from './foreign-letters.controller.js';
 import { JobEventsController } from './job-events.controller.js';
 import { JobWatcher } from './job-watcher.js';
 import { JobsController } from './jobs.controller.js';
@@ -18,6 +19,7 @@ import { OpenApiController } from './openapi.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { QueuesController } from './queues.controller.js';
 import { SchedulesHttpModule } from './schedules.controller.js';
+import { WorkersController } from './workers.controller.js';
 
 /** Pause before a database that did not answer is asked again. */
 const RETRY_PAUSE_MS = 1_000;
@@ -52,7 +54,9 @@ const RETRY_PAUSE_MS = 1_000;
     JobsController,
     JobEventsController,
     DeadLettersController,
+    ForeignLettersController,
     QueuesController,
+    WorkersController,
     OpenApiController,
   ],
   providers: [

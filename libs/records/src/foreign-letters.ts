@@ -147,3 +147,15 @@ export class ForeignLetters {
     return (await this.database.query<Row>({ text, values })).rows;
   }
 }
+
+/** The bytes of a body, which may be anything and cut anywhere, as people read them. */
+export function showBody(body: Buffer): { body: string; encoding: 'utf8' | 'hex' } {
+  try {
+    return {
+      body: new TextDecoder('utf-8', { fatal: true }).decode(body, { stream: true }),
+      encoding: 'utf8',
+    };
+  } catch {
+    return { body: body.toString('hex'), encoding: 'hex' };
+  }
+}

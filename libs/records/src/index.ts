@@ -14,6 +14,7 @@ export {
   type ForeignLetterFilter,
   ForeignLetters,
   type ForeignLetterView,
+  showBody,
   type Wish,
 } from './foreign-letters.js';
 export { type Change, isAfter } from './history.js';
