@@ -79,7 +79,7 @@ describe('POST /jobs', () => {
       name: 'email.send',
       queue: 'email',
       state: 'queued',
-      payload: mail,
+      payload: { ...mail, text: '[redacted]' },
       attempt: 0,
       attempts: [],
     });

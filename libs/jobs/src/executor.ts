@@ -9,7 +9,7 @@ import {
   Records,
   Throughput,
 } from '#records';
-import { type Log, rootLog } from '#telemetry';
+import { type Log, rootLog, scrubbedLog } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
@@ -29,6 +29,7 @@ import { type Decision, decide, describeError, type Outcome } from './outcome.js
 import { conform, toJson } from './payload.js';
 import { Progress } from './progress.js';
 import { RunningAttempt, STOP_GRACE_MS } from './running-attempt.js';
+import { type Secrets, secretsOf } from './secrets.js';
 
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
@@ -176,14 +177,17 @@ export class Executor {
       return true;
     }
 
+    const secrets = secretsOf(arrival, claim, this.contracts);
     const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt });
     const delay = await this.persistently(async () => pass.confirm?.());
     const outcome: Outcome =
-      delay === undefined ? await this.run(arrival, claim, contract, log) : { kind: 'snoozed', delay };
-    const decision = decide(outcome, contract?.retry ?? [], claim.attempt);
+      delay === undefined
+        ? await this.run(arrival, claim, contract, log, secrets)
+        : { kind: 'snoozed', delay };
+    const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
     this.progress.forget(arrival.id);
     const state = await this.settle(arrival.id, claim.claim, decision);
-    report(log, outcome, state);
+    report(log, outcome, state, secrets);
     this.throughput.note(arrival.queue, state);
 
     // Given back: unacknowledged, it returns to its queue as the channel closes.
@@ -236,6 +240,7 @@ export class Executor {
     claim: Taken,
     contract: AnyContract | undefined,
     log: Log,
+    secrets: Secrets,
   ): Promise<Outcome> {
     const attempt = new RunningAttempt();
     const key = `${arrival.id}/${claim.claim}`;
@@ -266,11 +271,15 @@ export class Executor {
             createdAt,
             maxAttempts,
             previous: claim.previous ?? undefined,
-            log,
             attempt: claim.attempt,
             signal: attempt.signal,
           },
-          progress: (fraction, note) => this.progress.note(id, claim.claim, fraction, note),
+          // Made when a handler asks for it, which most do not.
+          get log() {
+            return scrubbedLog(log, (text) => secrets.scrub(text));
+          },
+          progress: (fraction, note) =>
+            this.progress.note(id, claim.claim, fraction, note && secrets.scrub(note)),
         }),
         attempt.overdue,
       ]);
@@ -293,13 +302,15 @@ export class Executor {
   private async onUnexpected(delivery: Delivery, error: unknown): Promise<void> {
     // When the worker stops, the message goes back to its queue as the channel closes.
     if (this.stopping.signal.aborted) return;
-    this.logger.error(error);
+    const { messageId: job, type: name } = delivery.message.properties;
+    this.log.error({ job, name, err: error }, 'The job cannot be recorded');
     await this.bury(delivery, describeError(error).message).catch(() => {});
   }
 
   /** Sends a message that no record stands for to the dead letters, as it came. */
   private async bury(delivery: Delivery, reason: string): Promise<void> {
-    this.logger.warn(`A message in ${delivery.queue} goes to the dead letters: ${reason}`);
+    const { messageId: job, type: name } = delivery.message.properties;
+    this.log.warn({ job, name, queue: delivery.queue }, `A message goes to the dead letters: ${reason}`);
     const { publisher } = this.broker;
     await this.persistently(() =>
       publisher.publish(encodeUnreadable(delivery, reason)).catch((error) => {
@@ -344,10 +355,11 @@ function newRecordOf({ id, name, queue, priority, payload }: Arrival, contract: 
 
 const silent = rootLog('silent', 'silent');
 
-/** Errors are logged as they are stored: cut, without credentials, and whatever it was that the handler threw. */
-function report(log: Log, outcome: Outcome, state: JobState | null): void {
+/** Errors are logged as they are stored: cut, without secrets, and whatever it was that the handler threw. */
+function report(log: Log, outcome: Outcome, state: JobState | null, secrets: Secrets): void {
   if (!state) log.warn('The job was taken over by another worker meanwhile; this outcome is dropped');
-  else if (outcome.kind === 'failed')
-    log.warn({ err: describeError(outcome.error), state }, `Attempt failed; now ${state}`);
-  else log.info({ state }, `Attempt ended; now ${state}`);
+  else if (outcome.kind === 'failed') {
+    const { class: type, ...error } = describeError(outcome.error, secrets);
+    log.warn({ err: { type, ...error }, state }, `Attempt failed; now ${state}`);
+  } else log.info({ state }, `Attempt ended; now ${state}`);
 }

@@ -43,3 +43,4 @@ export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { decide, type Outcome } from './outcome.js';
 export { conform, toViolations } from './payload.js';
 export { Relay } from './relay.js';
+export { redact, secret } from './secret.js';

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { Redaction } from '#records';
 import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
@@ -9,6 +10,7 @@ import { ConfigurableModuleClass } from './jobs.module-definition.js';
 import { Outbox } from './outbox.js';
 import { Pauses } from './pauses.js';
 import { Progress } from './progress.js';
+import { ContractRedaction } from './redaction.js';
 import { Relay } from './relay.js';
 import { WorkerStatus } from './worker-status.js';
 
@@ -21,7 +23,8 @@ import { WorkerStatus } from './worker-status.js';
   providers: [
     ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay],
     ...[DeadLetterKeeper, WorkerStatus],
+    { provide: Redaction, useClass: ContractRedaction },
   ],
-  exports: [Jobs, JobServer, Relay, Contracts],
+  exports: [Jobs, JobServer, Relay, Contracts, Redaction],
 })
 export class JobsModule extends ConfigurableModuleClass {}

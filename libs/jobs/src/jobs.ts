@@ -11,6 +11,7 @@ import {
   type Priority,
   type Queryable,
   Records,
+  Redaction,
   Views,
 } from '#records';
 import { type AnyContract, ContractError, type PayloadInput } from './contract.js';
@@ -70,6 +71,7 @@ export class Jobs {
     private readonly records: Records,
     private readonly views: Views,
     private readonly outbox: Outbox,
+    private readonly redaction: Redaction,
   ) {}
 
   /**
@@ -91,11 +93,11 @@ export class Jobs {
     if (key) return this.enqueueKeyed({ ...record, key }, payload, options.transaction);
     if (options.transaction) {
       const [inserted] = await this.records.insertInto(options.transaction, [record]);
-      return toView(record, inserted as InsertedRecord, payload);
+      return this.show(record, inserted as InsertedRecord, payload);
     }
     const inserted = await this.records.insert(record);
     if (inserted.state === 'queued') void this.publish(record);
-    return toView(record, inserted, payload);
+    return this.show(record, inserted, payload);
   }
 
   /** Accepts many jobs of one contract, all or none, in one statement. @throws as {@link enqueue} */
@@ -110,7 +112,9 @@ export class Jobs {
       : this.records.insertMany(records));
     if (!options.transaction)
       void this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
-    return records.map((record, index) => toView(record, inserted[index] as InsertedRecord, payloads[index]));
+    return records.map((record, index) =>
+      this.show(record, inserted[index] as InsertedRecord, payloads[index]),
+    );
   }
 
   /** The contract of a name. @throws UnknownContractError */
@@ -189,7 +193,7 @@ export class Jobs {
       : await this.records.insertKeyed(record);
     if (outcome?.inserted) {
       if (!transaction && outcome.inserted.state === 'queued') void this.publish(record);
-      return toView(record, outcome.inserted, payload);
+      return this.show(record, outcome.inserted, payload);
     }
     const { job = '', fingerprint = null } = outcome?.heldBy ?? {};
     if (fingerprint !== (record.key.fingerprint ?? null)) throw new IdempotencyConflictError(job);
@@ -207,6 +211,10 @@ export class Jobs {
       next += part.length;
       await Promise.all(part.map((record) => this.publish(record)));
     }
+  }
+
+  private show(record: NewRecord, inserted: InsertedRecord, payload: unknown): EnqueuedJob {
+    return this.redaction.redact(toView(record, inserted, payload));
   }
 
   private publish(record: NewRecord): Promise<boolean> {

@@ -176,6 +176,9 @@ export function decode({
     if (isTooDeep(payload)) return unreadable('the body is nested too deeply');
     return { ...job, payload, value: parse(payload) };
   } catch (error) {
-    return unreadable(`the body is no JSON in UTF-8: ${(error as Error).message.slice(0, 200)}`);
+    return unreadable(`the body is no JSON in UTF-8: ${unquoted((error as Error).message).slice(0, 200)}`);
   }
 }
+
+/** What a parser says without the part of the body that it quotes: reasons are logged, and bodies are not. */
+const unquoted = (message: string) => message.replace(/(, )?(\.\.\.)?".*"(\.\.\.)?/s, '');

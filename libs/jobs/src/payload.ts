@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { AnyContract } from './contract.js';
 import { ContractViolationError, PayloadError, type Violation } from './errors.js';
+import { Secrets } from './secrets.js';
 
 /** Deeper nesting than any real payload; PostgreSQL and JSON.stringify give up at some thousands. */
 const MAX_DEPTH = 200;
@@ -20,7 +21,14 @@ export function conform(
 ): unknown {
   const checked = (contract[part] as z.ZodType).safeParse(value);
   if (checked.success) return checked.data;
-  throw new ContractViolationError(contract.name, part, toViolations(checked.error, pointer));
+  // A refinement's message may quote what it refuses.
+  const secrets = new Secrets(() => [[value, contract[part]]]);
+  const violations = toViolations(checked.error, pointer);
+  throw new ContractViolationError(
+    contract.name,
+    part,
+    violations.map(({ pointer, detail }) => ({ pointer, detail: secrets.scrub(detail) })),
+  );
 }
 
 /** What a schema found, as JSON Pointers below `root`. At most 20: a wrong list of thousands needs no more. */

@@ -49,6 +49,7 @@ export {
   type ListFilter,
   type Priority,
   priorities,
+  Redaction,
   Views,
   type WatchedJob,
 } from './views.js';
