@@ -92,7 +92,6 @@ let paths: string[];
   });
 });
 
-
 /** Whatever somebody outside can write, in every field that a page shows. @returns the pages that show it. */
 async function givenNastyRecords(): Promise<string[]> {
   // Whatever somebody outside can write, in every field that a page shows.

@@ -12,8 +12,8 @@ export class FailedAttempts {
 
   /** How long to wait before the next attempt, in seconds; 0 when it may be made. */
   waitS(key: string): number {
-    const left = this.left(key);
-    return left < MAX_FAILURES ? 0 : Math.ceil(((left - MAX_FAILURES + 1) * FORGIVEN_EVERY_MS) / 1_000);
+    const surplus = this.left(key) + 1 - MAX_FAILURES;
+    return Math.max(0, Math.ceil((surplus * FORGIVEN_EVERY_MS) / 1_000));
   }
 
   /** Counts an attempt before it is known how it ends: many at once are counted, too. */

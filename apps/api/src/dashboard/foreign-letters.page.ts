@@ -31,7 +31,7 @@ export class ForeignLettersPage {
       title: 'Foreign messages',
       visitor,
       here: 'dead-letters',
-      body: html`<p><a href="/dashboard/dead-letters">Dead letters</a></p>${foreignLettersOf(visitor, letters, count, queue)}
+      body: html`<h1>Foreign messages</h1><p><a href="/dashboard/dead-letters">Back to the dead letters</a></p>${foreignLettersOf(visitor, letters, count, queue)}
 ${count === 0 && html`<p class="hint">There are none.</p>`}
 ${last && html`<nav class="paging" aria-label="Paging"><a class="button" href="${address('/dashboard/foreign-letters', { queue, afterQueue: last.queue, afterId: last.id })}">More</a></nav>`}`,
     });
@@ -68,7 +68,7 @@ export function foreignLettersOf(
   queue: string | undefined,
 ): Html | false {
   if (count === 0) return false;
-  return html`<section aria-labelledby="foreign"><div class="head"><h2 id="foreign">Foreign messages <span class="tally">${number(count)}</span></h2></div>
+  return html`<section aria-labelledby="foreign"><div class="head"><h2 id="foreign">Messages without a job <span class="tally">${number(count)}</span></h2></div>
 <p class="hint">Messages in the dead-letter queues that no job stands for: they could not be understood, or something else put them there. A replay sends them to their queue as they are.</p>
 ${table(
   'Foreign messages',
