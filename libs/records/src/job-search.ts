@@ -40,8 +40,12 @@ export interface JobsFound {
   isCutOff: boolean;
 }
 
-/** Jobs that one search looks at. It takes some tens of milliseconds, whatever is looked for and however rare it is. */
+/**
+ * Jobs that one search looks at: some tens of milliseconds, whatever is looked for and however rare it is. Those of one
+ * state may be scattered over the whole table, which makes looking at each dearer.
+ */
 const WINDOW = 20_000;
+const SCATTERED_WINDOW = 4_000;
 
 /**
  * Finds jobs for people to look at, always at once. Names and queues have no index, which would cost every job a
@@ -67,11 +71,12 @@ export class JobSearch {
       ...where('queue', '=', queue),
       ...(hasIndex ? [] : where('state', '=', state)),
     ];
+    const window = byIndex.length > (before ? 1 : 0) ? SCATTERED_WINDOW : WINDOW;
     const { rows } = await this.database.query<FoundJob & { lastSeen: string | null; seen: number }>({
       // Without a name, so that it is planned for this state: the index on states leaves one of them out.
       text: `
         with seen as materialized (
-          select id, name, queue, state from jobs ${all(byIndex)} order by id desc limit $${values.push(oneByOne.length > 0 ? WINDOW : limit + 1)}
+          select id, name, queue, state from jobs ${all(byIndex)} order by id desc limit $${values.push(oneByOne.length > 0 ? window : limit + 1)}
         ), found as (
           select id from seen ${all(oneByOne)} order by id desc limit $${values.push(limit + 1)}
         ), counted as (
@@ -89,7 +94,7 @@ export class JobSearch {
     const found = rows.filter(({ id }) => id !== null).map(({ seen: _, lastSeen: __, ...job }) => job);
     const items = found.slice(0, limit);
     if (found.length > limit) return { items, next: items.at(-1)?.id ?? null, isCutOff: false };
-    const isCutOff = oneByOne.length > 0 && seen === WINDOW;
+    const isCutOff = oneByOne.length > 0 && seen === window;
     return { items, next: isCutOff ? lastSeen : null, isCutOff };
   }
 }

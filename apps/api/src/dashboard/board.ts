@@ -3,11 +3,10 @@ import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { emptyQueue, QueueRecords, type QueueView, type Tally, Throughput } from '#records';
+import { Fresh } from './fresh.js';
 
 /** How old what is shown may be. */
 const FRESH_MS = 1_000;
-/** How long a page waits for newer figures than it has; counting a million waiting jobs takes a second. */
-const PATIENCE_MS = 50;
 /** How often those who watch are told to look again although no figure has changed: time goes on. */
 const TELL_EVERY_MS = 5_000;
 
@@ -18,17 +17,10 @@ export interface QueueRow extends QueueView {
   lastHour: Tally | undefined;
 }
 
-/** What the figures of all pages were at one moment. */
-export interface Figures {
-  at: Date;
-  queues: QueueRow[];
-}
-
 /** Gathers the figures of all queues, once for all who look, and tells those who watch when they have changed. */
 @Injectable()
 export class Board implements OnModuleDestroy {
-  private latest: Figures | undefined;
-  private gathering: Promise<Figures> | undefined;
+  private readonly latest = new Fresh(() => this.read(), FRESH_MS);
   private readonly watchers = new Set<() => void>();
   private readonly stopping = new AbortController();
   private isWatching = false;
@@ -41,18 +33,13 @@ export class Board implements OnModuleDestroy {
   ) {}
 
   /** The figures, a second old or, where they take longer to gather, those from before. */
-  async figures(): Promise<Figures> {
-    if (this.latest && Date.now() - this.latest.at.getTime() < FRESH_MS) return this.latest;
-    const gathering = this.gather();
-    if (!this.latest) return gathering;
-    const before = this.latest;
-    return Promise.race([gathering, pause(PATIENCE_MS, before, { ref: false })]);
+  figures(): Promise<QueueRow[]> {
+    return this.latest.get();
   }
 
   /** Forgets the figures, after a deed that changes them. */
   forget(): void {
-    this.latest = undefined;
-    this.gathering = undefined;
+    this.latest.forget();
   }
 
   /** @param tell called whenever there is something new to see. @returns the way to stop that. */
@@ -66,32 +53,16 @@ export class Board implements OnModuleDestroy {
     this.stopping.abort();
   }
 
-  private gather(): Promise<Figures> {
-    this.gathering ??= this.read().then(
-      (figures) => {
-        this.latest = figures;
-        this.gathering = undefined;
-        return figures;
-      },
-      (error) => {
-        this.gathering = undefined;
-        throw error;
-      },
-    );
-    return this.gathering;
-  }
-
-  private async read(): Promise<Figures> {
+  private async read(): Promise<QueueRow[]> {
     const [views, tallies] = await Promise.all([this.records.list(), this.throughput.ofLastHour()]);
     const names = new Set([...this.contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
-    const queues = await Promise.all(
+    return Promise.all(
       [...names].sort().map(async (queue) => ({
         ...(views.find((view) => view.queue === queue) ?? emptyQueue(queue)),
         consumers: (await this.broker.countConsumers(queue)) ?? null,
         lastHour: tallies.get(queue),
       })),
     );
-    return { at: new Date(), queues };
   }
 
   private async follow(): Promise<void> {
@@ -102,8 +73,8 @@ export class Board implements OnModuleDestroy {
     let toldAt = 0;
     while (this.watchers.size > 0 && !signal.aborted) {
       // While the database is away there is nothing new to see.
-      const figures = await this.gather().catch(() => undefined);
-      const text = JSON.stringify(figures?.queues);
+      const figures = await this.latest.next().catch(() => undefined);
+      const text = JSON.stringify(figures);
       if (figures && (text !== told || Date.now() - toldAt >= TELL_EVERY_MS)) {
         [told, toldAt] = [text, Date.now()];
         for (const tell of this.watchers) tell();

@@ -4,12 +4,16 @@ import { type DeadGroup, DeadRecords, ForeignLetters } from '#records';
 import { Deed } from '../deed.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { foreignLettersOf } from './foreign-letters.page.js';
+import { Fresh } from './fresh.js';
 import { type Html, html, type Value } from './html.js';
 import { page, token } from './layout.js';
 import { address, empty, jobPath, number, optionalText, table, time } from './parts.js';
 
 /** Foreign letters that the page shows; the rest has a page of its own. */
 const SHOWN_FOREIGN = 10;
+
+/** How old the groups of all dead letters may be. */
+const FRESH_MS = 2_000;
 
 /** Which dead letters are meant, as addresses and forms say it. */
 const Filter = z.object({
@@ -33,6 +37,9 @@ const notices: Record<string, (count: number) => string> = {
 
 @DashboardController('/dead-letters')
 export class DeadLettersPage {
+  /** Grouping a hundred thousand takes a second; those of a filter are fewer, and asked for by one. */
+  private readonly allGroups = new Fresh(() => this.dead.groups(), FRESH_MS);
+
   constructor(
     private readonly dead: DeadRecords,
     private readonly foreign: ForeignLetters,
@@ -41,13 +48,13 @@ export class DeadLettersPage {
   @Get()
   async show(@Visitor() visitor: Visitor, @Query() query: Record<string, unknown>): Promise<Html> {
     const filter = Filter.parse(query);
+    const isFiltered = Object.values(filter).some((value) => value !== undefined);
     const [groups, letters, foreignCount] = await Promise.all([
-      this.dead.groups(filter),
+      isFiltered ? this.dead.groups(filter) : this.allGroups.get(),
       this.foreign.list({ queue: filter.queue }, { limit: SHOWN_FOREIGN }),
       this.foreign.count({ queue: filter.queue }),
     ]);
     const total = groups.reduce((sum, { count }) => sum + count, 0);
-    const isFiltered = Object.values(filter).some((value) => value !== undefined);
     return page({
       title: 'Dead letters',
       visitor,
@@ -96,14 +103,18 @@ ${about(filter)}
   @Deed('dead-letters.replay')
   @Redirect('', 303)
   async replay(@Body() body: unknown) {
-    return done('replay', await this.dead.replay(Filter.parse(body)));
+    const count = await this.dead.replay(Filter.parse(body));
+    this.allGroups.forget();
+    return done('replay', count);
   }
 
   @Post('discard')
   @Deed('dead-letters.discard')
   @Redirect('', 303)
   async discard(@Body() body: unknown) {
-    return done('discard', await this.dead.discard(Filter.parse(body)));
+    const count = await this.dead.discard(Filter.parse(body));
+    this.allGroups.forget();
+    return done('discard', count);
   }
 }
 

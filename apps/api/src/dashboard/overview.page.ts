@@ -31,10 +31,7 @@ export class OverviewPage {
   async show(@Visitor() visitor: Visitor, @Query('range') asked: string): Promise<Html> {
     const range: Range = Object.hasOwn(ranges, asked) ? (asked as Range) : '1h';
     const { steps, stepS, label, per } = ranges[range];
-    const [{ queues }, tallies] = await Promise.all([
-      this.board.figures(),
-      this.throughput.since(steps, stepS),
-    ]);
+    const [queues, tallies] = await Promise.all([this.board.figures(), this.throughput.since(steps, stepS)]);
     const sum = (outcome: keyof Tally) => tallies.reduce((sum, tally) => sum + tally[outcome], 0);
     const told = `${number(sum('succeeded'))} attempts succeeded, ${number(sum('retrying'))} failed and were tried again, ${number(sum('dead'))} failed for good`;
     return page({
@@ -72,7 +69,7 @@ ${figure('Succeeded', sum('succeeded'), 'green')}${figure('Failed, tried again',
   }
 
   private async mustExist(queue: string): Promise<void> {
-    const { queues } = await this.board.figures();
+    const queues = await this.board.figures();
     if (!queues.some((row) => row.queue === queue)) throw new NotFoundException();
   }
 }
