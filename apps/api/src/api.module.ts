@@ -10,6 +10,7 @@ import { Database, DatabaseUnavailableError, RecordsModule, SchemaError } from '
 import { TelemetryModule } from '#telemetry';
 import { ApiKeyGuard } from './api-key.guard.js';
 import { BatchesHttpModule } from './batches/batches-http.module.js';
+import { DashboardModule } from './dashboard/dashboard.module.js';
 import { DeadLettersController } from './dead-letters.controller.js';
 import { ForeignLettersController } from './foreign-letters.controller.js';
 import { JobEventsController } from './job-events.controller.js';
@@ -43,6 +44,7 @@ const RETRY_PAUSE_MS = 1_000;
     }),
     SchedulesHttpModule,
     BatchesHttpModule,
+    DashboardModule,
     TelemetryModule.forRootAsync({
       inject: [Settings],
       useFactory: (settings: Settings) => ({

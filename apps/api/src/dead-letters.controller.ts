@@ -1,6 +1,7 @@
 import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { type DeadGroup, DeadRecords } from '#records';
+import { Deed } from './deed.js';
 import { DeadLettersBody, DeadLettersQuery, Fits, ReplayBody } from './requests.js';
 
 const time = { type: 'string', format: 'date-time' };
@@ -58,6 +59,7 @@ export class DeadLettersController {
   }
 
   @Post('replay')
+  @Deed('dead-letters.replay')
   @HttpCode(200)
   @ApiOperation({ summary: 'Send dead letters back to work' })
   @ApiBody({ schema: { type: 'object', properties: { ...filterSchema, ids, perSecond: perSecondSchema } } })
@@ -67,6 +69,7 @@ export class DeadLettersController {
   }
 
   @Post('discard')
+  @Deed('dead-letters.discard')
   @HttpCode(200)
   @ApiOperation({ summary: 'Give dead letters up for good' })
   @ApiBody({ schema: { type: 'object', properties: { ...filterSchema, ids } } })

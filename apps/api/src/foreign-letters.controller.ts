@@ -1,6 +1,7 @@
 import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { ForeignLetters, type ForeignLetterView, showBody } from '#records';
+import { Deed } from './deed.js';
 import { Fits, ForeignLettersBody, ForeignLettersQuery } from './requests.js';
 
 /** A foreign letter as clients see it. */
@@ -67,6 +68,7 @@ export class ForeignLettersController {
   }
 
   @Post('replay')
+  @Deed('foreign-letters.replay')
   @HttpCode(202)
   @ApiOperation({ summary: 'Publish such messages again to the queue that they came from' })
   @ApiBody(meant)
@@ -78,6 +80,7 @@ export class ForeignLettersController {
   }
 
   @Post('discard')
+  @Deed('foreign-letters.discard')
   @HttpCode(202)
   @ApiOperation({ summary: 'Throw such messages away' })
   @ApiBody(meant)

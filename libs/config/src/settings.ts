@@ -60,6 +60,17 @@ const retention = list.transform((entries, context) => {
   if (others === undefined) return refuse('must name a duration for all states that have none of their own');
   return { succeeded: others, cancelled: others, discarded: others, others, ...own };
 });
+/** A user of the dashboard. Of a hash only its form is checked here. */
+const dashboardUser = z.string().transform((text, context) => {
+  const [, role, name, hash] =
+    /^(operator|viewer):([\w.@-]{1,64}):(scrypt\.\d\d\.[\w-]{22}\.[\w-]{43})$/.exec(text) ?? [];
+  if (role && name && hash) return { role: role as 'operator' | 'viewer', name, hash };
+  context.addIssue({
+    code: 'custom',
+    message: 'each must be operator:NAME:HASH or viewer:NAME:HASH, with a hash of `npm run hash-password`',
+  });
+  return z.NEVER;
+});
 const url = (...schemes: string[]) =>
   z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), {
     error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
@@ -100,6 +111,15 @@ const schema = z.object({
     .prefault('')
     .describe(
       'Keys that the api accepts as `Authorization: Bearer …`, separated by commas. Without any, the api listens on loopback only and asks for none.',
+    ),
+  DASHBOARD_USERS: list
+    .pipe(z.array(dashboardUser))
+    .refine((users) => new Set(users.map(({ name }) => name)).size === users.length, {
+      error: 'names a user twice',
+    })
+    .prefault('')
+    .describe(
+      'Who may use the dashboard, separated by commas: `operator:NAME:HASH`, or `viewer:NAME:HASH` who may only look; `npm run hash-password` makes the hash. Without any there is no dashboard, unless the api listens on loopback only: then all who reach it are operators.',
     ),
   WORKER_QUEUES: list
     .prefault('')
@@ -226,7 +246,7 @@ export function maskUrl(text: string): string {
 
 function shown(name: string, value: string | undefined): string {
   if (value === undefined) return 'nothing';
-  if (/KEY|SECRET/.test(name)) return 'a value that is not shown';
+  if (/KEY|SECRET|USERS/.test(name)) return 'a value that is not shown';
   // Up to the last @, because an unescaped slash in a password is what makes some of these no URLs.
   return JSON.stringify(value.replace(/:\/\/.*@/s, '://***@').slice(0, 200));
 }

@@ -1,7 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
 import { Broker, type Delivery, isOutage } from '#rabbitmq';
-import { type Claim, DatabaseUnavailableError, type JobState, OverloadedError, Records } from '#records';
+import {
+  type Claim,
+  DatabaseUnavailableError,
+  type JobState,
+  OverloadedError,
+  Records,
+  Throughput,
+} from '#records';
 import { currentTraceparent, type Log, rootLog, scrubbedLog, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
 import type { AnyContract } from './contract.js';
@@ -71,6 +78,7 @@ export class Executor {
     private readonly broker: Broker,
     private readonly outbox: Outbox,
     private readonly progress: Progress,
+    private readonly throughput: Throughput,
     @Optional() private readonly admission?: Admission,
   ) {}
 
@@ -189,6 +197,7 @@ export class Executor {
     const state = await this.settle(arrival.id, claim.claim, decision);
     meter.ended(outcome, state);
     report(log, outcome, state, secrets);
+    this.throughput.note(arrival.queue, state);
 
     // Given back: unacknowledged, it returns to its queue as the channel closes.
     if (outcome.kind === 'givenBack' && state === 'queued') return true;

@@ -1,3 +1,4 @@
+export { Audit, type AuditLine, type Deed, type Via } from './audit.js';
 export { Coalescer, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export {
@@ -17,6 +18,7 @@ export {
   type Wish,
 } from './foreign-letters.js';
 export { type Change, isAfter } from './history.js';
+export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';
 export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
@@ -37,6 +39,7 @@ export {
 export { RecordsModule } from './records.module.js';
 export type { RecordsOptions } from './records.module-definition.js';
 export { type Ages, type Pruned, Retention } from './retention.js';
+export { type AttemptOutcome, outcomes, type Tally, Throughput } from './throughput.js';
 export {
   type AttemptView,
   hasEnded,

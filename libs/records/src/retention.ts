@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
 import { WORKER_LOCK_CLASS } from './presence.js';
 import { lockOf } from './statements.js';
+import { MINUTE_S } from './throughput.js';
 
 /**
  * How long rows are kept, in milliseconds: jobs from their end on, by the state that they ended in; schedule ticks,
@@ -20,6 +21,11 @@ const tables: Record<string, string> = {
   schedule_ticks: `decided_at < ${past(`'others'`)}`,
   job_keys: `not until_ended and expires_at < ${past(`'others'`)}`,
   batches: `completed_at < ${past(`'others'`)} and not exists (select from jobs where jobs.batch = batches.id)`,
+  // As others are, but no longer than the dashboard shows them.
+  throughput: `at < greatest(${past(`'others'`)},
+    now() - case step_s when ${MINUTE_S} then interval '1 day' else interval '7 days' end)`,
+  // Who did what may be asked long after the jobs are gone.
+  audit: `at < least(${past(`'others'`)}, now() - interval '365 days')`,
   // After jobs: of those that are left, none names a worker that was gone before they ended.
   workers: `seen_at < ${past(`'others'`)} and not exists (${lockOf('workers.id', String(WORKER_LOCK_CLASS))})`,
 };
