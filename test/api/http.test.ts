@@ -519,6 +519,7 @@ test('OpenAPI describes every call and the payload of every contract', async () 
     '/jobs/{id}/events',
     '/jobs/{id}/replay',
     '/jobs/{id}/reschedule',
+    '/metrics',
     '/queues',
     '/queues/{queue}/pause',
     '/queues/{queue}/resume',

@@ -1,5 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
@@ -148,8 +150,9 @@ test('docs/metrics.md lists every metric of ours', async () => {
 });
 
 test('a scrape needs the key on the api; it answers without the database, and leaves out what it cannot know', async () => {
-  expect((await fetch(`${api.url}/metrics`)).status).toBe(401);
-  expect((await fetch(`${worker.url}/metrics`)).status).toBe(200);
+  const withoutKey = await Promise.all([api, worker].map(({ url }) => fetch(`${url}/metrics`)));
+  expect(withoutKey.map(({ status }) => status)).toEqual([401, 200]);
+  await Promise.all(withoutKey.map((response) => response.text()));
 
   database.cut();
   const lookedUp = ['queue_jobs', 'outbox_pending', 'schedule_period_seconds'];
@@ -175,4 +178,12 @@ const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
     const input = (await scrape(app)).replace(/^(# \w+ )?nodejs_.*\n/gm, '');
     execFileSync('promtool', ['check', 'metrics'], { input });
   }
+});
+
+test('P8: scrapes whose answers nobody reads, and connections on which nothing comes, keep no worker from ending', async () => {
+  const { port } = new URL(worker.url);
+  const unused = connect(Number(port), '127.0.0.1').on('error', () => {});
+  await once(unused, 'connect');
+  await Promise.all(Array.from({ length: 5 }, () => fetch(`${worker.url}/metrics`)));
+  expect(await worker.stop()).toBe(0);
 });
