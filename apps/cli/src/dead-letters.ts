@@ -89,7 +89,7 @@ async function run(deed: keyof typeof deeds, ids: string[], options: DeedOptions
 }
 
 async function change(
-  { dead }: Tools,
+  { dead, deed: answerable }: Tools,
   signal: AbortSignal,
   deed: keyof typeof deeds,
   ids: string[],
@@ -105,7 +105,10 @@ async function change(
 
   const bar = progressBar(doing, total);
   const { perSecond } = options;
-  const count = await dead[deed](filter, { perSecond, signal, onProgress: bar.show }).finally(bar.end);
+  const subject = JSON.stringify({ ids: filter.ids, ...given });
+  const count = await answerable(`dead-letters.${deed}`, subject, () =>
+    dead[deed](filter, { perSecond, signal, onProgress: bar.show }),
+  ).finally(bar.end);
   stopIf(signal, `${done} ${count} of ${total} dead letters; the same command goes on with the rest`);
   answer(options, { count }, () => `${done} ${count} dead letters`);
 }

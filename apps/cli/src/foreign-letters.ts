@@ -97,7 +97,7 @@ function describe({
 }
 
 async function wish(
-  { foreign }: Tools,
+  { foreign, deed: answerable }: Tools,
   deed: 'replay' | 'discard',
   ids: string[],
   options: DeedOptions,
@@ -107,7 +107,9 @@ async function wish(
   if (total === 0) throw notFound('No letter fits');
   if (ids.length === 0)
     await confirm(`${deed === 'replay' ? 'Replay' : 'Discard'} ${total} foreign letters?`, options);
-  const count = await foreign.wish(deed, filter);
+  const count = await answerable(`foreign-letters.${deed}`, JSON.stringify(filter), () =>
+    foreign.wish(deed, filter),
+  );
   answer(
     options,
     { count },

@@ -26,7 +26,10 @@ export function addQueues(program: Command): void {
         withTools(async (tools) => {
           if (!tools.contracts.queues.has(queue))
             throw notFound(`No contract has a queue named ${clean(queue)}`);
-          await tools.queues[deed](queue);
+          await tools.deed(`queue.${deed}`, queue, async () => {
+            await tools.queues[deed](queue);
+            return 1;
+          });
           const shown = (await readQueues(tools)).find((view) => view.queue === queue);
           answer(options, shown, () => `${queue} is ${deed}d`);
         }),

@@ -34,7 +34,7 @@ export function addRebuild(program: Command): void {
  * @throws TopologyError, DatabaseUnavailableError, Failure
  */
 async function rebuild(
-  { broker, records, relay, contracts }: Tools,
+  { broker, records, relay, contracts, deed }: Tools,
   signal: AbortSignal,
   options: Common,
 ): Promise<void> {
@@ -45,7 +45,9 @@ async function rebuild(
     throw error.name === 'AbortError' ? new Failure('No broker answers: check RABBITMQ_URL') : error;
   });
   const newest = uuidv7();
-  const owed = await records.oweAll((count) => say(`${count} unfinished jobs found`));
+  const owed = await deed('rebuild', 'all', () =>
+    records.oweAll((count) => say(`${count} unfinished jobs found`)),
+  );
   relay.start();
   const bar = progressBar('Publishing', owed);
   for (let left = await records.owedUpTo(newest); left > 0; left = await records.owedUpTo(newest)) {

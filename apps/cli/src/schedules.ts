@@ -31,7 +31,11 @@ export function addSchedules(program: Command): void {
   ).action((name: string, options: Common) =>
     withTools(async (tools) => {
       await find(tools, name);
-      const job = await tools.schedules.run(name);
+      let job: Awaited<ReturnType<typeof tools.schedules.run>>;
+      await tools.deed('schedule.run', name, async () => {
+        job = await tools.schedules.run(name);
+        return job ? 1 : 0;
+      });
       if (!job) throw new Failure('The schedule is disabled: the workers do not declare it any more');
       answer(options, job, ({ id }) => `Enqueued ${id}`);
     }),
@@ -45,7 +49,10 @@ export function addSchedules(program: Command): void {
       (name: string, options: Common) =>
         withTools(async (tools) => {
           await find(tools, name);
-          await tools.schedules[deed](name);
+          await tools.deed(`schedule.${deed}`, name, async () => {
+            await tools.schedules[deed](name);
+            return 1;
+          });
           answer(options, await find(tools, name), ({ state }) => `${name} is ${state}`);
         }),
     );

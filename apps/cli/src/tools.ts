@@ -1,8 +1,9 @@
+import { userInfo } from 'node:os';
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Contracts, Jobs, Relay } from '#jobs';
 import { Broker } from '#rabbitmq';
-import { DeadRecords, ForeignLetters, QueueRecords, Records, Views, WorkerRecords } from '#records';
+import { Audit, DeadRecords, ForeignLetters, QueueRecords, Records, Views, WorkerRecords } from '#records';
 import { Schedules } from '#schedules';
 import { CliModule } from './cli.module.js';
 
@@ -15,7 +16,11 @@ export async function openTools() {
     logger: new ErrorOutput({ logLevels: ['warn', 'error', 'fatal'] }),
     abortOnError: false,
   });
+  const audit = app.get(Audit);
   return {
+    /** Does something that people are answerable for: who did it is kept, and how much it changed. */
+    deed: (deed: string, subject: string, task: () => Promise<number>) =>
+      audit.deed({ actor: account(), via: 'cli', deed, subject }, task),
     broker: app.get(Broker),
     contracts: app.get(Contracts),
     dead: app.get(DeadRecords),
@@ -29,6 +34,15 @@ export async function openTools() {
     workers: app.get(WorkerRecords),
     close: () => app.close(),
   };
+}
+
+/** Who runs this. A container may run as a user without a name. */
+function account(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.()}`;
+  }
 }
 
 /** Standard output is for results. */

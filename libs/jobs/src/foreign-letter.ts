@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { directRoutingKey, EXCHANGE, type OutgoingMessage } from '#rabbitmq';
 import type { ForeignLetter } from '#records';
 import { type DeadLetter, encodeUnreadable, REASON_HEADER } from './message.js';
+import { redact } from './secret.js';
 
 /** Letters that no record stands for: how they are known, described, and sent back. */
 
@@ -30,7 +31,7 @@ export function describeLetter(letter: DeadLetter, queue: string): ForeignLetter
     properties: shown(properties),
     headers: shown(headers),
     size: content.length,
-    body: content.subarray(0, SHOWN_BYTES),
+    body: shownBody(content),
   };
 }
 
@@ -56,6 +57,18 @@ function sentProperties({ message }: DeadLetter, queue: string) {
     deliveryMode: undefined,
   });
   return { ...Object.fromEntries(given.filter(([, value]) => value !== undefined)), headers: sent };
+}
+
+/** The beginning of a body, without what its keys tell to be secret where it is JSON; its message keeps them. */
+function shownBody(content: Buffer): Buffer {
+  try {
+    const value = JSON.parse(content.toString());
+    const bare = redact(value);
+    if (bare !== value) return Buffer.from(JSON.stringify(bare)).subarray(0, SHOWN_BYTES);
+  } catch {
+    // No JSON: nothing tells what would be secret in it.
+  }
+  return content.subarray(0, SHOWN_BYTES);
 }
 
 /** Values that may be anything, for people: no more and no longer ones than they would read. */

@@ -1,5 +1,3 @@
-import { redact } from '#jobs';
-
 /** More than this of one value helps nobody, and makes a slow page. */
 const MAX_SHOWN = 64 * 1024;
 
@@ -10,12 +8,12 @@ export function shownJson(value: unknown): string {
   return `${text.slice(0, MAX_SHOWN)}\n… and ${text.length - MAX_SHOWN} characters more: GET /jobs/{id} has all of it`;
 }
 
-/** The body of a foreign message: as JSON or text where it is that, else its bytes in hexadecimal digits. */
+/** The body of a foreign message, as it was noted without its secrets: as JSON or text where it is that, else its bytes in hexadecimal digits. */
 export function shownBytes(bytes: Buffer): string {
   // The end of what was kept may lie within a character.
   const text = new TextDecoder().decode(bytes, { stream: true });
   try {
-    return shownJson(redact(JSON.parse(text), undefined));
+    return shownJson(JSON.parse(text));
   } catch {
     // No JSON, or only the beginning of one.
   }
