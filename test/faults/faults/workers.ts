@@ -161,7 +161,6 @@ export const workerFaults: Fault[] = [
     id: 'F31',
     title: 'a worker gets SIGTERM while a job never ends and heeds no signal',
     promises: 'P8',
-    quick: true,
     async run(scene) {
       const settings = { FAULTS_ENDLESS: 'true', SHUTDOWN_GRACE: '2s' };
       const [api, first] = await Promise.all([scene.api(), scene.worker({ settings })]);
