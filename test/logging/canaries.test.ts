@@ -143,17 +143,14 @@ async function leak() {
   await call('POST', '/batches', { name: 'leak.plain', payloads: [{ ...payload, how: 'throw' }] });
   await call('POST', '/jobs', { name: 'leak.plain', payload: { ...payload, card: refused, how: 'return' } });
   await call('POST', '/schedules/leak.never/run');
-  const letter = (n: number) => ({
-    messageId: `01930000-0000-7000-8000-00000000000${n}`,
-    type: 'leak.plain',
-  });
+  const letter = { messageId: '01930000-0000-7000-8000-000000000001', type: 'leak.plain' };
   await environment.publish(
     'leak.plain',
     JSON.stringify({ how: 1, card: foreign, login: { password } }),
-    letter(1),
+    letter,
   );
-  await environment.publish('leak.plain', `"${foreign}`, letter(2));
-  await environment.publish('leak.plain', foreign, letter(3));
+  await environment.publish('leak.plain', `"${foreign}`, letter);
+  await environment.publish('leak.plain', foreign, letter);
   await eventually(async () => {
     const { body } = await call('GET', '/jobs?limit=1000');
     return body.items.length === 11 && body.items.every((job: { finishedAt: unknown }) => job.finishedAt);
