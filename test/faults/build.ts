@@ -1,6 +1,6 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '../support/root.js';
+import { root } from '#testing';
 
 /** Where the apps of the suite are: to Node a package of its own, which finds its dependencies further up. */
 export const suiteFolder = join(root, 'dist', 'faults');

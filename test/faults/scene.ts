@@ -5,11 +5,16 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, freePort, givenProcess } from '../support/processes.js';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  freePort,
+  givenEnvironment,
+  givenProcess,
+  root,
+} from '#testing';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
-import { root } from '../support/root.js';
 import { suiteFolder } from './build.js';
 import * as contracts from './contracts.js';
 import { Ledger } from './ledger.js';
