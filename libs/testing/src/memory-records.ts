@@ -19,6 +19,7 @@ import { hasEnded } from '#records';
 export interface MemoryRecord {
   readonly accepted: NewRecord;
   readonly createdAt: Date;
+  readonly runAt: Date;
   state: JobState;
   attempt: number;
   claim: number;
@@ -50,7 +51,7 @@ export class MemoryRecords
     const runAt = accepted.runAt ?? new Date(createdAt.getTime() + delayMs);
     const state = runAt > createdAt ? 'scheduled' : 'queued';
     const untouched = { attempt: 0, claim: 0, runInMs: 0, result: null, errors: [], progress: [] };
-    this.jobs.set(id, { ...untouched, accepted, createdAt, state });
+    this.jobs.set(id, { ...untouched, accepted, createdAt, runAt, state });
     return { id, state, createdAt, runAt };
   }
 
@@ -115,22 +116,21 @@ export class MemoryRecords
   }
 }
 
-/** A job as clients would see it. There is no clock in these records: all times are the one of its acceptance. */
+/** A job as clients would see it. Nothing takes time in these records: attempts start and end when it was accepted. */
 export function toView(job: MemoryRecord): JobView {
-  const { accepted, createdAt, state, attempt, errors, result, progress } = job;
+  const { accepted, createdAt, runAt, state, attempt, errors, result, progress } = job;
   const { id, name, queue, priority = 'normal', maxAttempts, payload, previous = null, next } = accepted;
   const attempts = errors.map(({ attempt, error }) => ({
     ...{ attempt, outcome: 'failed' as const, worker: null, startedAt: createdAt, finishedAt: createdAt },
     error: JSON.parse(error),
   }));
   return {
-    ...{ id, name, queue, priority, state, attempt, maxAttempts, createdAt, attempts, previous },
+    ...{ id, name, queue, priority, state, attempt, maxAttempts, createdAt, runAt, attempts, previous },
     progress: state === 'succeeded' ? 1 : (progress.at(-1)?.fraction ?? null),
     progressNote: progress.at(-1)?.note ?? null,
     payload: JSON.parse(payload),
     result: result === null ? null : JSON.parse(result),
     error: state === 'succeeded' ? null : (attempts.at(-1)?.error ?? null),
-    runAt: createdAt,
     startedAt: attempt > 0 ? createdAt : null,
     finishedAt: hasEnded(state) ? createdAt : null,
     cancelRequestedAt: null,
