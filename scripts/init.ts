@@ -13,7 +13,7 @@ const USAGE = `Usage: npm run init -- NAME [--without-examples]
 
 NAME is two to forty of a-z, 0-9 and -, such as acme-billing, and takes the place of the old name everywhere.`;
 
-/** Where the name stands, but for the names of folders and files. */
+/** What is made from the rest, or is nobody else's business: the name is not looked for there. */
 const OUTSIDE = new Set(['node_modules', 'dist', 'coverage', 'var', '.git', '.services', '.env']);
 /** The licence asks for this line to stay; add one of your own above it. */
 const NOTICE = /^Copyright .*/m;

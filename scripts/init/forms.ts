@@ -13,6 +13,7 @@ export interface Forms {
   title: string;
 }
 
+/** A name of `a-z 0-9 -` in all its forms. */
 export function formsOf(kebab: string): Forms {
   const words = kebab.split('-');
   const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
@@ -39,7 +40,7 @@ export function occurs({ kebab }: Forms, text: string): boolean {
 export function renamer(from: Forms, to: Forms): (text: string) => string {
   const rules: [RegExp, string][] = [
     [new RegExp(from.constant, 'g'), to.constant],
-    [new RegExp(`${from.snake}(?=_)|(?<=_)${from.snake}|\\b${from.snake}(?=_)`, 'g'), to.snake],
+    [new RegExp(`${from.snake}(?=_)|(?<=_)${from.snake}`, 'g'), to.snake],
     [new RegExp(`${from.camel}(?=[A-Z])`, 'g'), to.camel],
     [new RegExp(`(?<=[a-z])${from.pascal}|${from.pascal}(?=[A-Z])`, 'g'), to.pascal],
     [new RegExp(from.title, 'g'), to.title],

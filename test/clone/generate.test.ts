@@ -59,7 +59,7 @@ test('what is generated compiles, lints, passes its test and runs; removed again
 
   await clone.succeed(['dist/scripts/remove.js', 'invoice.render', 'nightly.sync']);
   expect(clone.changes()).toBe('');
-}, 240_000);
+}, 300_000);
 
 test.each([
   ['handler', 'records.prune', 'There is a job records.prune already'],

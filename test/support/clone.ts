@@ -1,7 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { root } from '#testing';
 
 /** A copy of the repository, as a cloner has it after `npm ci` and `npm run build`. */
@@ -50,7 +50,7 @@ export async function givenClone(): Promise<Clone> {
   }
   for (const part of ['apps', 'libs', 'scripts'])
     await cp(join(root, 'dist', part), join(folder, 'dist', part), { recursive: true });
-  await linkPackages(join(folder, 'node_modules'));
+  linkPackages(folder);
   git('init', '--quiet');
   git('add', '--all');
 
@@ -63,7 +63,7 @@ export async function givenClone(): Promise<Clone> {
     new Promise((resolve) => {
       const env = { PATH, HOME, ...environment };
       execFile(process.execPath, script, { cwd: folder, env, maxBuffer: 1e8 }, (error, stdout, stderr) =>
-        resolve({ code: Number(error?.code ?? 0), output: stdout + stderr }),
+        resolve({ code: error ? Number(error.code) || 1 : 0, output: stdout + stderr }),
       );
     });
   const succeed: Clone['succeed'] = async (script, environment) => {
@@ -93,13 +93,12 @@ export async function givenClone(): Promise<Clone> {
   };
 }
 
-/** Hard links, for the compiler knows packages by their real paths; another file system gets by with a symbolic one. */
-async function linkPackages(target: string): Promise<void> {
+/** By hard links, which take no time; on another file system by copies. */
+function linkPackages(folder: string): void {
   const source = join(root, 'node_modules');
   try {
-    execFileSync('cp', ['-al', source, dirname(target)], { stdio: 'ignore' });
+    execFileSync('cp', ['-al', source, folder], { stdio: 'ignore' });
   } catch {
-    await rm(target, { recursive: true, force: true });
-    await symlink(source, target);
+    execFileSync('cp', ['-a', source, folder]);
   }
 }
