@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 
@@ -67,6 +68,12 @@ export class Load {
   /** How many requests took longer than anybody should have to wait. */
   get hung(): number {
     return [...this.unanswered].reduce((sum, [what, count]) => sum + (/TIMEOUT/.test(what) ? count : 0), 0);
+  }
+
+  /** Throws unless every job that was posted got a 202. */
+  assertNothingRefused(): void {
+    const others = JSON.stringify([...this.refused, ...this.unanswered]);
+    assert.equal(this.accepted.size, this.attempted, `Jobs were refused: ${others}`);
   }
 
   /** Posts no more. */
