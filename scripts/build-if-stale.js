@@ -20,14 +20,7 @@ const isStale = [
   // Folders are changed by what is made and deleted in them.
   .some((path) => changedAt(path) > last);
 if (isStale) {
-  const { status } = spawnSync(
-    process.execPath,
-    ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
-    {
-      cwd: root,
-      stdio: ['ignore', 2, 2],
-    },
-  );
+  const { status } = spawnSync('npm', ['run', 'build', '--silent'], { cwd: root, stdio: ['ignore', 2, 2] });
   if (status !== 0) process.exit(status ?? 1);
   // The compiler leaves it alone when it finds that nothing has changed.
   utimesSync(built, new Date(), new Date());

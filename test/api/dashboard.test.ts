@@ -170,6 +170,18 @@ describe('a deed', () => {
     expect([nobody.status, nobody.headers.get('location')]).toEqual([303, '/dashboard/sign-in']);
     expect((await get(path, { cookie: ada.cookie })).status).toBe(404);
   });
+  test.each(['queue=a&queue=%00', `queue=${'x'.repeat(300)}`, `errorForm=${'x'.repeat(700)}`, 'error='])(
+    'is not done to all dead letters because it is not clear which are meant: %.20s',
+    async (filter) => {
+      const form = { ...Object.fromEntries(new URLSearchParams(filter)), csrf: ada.csrf };
+      for (const deed of ['replay', 'discard']) {
+        expect((await post(`/dead-letters/${deed}`, form, { cookie: ada.cookie })).status).toBe(400);
+        expect(
+          (await get(`/dead-letters/confirm?deed=${deed}&${filter}`, { cookie: ada.cookie })).status,
+        ).toBe(400);
+      }
+    },
+  );
   test.each<Record<string, string>>([
     { 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'same-site' },

@@ -63,7 +63,7 @@ describe('what nobody expects', () => {
       detail: 'An unexpected error; the log of the api says more',
       instance: '/jobs',
     });
-    expect(api.output()).toContain('no_mail');
+    await eventually(() => api.output().includes('no_mail'));
   });
 
   test('what is no HTTP is refused without a word on the inside', async () => {

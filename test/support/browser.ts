@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
 import {
   type Browser,
   type BrowserContext,
@@ -9,7 +11,10 @@ import {
   type Page,
 } from 'playwright-core';
 import { canInstall, installPackage } from '../../scripts/services/debian-package.js';
+import { eventually } from './eventually.js';
 
+/** Another test file may be installing it: what is unpacked already does not run yet. */
+const INSTALL_LIMIT_MS = 300_000;
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
 /** The browser reaches nothing but the page under test, and has no sandbox where the tests run as root. */
 const ARGUMENTS = [
@@ -23,11 +28,12 @@ const ARGUMENTS = [
  * @returns undefined when there is none, which says so. @throws Error in CI, where no test may be left out unseen.
  */
 export async function findChromium(): Promise<string | undefined> {
+  if (!installedChromium() && canInstall()) await installPackage('chromium', tmpdir());
   const found = installedChromium();
-  if (found) return found;
-  if (canInstall()) await installPackage('chromium', tmpdir());
-  const installed = installedChromium();
-  if (installed) return installed;
+  if (found) {
+    await eventually(() => promisify(execFile)(found, ['--version']), INSTALL_LIMIT_MS);
+    return found;
+  }
   const advice = 'There is no Chromium for the tests of the dashboard: sudo apt-get install -y chromium';
   if (process.env.CI) throw new Error(advice);
   console.warn(`${advice}\nThey are left out.`);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
@@ -17,7 +18,7 @@ const withoutSdk = [
   asUrl(`import { register } from 'node:module'; register(${JSON.stringify(asUrl(hooks))});`),
 ];
 
-const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+const trace = randomBytes(16).toString('hex');
 const caller = '00f067aa0ba902b7';
 const traceparent = `00-${trace}-${caller}-01`;
 

@@ -7,7 +7,7 @@ import { foreignLettersOf } from './foreign-letters.page.js';
 import { Fresh } from './fresh.js';
 import { type Html, html, type Value } from './html.js';
 import { page, token } from './layout.js';
-import { address, empty, jobPath, number, optionalText, table, time } from './parts.js';
+import { address, empty, jobPath, number, optionalText, table, text, time } from './parts.js';
 
 /** Foreign letters that the page shows; the rest has a page of its own. */
 const SHOWN_FOREIGN = 10;
@@ -15,15 +15,17 @@ const SHOWN_FOREIGN = 10;
 /** How old the groups of all dead letters may be. */
 const FRESH_MS = 2_000;
 
-/** Which dead letters are meant, as addresses and forms say it. */
+/** Which dead letters are meant, as forms say it. Whatever else a form says is a mistake, and never means all of them. */
 const Filter = z.object({
-  queue: optionalText,
-  name: optionalText,
-  error: optionalText,
+  queue: text(255).optional(),
+  name: text(100).optional(),
+  error: text(200).min(1).optional(),
   // What a group has in common; empty when its jobs left no message.
-  errorForm: z.string().max(300).optional().catch(undefined),
+  errorForm: text(600).optional(),
 });
 type Filter = z.output<typeof Filter>;
+/** The same for looking at them. */
+const Look = z.object({ queue: optionalText, name: optionalText, error: optionalText });
 
 const deeds = { replay: 'Replay', discard: 'Discard' } as const;
 type DeedName = keyof typeof deeds;
@@ -37,7 +39,7 @@ const notices: Record<string, (count: number) => string> = {
 
 @DashboardController('/dead-letters')
 export class DeadLettersPage {
-  /** Grouping a hundred thousand takes a second; those of a filter are fewer, and asked for by one. */
+  /** Grouping tens of thousands takes a second, so it is done once for all who look. */
   private readonly allGroups = new Fresh(() => this.dead.groups(), FRESH_MS);
 
   constructor(
@@ -47,10 +49,10 @@ export class DeadLettersPage {
 
   @Get()
   async show(@Visitor() visitor: Visitor, @Query() query: Record<string, unknown>): Promise<Html> {
-    const filter = Filter.parse(query);
+    const filter = Look.parse(query);
     const isFiltered = Object.values(filter).some((value) => value !== undefined);
     const [groups, letters, foreignCount] = await Promise.all([
-      isFiltered ? this.dead.groups(filter) : this.allGroups.get(),
+      this.groupsOf(filter),
       this.foreign.list({ queue: filter.queue }, { limit: SHOWN_FOREIGN }),
       this.foreign.count({ queue: filter.queue }),
     ]);
@@ -71,7 +73,7 @@ ${foreignLettersOf(visitor, letters, foreignCount, filter.queue)}`,
   /** Says how many it will be, before it is done. */
   @Get('confirm')
   async confirm(@Visitor() visitor: Visitor, @Query() query: Record<string, unknown>): Promise<Html> {
-    const filter = Filter.parse(query);
+    const filter = filterOf(query);
     const deed = deedOf(query.deed);
     const count = await this.dead.count(filter);
     const back = address('/dashboard/dead-letters', {
@@ -103,7 +105,7 @@ ${about(filter)}
   @Deed('dead-letters.replay')
   @Redirect('', 303)
   async replay(@Body() body: unknown) {
-    const count = await this.dead.replay(Filter.parse(body));
+    const count = await this.dead.replay(filterOf(body));
     this.allGroups.forget();
     return done('replay', count);
   }
@@ -112,9 +114,17 @@ ${about(filter)}
   @Deed('dead-letters.discard')
   @Redirect('', 303)
   async discard(@Body() body: unknown) {
-    const count = await this.dead.discard(Filter.parse(body));
+    const count = await this.dead.discard(filterOf(body));
     this.allGroups.forget();
     return done('discard', count);
+  }
+
+  private async groupsOf(filter: z.output<typeof Look>): Promise<DeadGroup[]> {
+    // Groups do not tell what the messages of their jobs are but for their common form.
+    if (filter.error !== undefined) return this.dead.groups(filter);
+    const { queue, name } = filter;
+    const fits = (wanted: string | undefined, value: string) => wanted === undefined || wanted === value;
+    return (await this.allGroups.get()).filter((group) => fits(queue, group.queue) && fits(name, group.name));
   }
 }
 
@@ -128,6 +138,12 @@ const done = (deed: DeedName, count: number) => ({
 function noticeOf({ done, count }: Record<string, unknown>): string | undefined {
   if (typeof done !== 'string' || !Object.hasOwn(notices, done)) return undefined;
   return notices[done]?.(Math.trunc(Number(count)) || 0);
+}
+
+function filterOf(form: unknown): Filter {
+  const filter = Filter.safeParse(form);
+  if (filter.success) return filter.data;
+  throw new BadRequestException('It is not clear which dead letters are meant.');
 }
 
 function deedOf(value: unknown): DeedName {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import { Get, type OnModuleDestroy, Param, Res, ServiceUnavailableException } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Get, type OnModuleDestroy, Param, Req, Res, ServiceUnavailableException } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { JobWatcher } from '../job-watcher.js';
 import { Id } from '../requests.js';
 import { Board } from './board.js';
@@ -25,14 +25,14 @@ export class EventsController implements OnModuleDestroy {
   ) {}
 
   @Get('events')
-  all(@Res() reply: FastifyReply): void {
-    this.open(reply, (tell) => this.board.watch(tell));
+  all(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    this.open(request, reply, (tell) => this.board.watch(tell));
   }
 
   @Get('jobs/:id/events')
-  job(@Param('id') id: string, @Res() reply: FastifyReply): void {
+  job(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
     // No job has another id: such a stream stays silent.
-    this.open(reply, (tell) =>
+    this.open(request, reply, (tell) =>
       Id.safeParse(id).success ? this.jobs.watch(id, { tell, stop: () => {} }) : () => {},
     );
   }
@@ -42,8 +42,17 @@ export class EventsController implements OnModuleDestroy {
     for (const stream of this.streams) stream.push(null);
   }
 
-  private open(reply: FastifyReply, watch: (tell: () => void) => () => void): void {
+  private open(
+    { method }: FastifyRequest,
+    reply: FastifyReply,
+    watch: (tell: () => void) => () => void,
+  ): void {
     if (this.streams.size >= MAX_STREAMS || this.jobs.isFull) throw new ServiceUnavailableException();
+    reply
+      .header('content-type', 'text/event-stream')
+      // For nginx, which would gather events before it hands them on.
+      .header('x-accel-buffering', 'no');
+    if (method === 'HEAD') return void reply.send();
     const stream = new Readable({ read() {} });
     const keepAlive = setInterval(() => stream.push(': still here\n\n'), KEEP_ALIVE_MS).unref();
     stream.push('retry: 2000\n\n');
@@ -55,10 +64,6 @@ export class EventsController implements OnModuleDestroy {
       unwatch();
       this.streams.delete(stream);
     });
-    void reply
-      .header('content-type', 'text/event-stream')
-      // For nginx, which would gather events before it hands them on.
-      .header('x-accel-buffering', 'no')
-      .send(stream);
+    void reply.send(stream);
   }
 }

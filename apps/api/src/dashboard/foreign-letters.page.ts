@@ -5,13 +5,13 @@ import { Deed } from '../deed.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { deed, page } from './layout.js';
-import { address, badge, number, optionalText, table, time } from './parts.js';
+import { address, badge, number, optionalText, table, text, time } from './parts.js';
 import { shownBytes, shownJson } from './shown.js';
 
 const PAGE_SIZE = 50;
 
 const Place = z.object({ queue: optionalText, afterQueue: optionalText, afterId: optionalText });
-const Which = z.object({ queue: z.string().min(1).max(255), id: z.string().min(1).max(100).optional() });
+const Which = z.object({ queue: text(255).min(1), id: text(100).min(1).optional() });
 
 /** Messages among the dead letters that no record stands for: unreadable ones, and what others put there. */
 @DashboardController('/foreign-letters')

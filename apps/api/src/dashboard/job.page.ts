@@ -120,6 +120,7 @@ ${job.finishedAt && fact('Ended', html`${time(job.finishedAt)}${job.startedAt &&
 ${job.batch && fact('Batch', html`<a class="id" href="/dashboard/batches/${job.batch}">…${job.batch.slice(-12)}</a>`)}
 ${job.previous && fact('Follows', html`${job.previous.name} ${jobLink(job.previous.id)}`)}
 ${job.next && fact('Then', jobLink(job.next))}
+${job.traceId && fact('Trace', html`<span class="id">${job.traceId}</span>`)}
 </dl>
 ${job.progress !== null && html`<p class="progress"><progress max="1" value="${job.progress}" aria-label="Progress"></progress> <span>${Math.round(job.progress * 100)} %</span> <span class="hint">${job.progressNote}</span></p>`}
 ${job.error && html`<p class="problem"><strong>${job.error.class}</strong> ${job.error.message}</p>`}`;

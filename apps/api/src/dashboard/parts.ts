@@ -95,15 +95,19 @@ export const shownStates: readonly JobState[] = [
   'discarded',
 ];
 
+/** A text as a form or an address gives it. PostgreSQL takes none with NUL in it. */
+export const text = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .refine((value) => !value.includes('\0'));
+
 /**
- * A text in an address. What cannot be understood counts as not given: an address that somebody typed shows something,
- * not an error.
+ * The same for what only looks: what cannot be understood counts as not given, so that an address which somebody typed
+ * shows something, not an error. Never for deeds, which would then be done to more than was meant.
  */
-export const optionalText = z
-  .string()
-  .trim()
-  .min(1)
-  .max(200)
-  .refine((value) => !value.includes('\0'))
+export const optionalText = text(200)
+  .transform((value) => value.trim())
+  .pipe(z.string().min(1))
   .optional()
   .catch(undefined);

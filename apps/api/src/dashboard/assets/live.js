@@ -85,6 +85,8 @@ function listen() {
   if (document.hidden) return;
   source = new EventSource(events);
   source.addEventListener('changed', refresh);
+  // Refused for good, by the end of the session for example: the page itself then says so.
+  source.addEventListener('error', () => source.readyState === EventSource.CLOSED && refresh());
   refresh();
 }
 if (events) {
