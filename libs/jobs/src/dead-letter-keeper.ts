@@ -154,8 +154,9 @@ export class DeadLetterKeeper {
         records.map(({ id, state, queue: home }) => [id, home === queue ? state : undefined]),
       );
       const unclaimed: DeadLetter[] = [];
+      const isOfRecord = ({ id, isStranger }: DeadLetter) => !isStranger && stateOf.has(id);
       const wanted = letters.filter((letter) => {
-        if (!stateOf.has(letter.id)) return false;
+        if (!isOfRecord(letter)) return false;
         const state = stateOf.get(letter.id);
         const isUnclaimed = letter.byBroker && (state === 'queued' || state === 'retrying');
         if (isUnclaimed) unclaimed.push(letter);
@@ -165,7 +166,7 @@ export class DeadLetterKeeper {
         return isWanted;
       });
       await this.bury(unclaimed);
-      const { stay, replay } = await strangers.sort(letters.filter(({ id }) => !stateOf.has(id)));
+      const { stay, replay } = await strangers.sort(letters.filter((letter) => !isOfRecord(letter)));
       await this.publish([
         ...[...wanted, ...stay].map((letter) => returnDeadLetter(letter, queue)),
         ...replay.map((letter) => replayLetter(letter, queue)),

@@ -23,7 +23,7 @@ import {
 import { Gate } from './gate.js';
 import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
-import { type Arrival, decode, encodeUnreadable, type JobDelivery } from './message.js';
+import { type Arrival, decode, encodeStranger, type JobDelivery } from './message.js';
 import { meterOf } from './meter.js';
 import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
@@ -325,9 +325,9 @@ export class Executor {
     this.log.warn({ job, name, queue: delivery.queue }, `A message goes to the dead letters: ${reason}`);
     const { publisher } = this.broker;
     await this.persistently(() =>
-      publisher.publish(encodeUnreadable(delivery, reason)).catch((error) => {
+      publisher.publish(encodeStranger(delivery, reason)).catch((error) => {
         if (isOutage(error)) throw error;
-        return publisher.publish(encodeUnreadable(delivery, reason, true));
+        return publisher.publish(encodeStranger(delivery, reason, true));
       }),
     );
     delivery.ack();

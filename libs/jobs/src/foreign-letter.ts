@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { directRoutingKey, EXCHANGE, type OutgoingMessage } from '#rabbitmq';
 import type { ForeignLetter } from '#records';
-import { type DeadLetter, encodeUnreadable, REASON_HEADER } from './message.js';
+import { type DeadLetter, encodeUnreadable, NO_RECORD_HEADER, REASON_HEADER } from './message.js';
 import { redact } from './secret.js';
 
 /** Letters that no record stands for: how they are known, described, and sent back. */
@@ -49,7 +49,7 @@ export function replayLetter(letter: DeadLetter, queue: string): OutgoingMessage
 /** What the sender gave the message, without what the broker and the dead-lettering added. */
 function sentProperties({ message }: DeadLetter, queue: string) {
   const { headers = {}, ...properties } = encodeUnreadable({ queue, message }, '').properties;
-  const { [REASON_HEADER]: _, ...sent } = headers as Record<string, unknown>;
+  const { [REASON_HEADER]: _, [NO_RECORD_HEADER]: __, ...sent } = headers as Record<string, unknown>;
   // Whatever is published again is persistent.
   const given = Object.entries({
     ...properties,

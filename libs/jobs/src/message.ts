@@ -29,6 +29,8 @@ export const TRACEPARENT_HEADER = 'traceparent';
 const CLAIM_CHECK_HEADER = 'x-claim-check';
 /** Why a message is a dead letter. */
 export const REASON_HEADER = 'x-dead-reason';
+/** Says that no record stands for a dead letter, though it may name the id of a job that has one. */
+export const NO_RECORD_HEADER = 'x-no-record';
 const REASON_LENGTH = 1_000;
 const MAX_ATTEMPT = 1_000_000;
 /** Bookkeeping of the broker, which starts anew with each publish; and the keys to which it would send copies. */
@@ -108,6 +110,13 @@ export function encodeUnreadable(
   };
 }
 
+/** The same for a message that a worker cannot make a job of: whatever its id, no record stands for it. */
+export function encodeStranger(...from: Parameters<typeof encodeUnreadable>): OutgoingMessage {
+  const message = encodeUnreadable(...from);
+  const { headers, ...properties } = message.properties;
+  return { ...message, properties: { ...properties, headers: { ...headers, [NO_RECORD_HEADER]: true } } };
+}
+
 /** A message in a dead-letter queue. */
 export interface DeadLetter {
   /** The job's id, in lower case; whatever stands there when it is no job of ours. */
@@ -115,6 +124,8 @@ export interface DeadLetter {
   reason: string;
   /** The broker put it there, not a worker. */
   byBroker: boolean;
+  /** Its id means nothing: no worker could make a job of it. */
+  isStranger: boolean;
   message: Delivery['message'];
 }
 
@@ -126,6 +137,7 @@ export function readDeadLetter(message: Delivery['message']): DeadLetter {
     id: String(messageId ?? '').toLowerCase(),
     reason: String(ours ?? headers['x-first-death-reason'] ?? 'unknown'),
     byBroker: ours === undefined,
+    isStranger: headers[NO_RECORD_HEADER] === true,
     message,
   };
 }
