@@ -5,6 +5,7 @@ import { startServices } from '../../scripts/services.js';
 import { givenEnvironment } from '../support/environment.js';
 import { exchangeApps } from '../support/exchanged-apps.js';
 import * as contracts from './contracts.js';
+import { startRedis } from './redis.js';
 import { describeMachine, type Report, toMarkdown } from './report.js';
 import { type Extent, type Measures, playRound } from './round.js';
 import { REFERENCE, systemsOn } from './systems.js';
@@ -13,7 +14,7 @@ const USAGE = `npm run bench -- [options]
 
   --quick           fewer jobs and rounds: under two minutes
   --rounds N        so many rounds
-  --only a,b        only these systems beside ${REFERENCE}: warren, nest
+  --only a,b        only these systems beside ${REFERENCE}: warren, nest, bullmq
   --report FILE     writes the tables as Markdown too
   --json FILE       writes every figure of every round`;
 
@@ -49,10 +50,11 @@ async function bench(): Promise<void> {
   await exchangeApps('bench');
   // Never a broker or a database that has other things to do.
   const services = await startServices({ ownOnly: true, log });
+  const redis = await startRedis();
   try {
     const environment = await givenEnvironment(Object.values(contracts), services);
     const wanted = options.only?.split(',');
-    const systems = systemsOn(environment).filter(
+    const systems = systemsOn(environment, redis?.url).filter(
       ({ id }) => id === REFERENCE || !wanted || wanted.includes(id),
     );
     const extent = options.quick ? QUICK : FULL;
@@ -61,6 +63,7 @@ async function bench(): Promise<void> {
       machine: describeMachine(),
       extent,
       systems: systems.map(({ id, title }) => ({ id, title, rounds: [] })),
+      skipped: redis ? [] : ['BullMQ was not measured: there is no redis-server on this machine'],
     };
     const rounds = Number(options.rounds ?? (options.quick ? 2 : 5));
     for (let round = 0; round < rounds; round++) {
@@ -79,7 +82,7 @@ async function bench(): Promise<void> {
     if (options.json) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
     await environment.close();
   } finally {
-    await services.stop();
+    await Promise.all([services.stop(), redis?.stop()]);
   }
 }
 

@@ -8,6 +8,8 @@ export interface Report {
   machine: string;
   extent: Extent;
   systems: { id: string; title: string; rounds: Measures[] }[];
+  /** What was not measured, and why. */
+  skipped: string[];
 }
 
 type Figure = keyof Measures;
@@ -65,7 +67,7 @@ export function ratioOf(
 
 /** The tables, as a terminal and Markdown show them. */
 export function toMarkdown(report: Report): string {
-  const { extent, systems } = report;
+  const { extent, systems, skipped } = report;
   const rounds = Math.min(...systems.map((system) => system.rounds.length));
   const cell = (value: number | undefined, digits: number) =>
     value === undefined
@@ -82,6 +84,7 @@ export function toMarkdown(report: Report): string {
   return [
     `${report.at}, ${report.machine}. ${rounds} rounds of ${extent.jobs.toLocaleString('en')} jobs of 200 bytes, the systems in turn in each round, each with a producer and a worker process of its own.`,
     ...systems.map(({ id, title }) => `- **${id}**: ${title}.`),
+    ...skipped.map((line) => `- ${line}`),
     '',
     'Medians over the rounds:',
     '',
@@ -104,6 +107,7 @@ function targets(report: Report): string[] {
   const rounds = report.systems.find(({ id }) => id === 'warren')?.rounds ?? [];
   const rows: [title: string, value: number | undefined, limit: number, least: boolean][] = [
     ['both at once, to amqplib', warren('both'), 0.6, true],
+    ['both at once, to BullMQ', ratioOf(report, 'warren', 'bullmq', 'both'), 1.2, true],
     ['drain, to amqplib', warren('drain'), 0.5, true],
     ['enqueue, to amqplib', warren('enqueue'), 0.5, true],
     ['enqueue many, to one by one of amqplib', warren('bulk', 'enqueue'), 0.9, true],

@@ -7,6 +7,9 @@ import { Child } from './child.js';
 
 /** Jobs that a worker is given beyond those that it has acknowledged, in every system that has such a number. */
 const PREFETCH = '250';
+/** BullMQ has no prefetch; in the measurements made beforehand it was quickest with so many at once. */
+const CONCURRENCY = '100';
+
 /** A job system that is measured. */
 export interface System {
   id: string;
@@ -23,11 +26,12 @@ const folder = appsOf('bench');
 const program = (name: string) => join(folder, 'dist/test/bench/processes', `${name}.js`);
 
 /** The systems that can be measured here. */
-export function systemsOn({ rabbitmqUrl, databaseUrl }: Environment): System[] {
+export function systemsOn({ rabbitmqUrl, databaseUrl }: Environment, redisUrl: string | undefined): System[] {
   const start = (name: string, env: Record<string, string>) => Child.start(program(name), env, folder);
   const rabbit = { RABBITMQ_URL: rabbitmqUrl, PREFETCH };
+  const redis = { REDIS_URL: redisUrl ?? '', CONCURRENCY };
   const warren = { RABBITMQ_URL: rabbitmqUrl, DATABASE_URL: databaseUrl, NODE_ENV: 'development' };
-  return [
+  const systems: System[] = [
     {
       id: 'warren',
       title: 'Warren, as it ships: a record in PostgreSQL and a confirmed message for each job',
@@ -51,6 +55,16 @@ export function systemsOn({ rabbitmqUrl, databaseUrl }: Environment): System[] {
       title: 'Nest’s RMQ transport on a quorum queue: a confirmed message, no record, no retries',
       producer: () => start('nest-producer', rabbit),
       worker: () => start('nest-worker', rabbit),
+    },
+  ];
+  if (!redisUrl) return systems;
+  return [
+    ...systems,
+    {
+      id: 'bullmq',
+      title: 'BullMQ on Redis with its append-only file: a record that a crash may take back',
+      producer: () => start('bullmq-producer', redis),
+      worker: () => start('bullmq-worker', redis),
     },
   ];
 }
