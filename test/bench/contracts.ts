@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { defineJob } from '#jobs';
+import { measured } from './measured.contract.js';
 
-/** The one kind of job that is measured; the built worker gets it in place of those of `libs/contracts`. */
-export const Measured = defineJob({
-  name: 'bench.measured',
+/** The built apps get these in place of those of `libs/contracts`. */
+export const Measured = measured('bench.measured', 'bench');
+
+/** Work that computes, in the worker's own thread. */
+export const Computing = defineJob({
+  name: 'bench.computing',
   queue: 'bench',
-  payload: z.object({
-    /** When it was enqueued, in microseconds of the machine's monotonic clock. */
-    at: z.number(),
-    pad: z.string(),
-  }),
-  retry: ['5s', '30s'],
+  payload: z.object({ ms: z.number() }),
+  retry: ['5s'],
   timeout: '30s',
 });

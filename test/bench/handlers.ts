@@ -1,13 +1,12 @@
 import { type Handler, type JobContext, JobHandler } from '#jobs';
-import { Measured } from './contracts.js';
-import { Tally } from './tally.js';
+import { Computing, Measured } from './contracts.js';
+import { handlerOf } from './measured.handler.js';
 
-const tally = new Tally().serve();
+export const MeasuredHandler = handlerOf(Measured);
 
-/** Does nothing but count: what is measured is all that happens around a handler. */
-@JobHandler(Measured)
-export class MeasuredHandler implements Handler<typeof Measured> {
-  async handle({ payload }: JobContext<typeof Measured>) {
-    tally.count(payload.at);
+@JobHandler(Computing)
+export class ComputingHandler implements Handler<typeof Computing> {
+  async handle({ payload: { ms } }: JobContext<typeof Computing>) {
+    for (const until = performance.now() + ms; performance.now() < until; );
   }
 }

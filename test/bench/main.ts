@@ -4,89 +4,84 @@ import { abortWhenTold, Interruption, unlessAborted } from '../../scripts/ending
 import { startServices } from '../../scripts/services.js';
 import { givenEnvironment } from '../support/environment.js';
 import { exchangeApps } from '../support/exchanged-apps.js';
+import { apart, stayOnCore } from './apart.js';
 import * as contracts from './contracts.js';
-import { startRedis } from './redis.js';
-import { describeMachine, type Report, toMarkdown } from './report.js';
-import { type Extent, type Measures, playRound } from './round.js';
-import { REFERENCE, systemsOn } from './systems.js';
+import { growth } from './growth.js';
+import { http } from './http.js';
+import { peers } from './peers.js';
+import type { Stage, Suite } from './stage.js';
 
-const USAGE = `npm run bench -- [options]
+const SUITES: Record<string, Suite> = { peers, http, apart, growth };
 
-  --quick           fewer jobs and rounds: under two minutes
+const USAGE = `npm run bench -- [suite] [options]
+
+suites
+  peers             beside amqplib alone, Nest's RMQ transport and BullMQ; this one when none is named
+  http              the api, beside the same Fastify and Nest with a handler that does nothing
+  apart             the api's latency while jobs that compute saturate the worker, and with the same work in the api
+  growth            with more records, more waiting jobs, more workers, larger payloads, more queues
+
+options
+  --quick           less of everything: peers in under two minutes
   --rounds N        so many rounds
-  --only a,b        only these systems beside ${REFERENCE}: warren, nest, bullmq
+  --only a,b        only these: peers warren, nest, bullmq; growth records, waiting, workers, payloads, queues
   --report FILE     writes the tables as Markdown too
-  --json FILE       writes every figure of every round`;
-
-const FULL: Extent = { jobs: 20_000, warmUp: 4_000, latencySeconds: 5 };
-const QUICK: Extent = { jobs: 5_000, warmUp: 2_000, latencySeconds: 2 };
+  --json FILE       writes every figure of every round
+  --chart FILE      draws a chart as SVG`;
 
 const ending = new AbortController();
 abortWhenTold(ending);
 const log = (line: string) => console.error(line);
 
-const { values: options } = parseArgs({
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     only: { type: 'string' },
     report: { type: 'string' },
     json: { type: 'string' },
+    chart: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
-if (options.help) console.log(USAGE);
-else {
+const [name = 'peers'] = positionals;
+const suite = SUITES[name];
+if (options.help || !suite) {
+  console.log(USAGE);
+  process.exitCode = options.help ? 0 : 2;
+} else {
   try {
-    await bench();
+    await play(suite);
   } catch (error) {
     process.exitCode = error instanceof Interruption ? error.exitCode : 1;
-    console.error((error as Error).message);
+    console.error((error as Error).stack);
   }
 }
 process.exit();
 
-async function bench(): Promise<void> {
+async function play(suite: Suite): Promise<void> {
   await exchangeApps('bench');
+  if (suite === apart) stayOnCore(0);
   // Never a broker or a database that has other things to do.
   const services = await startServices({ ownOnly: true, log });
-  const redis = await startRedis();
   try {
-    const environment = await givenEnvironment(Object.values(contracts), services);
-    const wanted = options.only?.split(',');
-    const systems = systemsOn(environment, redis?.url).filter(
-      ({ id }) => id === REFERENCE || !wanted || wanted.includes(id),
-    );
-    const extent = options.quick ? QUICK : FULL;
-    const report: Report = {
-      at: new Date().toISOString().slice(0, 16).replace('T', ' '),
-      machine: describeMachine(),
-      extent,
-      systems: systems.map(({ id, title }) => ({ id, title, rounds: [] })),
-      skipped: redis ? [] : ['BullMQ was not measured: there is no redis-server on this machine'],
+    const stage: Stage = {
+      services,
+      environment: await givenEnvironment(Object.values(contracts), services),
+      quick: options.quick,
+      rounds: options.rounds ? Number(options.rounds) : undefined,
+      only: options.only?.split(','),
+      log,
+      during: (task) => unlessAborted(ending.signal, task),
     };
-    const rounds = Number(options.rounds ?? (options.quick ? 2 : 5));
-    for (let round = 0; round < rounds; round++) {
-      // Another order in each round, so that nobody always comes after the same neighbour.
-      for (let turn = 0; turn < systems.length; turn++) {
-        const index = (turn + round) % systems.length;
-        const system = systems[index] as (typeof systems)[number];
-        const measures = await unlessAborted(ending.signal, playRound(system, extent));
-        report.systems[index]?.rounds.push(measures);
-        log(`round ${round + 1}, ${system.id}: ${describe(measures)}`);
-      }
-    }
-    const text = toMarkdown(report);
-    console.log(text);
-    if (options.report) await writeFile(options.report, text);
-    if (options.json) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
-    await environment.close();
+    const { markdown, figures, chart } = await suite(stage);
+    console.log(markdown);
+    if (options.report) await writeFile(options.report, markdown);
+    if (options.json) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+    if (options.chart && chart) await writeFile(options.chart, chart);
+    await stage.environment.close();
   } finally {
-    await Promise.all([services.stop(), redis?.stop()]);
+    await services.stop();
   }
 }
-
-const describe = ({ enqueue, bulk, drain, both, p50, cpu, memory }: Measures) =>
-  Object.entries({ enqueue, bulk, drain, both, p50, cpu, memory })
-    .map(([name, value]) => `${name} ${value === undefined ? '–' : Number(value.toPrecision(3))}`)
-    .join(', ');

@@ -7,7 +7,7 @@ export interface Report {
   at: string;
   machine: string;
   extent: Extent;
-  systems: { id: string; title: string; rounds: Measures[] }[];
+  systems: { id: string; title: string; keeps: string; rounds: Measures[] }[];
   /** What was not measured, and why. */
   skipped: string[];
 }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Child } from './child.js';
+import type { Workers } from './child.js';
 import { now } from './protocol.js';
 import type { System } from './systems.js';
 
@@ -97,7 +97,10 @@ export async function playRound(system: System, { jobs, warmUp, latencySeconds }
 }
 
 /** Waits until a worker has handled so many jobs more. */
-async function handled(worker: Child, count: number): Promise<{ last: number; latencies: number[] }> {
+export async function handled(
+  worker: Workers,
+  count: number,
+): Promise<{ last: number; latencies: number[] }> {
   const latencies: number[] = [];
   for (let waitedSince = Date.now(); ; ) {
     const tally = await worker.tell({ do: 'tally' });
@@ -112,9 +115,9 @@ async function handled(worker: Child, count: number): Promise<{ last: number; la
   }
 }
 
-async function cpuOf(...children: Child[]): Promise<number> {
+async function cpuOf(...children: Pick<Workers, 'tell'>[]): Promise<number> {
   const usages = await Promise.all(children.map((child) => child.tell({ do: 'usage' })));
   return usages.reduce((sum, usage) => sum + (usage?.cpuMs ?? 0), 0);
 }
 
-const perSecond = (jobs: number, from: number, to: number) => (jobs * 1_000_000) / (to - from);
+export const perSecond = (jobs: number, from: number, to: number) => (jobs * 1_000_000) / (to - from);
