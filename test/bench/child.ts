@@ -6,6 +6,9 @@ import type { Answers, Command } from './protocol.js';
 /** How long a program may take until it is ready. */
 const START_MS = 60_000;
 
+/** Where each process leaves a profile of its CPU, when one is wanted: it costs some of what is measured. */
+const PROFILES = process.env.BENCH_PROFILES;
+
 const children = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of children) child.kill('SIGKILL');
@@ -28,16 +31,17 @@ export class Child {
     cwd: string,
     { core, isReady }: { core?: number; isReady?: () => Promise<boolean> } = {},
   ): Promise<Child> {
-    const pinned =
+    const profiled = PROFILES ? ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`] : [];
+    const program =
       core === undefined
-        ? {}
-        : { execPath: 'taskset', execArgv: ['--cpu-list', String(core), process.execPath] };
+        ? { execArgv: profiled }
+        : { execPath: 'taskset', execArgv: ['--cpu-list', String(core), process.execPath, ...profiled] };
     // Logs are written as in production, where something reads them: here nobody does, and no pipe is in the way.
     const child = fork(file, {
       cwd,
       env: { PATH: process.env.PATH, ...env },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      ...pinned,
+      ...program,
     });
     children.add(child);
     child.once('exit', () => children.delete(child));
@@ -58,7 +62,13 @@ export class Child {
     command: Extract<Command, { do: Name }>,
   ): Promise<Answers[Name] | null> {
     this.process.send(command);
-    const [{ answer, error }] = await once(this.process, 'message');
+    let message: { answer?: Answers[Name]; error?: string; ready?: true };
+    do [message] = await once(this.process, 'message');
+    while (
+      // It may still be unread where something else told that the program is ready.
+      message.ready
+    );
+    const { answer = null, error } = message;
     if (error) throw new Error(error);
     return answer;
   }
@@ -75,7 +85,9 @@ export class Child {
   async end(): Promise<void> {
     const ended = once(this.process, 'exit');
     this.process.kill('SIGCONT');
-    this.process.kill('SIGKILL');
+    // Killed, it would leave no profile.
+    if (PROFILES) this.process.disconnect();
+    else this.process.kill('SIGKILL');
     await ended;
   }
 }

@@ -24,7 +24,9 @@ const app = await NestFactory.createApplicationContext(ProducerModule, {
   logger: ['warn', 'error', 'fatal'],
 });
 const jobs = app.get(Jobs);
-const known = Object.values(contracts) as unknown as (typeof Measured)[];
+const known = (Object.values(contracts) as unknown as (typeof Measured)[]).filter(({ name }) =>
+  name.endsWith('.measured'),
+);
 let turn = 0;
 /** Of several contracts each gets its turn. */
 const next = () => known[turn++ % known.length] as typeof Measured;
