@@ -184,7 +184,7 @@ export class Records {
     private readonly database: Database,
     private readonly presence: Presence,
   ) {
-    const options = { lanes: 2, batch: 500, limit: 20_000 };
+    const options = { lanes: 1, batch: 500, limit: 20_000 };
     const bySize = ({ payload }: NewRecord) => payload.length;
     this.inserts = new Coalescer((records) => this.insertMany(records), options, bySize);
     this.keyedInserts = new Coalescer<KeyedRecord, KeyedInsert>(
@@ -431,19 +431,19 @@ export class Records {
       sql.claim(requests, worker, SUSPECT_AFTER_LOSSES),
     );
     const claims = new Map<string, Claim>();
-    for (const row of rows) {
+    for (const { id, ...row } of rows) {
       const { state } = row as { state: JobState };
       // A job that was to be cancelled ended instead.
       const isTaken = state === 'running';
       claims.set(
-        row.id,
+        id,
         isTaken ? { ...row, taken: true } : { taken: false, state, mustRunAlone: false, isAnotherJob: false },
       );
     }
     if (claims.size < requests.length) {
       const refused = requests.filter(({ id }) => !claims.has(id));
       const answer = await this.database.query<Refused & { id: string }>(sql.refusals(refused, worker));
-      for (const row of answer.rows) claims.set(row.id, { ...row, taken: false });
+      for (const { id, ...refusal } of answer.rows) claims.set(id, { ...refusal, taken: false });
     }
     return claims;
   }
