@@ -1,19 +1,29 @@
-import { expect, test } from '@jest/globals';
-import { Test } from '@nestjs/testing';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Test, type TestingModule } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { Database, type NewRecord, Presence, Records, RecordsModule } from '#records';
-import { givenEnvironment } from '../support/environment.js';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+
+let environment: Environment;
+let app: TestingModule;
+
+beforeAll(async () => {
+  environment = await givenEnvironment([]);
+  app = await Test.createTestingModule({
+    // One connection, so that every statement runs by the plan that was made first.
+    imports: [RecordsModule.forRoot({ url: environment.databaseUrl, poolSize: 1 })],
+  }).compile();
+});
+afterAll(async () => {
+  await app?.close();
+  await environment?.close();
+});
 
 /**
  * Statements are planned while the table is empty and run when it is not. What they read of it then, by PostgreSQL's
  * own count, shows whether they find jobs by their ids or look through all that wait.
  */
 test('P15: a claim and a settlement read no more of the table when 20,000 jobs wait in it', async () => {
-  const environment = await givenEnvironment([]);
-  const app = await Test.createTestingModule({
-    // One connection, so that every statement runs by the plan that was made first.
-    imports: [RecordsModule.forRoot({ url: environment.databaseUrl, poolSize: 1 })],
-  }).compile();
   const records = app.get(Records);
   const database = app.get(Database);
   await app.get(Presence).id();
@@ -63,6 +73,4 @@ test('P15: a claim and a settlement read no more of the table when 20,000 jobs w
 
   expect(few).toBeGreaterThan(0);
   expect(many).toBeLessThan(2 * few);
-  await app.close();
-  await environment.close();
 });
