@@ -14,8 +14,8 @@ import {
   givenProcess,
   root,
 } from '#testing';
+import { appsOf } from '../support/exchanged-apps.js';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
-import { suiteFolder } from './build.js';
 import * as contracts from './contracts.js';
 import { Ledger } from './ledger.js';
 import { Load, type LoadOptions } from './load.js';
@@ -114,7 +114,7 @@ export class Scene {
   /** Runs a built command as an operator would. @returns what it printed. */
   async run(file: string, ...args: string[]): Promise<string> {
     const child = spawn(process.execPath, [file, ...args], {
-      cwd: suiteFolder,
+      cwd: appsOf('faults'),
       env: {
         PATH: process.env.PATH,
         RABBITMQ_URL: this.rabbitmqUrls,
@@ -167,7 +167,7 @@ export class Scene {
         kind,
         addresses,
         { ...SETTINGS, FAULTS_LEDGER: join(this.folder, 'ledger'), ...settings },
-        { port, nodeOptions, folder: suiteFolder },
+        { port, nodeOptions, folder: appsOf('faults') },
       ),
     );
     this.apps.push(app);
