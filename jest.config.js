@@ -4,7 +4,7 @@ export default {
   // The services live as long as the run: one broker and one database server, a vhost and a database for each test.
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   maxWorkers: 2,
   extensionsToTreatAsEsm: ['.ts'],
   // `source` makes '#jobs' and the like resolve to TypeScript; 'import' must not be added, it breaks CommonJS packages.

@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chown, cp, mkdir, writeFile } from 'node:fs/promises';
+import { chown, cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { checkPostgres, freePorts, query } from './addresses.js';
 import { type PrivateServer, run, startPrivate, type Workplace } from './private.js';
 
@@ -107,6 +107,7 @@ function unprivilegedAccount(): Account | undefined {
 /** Returns a folder with the programs that the account may run: a copy when they lie under, say, /root. */
 async function reachablePrograms(folder: string, account: Account | undefined): Promise<string> {
   const native = nativeFolder();
+  await linkLibraries(native);
   const attempt = spawnSync(join(native, 'bin', 'postgres'), ['--version'], { ...account, cwd: folder });
   if (!attempt.error) return join(native, 'bin');
 
@@ -114,6 +115,21 @@ async function reachablePrograms(folder: string, account: Account | undefined): 
   await mkdir(copy);
   await cp(native, copy, { recursive: true, verbatimSymlinks: true });
   return join(copy, 'bin');
+}
+
+/**
+ * Makes the links between shared libraries that no package of npm can hold. The package's install script does the same
+ * where install scripts run; they need not.
+ */
+async function linkLibraries(native: string): Promise<void> {
+  const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
+  const links = JSON.parse(list) as { source: string; target: string }[];
+  for (const { source, target } of links) {
+    // Both are told from the package's folder, and lie in the same one.
+    await symlink(basename(source), resolve(native, '..', target)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  }
 }
 
 function nativeFolder(): string {

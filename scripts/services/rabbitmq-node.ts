@@ -22,12 +22,14 @@ export interface RabbitmqAddresses {
  * They share a cookie, a password and Erlang's name server, and have nothing in common with any other broker here.
  *
  * @param log told when RabbitMQ has to be installed first
+ * @param settings more lines of rabbitmq.conf
  * @returns the brokers, once all their addresses answer
  */
 export async function startRabbitmqNodes(
   place: Workplace,
   count: number,
   log: (line: string) => void,
+  settings: readonly string[] = [],
 ): Promise<RabbitmqNode[]> {
   const script = await findRabbitmq(place.folder, log);
   const [epmdPort, ...ports] = (await freePorts(1 + 3 * count)) as [number, ...number[]];
@@ -40,12 +42,8 @@ export async function startRabbitmqNodes(
   const nodes = Array.from({ length: count }, (_, index) => {
     const [amqp, management, distribution] = ports.slice(3 * index) as [number, number, number];
     const name = `warren${index + 1}`;
-    return new RabbitmqNode(place, script, name, password, {
-      amqp,
-      management,
-      distribution,
-      epmd: epmdPort,
-    });
+    const own = { amqp, management, distribution, epmd: epmdPort };
+    return new RabbitmqNode(place, script, name, password, own, settings);
   });
   const [first, ...others] = nodes as [RabbitmqNode, ...RabbitmqNode[]];
   // The first one writes the cookie that the others read.
@@ -76,6 +74,7 @@ export class RabbitmqNode {
     private readonly name: string,
     private readonly password: string,
     private readonly ports: Ports,
+    private readonly settings: readonly string[],
   ) {
     const credentials = `warren:${password}`;
     this.folder = join(place.folder, name);
@@ -152,6 +151,7 @@ export class RabbitmqNode {
       'log.file.level = warning',
       'vm_memory_high_watermark.absolute = 1GB',
       'disk_free_limit.absolute = 50MB',
+      ...this.settings,
       '',
     ].join('\n');
   }

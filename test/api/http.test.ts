@@ -79,7 +79,7 @@ describe('POST /jobs', () => {
       name: 'email.send',
       queue: 'email',
       state: 'queued',
-      payload: mail,
+      payload: { ...mail, text: '[redacted]' },
       attempt: 0,
       attempts: [],
     });
@@ -115,7 +115,7 @@ describe('POST /jobs', () => {
     expect([first.status, second.status, second.body.id]).toEqual([202, 200, first.body.id]);
   });
 
-  const nested = `{"name":"webhook.deliver","payload":{"url":"https://example.com","type":"x","data":${'['.repeat(1_000)}${']'.repeat(1_000)}}}`;
+  const nested = `{"name":"webhook.deliver","payload":{"url":"https://example.com","type":"x","data":${'['.repeat(300)}${']'.repeat(300)}}}`;
   test.each<[string, unknown, Record<string, string>, number, Record<string, unknown>]>([
     ['not JSON', '{"name":', {}, 400, {}],
     ['100,000 brackets', '['.repeat(60_000), {}, 400, {}],
@@ -360,6 +360,58 @@ describe('dead letters', () => {
     expect((await call('POST', '/dead-letters/discard', { name: 'email.send' })).body).toEqual({ count: 2 });
     expect((await replay({ everything: true })).status).toBe(422);
   });
+  test('P12: what they died of is counted, and a group is a filter', async () => {
+    const [first] = [await givenDead(), await givenDead()];
+    await environment.sql(
+      `update jobs set attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "user 17 is gone"}}]',
+         finished_at = '2020-01-02T03:04:05Z' where id = $1`,
+      [first],
+    );
+    const { body } = await call('GET', '/dead-letters?queue=email');
+    expect(body).toMatchObject({
+      count: 2,
+      groups: [
+        { errorForm: 'Mailbox FULL #%', count: 1 },
+        { errorForm: 'user # is gone', example: first },
+      ],
+    });
+    const { queue, name, errorForm } = body.groups[1];
+    const group = { queue, name, errorForm, to: '2021-01-01T00:00:00Z', perSecond: 10 };
+    expect((await call('GET', '/dead-letters?to=2021-01-01T00:00:00Z')).body.count).toBe(1);
+    expect((await call('POST', '/dead-letters/replay', group)).body).toEqual({ count: 1 });
+    expect((await call('GET', `/jobs/${first}`)).body.state).toBe('queued');
+    expect((await call('POST', '/dead-letters/discard', { from: '2021-01-01T00:00:00Z' })).body).toEqual({
+      count: 1,
+    });
+  });
+  test('P12: messages without a record are listed, and wishes for them are kept', async () => {
+    await environment.sql(
+      `insert into foreign_letters (queue, id, copies, reason, properties, headers, size, body)
+       select 'email', md5(n::text), n, 'no JSON', '{"messageId": "x"}', '{"a": "\\u0000"}', 3, '\\xff0041'
+       from generate_series(1, 3) n`,
+    );
+    const { body } = await call('GET', '/dead-letters/foreign?queue=email&limit=2');
+    expect(body.items).toHaveLength(2);
+    expect(body.items[0]).toMatchObject({
+      body: 'ff0041',
+      encoding: 'hex',
+      headers: { a: '\0' },
+      wish: null,
+    });
+    const rest = (await call('GET', `/dead-letters/foreign?cursor=${body.next}`)).body;
+    expect([...body.items, ...rest.items].map(({ copies }) => copies).sort()).toEqual([1, 2, 3]);
+    expect((await call('GET', '/dead-letters/foreign?cursor=x')).status).toBe(400);
+
+    const wish = (deed: string, which: object) => call('POST', `/dead-letters/foreign/${deed}`, which);
+    expect((await wish('discard', {})).status).toBe(422);
+    expect(await wish('discard', { ids: [rest.items[0].id] })).toMatchObject({
+      status: 202,
+      body: { count: rest.items[0].copies },
+    });
+    expect((await wish('replay', { all: true })).body).toEqual({ count: 6 });
+    expect((await call('GET', '/dead-letters/foreign')).body.items[0].wish).toBe('replay');
+    await environment.sql('delete from foreign_letters');
+  });
 });
 
 describe('POST /jobs/{id}/reschedule', () => {
@@ -452,7 +504,11 @@ test('OpenAPI describes every call and the payload of every contract', async () 
     '/batches',
     '/batches/{id}',
     '/batches/{id}/cancel',
+    '/dead-letters',
     '/dead-letters/discard',
+    '/dead-letters/foreign',
+    '/dead-letters/foreign/discard',
+    '/dead-letters/foreign/replay',
     '/dead-letters/replay',
     '/health/live',
     '/health/ready',
@@ -463,9 +519,11 @@ test('OpenAPI describes every call and the payload of every contract', async () 
     '/jobs/{id}/events',
     '/jobs/{id}/replay',
     '/jobs/{id}/reschedule',
+    '/metrics',
     '/queues',
     '/queues/{queue}/pause',
     '/queues/{queue}/resume',
+    '/workers',
   ]);
   const { oneOf } = body.paths['/jobs'].post.requestBody.content['application/json'].schema;
   expect(oneOf.map(({ title }: { title: string }) => title).sort()).toEqual(

@@ -67,7 +67,7 @@ test('P11: a schedule of each second, three worker processes killed and started 
 test('P11: two workers as they are deployed make up for a missed night with one job, which prunes', async () => {
   await environment.sql(`
     insert into jobs (id, name, queue, state, payload, max_attempts, run_at, finished_at)
-    select gen_random_uuid(), 'email.send', 'email', state, '{}', 5, now(), now() - age::interval
+    select gen_random_uuid(), 'email.send', 'email', state, '{}', 5, now() - age::interval, now() - age::interval
     from unnest(array['succeeded', 'succeeded', 'cancelled', 'dead'], array['31 days', '29 days', '31 days', '31 days'])
       as j (state, age)`);
   await Promise.all([given('worker'), given('worker')]);
@@ -82,7 +82,11 @@ test('P11: two workers as they are deployed make up for a missed night with one 
   const decided = await ticks();
   expect(decided.map(({ outcome }) => outcome)).toEqual(['missed', 'missed', 'enqueued']);
   expect(await prunes()).toEqual([
-    { id: decided[2]!.job, state: 'succeeded', result: { deleted: { jobs: 2, schedule_ticks: 0 } } },
+    {
+      id: decided[2]!.job,
+      state: 'succeeded',
+      result: { deleted: expect.objectContaining({ jobs: 2, schedule_ticks: 0 }) },
+    },
   ]);
   const kept = await environment.sql<{ state: string }>(`select state from jobs where name = 'email.send'`);
   expect(kept.map(({ state }) => state).sort()).toEqual(['dead', 'succeeded']);

@@ -74,7 +74,7 @@ test('many jobs are accepted all or none, and all run', async () => {
       [jobs.map(({ id }) => id)],
     );
     return row?.n === 2_500;
-  });
+  }, 60_000);
   // biome-ignore lint/suspicious/noExplicitAny: a payload that the types would refuse
   const wrong = [{ a: 1 }, { a: 'no number' }] as any[];
   const before = await environment.sql('select count(*) from jobs');

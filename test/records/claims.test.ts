@@ -51,7 +51,7 @@ describe('a claim', () => {
   });
   test('of a newer attempt takes a retrying job; of the same or an older attempt it does not', async () => {
     const first = await claim(one, 1);
-    expect(first).toMatchObject({ taken: true, attempt: 1, claim: 1 });
+    expect(first).toMatchObject({ taken: true, attempt: 1, claim: 1, rescued: false });
     expect(
       await one.records.settle({
         id,
@@ -83,7 +83,13 @@ describe('a claim', () => {
     expect(await claim(third, 1)).toMatchObject({ taken: true });
     expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'running' });
     await third.presence.onApplicationShutdown();
-    expect(await claim(one, 1)).toMatchObject({ taken: true, attempt: 1, claim: 2, losses: 1 });
+    expect(await claim(one, 1)).toMatchObject({
+      taken: true,
+      attempt: 1,
+      claim: 2,
+      losses: 1,
+      rescued: true,
+    });
     const job = await one.views.find(id);
     expect(job!.attempts).toMatchObject([
       { attempt: 1, outcome: 'lost', worker: third.presence.name },
@@ -243,7 +249,7 @@ describe('the outbox', () => {
     expect(await one.records.goneWorkers()).toEqual([worker]);
     expect(await one.records.rescue([worker])).toBe(1);
     expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'queued', attempt: 0 })]);
-    expect(await claim(one, 1)).toMatchObject({ taken: true, attempt: 1, losses: 1 });
+    expect(await claim(one, 1)).toMatchObject({ taken: true, attempt: 1, losses: 1, rescued: true });
   });
   test.each([
     ['queued', true],
@@ -272,4 +278,6 @@ const nothing = {
   createdAt: null,
   payload: null,
   previous: null,
+  rescued: null,
+  waited: null,
 };

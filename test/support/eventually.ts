@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
  * @param within milliseconds after which the last failure is thrown.
  * @returns what `check` returned.
  */
-export async function eventually<T>(check: () => Promise<T> | T, within = 15_000): Promise<NonNullable<T>> {
+export async function eventually<T>(check: () => Promise<T> | T, within = 30_000): Promise<NonNullable<T>> {
   const deadline = Date.now() + within;
   for (;;) {
     let failure: unknown;

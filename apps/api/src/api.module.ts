@@ -4,12 +4,15 @@ import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { Settings, SettingsModule } from '#config';
 import * as contracts from '#contracts';
 import { HealthModule } from '#health';
-import { Contracts, JobsModule } from '#jobs';
+import { Contracts, JobsModule, QueueMetrics } from '#jobs';
 import { Broker, RabbitMQModule, TopologyError } from '#rabbitmq';
 import { Database, DatabaseUnavailableError, RecordsModule, SchemaError } from '#records';
+import { TelemetryModule } from '#telemetry';
 import { ApiKeyGuard } from './api-key.guard.js';
 import { BatchesHttpModule } from './batches/batches-http.module.js';
+import { DashboardModule } from './dashboard/dashboard.module.js';
 import { DeadLettersController } from './dead-letters.controller.js';
+import { ForeignLettersController } from './foreign-letters.controller.js';
 import { JobEventsController } from './job-events.controller.js';
 import { JobWatcher } from './job-watcher.js';
 import { JobsController } from './jobs.controller.js';
@@ -17,6 +20,7 @@ import { OpenApiController } from './openapi.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { QueuesController } from './queues.controller.js';
 import { SchedulesHttpModule } from './schedules.controller.js';
+import { WorkersController } from './workers.controller.js';
 
 /** Pause before a database that did not answer is asked again. */
 const RETRY_PAUSE_MS = 1_000;
@@ -40,6 +44,14 @@ const RETRY_PAUSE_MS = 1_000;
     }),
     SchedulesHttpModule,
     BatchesHttpModule,
+    DashboardModule,
+    TelemetryModule.forRootAsync({
+      inject: [Settings],
+      useFactory: (settings: Settings) => ({
+        service: 'warren-api',
+        otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+      }),
+    }),
     // Ready means that a job can be accepted. That needs the database; the broker may be away.
     HealthModule.forRoot({
       inject: [Database],
@@ -50,11 +62,14 @@ const RETRY_PAUSE_MS = 1_000;
     JobsController,
     JobEventsController,
     DeadLettersController,
+    ForeignLettersController,
     QueuesController,
+    WorkersController,
     OpenApiController,
   ],
   providers: [
     JobWatcher,
+    QueueMetrics,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: ApiKeyGuard },
   ],

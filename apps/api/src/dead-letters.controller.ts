@@ -1,44 +1,78 @@
-import { Body, Controller, HttpCode, Post } from '@nestjs/common';
-import { ApiBearerAuth, ApiBody, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { DeadRecords } from '#records';
-import { DeadLettersBody, Fits } from './requests.js';
+import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
+import { ApiBearerAuth, ApiBody, ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { type DeadGroup, DeadRecords } from '#records';
+import { Deed } from './deed.js';
+import { DeadLettersBody, DeadLettersQuery, Fits, ReplayBody } from './requests.js';
 
-const body = {
-  schema: {
-    type: 'object',
-    properties: {
-      queue: { type: 'string' },
-      name: { type: 'string' },
-      ids: { type: 'array', maxItems: 10_000, items: { type: 'string', format: 'uuid' } },
-      error: { type: 'string', description: "Part of the last error's message" },
-    },
-  },
+const time = { type: 'string', format: 'date-time' };
+const filterSchema = {
+  queue: { type: 'string' },
+  name: { type: 'string' },
+  error: { type: 'string', description: "Part of the last error's message" },
+  errorForm: { type: 'string', description: 'The whole of it, as the groups show it' },
+  from: { ...time, description: 'Died then or later' },
+  to: { ...time, description: 'Died before then' },
+};
+const ids = { type: 'array', maxItems: 10_000, items: { type: 'string', format: 'uuid' } };
+const perSecondSchema = {
+  ...{ type: 'integer', minimum: 1, maximum: 100_000, default: 1_000 },
+  description: 'Jobs that come back in each second; the others are scheduled',
 };
 const counted = {
   status: 200,
   schema: { type: 'object', properties: { count: { type: 'integer' } } },
 };
 
-/** Many dead letters at once: all, or those that a filter names. Killed half-way, the same call goes on with the rest. */
+/** Dead letters, many at once: all, or those that a filter names. Killed half-way, the same call goes on with the rest. */
 @ApiTags('dead letters')
 @ApiBearerAuth()
 @Controller('dead-letters')
 export class DeadLettersController {
   constructor(private readonly dead: DeadRecords) {}
 
+  @Get()
+  @ApiOperation({
+    summary: 'Count dead letters and what they died of',
+    description:
+      'At most 200 groups, the largest first. A group is a filter: with it, all of its letters are meant.',
+  })
+  @ApiQuery({ name: 'queue', required: false })
+  @ApiQuery({ name: 'name', required: false })
+  @ApiQuery({ name: 'error', required: false, description: filterSchema.error.description })
+  @ApiQuery({ name: 'from', required: false, schema: time })
+  @ApiQuery({ name: 'to', required: false, schema: time })
+  @ApiResponse({
+    status: 200,
+    schema: {
+      type: 'object',
+      properties: {
+        count: { type: 'integer' },
+        groups: { type: 'array', items: { $ref: '#/components/schemas/DeadGroup' } },
+      },
+    },
+  })
+  async list(
+    @Query(new Fits(DeadLettersQuery, 400)) filter: DeadLettersQuery,
+  ): Promise<{ count: number; groups: DeadGroup[] }> {
+    const [count, groups] = await Promise.all([this.dead.count(filter), this.dead.groups(filter)]);
+    return { count, groups };
+  }
+
   @Post('replay')
+  @Deed('dead-letters.replay')
   @HttpCode(200)
   @ApiOperation({ summary: 'Send dead letters back to work' })
-  @ApiBody(body)
+  @ApiBody({ schema: { type: 'object', properties: { ...filterSchema, ids, perSecond: perSecondSchema } } })
   @ApiResponse(counted)
-  async replay(@Body(new Fits(DeadLettersBody)) filter: DeadLettersBody): Promise<{ count: number }> {
-    return { count: await this.dead.replay(filter) };
+  async replay(@Body(new Fits(ReplayBody)) { perSecond, ...filter }: ReplayBody): Promise<{ count: number }> {
+    return { count: await this.dead.replay(filter, { perSecond }) };
   }
 
   @Post('discard')
+  @Deed('dead-letters.discard')
   @HttpCode(200)
   @ApiOperation({ summary: 'Give dead letters up for good' })
-  @ApiBody(body)
+  @ApiBody({ schema: { type: 'object', properties: { ...filterSchema, ids } } })
   @ApiResponse(counted)
   async discard(@Body(new Fits(DeadLettersBody)) filter: DeadLettersBody): Promise<{ count: number }> {
     return { count: await this.dead.discard(filter) };

@@ -3,19 +3,33 @@ import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, onRequestHookHandler } from 'fastify';
 import { type Settings, SettingsError } from '#config';
+import { isTooDeep } from '#jobs';
+import { observeRequests } from './observe-requests.js';
 import { answer, ProblemException } from './problem.filter.js';
 
 /** What name and options may add to a payload in a request's body. */
 const ENVELOPE_BYTES = 16 * 1024;
+/**
+ * Levels that a body may nest: a chain of a hundred jobs, the last with a payload as deep as one may be, and some to
+ * spare. Some thousands would overflow the stack of whoever looks at it.
+ */
+const MAX_DEPTH = 500;
 
 /**
- * Without keys anybody who reaches the api may use it, so it then listens where only this machine does.
+ * What every answer tells browsers and proxies: take the content type as it is said, and keep no copy of what only
+ * somebody with a key may see.
+ */
+const CAUTION = new Headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+
+/**
+ * Without keys anybody who reaches the api may use it, so it then listens where only this machine does, unless `LISTEN_ADDRESS`
+ * says where.
  *
  * @throws SettingsError in production, where that is surely not meant.
  */
-export function listenAddress(settings: Settings): string {
-  if (settings.API_KEYS.length > 0) return '0.0.0.0';
-  if (settings.NODE_ENV !== 'production') return '127.0.0.1';
+export function listenAddress({ API_KEYS, LISTEN_ADDRESS, NODE_ENV }: Settings): string {
+  if (API_KEYS.length > 0) return LISTEN_ADDRESS ?? '0.0.0.0';
+  if (NODE_ENV !== 'production') return LISTEN_ADDRESS ?? '127.0.0.1';
   throw new SettingsError(
     'API_KEYS is not set and NODE_ENV is production: set at least one key, for example API_KEYS=$(openssl rand -hex 24)',
   );
@@ -39,6 +53,9 @@ export function makeHttpAdapter({ MAX_PAYLOAD }: Settings): FastifyAdapter {
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
   closeUnusedConnections(fastify);
+  observeRequests(fastify);
+  // On the response itself, so that no way to answer is without them; a route may set others of the same name.
+  fastify.server.prependListener('request', (_, response) => response.setHeaders(CAUTION));
   fastify.addHook('onRoute', (route) => {
     const { intake } = (route.config ?? {}) as { intake?: Intake };
     if (!intake) return;
@@ -53,7 +70,12 @@ export function makeHttpAdapter({ MAX_PAYLOAD }: Settings): FastifyAdapter {
     if (body.length === 0) return done(null, undefined);
     // Reading it all the same would accept a payload that is not what was sent.
     if (!isUtf8(body as Buffer)) return done(new ProblemException(400, 'not-utf-8', 'The body is not UTF-8'));
-    return parseJson(request, body.toString(), done);
+    const text = body.toString();
+    if (isTooDeep(text, MAX_DEPTH))
+      return done(
+        new ProblemException(400, 'too-deep', `The body is nested more than ${MAX_DEPTH} levels deep`),
+      );
+    return parseJson(request, text, done);
   });
   return adapter;
 }

@@ -5,6 +5,7 @@ import { NestLogger, rootLog } from '#telemetry';
 import { ApiModule } from './api.module.js';
 import { listenAddress, makeHttpAdapter } from './http.js';
 import { describeApi } from './openapi.controller.js';
+import { logFailedRequests } from './request-log.js';
 
 try {
   const settings = loadSettings();
@@ -17,6 +18,7 @@ try {
   });
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   describeApi(app);
+  logFailedRequests(app.getHttpAdapter().getInstance(), log);
   await app.listen(settings.PORT, address);
   log.info(`The api listens on ${await app.getUrl()}`);
 } catch (error) {

@@ -140,6 +140,7 @@ const jobSchemas: Record<string, Schema> = {
         properties: { id: { type: 'string', format: 'uuid' }, name: { type: 'string' }, result: {} },
       }),
       next: orNull({ type: 'string', format: 'uuid' }),
+      traceId: orNull({ type: 'string', description: 'The trace that it was enqueued in' }),
     },
   },
   Queue: {
@@ -155,6 +156,64 @@ const jobSchemas: Record<string, Schema> = {
       oldestWaiting: orNull(time),
       paused: { type: 'boolean' },
       consumers: orNull({ type: 'integer' }),
+    },
+  },
+  Worker: {
+    type: 'object',
+    properties: {
+      id: { type: 'integer' },
+      name: { type: 'string', description: 'Host and process id' },
+      startedAt: time,
+      lastSeen: time,
+      queues: { type: 'array', items: { type: 'string' } },
+      eventLoopLagMs: {
+        type: 'number',
+        description: 'How long its event loop was held up at most, in the last 5 s',
+      },
+      rssBytes: { type: 'integer' },
+      running: { type: 'integer' },
+      jobs: {
+        type: 'array',
+        maxItems: 100,
+        items: {
+          type: 'object',
+          properties: {
+            id: { type: 'string', format: 'uuid' },
+            name: { type: 'string' },
+            queue: { type: 'string' },
+            attempt: { type: 'integer' },
+            startedAt: time,
+          },
+        },
+      },
+    },
+  },
+  DeadGroup: {
+    type: 'object',
+    properties: {
+      queue: { type: 'string' },
+      name: { type: 'string' },
+      errorForm: { type: 'string', description: 'The message, with `#` for each number and UUID in it' },
+      count: { type: 'integer' },
+      oldest: time,
+      newest: time,
+      example: { type: 'string', format: 'uuid' },
+    },
+  },
+  ForeignLetter: {
+    type: 'object',
+    properties: {
+      queue: { type: 'string' },
+      id: { type: 'string', description: 'A hash of what the message carries' },
+      copies: { type: 'integer' },
+      reason: { type: 'string' },
+      properties: { type: 'object' },
+      headers: { type: 'object' },
+      size: { type: 'integer' },
+      body: { type: 'string', description: 'The first 4 KiB' },
+      encoding: { enum: ['utf8', 'hex'] },
+      foundAt: time,
+      wish: orNull({ enum: ['replay', 'discard'] }),
     },
   },
 };

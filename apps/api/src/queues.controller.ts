@@ -3,6 +3,7 @@ import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagg
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { emptyQueue, QueueRecords, type QueueView } from '#records';
+import { Deed } from './deed.js';
 import { ProblemException } from './problem.filter.js';
 
 /** A queue as clients see it. */
@@ -47,6 +48,7 @@ export class QueuesController {
   }
 
   @Post(':queue/pause')
+  @Deed('queue.pause')
   @HttpCode(200)
   @ApiOperation({
     summary: 'Pause a queue',
@@ -61,6 +63,7 @@ export class QueuesController {
   }
 
   @Post(':queue/resume')
+  @Deed('queue.resume')
   @HttpCode(200)
   @ApiOperation({ summary: 'Resume a queue' })
   @ApiResponse(shown('The queue'))

@@ -23,12 +23,12 @@ const Delay = z
     return z.NEVER;
   });
 
-const RunAt = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+const Time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
 /** When a job is to start, and the queue that it waits in. */
 export const whenAndWhere = {
   delay: Delay.optional(),
-  runAt: RunAt.optional(),
+  runAt: Time.optional(),
   queue: z.string().optional(),
 };
 export const notBothTimes: Parameters<z.ZodType<{ delay?: number; runAt?: Date }>['refine']> = [
@@ -75,32 +75,76 @@ export function parseIdempotencyKey(header: string | undefined): string | undefi
 }
 
 export const RescheduleBody = z
-  .strictObject({ delay: Delay.optional(), runAt: RunAt.optional() })
+  .strictObject({ delay: Delay.optional(), runAt: Time.optional() })
   .refine(({ delay, runAt }) => (delay === undefined) !== (runAt === undefined), {
     error: 'give either delay or runAt',
   });
 export type RescheduleBody = z.output<typeof RescheduleBody>;
 
-export const DeadLettersBody = z.strictObject({
-  queue: z.string().max(100).optional(),
-  name: z.string().max(100).optional(),
-  ids: z.array(z.uuid()).max(10_000).optional(),
-  error: z.string().min(1).max(200).optional(),
-});
-export type DeadLettersBody = z.output<typeof DeadLettersBody>;
-
 export const Id = z.uuid();
+
+const NO_CURSOR = 'is no cursor: use the next of the page before';
 
 const Cursor = z
   .string()
   .transform((text) => Buffer.from(text, 'base64url').toString())
-  .pipe(z.uuid({ error: 'is no cursor: use the next of the page before' }));
+  .pipe(z.uuid({ error: NO_CURSOR }));
 
 /** PostgreSQL takes no text with NUL in it. */
-const Name = z
+const Text = z
   .string()
-  .max(100)
+  .max(300)
   .refine((text) => !text.includes('\0'), { error: 'must not contain NUL' });
+const Name = Text.max(100);
+
+/** Which dead letters are meant. */
+const deadLetters = {
+  queue: Name.optional(),
+  name: Name.optional(),
+  error: Text.min(1).optional(),
+  errorForm: Text.optional(),
+  from: Time.optional(),
+  to: Time.optional(),
+};
+export const DeadLettersQuery = z.strictObject(deadLetters);
+export type DeadLettersQuery = z.output<typeof DeadLettersQuery>;
+
+export const DeadLettersBody = z.strictObject({
+  ...deadLetters,
+  ids: z.array(z.uuid()).max(10_000).optional(),
+});
+export type DeadLettersBody = z.output<typeof DeadLettersBody>;
+
+export const ReplayBody = DeadLettersBody.extend({
+  perSecond: z.number().int().min(1).max(100_000).optional(),
+});
+export type ReplayBody = z.output<typeof ReplayBody>;
+
+export const ForeignLettersQuery = z.strictObject({
+  queue: Name.optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).default(50),
+  cursor: z
+    .string()
+    .transform((text, context) => {
+      const [, queue, id] = /^([^\0\n]+)\n([0-9a-f]+)$/.exec(Buffer.from(text, 'base64url').toString()) ?? [];
+      if (queue && id) return { queue, id };
+      context.addIssue({ code: 'custom', message: NO_CURSOR });
+      return z.NEVER;
+    })
+    .optional(),
+});
+export type ForeignLettersQuery = z.output<typeof ForeignLettersQuery>;
+
+export const ForeignLettersBody = z
+  .strictObject({
+    queue: Name.optional(),
+    ids: z.array(z.string().max(100)).max(10_000).optional(),
+    all: z.literal(true).optional(),
+  })
+  .refine(({ queue, ids, all }) => queue !== undefined || ids !== undefined || all, {
+    error: 'give queue, ids or all',
+  });
+export type ForeignLettersBody = z.output<typeof ForeignLettersBody>;
 
 export const ListQuery = z.strictObject({
   state: z.enum(jobStates).optional(),

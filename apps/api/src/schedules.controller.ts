@@ -2,7 +2,8 @@ import { Controller, Get, HttpCode, Module, Param, Post, Res } from '@nestjs/com
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { JobView } from '#records';
-import { Schedules, SchedulesModule, type ScheduleView } from '#schedules';
+import { ScheduleMetrics, Schedules, SchedulesModule, type ScheduleView } from '#schedules';
+import { Deed } from './deed.js';
 import { ProblemException } from './problem.filter.js';
 
 /** Recurring jobs over HTTP, as the workers have declared them. */
@@ -19,6 +20,7 @@ export class SchedulesController {
   }
 
   @Post(':name/run')
+  @Deed('schedule.run')
   @HttpCode(202)
   @ApiOperation({ summary: "Enqueue a schedule's job now", description: 'Its ticks stay as they are.' })
   @ApiResponse({
@@ -43,6 +45,7 @@ export class SchedulesController {
   }
 
   @Post(':name/pause')
+  @Deed('schedule.pause')
   @HttpCode(200)
   @ApiOperation({ summary: 'Let no tick of a schedule fire until it is resumed' })
   @ApiResponse({ status: 200, description: 'The schedule' })
@@ -53,6 +56,7 @@ export class SchedulesController {
   }
 
   @Post(':name/resume')
+  @Deed('schedule.resume')
   @HttpCode(200)
   @ApiOperation({
     summary: 'Let a schedule fire again',
@@ -73,5 +77,5 @@ export class SchedulesController {
 }
 
 /** All that the api has of schedules. */
-@Module({ imports: [SchedulesModule], controllers: [SchedulesController] })
+@Module({ imports: [SchedulesModule], controllers: [SchedulesController], providers: [ScheduleMetrics] })
 export class SchedulesHttpModule {}

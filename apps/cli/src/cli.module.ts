@@ -4,6 +4,7 @@ import * as contracts from '#contracts';
 import { JobsModule } from '#jobs';
 import { RabbitMQModule } from '#rabbitmq';
 import { RecordsModule } from '#records';
+import { SchedulesModule } from '#schedules';
 
 /** What the operator's commands work with: the same libs as the apps, with a small pool. */
 @Module({
@@ -22,6 +23,7 @@ import { RecordsModule } from '#records';
       inject: [Settings],
       useFactory: (settings: Settings) => ({ maxPayload: settings.MAX_PAYLOAD }),
     }),
+    SchedulesModule,
   ],
 })
 export class CliModule {}

@@ -1,38 +1,62 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { INestApplicationContext } from '@nestjs/common';
+import type { Command } from 'commander';
 import { v7 as uuidv7 } from 'uuid';
-import { Contracts, Relay } from '#jobs';
-import { Broker } from '#rabbitmq';
-import { Records } from '#records';
+import { Failure } from './exit.js';
+import { answer, progressBar, say } from './output.js';
+import { type Common, command, stopIf, withTools } from './run.js';
+import type { Tools } from './tools.js';
 
 /** How long to wait for a broker that does not answer yet. */
 const BROKER_PATIENCE_MS = 60_000;
 /** How often the progress is looked at. */
 const LOOK_EVERY_MS = 500;
 
+/** Publishing again what a broker has lost. */
+export function addRebuild(program: Command): void {
+  command(
+    program,
+    'rebuild',
+    'publish every unfinished job again, for example after the broker lost its data',
+    'rebuild',
+  )
+    .addHelpText(
+      'after',
+      '\nSafe at any time, twice, or killed half-way: a job that is published twice runs once.',
+    )
+    .action((options: Common) => withTools((...at) => rebuild(...at, options)));
+}
+
 /**
  * Publishes every unfinished job again, oldest first: the queued, the retrying at their time, and the running whose
  * worker is gone. Scheduled ones stay scheduled. Declares what exchanges and queues are missing, marks the jobs in
  * the records, and helps the workers' relays to publish them; when this is killed, those go on alone.
  *
- * @throws TopologyError, DatabaseUnavailableError
+ * @throws TopologyError, DatabaseUnavailableError, Failure
  */
-export async function rebuild(app: INestApplicationContext, { json }: { json?: boolean }): Promise<void> {
-  const [broker, records, relay] = [app.get(Broker), app.get(Records), app.get(Relay)];
-  const say = (line: string) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
-
+async function rebuild(
+  { broker, records, relay, contracts, deed }: Tools,
+  signal: AbortSignal,
+  options: Common,
+): Promise<void> {
   say('Waiting for the broker');
-  await broker.declare(app.get(Contracts).topology, AbortSignal.timeout(BROKER_PATIENCE_MS));
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(BROKER_PATIENCE_MS)]);
+  await broker.declare(contracts.topology, patience).catch((error: Error) => {
+    stopIf(signal, 'Interrupted; nothing was done');
+    throw error.name === 'AbortError' ? new Failure('No broker answers: check RABBITMQ_URL') : error;
+  });
   const newest = uuidv7();
-  const owed = await records.oweAll((count) => say(`${count} unfinished jobs found`));
+  const owed = await deed('rebuild', 'all', () =>
+    records.oweAll((count) => say(`${count} unfinished jobs found`)),
+  );
   relay.start();
+  const bar = progressBar('Publishing', owed);
   for (let left = await records.owedUpTo(newest); left > 0; left = await records.owedUpTo(newest)) {
-    say(`${left} jobs to publish`);
-    await pause(LOOK_EVERY_MS);
+    bar.show(Math.max(0, owed - left));
+    await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+    if (signal.aborted) break;
   }
   await relay.stop();
-  say('');
-  process.stdout.write(
-    json ? `${JSON.stringify({ published: owed })}\n` : `Published ${owed} unfinished jobs again\n`,
-  );
+  bar.end();
+  stopIf(signal, 'Interrupted; the relays of the workers publish the rest');
+  answer(options, { published: owed }, () => `Published ${owed} unfinished jobs again`);
 }

@@ -7,8 +7,8 @@ import { NonRetryableError } from '#jobs';
 const MAX_CONNECTIONS = 10;
 /** Together within the 30 s of an attempt, so that the error says what was slow. */
 const CONNECT_TIMEOUT_MS = 5_000;
-const GREETING_TIMEOUT_MS = 5_000;
-const SILENCE_TIMEOUT_MS = 15_000;
+const GREETING_TIMEOUT_MS = 10_000;
+const SILENCE_TIMEOUT_MS = 14_000;
 
 /** One plain-text mail. */
 export interface Mail {

@@ -10,7 +10,9 @@ import { WorkerModule } from './worker.module.js';
 try {
   const settings = loadSettings();
   const log = rootLog('worker', settings.LOG_LEVEL);
-  const app = await NestFactory.create<NestFastifyApplication>(WorkerModule, new FastifyAdapter(), {
+  // Who asks for health or metrics and does not read the answer must not keep a worker that has drained from ending.
+  const adapter = new FastifyAdapter({ forceCloseConnections: true });
+  const app = await NestFactory.create<NestFastifyApplication>(WorkerModule, adapter, {
     logger: new NestLogger(log),
     abortOnError: false,
   });

@@ -11,7 +11,7 @@ import { LimitsModule } from '#limits';
 import { RabbitMQModule } from '#rabbitmq';
 import { Database, RecordsModule } from '#records';
 import { SchedulesModule } from '#schedules';
-import { rootLog } from '#telemetry';
+import { rootLog, TelemetryModule } from '#telemetry';
 import { FileStore } from './file-store.js';
 import * as handlers from './handlers/index.js';
 import { Mailer } from './mailer.js';
@@ -50,6 +50,13 @@ import { OutboundHttp } from './outbound-http.js';
       }),
     }),
     LimitsModule,
+    TelemetryModule.forRootAsync({
+      inject: [Settings],
+      useFactory: (settings: Settings) => ({
+        service: 'warren-worker',
+        otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+      }),
+    }),
     BatchesModule.forWorker(),
     HealthModule.forRoot({
       inject: [JobServer, Database],

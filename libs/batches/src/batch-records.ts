@@ -65,6 +65,13 @@ const COUNTS = `
     from (select j.state, count(*)::int as count from jobs j where j.batch = b.id group by j.state) c
   ), '{}') as counts`;
 
+const VIEW = `
+  select b.id, b.name, b.total, ${COUNTS}, b.created_at as "createdAt", b.cancelled_at as "cancelledAt",
+    b.completed_at as "completedAt", b.on_complete ->> 'id' as "onComplete", b.on_success ->> 'id' as "onSuccess"
+  from batches b`;
+
+const toView = (batch: BatchView): BatchView => ({ ...batch, counts: countsOf(batch.counts) });
+
 /**
  * All that is written and read of batches. No counter is kept while jobs run, which would make each of them wait for
  * the others' row: jobs are counted when somebody asks, through an index on batch and state.
@@ -110,14 +117,20 @@ export class BatchRecords {
   async find(id: string, queryable: Queryable = this.database): Promise<BatchView | undefined> {
     const { rows } = await queryable.query({
       name: 'batch-find',
-      text: `
-        select b.id, b.name, b.total, ${COUNTS}, b.created_at as "createdAt", b.cancelled_at as "cancelledAt",
-          b.completed_at as "completedAt", b.on_complete ->> 'id' as "onComplete", b.on_success ->> 'id' as "onSuccess"
-        from batches b where b.id = $1`,
+      text: `${VIEW} where b.id = $1`,
       values: [id],
     });
-    const [batch] = rows as BatchView[];
-    return batch && { ...batch, counts: countsOf(batch.counts) };
+    return (rows as BatchView[]).map(toView)[0];
+  }
+
+  /** Batches, newest first. @param before only those made before the one of this id. */
+  async list(limit: number, before?: string): Promise<BatchView[]> {
+    const { rows } = await this.database.query<BatchView>({
+      name: 'batch-list',
+      text: `${VIEW} where $2::uuid is null or b.id < $2 order by b.id desc limit $1`,
+      values: [limit, before ?? null],
+    });
+    return rows.map(toView);
   }
 
   /** The batch that holds a key. */

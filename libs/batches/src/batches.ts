@@ -8,6 +8,7 @@ import {
   type EnqueueOptions,
   IdempotencyConflictError,
   Jobs,
+  meterOf,
   type NextJob,
   type PayloadInput,
   type Violation,
@@ -92,6 +93,7 @@ export class Batches {
       this.insert(queryable, batch, records, transaction ? 0 : undefined);
     const inserted = await (transaction ? insert(transaction) : this.database.transaction(insert));
     if (!inserted) return this.madeBefore(batch, transaction);
+    meterOf(contract).enqueued(records.length);
     const queued = records.filter((_, index) => inserted.jobs[index]?.state === 'queued');
     if (!transaction) void this.jobs.publishMany(queued);
     return {
@@ -151,7 +153,7 @@ export class Batches {
   }
 }
 
-/** The key that a batch is to hold, if any. Its fingerprint takes no account of ids, which are new each time. */
+/** The key that a batch is to hold, if any. Its fingerprint takes no account of ids and traces, which are new each time. */
 function keyOf(
   { name, onComplete, onSuccess }: NewBatch,
   records: readonly NewRecord[],
@@ -160,7 +162,8 @@ function keyOf(
   if (idempotencyKey === undefined) return undefined;
   const hash = createHash('sha256');
   const wanted = [name, delay ?? runAt, queue, onComplete, onSuccess];
-  hash.update(JSON.stringify(wanted, (field, value) => (field === 'id' ? undefined : value)));
+  const isNew = (field: string) => field === 'id' || field === 'traceparent';
+  hash.update(JSON.stringify(wanted, (field, value) => (isNew(field) ? undefined : value)));
   for (const { payload } of records) hash.update(payload).update('\0');
   return { scope: `idempotency:${client}`, key: idempotencyKey, fingerprint: hash.digest('base64') };
 }

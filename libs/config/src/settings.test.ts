@@ -86,6 +86,19 @@ test('a limit that the broker cannot count, and a grace time that no timer can w
   expect(load).toThrow('SHUTDOWN_GRACE: must be at most 24h');
 });
 
+test('how long jobs are kept is told for all, and for single states of those that are not kept for ever', () => {
+  const day = 86_400_000;
+  const { JOB_RETENTION } = loadSettings({ JOB_RETENTION: '30d, succeeded=7d' });
+  expect(JOB_RETENTION).toEqual({
+    succeeded: 7 * day,
+    cancelled: 30 * day,
+    discarded: 30 * day,
+    others: 30 * day,
+  });
+  for (const wrong of ['succeeded=7d', '30d,dead=7d', '30d,succeeded=', '7', '30d,a=b=c'])
+    expect(() => loadSettings({ JOB_RETENTION: wrong })).toThrow('  JOB_RETENTION: ');
+});
+
 test('durations', () => {
   expect(['500ms', '5s', '2m', '1h', '7d'].map((text) => toMilliseconds(text as '5s'))).toEqual([
     500, 5_000, 120_000, 3_600_000, 604_800_000,

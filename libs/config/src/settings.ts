@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from './duration.js';
+import { unfitForProduction } from './production.js';
 
 const list = z.string().transform((text) =>
   text
@@ -9,6 +10,8 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter(Boolean),
 );
+/** The states that a job ends in and is not kept in for ever. */
+const agedStates = ['succeeded', 'cancelled', 'discarded'] as const;
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
 const milliseconds = z.string().transform((text, context) => {
@@ -34,6 +37,40 @@ const prefetch = list.transform((entries, context) => {
   }
   return limits;
 });
+/** `30d,succeeded=7d` keeps what succeeded for a week, and all else for 30 days. */
+const retention = list.transform((entries, context) => {
+  const refuse = (message: string) => {
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  };
+  const ages: Partial<Record<(typeof agedStates)[number] | 'others', number>> = {};
+  for (const entry of entries) {
+    const [age, state = 'others'] = entry.split('=').reverse() as [string, string?];
+    if (state !== 'others' && !agedStates.some((known) => known === state))
+      return refuse(
+        `"${entry}" is neither a duration nor one for ${agedStates.join(', ')}, such as succeeded=7d`,
+      );
+    try {
+      ages[state as keyof typeof ages] = toMilliseconds(age as Duration);
+    } catch (error) {
+      return refuse((error as Error).message);
+    }
+  }
+  const { others, ...own } = ages;
+  if (others === undefined) return refuse('must name a duration for all states that have none of their own');
+  return { succeeded: others, cancelled: others, discarded: others, others, ...own };
+});
+/** A user of the dashboard. Of a hash only its form is checked here. */
+const dashboardUser = z.string().transform((text, context) => {
+  const [, role, name, hash] =
+    /^(operator|viewer):([\w.@-]{1,64}):(scrypt\.\d\d\.[\w-]{22}\.[\w-]{43})$/.exec(text) ?? [];
+  if (role && name && hash) return { role: role as 'operator' | 'viewer', name, hash };
+  context.addIssue({
+    code: 'custom',
+    message: 'each must be operator:NAME:HASH or viewer:NAME:HASH, with a hash of `npm run hash-password`',
+  });
+  return z.NEVER;
+});
 const url = (...schemes: string[]) =>
   z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), {
     error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
@@ -47,7 +84,9 @@ const schema = z.object({
   NODE_ENV: z
     .enum(['development', 'test', 'production'])
     .prefault('development')
-    .describe('`production` makes the api refuse to start without `API_KEYS`.'),
+    .describe(
+      '`production` makes the api refuse to start without `API_KEYS`, and both apps with a default or an example for a secret.',
+    ),
   RABBITMQ_URL: list
     .pipe(z.array(url('amqp', 'amqps')).min(1, 'must name at least one address'))
     .prefault('amqp://guest:guest@localhost:5672')
@@ -59,6 +98,12 @@ const schema = z.object({
     .max(100)
     .prefault('8')
     .describe('Connections to the database that a process may open.'),
+  LISTEN_ADDRESS: z
+    .union([z.ipv4(), z.ipv6(), z.literal('localhost')], 'must be an IP address or localhost')
+    .optional()
+    .describe(
+      'Address that the api listens on; by default every one with `API_KEYS`, and loopback without. A container whose port is published to its machine only may be open inside: `0.0.0.0`.',
+    ),
   PORT: port.prefault('3000').describe('Port of the api.'),
   WORKER_PORT: port.prefault('3001').describe('Port on which a worker answers health checks.'),
   API_KEYS: list
@@ -66,6 +111,15 @@ const schema = z.object({
     .prefault('')
     .describe(
       'Keys that the api accepts as `Authorization: Bearer …`, separated by commas. Without any, the api listens on loopback only and asks for none.',
+    ),
+  DASHBOARD_USERS: list
+    .pipe(z.array(dashboardUser))
+    .refine((users) => new Set(users.map(({ name }) => name)).size === users.length, {
+      error: 'names a user twice',
+    })
+    .prefault('')
+    .describe(
+      'Who may use the dashboard, separated by commas: `operator:NAME:HASH`, or `viewer:NAME:HASH` who may only look; `npm run hash-password` makes the hash. Without any there is no dashboard, unless the api listens on loopback only: then all who reach it are operators.',
     ),
   WORKER_QUEUES: list
     .prefault('')
@@ -86,15 +140,18 @@ const schema = z.object({
     .max(16 * 1024 * 1024)
     .prefault('1048576')
     .describe('Largest payload, and largest result, of a job in bytes of JSON.'),
-  JOB_RETENTION: milliseconds
+  JOB_RETENTION: retention
     .prefault('30d')
     .describe(
-      'How long jobs that succeeded, were cancelled or discarded are kept; dead ones are kept until someone replays or discards them.',
+      'How long jobs that succeeded, were cancelled or discarded are kept; `30d,succeeded=7d` sets it for one of these states. Dead ones are kept until someone replays or discards them.',
     ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .prefault('info')
     .describe('Least level that is logged.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url('http', 'https')
+    .optional()
+    .describe('Where traces go to, by OTLP over HTTP; without it none are made. See docs/tracing.md.'),
   // What the example handlers need; they can go with the examples.
   SMTP_URL: url('smtp', 'smtps').prefault('smtp://localhost:1025').describe('Mail server of `email.send`.'),
   MAIL_FROM: z.string().min(3).prefault('Warren <warren@localhost>').describe('Sender of `email.send`.'),
@@ -139,17 +196,22 @@ export function loadSettings(environment?: NodeJS.ProcessEnv): Settings {
 }
 
 function checkSettings(environment: NodeJS.ProcessEnv): Settings {
-  const given = Object.fromEntries(
-    Object.keys(schema.shape)
-      .map((name) => [name, environment[name]] as const)
-      .filter(([, value]) => value !== undefined && value !== ''),
-  );
+  const given: Record<string, string> = {};
+  for (const name of Object.keys(schema.shape)) {
+    const value = environment[name];
+    if (value) given[name] = value;
+  }
   const checked = schema.safeParse(given);
-  if (checked.success) return checked.data;
-  const problems = checked.error.issues.map((issue) => {
-    const name = String(issue.path[0]);
-    return `  ${name}: ${issue.message} (found ${shown(name, environment[name])})`;
-  });
+  const wrong = checked.success
+    ? []
+    : checked.error.issues.map((issue) => [String(issue.path[0]), issue.message] as const);
+  const unfit = (given.NODE_ENV === 'production' ? unfitForProduction({ ...defaults(), ...given }) : []).map(
+    ([name, problem]) => [name, given[name] ? problem : `is not set, and its default ${problem}`] as const,
+  );
+  if (checked.success && unfit.length === 0) return checked.data;
+  const problems = [...wrong, ...unfit].map(
+    ([name, problem]) => `  ${name}: ${problem} (found ${shown(name, environment[name])})`,
+  );
   throw new SettingsError(
     `These settings cannot be used:\n${problems.join('\n')}\nEach is explained in docs/settings.md and .env.example.`,
   );
@@ -161,6 +223,9 @@ export interface SettingDescription {
   fallback: string;
   description: string;
 }
+
+const defaults = () =>
+  Object.fromEntries(describeSettings().map(({ name, fallback }) => [name, fallback] as const));
 
 /** Describes every setting, in the order in which documents list them. */
 export function describeSettings(): SettingDescription[] {
@@ -181,7 +246,7 @@ export function maskUrl(text: string): string {
 
 function shown(name: string, value: string | undefined): string {
   if (value === undefined) return 'nothing';
-  if (/KEY|SECRET/.test(name)) return 'a value that is not shown';
+  if (/KEY|SECRET|USERS/.test(name)) return 'a value that is not shown';
   // Up to the last @, because an unescaped slash in a password is what makes some of these no URLs.
   return JSON.stringify(value.replace(/:\/\/.*@/s, '://***@').slice(0, 200));
 }

@@ -32,6 +32,7 @@ export class ThreadPool extends Isolation implements OnApplicationShutdown {
   /** Nest calls it last, when the jobs at hand are done or given back. */
   async onApplicationShutdown(): Promise<void> {
     for (const timer of this.idle.values()) clearTimeout(timer);
+    this.idle.clear();
     await Promise.all([...this.threads].map((thread) => thread.close()));
   }
 

@@ -1,9 +1,18 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
-import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
-import { DatabaseUnavailableError, DeadRecords, Presence, Records } from '#records';
+import { Broker, deadLetterQueue, EXCHANGE, type OutgoingMessage } from '#rabbitmq';
+import {
+  DatabaseUnavailableError,
+  DeadRecords,
+  type ForeignLetter,
+  ForeignLetters,
+  Presence,
+  Records,
+  type Wish,
+} from '#records';
 import { Contracts } from './contracts.js';
+import { describeLetter, replayLetter } from './foreign-letter.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from './message.js';
 import { describeError } from './outcome.js';
 
@@ -24,7 +33,8 @@ const DUTY = 1;
  * where that has not fitted twice in a row, it goes through the queue once: letters of jobs that are not dead any
  * more and second copies are dropped, the others stay, and what is missing is published again.
  *
- * Letters that no record stands for (what could not be understood) stay too, and are counted.
+ * Letters that no record stands for (what could not be understood) stay too, are counted and noted for people to look
+ * at. What those wish of them is done in the same way: one passage through the queue.
  */
 @Injectable()
 export class DeadLetterKeeper {
@@ -41,6 +51,7 @@ export class DeadLetterKeeper {
     private readonly contracts: Contracts,
     private readonly broker: Broker,
     private readonly dead: DeadRecords,
+    private readonly foreign: ForeignLetters,
     private readonly records: Records,
     private readonly presence: Presence,
   ) {}
@@ -73,15 +84,22 @@ export class DeadLetterKeeper {
   }
 
   private async look(): Promise<void> {
-    const [counts, foreign] = await Promise.all([this.dead.counts(), this.dead.foreignLetters()]);
-    await this.lookAtUnroutable(foreign.get(EXCHANGE.unroutable) ?? 0);
+    const [counts, foreign, wished] = await Promise.all([
+      this.dead.counts(),
+      this.dead.foreignLetters(),
+      this.foreign.wishedQueues(),
+    ]);
+    const unroutable = EXCHANGE.unroutable;
+    await this.lookAtUnroutable(foreign.get(unroutable) ?? 0, wished.has(unroutable));
     for (const queue of this.contracts.queues.keys()) {
-      if ((this.restsUntil.get(queue) ?? 0) > performance.now()) continue;
+      const isWished = wished.has(queue);
+      if (!isWished && (this.restsUntil.get(queue) ?? 0) > performance.now()) continue;
       const { dead, owed } = counts.find((count) => count.queue === queue) ?? { dead: 0, owed: 0 };
       const most = dead + (foreign.get(queue) ?? 0);
       const depth = await this.broker.countReady(deadLetterQueue(queue));
-      if (depth >= most - owed && depth <= most) this.suspects.delete(queue);
-      else if (this.suspects.has(queue)) await this.goThrough(queue, depth);
+      const fits = depth >= most - owed && depth <= most;
+      if (isWished || (!fits && this.suspects.has(queue))) await this.goThrough(queue, depth);
+      else if (fits) this.suspects.delete(queue);
       else this.suspects.add(queue);
     }
   }
@@ -90,40 +108,43 @@ export class DeadLetterKeeper {
    * What no queue takes is kept by the alternate exchange, and so it is confirmed and never returned. Our own jobs are
    * owed again, and get through once the bindings are there; what no record stands for stays.
    */
-  private async lookAtUnroutable(known: number): Promise<void> {
-    const depth = await this.broker.countReady(EXCHANGE.unroutable);
-    if (depth === known) return;
-    let foreign = 0;
+  private async lookAtUnroutable(known: number, isWished: boolean): Promise<void> {
+    const queue = EXCHANGE.unroutable;
+    const depth = await this.broker.countReady(queue);
+    if (depth === known && !isWished) return;
+    const strangers = new Strangers(queue, this.foreign, await this.dead.now());
     let owed = 0;
-    await this.broker.rotate(EXCHANGE.unroutable, { count: depth, batch: BATCH }, async (messages) => {
+    await this.broker.rotate(queue, { count: depth, batch: BATCH }, async (messages) => {
       this.stopping.signal.throwIfAborted();
       const letters = messages.map((message) => readDeadLetter(message));
       const ids = letters.map(({ id }) => id).filter(isUuid);
       const records = new Set((await this.dead.statesOf(ids)).map(({ id }) => id));
       await this.records.oweUnrouted(ids, UNROUTED_PAUSE_MS);
-      const stays = letters.filter(({ id }) => !records.has(id));
-      foreign += stays.length;
-      owed += letters.length - stays.length;
-      await Promise.all(
-        stays.map((letter) =>
-          this.broker.publisher.publish({
-            ...returnDeadLetter(letter, EXCHANGE.unroutable),
-            exchange: EXCHANGE.unroutable,
-          }),
-        ),
-      );
+      const { stay, replay } = await strangers.sort(letters.filter(({ id }) => !records.has(id)));
+      owed += letters.filter(({ id }) => records.has(id)).length;
+      await this.publish([
+        // A fanout: the key is free to stay what its sender chose.
+        ...stay.map((letter) => ({
+          ...returnDeadLetter(letter, queue),
+          exchange: queue,
+          routingKey: letter.message.fields.routingKey,
+        })),
+        ...replay.map((letter) => replayLetter(letter, queue)),
+      ]);
     });
-    await this.dead.countForeignLetters(EXCHANGE.unroutable, foreign);
+    await strangers.forgetOthers();
+    await this.dead.countForeignLetters(queue, strangers.count);
+    if (owed + strangers.count === 0) return;
     this.logger.error(
-      `No queue took ${owed} messages of jobs, which are published again every ${UNROUTED_PAUSE_MS / 1_000} s, and ${foreign} messages that no record stands for, which stay in ${EXCHANGE.unroutable}: run \`npm run migrate\``,
+      `No queue took ${owed} messages of jobs, which are published again every ${UNROUTED_PAUSE_MS / 1_000} s, and ${strangers.count} messages that no record stands for, which stay in ${queue}: run \`npm run migrate\``,
     );
   }
 
   private async goThrough(queue: string, depth: number): Promise<void> {
     const startedAt = performance.now();
     const before = await this.dead.now();
+    const strangers = new Strangers(queue, this.foreign, before);
     const kept = new Set<string>();
-    let foreign = 0;
     let dropped = 0;
     await this.broker.rotate(deadLetterQueue(queue), { count: depth, batch: BATCH }, async (messages) => {
       this.stopping.signal.throwIfAborted();
@@ -133,12 +154,9 @@ export class DeadLetterKeeper {
         records.map(({ id, state, queue: home }) => [id, home === queue ? state : undefined]),
       );
       const unclaimed: DeadLetter[] = [];
-      const stays = letters.filter((letter) => {
-        const isForeign = !isUuid(letter.id) || !records.some(({ id }) => id === letter.id);
-        if (isForeign) {
-          foreign++;
-          return true;
-        }
+      const isOfRecord = ({ id, isStranger }: DeadLetter) => !isStranger && stateOf.has(id);
+      const wanted = letters.filter((letter) => {
+        if (!isOfRecord(letter)) return false;
         const state = stateOf.get(letter.id);
         const isUnclaimed = letter.byBroker && (state === 'queued' || state === 'retrying');
         if (isUnclaimed) unclaimed.push(letter);
@@ -148,11 +166,14 @@ export class DeadLetterKeeper {
         return isWanted;
       });
       await this.bury(unclaimed);
-      await Promise.all(
-        stays.map((letter) => this.broker.publisher.publish(returnDeadLetter(letter, queue))),
-      );
+      const { stay, replay } = await strangers.sort(letters.filter((letter) => !isOfRecord(letter)));
+      await this.publish([
+        ...[...wanted, ...stay].map((letter) => returnDeadLetter(letter, queue)),
+        ...replay.map((letter) => replayLetter(letter, queue)),
+      ]);
     });
-    await this.dead.countForeignLetters(queue, foreign);
+    await strangers.forgetOthers();
+    await this.dead.countForeignLetters(queue, strangers.count);
 
     let missing = 0;
     for await (const ids of this.dead.settledBefore(queue, before)) {
@@ -161,11 +182,15 @@ export class DeadLetterKeeper {
       if (gone.length > 0) await this.dead.owe(gone);
     }
     this.logger.log(
-      `Dead letters of ${queue}: ${kept.size} fit their records, ${dropped} did not and were dropped, ${missing} are missing and published again, ${foreign} have no record`,
+      `Dead letters of ${queue}: ${kept.size} fit their records, ${dropped} did not and were dropped, ${missing} are missing and published again, ${strangers.count} have no record, ${strangers.fulfilled} more without one were replayed or discarded as was wished`,
     );
     this.suspects.delete(queue);
     const now = performance.now();
     this.restsUntil.set(queue, now + REST_FACTOR * (now - startedAt));
+  }
+
+  private async publish(messages: OutgoingMessage[]): Promise<void> {
+    await Promise.all(messages.map((message) => this.broker.publisher.publish(message)));
   }
 
   /** The broker gave up on messages that nobody claimed: their jobs are dead, and their records must say so. */
@@ -177,5 +202,45 @@ export class DeadLetterKeeper {
         error,
       );
     }
+  }
+}
+
+/** The letters that no record stands for, in one passage through a queue: noted, or what somebody wishes is done. */
+class Strangers {
+  /** Those that stay; and those that went as somebody wished. */
+  count = 0;
+  fulfilled = 0;
+  private wishes: Map<string, Wish> | undefined;
+
+  /** @param since when the passage began. */
+  constructor(
+    private readonly queue: string,
+    private readonly catalogue: ForeignLetters,
+    private readonly since: Date,
+  ) {}
+
+  /** Tells letters that stay from those that are to be replayed; the others are to be thrown away. */
+  async sort(letters: readonly DeadLetter[]): Promise<{ stay: DeadLetter[]; replay: DeadLetter[] }> {
+    this.wishes ??= await this.catalogue.wishesOf(this.queue);
+    const stay: DeadLetter[] = [];
+    const replay: DeadLetter[] = [];
+    const notes: ForeignLetter[] = [];
+    for (const letter of letters) {
+      const note = describeLetter(letter, this.queue);
+      const wish = this.wishes.get(note.id);
+      if (wish) this.fulfilled++;
+      if (wish === 'replay') replay.push(letter);
+      if (wish) continue;
+      stay.push(letter);
+      notes.push(note);
+    }
+    this.count += stay.length;
+    if (notes.length > 0) await this.catalogue.note(notes, this.since);
+    return { stay, replay };
+  }
+
+  /** At the end of the passage: what was not met, or went as wished, lies there no more. */
+  forgetOthers(): Promise<void> {
+    return this.catalogue.forget(this.queue, this.since);
   }
 }

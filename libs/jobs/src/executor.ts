@@ -1,8 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
 import { Broker, type Delivery, isOutage } from '#rabbitmq';
-import { type Claim, DatabaseUnavailableError, type JobState, OverloadedError, Records } from '#records';
-import { type Log, rootLog } from '#telemetry';
+import {
+  type Claim,
+  DatabaseUnavailableError,
+  type JobState,
+  OverloadedError,
+  Records,
+  Throughput,
+} from '#records';
+import { currentTraceparent, type Log, rootLog, scrubbedLog, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
@@ -16,12 +23,15 @@ import {
 import { Gate } from './gate.js';
 import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
-import { type Arrival, decode, encodeUnreadable, type JobDelivery } from './message.js';
+import { type Arrival, decode, encodeStranger, type JobDelivery } from './message.js';
+import { meterOf } from './meter.js';
 import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
 import { conform, toJson } from './payload.js';
 import { Progress } from './progress.js';
 import { RunningAttempt, STOP_GRACE_MS } from './running-attempt.js';
+import { type Secrets, secretsOf } from './secrets.js';
+import { endProcessing, processing } from './spans.js';
 
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
@@ -68,6 +78,7 @@ export class Executor {
     private readonly broker: Broker,
     private readonly outbox: Outbox,
     private readonly progress: Progress,
+    private readonly throughput: Throughput,
     @Optional() private readonly admission?: Admission,
   ) {}
 
@@ -168,18 +179,29 @@ export class Executor {
       return true;
     }
 
-    const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt });
+    const secrets = secretsOf(arrival, claim, this.contracts);
     const delay = await this.persistently(async () => pass.confirm?.());
+    const step = processing(delivery, arrival, claim.attempt);
+    const { traceparent } = step;
+    const traceId = traceparent && traceIdOf(traceparent);
+    const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt, traceId });
+    const meter = meterOf(contract);
+    meter.claimed(arrival.queue, claim.waited, claim.rescued);
     const outcome: Outcome =
-      delay === undefined ? await this.run(arrival, claim, contract, log) : { kind: 'snoozed', delay };
-    const decision = decide(outcome, contract?.retry ?? [], claim.attempt);
+      delay === undefined
+        ? await step.run(() => meter.running(() => this.run(arrival, claim, contract, log, secrets)))
+        : { kind: 'snoozed', delay };
+    endProcessing(step, outcome);
+    const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
     this.progress.forget(arrival.id);
     const state = await this.settle(arrival.id, claim.claim, decision);
-    report(log, outcome, state);
+    meter.ended(outcome, state);
+    report(log, outcome, state, secrets);
+    this.throughput.note(arrival.queue, state);
 
     // Given back: unacknowledged, it returns to its queue as the channel closes.
     if (outcome.kind === 'givenBack' && state === 'queued') return true;
-    if (state === decision.settlement.state) await this.publish(arrival, claim, decision);
+    if (state === decision.settlement.state) await this.publish({ ...arrival, traceparent }, claim, decision);
     delivery.ack();
     return true;
   }
@@ -227,6 +249,7 @@ export class Executor {
     claim: Taken,
     contract: AnyContract | undefined,
     log: Log,
+    secrets: Secrets,
   ): Promise<Outcome> {
     const attempt = new RunningAttempt();
     const key = `${arrival.id}/${claim.claim}`;
@@ -247,6 +270,7 @@ export class Executor {
 
       const { id, name, queue } = arrival;
       const { maxAttempts, createdAt } = claim;
+      let own: Log | undefined;
       const result = await Promise.race([
         handler({
           ...{
@@ -257,11 +281,17 @@ export class Executor {
             createdAt,
             maxAttempts,
             previous: claim.previous ?? undefined,
-            log,
             attempt: claim.attempt,
             signal: attempt.signal,
+            traceparent: currentTraceparent(),
           },
-          progress: (fraction, note) => this.progress.note(id, claim.claim, fraction, note),
+          // Made when a handler asks for it, which most do not.
+          get log() {
+            own ??= scrubbedLog(log, (text) => secrets.scrub(text));
+            return own;
+          },
+          progress: (fraction, note) =>
+            this.progress.note(id, claim.claim, fraction, note && secrets.scrub(note)),
         }),
         attempt.overdue,
       ]);
@@ -284,18 +314,20 @@ export class Executor {
   private async onUnexpected(delivery: Delivery, error: unknown): Promise<void> {
     // When the worker stops, the message goes back to its queue as the channel closes.
     if (this.stopping.signal.aborted) return;
-    this.logger.error(error);
+    const { messageId: job, type: name } = delivery.message.properties;
+    this.log.error({ job, name, err: error }, 'The job cannot be recorded');
     await this.bury(delivery, describeError(error).message).catch(() => {});
   }
 
   /** Sends a message that no record stands for to the dead letters, as it came. */
   private async bury(delivery: Delivery, reason: string): Promise<void> {
-    this.logger.warn(`A message in ${delivery.queue} goes to the dead letters: ${reason}`);
+    const { messageId: job, type: name } = delivery.message.properties;
+    this.log.warn({ job, name, queue: delivery.queue }, `A message goes to the dead letters: ${reason}`);
     const { publisher } = this.broker;
     await this.persistently(() =>
-      publisher.publish(encodeUnreadable(delivery, reason)).catch((error) => {
+      publisher.publish(encodeStranger(delivery, reason)).catch((error) => {
         if (isOutage(error)) throw error;
-        return publisher.publish(encodeUnreadable(delivery, reason, true));
+        return publisher.publish(encodeStranger(delivery, reason, true));
       }),
     );
     delivery.ack();
@@ -328,17 +360,21 @@ function passes(error: unknown): boolean {
 }
 
 /** The record of a job that nobody but its message knows. */
-function newRecordOf({ id, name, queue, priority, payload }: Arrival, contract: AnyContract | undefined) {
+function newRecordOf(
+  { id, name, queue, priority, traceparent, payload }: Arrival,
+  contract: AnyContract | undefined,
+) {
   if (!contract || payload === null) return undefined;
-  return { id, name, queue, priority, payload, maxAttempts: contract.retry.length + 1 };
+  return { id, name, queue, priority, traceparent, payload, maxAttempts: contract.retry.length + 1 };
 }
 
 const silent = rootLog('silent', 'silent');
 
-/** Errors are logged as they are stored: cut, without credentials, and whatever it was that the handler threw. */
-function report(log: Log, outcome: Outcome, state: JobState | null): void {
+/** Errors are logged as they are stored: cut, without secrets, and whatever it was that the handler threw. */
+function report(log: Log, outcome: Outcome, state: JobState | null, secrets: Secrets): void {
   if (!state) log.warn('The job was taken over by another worker meanwhile; this outcome is dropped');
-  else if (outcome.kind === 'failed')
-    log.warn({ err: describeError(outcome.error), state }, `Attempt failed; now ${state}`);
-  else log.info({ state }, `Attempt ended; now ${state}`);
+  else if (outcome.kind === 'failed') {
+    const { class: type, ...error } = describeError(outcome.error, secrets);
+    log.warn({ err: { type, ...error }, state }, `Attempt failed; now ${state}`);
+  } else log.info({ state }, `Attempt ended; now ${state}`);
 }

@@ -16,6 +16,7 @@ import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition
 import { Pauses } from './pauses.js';
 import { sharesOf } from './priorities.js';
 import { Relay } from './relay.js';
+import { WorkerStatus } from './worker-status.js';
 
 /** Pause before a database that did not answer is asked again. */
 const RETRY_PAUSE_MS = 500;
@@ -55,6 +56,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly pauses: Pauses,
     private readonly relay: Relay,
     private readonly deadLetters: DeadLetterKeeper,
+    private readonly workerStatus: WorkerStatus,
     @Optional() private readonly isolation?: Isolation,
     @Optional() private readonly admission?: Admission,
   ) {
@@ -81,6 +83,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       this.cancellations.start();
       this.relay.start();
       this.deadLetters.start();
+      this.workerStatus.start(queues);
       callback();
     } catch (error) {
       callback(this.starting.signal.aborted ? undefined : error);
@@ -127,6 +130,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       this.pauses.stop(),
       this.deadLetters.stop(),
     ]);
+    this.workerStatus.stop();
     await this.cancellations.stop();
     await Promise.all(this.consumers.map((consumer) => consumer.close()));
   }

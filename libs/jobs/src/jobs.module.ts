@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { Redaction } from '#records';
 import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
@@ -9,7 +10,9 @@ import { ConfigurableModuleClass } from './jobs.module-definition.js';
 import { Outbox } from './outbox.js';
 import { Pauses } from './pauses.js';
 import { Progress } from './progress.js';
+import { ContractRedaction } from './redaction.js';
 import { Relay } from './relay.js';
+import { WorkerStatus } from './worker-status.js';
 
 /**
  * Jobs for an app: `JobsModule.forRoot({ contracts, … })`, or `forRootAsync` where settings are injected. It needs
@@ -17,7 +20,11 @@ import { Relay } from './relay.js';
  * {@link JobServer} as its transport.
  */
 @Module({
-  providers: [Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
-  exports: [Jobs, JobServer, Relay, Contracts],
+  providers: [
+    ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
+    WorkerStatus,
+    { provide: Redaction, useClass: ContractRedaction },
+  ],
+  exports: [Jobs, JobServer, Relay, Contracts, Redaction],
 })
 export class JobsModule extends ConfigurableModuleClass {}

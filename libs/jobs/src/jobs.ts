@@ -11,15 +11,18 @@ import {
   type Priority,
   type Queryable,
   Records,
+  Redaction,
   Views,
 } from '#records';
 import { type AnyContract, ContractError, type PayloadInput } from './contract.js';
 import { Contracts } from './contracts.js';
 import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
+import { meterOf } from './meter.js';
 import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
 import { conform, toJson } from './payload.js';
+import { creating } from './spans.js';
 
 /** How a job is to be enqueued. */
 export interface EnqueueOptions {
@@ -70,6 +73,7 @@ export class Jobs {
     private readonly records: Records,
     private readonly views: Views,
     private readonly outbox: Outbox,
+    private readonly redaction: Redaction,
   ) {}
 
   /**
@@ -91,11 +95,13 @@ export class Jobs {
     if (key) return this.enqueueKeyed({ ...record, key }, payload, options.transaction);
     if (options.transaction) {
       const [inserted] = await this.records.insertInto(options.transaction, [record]);
-      return toView(record, inserted as InsertedRecord, payload);
+      meterOf(contract).enqueued();
+      return this.show(record, inserted as InsertedRecord, payload);
     }
     const inserted = await this.records.insert(record);
+    meterOf(contract).enqueued();
     if (inserted.state === 'queued') void this.publish(record);
-    return toView(record, inserted, payload);
+    return this.show(record, inserted, payload);
   }
 
   /** Accepts many jobs of one contract, all or none, in one statement. @throws as {@link enqueue} */
@@ -108,9 +114,12 @@ export class Jobs {
     const inserted = await (options.transaction
       ? this.records.insertInto(options.transaction, records)
       : this.records.insertMany(records));
+    meterOf(contract).enqueued(records.length);
     if (!options.transaction)
       void this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
-    return records.map((record, index) => toView(record, inserted[index] as InsertedRecord, payloads[index]));
+    return records.map((record, index) =>
+      this.show(record, inserted[index] as InsertedRecord, payloads[index]),
+    );
   }
 
   /** The contract of a name. @throws UnknownContractError */
@@ -155,7 +164,8 @@ export class Jobs {
         `The queue "${home}" has no priorities: set \`priorities: true\` on one of its contracts`,
       );
     }
-    return {
+    const step = creating(contract.name);
+    const record = {
       id: uuidv7(),
       name: contract.name,
       queue: home,
@@ -165,8 +175,11 @@ export class Jobs {
       priority,
       delayMs: delay === undefined ? undefined : toMilliseconds(delay),
       runAt,
-      next: next && this.prepareNext(next, '/options/next'),
+      next: next && step.run(() => this.prepareNext(next, '/options/next')),
+      traceparent: step.traceparent,
     };
+    step.end();
+    return record;
   }
 
   /** The same for a job that follows others. Its id is given here, so that it cannot be made twice. */
@@ -188,8 +201,9 @@ export class Jobs {
       ? (await this.records.insertKeyedInto(transaction, [record]))[0]
       : await this.records.insertKeyed(record);
     if (outcome?.inserted) {
+      meterOf(record).enqueued();
       if (!transaction && outcome.inserted.state === 'queued') void this.publish(record);
-      return toView(record, outcome.inserted, payload);
+      return this.show(record, outcome.inserted, payload);
     }
     const { job = '', fingerprint = null } = outcome?.heldBy ?? {};
     if (fingerprint !== (record.key.fingerprint ?? null)) throw new IdempotencyConflictError(job);
@@ -209,6 +223,10 @@ export class Jobs {
     }
   }
 
+  private show(record: NewRecord, inserted: InsertedRecord, payload: unknown): EnqueuedJob {
+    return this.redaction.redact(toView(record, inserted, payload));
+  }
+
   private publish(record: NewRecord): Promise<boolean> {
     return this.outbox.publish({ ...record, attempt: 1, claim: 0 });
   }
@@ -224,10 +242,10 @@ function keyOf(
       throw new TypeError(
         'idempotencyKey and unique exclude each other: unique finds the first job by itself',
       );
-    // Payloads are text here, so that the ids left out are those of the jobs that follow.
+    // Payloads are text here, so that what is left out are the ids and traces of the jobs that follow.
     const wanted = JSON.stringify(
       [record.name, record.queue, record.payload, delay ?? runAt ?? null, record.next, record.priority],
-      (field, value) => (field === 'id' ? undefined : value),
+      (field, value) => (field === 'id' || field === 'traceparent' ? undefined : value),
     );
     const fingerprint = createHash('sha256').update(wanted).digest('base64');
     return {
@@ -271,5 +289,6 @@ function toView(
     batch: null,
     previous: null,
     next: record.next?.id ?? null,
+    traceId: record.traceparent?.split('-')[1] ?? null,
   };
 }

@@ -10,6 +10,7 @@ import {
   type Priority,
   RETRY_DELAY_HEADER,
 } from '#rabbitmq';
+import { readTraceparent } from '#telemetry';
 import type { Contracts } from './contracts.js';
 import { isTooDeep } from './payload.js';
 
@@ -23,13 +24,17 @@ import { isTooDeep } from './payload.js';
 export const CLAIM_CHECK_BYTES = 128 * 1024;
 
 const ATTEMPT_HEADER = 'x-attempt';
+/** W3C Trace Context. */
+export const TRACEPARENT_HEADER = 'traceparent';
 const CLAIM_CHECK_HEADER = 'x-claim-check';
 /** Why a message is a dead letter. */
-const REASON_HEADER = 'x-dead-reason';
+export const REASON_HEADER = 'x-dead-reason';
+/** Says that no record stands for a dead letter, though it may name the id of a job that has one. */
+export const NO_RECORD_HEADER = 'x-no-record';
 const REASON_LENGTH = 1_000;
 const MAX_ATTEMPT = 1_000_000;
-/** Bookkeeping of the broker, which starts anew with each publish. */
-const BROKER_HEADERS = /^x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count)$/;
+/** Bookkeeping of the broker, which starts anew with each publish; and the keys to which it would send copies. */
+const BROKER_HEADERS = /^(CC|BCC|x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count))$/;
 
 /** A job as it goes into a message. */
 export interface JobMessage {
@@ -41,11 +46,12 @@ export interface JobMessage {
   payload: string | Buffer | null;
   /** `normal` when absent. */
   priority?: Priority;
+  traceparent?: string | null;
 }
 
 /** Makes the message that brings a job to its queue; or to its retry queue, when there is a delay; or, with a reason, to the dead letters. */
 export function encode(
-  { id, name, queue, attempt, payload, priority }: JobMessage,
+  { id, name, queue, attempt, payload, priority, traceparent }: JobMessage,
   contracts: Contracts,
   to: { retryDelay?: Duration; deadReason?: string } = {},
 ): OutgoingMessage {
@@ -53,6 +59,7 @@ export function encode(
   const carried = payload !== null && content.length <= CLAIM_CHECK_BYTES;
   const headers: Record<string, unknown> = { [ATTEMPT_HEADER]: attempt };
   if (!carried) headers[CLAIM_CHECK_HEADER] = true;
+  if (traceparent) headers[TRACEPARENT_HEADER] = traceparent;
   if (to.retryDelay) headers[RETRY_DELAY_HEADER] = formatDuration(toMilliseconds(to.retryDelay));
   if (to.deadReason !== undefined) headers[REASON_HEADER] = to.deadReason.slice(0, REASON_LENGTH);
 
@@ -103,6 +110,13 @@ export function encodeUnreadable(
   };
 }
 
+/** The same for a message that a worker cannot make a job of: whatever its id, no record stands for it. */
+export function encodeStranger(...from: Parameters<typeof encodeUnreadable>): OutgoingMessage {
+  const message = encodeUnreadable(...from);
+  const { headers, ...properties } = message.properties;
+  return { ...message, properties: { ...properties, headers: { ...headers, [NO_RECORD_HEADER]: true } } };
+}
+
 /** A message in a dead-letter queue. */
 export interface DeadLetter {
   /** The job's id, in lower case; whatever stands there when it is no job of ours. */
@@ -110,6 +124,8 @@ export interface DeadLetter {
   reason: string;
   /** The broker put it there, not a worker. */
   byBroker: boolean;
+  /** Its id means nothing: no worker could make a job of it. */
+  isStranger: boolean;
   message: Delivery['message'];
 }
 
@@ -121,6 +137,7 @@ export function readDeadLetter(message: Delivery['message']): DeadLetter {
     id: String(messageId ?? '').toLowerCase(),
     reason: String(ours ?? headers['x-first-death-reason'] ?? 'unknown'),
     byBroker: ours === undefined,
+    isStranger: headers[NO_RECORD_HEADER] === true,
     message,
   };
 }
@@ -135,6 +152,7 @@ export interface Arrival extends JobMessage {
   /** The payload as JSON text, and as the value that it stands for; null and undefined for a claim check. */
   payload: string | null;
   value: unknown;
+  traceparent?: string;
 }
 
 /** A message as it was delivered from a work queue, or from the queue of one of its priorities. */
@@ -168,7 +186,8 @@ export function decode({
   if (contentEncoding !== undefined && !/^(utf-?8|identity)?$/i.test(contentEncoding)) {
     return unreadable(`contentEncoding is ${JSON.stringify(contentEncoding)}: expected none`);
   }
-  const job = { id: messageId.toLowerCase(), name: type, queue, priority, attempt };
+  const traceparent = readTraceparent(headers[TRACEPARENT_HEADER]);
+  const job = { id: messageId.toLowerCase(), name: type, queue, priority, attempt, traceparent };
   if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0)
     return { ...job, payload: null, value: undefined };
   try {
@@ -176,6 +195,9 @@ export function decode({
     if (isTooDeep(payload)) return unreadable('the body is nested too deeply');
     return { ...job, payload, value: parse(payload) };
   } catch (error) {
-    return unreadable(`the body is no JSON in UTF-8: ${(error as Error).message.slice(0, 200)}`);
+    return unreadable(`the body is no JSON in UTF-8: ${unquoted((error as Error).message).slice(0, 200)}`);
   }
 }
+
+/** What a parser says without the part of the body that it quotes: reasons are logged, and bodies are not. */
+const unquoted = (message: string) => message.replace(/(, )?(\.\.\.)?".*"(\.\.\.)?/s, '');

@@ -2,8 +2,10 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import type { Duration } from '#config';
 import { Broker } from '#rabbitmq';
 import { Records } from '#records';
+import { lookUp, metrics } from '#telemetry';
 import { Contracts } from './contracts.js';
 import { encode, type JobMessage } from './message.js';
+import { sending } from './spans.js';
 
 /**
  * A confirmed message is noted in its record only when the job still waits after this time: most are claimed by then,
@@ -37,7 +39,13 @@ export class Outbox implements BeforeApplicationShutdown {
     private readonly broker: Broker,
     private readonly records: Records,
     private readonly contracts: Contracts,
-  ) {}
+  ) {
+    const { publishing } = broker;
+    lookUp([metrics.brokerUp, metrics.brokerBlocked], () => [
+      [metrics.brokerUp, Number(publishing.isUp)],
+      [metrics.brokerBlocked, Number(publishing.blocked)],
+    ]);
+  }
 
   /** How many messages could be published at this moment. */
   get room(): number {
@@ -54,7 +62,8 @@ export class Outbox implements BeforeApplicationShutdown {
     to: { retryDelay?: Duration; deadReason?: string } = {},
   ): Promise<boolean> {
     try {
-      await this.broker.publisher.publish(encode(job, this.contracts, to));
+      const message = encode(job, this.contracts, to);
+      await sending(message, () => this.broker.publisher.publish(message));
       // A retry stays owed: should its retry queue have nowhere to send it when its time comes, the broker would try
       // again only every three minutes. The relay sends what is not claimed some seconds after its time.
       if (!to.retryDelay) this.confirmed.push({ id: job.id, claim, at: performance.now() });
@@ -95,6 +104,7 @@ export class Outbox implements BeforeApplicationShutdown {
   /** One line when an outage of publishing begins, or its cause changes, and one when it ends; not one for each job. */
   private onFailure(error: Error): void {
     this.failures++;
+    metrics.publishFailures.inc();
     this.failedAt = performance.now();
     if (error.message === this.lastFailure) return;
     this.lastFailure = error.message;

@@ -1,6 +1,7 @@
 import { type Duration, maskUrl, toMilliseconds } from '#config';
 import type { Settlement } from '#records';
 import { NonRetryableError, RetryAfterError } from './errors.js';
+import type { Secrets } from './secrets.js';
 
 /** How one attempt ended. */
 export type Outcome =
@@ -35,14 +36,22 @@ const MAX_DELAY_MS = 365 * 86_400_000;
  * - Failed without tries left, or with a `NonRetryableError`: a dead letter.
  * - Snoozed: as `RetryAfterError`, and the attempt does not count. Given back: it does not count either.
  *
- * @param retry the contract's delays. @param attempt the attempt that ended, from 1.
+ * @param retry the contract's delays. @param attempt the attempt that ended, from 1. @param secrets what its errors
+ * must not quote.
  */
-export function decide(outcome: Outcome, retry: readonly Duration[], attempt: number): Decision {
+export function decide(
+  outcome: Outcome,
+  retry: readonly Duration[],
+  attempt: number,
+  secrets?: Secrets,
+): Decision {
   switch (outcome.kind) {
     case 'succeeded':
       return { settlement: { state: 'succeeded', result: outcome.result } };
     case 'cancelled':
-      return { settlement: { state: 'cancelled', error: JSON.stringify(describeError(outcome.error)) } };
+      return {
+        settlement: { state: 'cancelled', error: JSON.stringify(describeError(outcome.error, secrets)) },
+      };
     case 'givenBack':
       // The message goes back to its queue by itself, unless its channel is long gone.
       return { settlement: { state: 'queued', givenBack: true, publishInMs: PUBLISH_GRACE_MS } };
@@ -52,12 +61,13 @@ export function decide(outcome: Outcome, retry: readonly Duration[], attempt: nu
     }
     case 'failed': {
       const { error } = outcome;
-      const stored = JSON.stringify(describeError(error));
+      const described = describeError(error, secrets);
+      const stored = JSON.stringify(described);
       const next = retry[attempt - 1];
       if (next === undefined || error instanceof NonRetryableError) {
         return {
           settlement: { state: 'dead', error: stored, publishInMs: PUBLISH_GRACE_MS },
-          deadReason: describeError(error).message,
+          deadReason: described.message,
         };
       }
       if (error instanceof RetryAfterError) {
@@ -90,18 +100,20 @@ const MESSAGE_BYTES = 2_048;
 const STACK_BYTES = 8_192;
 
 /**
- * Puts whatever was thrown into a form that can be stored: cut, without credentials in URLs, and fit for `jsonb`.
+ * Puts whatever was thrown into a form that can be stored: without the job's secrets and credentials in URLs, cut, and
+ * fit for `jsonb`.
  * Never throws: a job whose error cannot be read would stay as running for ever.
  */
-export function describeError(error: unknown): StoredError {
+export function describeError(error: unknown, secrets?: Secrets): StoredError {
+  const shown = (text: string) => secrets?.scrub(text) ?? text;
   try {
     const { name, message, stack } = error instanceof Error ? error : new Error(textOf(error));
     const className =
       error instanceof Error ? String(name !== 'Error' ? name : error.constructor.name) : typeof error;
     return {
-      message: storable(String(message) || className, MESSAGE_BYTES),
+      message: storable(shown(String(message)) || className, MESSAGE_BYTES),
       class: storable(className, 200),
-      stack: error instanceof Error && stack ? storable(String(stack), STACK_BYTES) : null,
+      stack: error instanceof Error && stack ? storable(shown(String(stack)), STACK_BYTES) : null,
     };
   } catch {
     return { message: 'What was thrown cannot be read', class: 'unknown', stack: null };

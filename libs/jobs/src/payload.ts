@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { AnyContract } from './contract.js';
 import { ContractViolationError, PayloadError, type Violation } from './errors.js';
+import { Secrets } from './secrets.js';
 
 /** Deeper nesting than any real payload; PostgreSQL and JSON.stringify give up at some thousands. */
 const MAX_DEPTH = 200;
@@ -20,7 +21,14 @@ export function conform(
 ): unknown {
   const checked = (contract[part] as z.ZodType).safeParse(value);
   if (checked.success) return checked.data;
-  throw new ContractViolationError(contract.name, part, toViolations(checked.error, pointer));
+  // A refinement's message may quote what it refuses.
+  const secrets = new Secrets(() => [[value, contract[part]]]);
+  const violations = toViolations(checked.error, pointer);
+  throw new ContractViolationError(
+    contract.name,
+    part,
+    violations.map(({ pointer, detail }) => ({ pointer, detail: secrets.scrub(detail) })),
+  );
 }
 
 /** What a schema found, as JSON Pointers below `root`. At most 20: a wrong list of thousands needs no more. */
@@ -55,8 +63,8 @@ export function toJson(value: unknown, maxBytes: number, what = 'The value'): st
 }
 
 /** Whether a JSON text nests deeper than is safe to hand on. Brackets inside of strings do not count. */
-export function isTooDeep(json: string): boolean {
-  if (json.length <= MAX_DEPTH) return false;
+export function isTooDeep(json: string, maxDepth = MAX_DEPTH): boolean {
+  if (json.length <= maxDepth) return false;
   let depth = 0;
   let inString = false;
   for (let index = 0; index < json.length; index++) {
@@ -66,7 +74,7 @@ export function isTooDeep(json: string): boolean {
       else if (code === 0x22) inString = false;
     } else if (code === 0x22) inString = true;
     else if (code === 0x7b || code === 0x5b) {
-      if (++depth > MAX_DEPTH) return true;
+      if (++depth > maxDepth) return true;
     } else if (code === 0x7d || code === 0x5d) depth--;
   }
   return false;

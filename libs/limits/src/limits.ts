@@ -118,7 +118,7 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
 
   /** The payload as the handler would get it, or why it would not. */
   private async payloadOf({ contract }: Limit, { id, payload, value }: Arrival): Promise<unknown> {
-    const given = payload === null ? (await this.views.find(id))?.payload : value;
+    const given = payload === null ? await this.views.payloadOf(id) : value;
     try {
       return conform(contract, 'payload', given);
     } catch (error) {

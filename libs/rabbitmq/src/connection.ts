@@ -143,7 +143,9 @@ export class BrokerConnection extends EventEmitter {
     let lastProblem = '';
 
     const tell = (problem: string) => {
-      if (problem !== lastProblem) this.logger.warn(`Channel ${name}: ${problem}`);
+      // What fails because it is given up is no problem.
+      const isExpected = stopped || this.closing;
+      if (problem !== lastProblem && !isExpected) this.logger.warn(`Channel ${name}: ${problem}`);
       lastProblem = problem;
     };
     const reopen = () => {

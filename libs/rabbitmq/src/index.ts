@@ -1,6 +1,7 @@
 export { Broker } from './broker.js';
 export { BrokerConnection, BrokerUnavailableError } from './connection.js';
 export { Consumer, type Delivery } from './consumer.js';
+export { type BrokerRole, leastPermissions, type Permissions } from './permissions.js';
 export {
   isOutage,
   type OutgoingMessage,

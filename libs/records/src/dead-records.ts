@@ -1,11 +1,33 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
 import { FIRST_ID } from './records.js';
-import type { Statement } from './statements.js';
 import type { JobState } from './views.js';
 
 /** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
 const PAGE = 1_000;
+/**
+ * Replayed jobs a second, unless told otherwise: one relay publishes some thousands, and new jobs want their share of
+ * it and of the workers.
+ */
+const REPLAY_PER_SECOND = 1_000;
+/** Characters of a message that tell one error from another; groups that are shown, the largest first. */
+const FORM_LENGTH = 300;
+const SHOWN_GROUPS = 200;
+
+/** What the job died of, and the same with all that differs from job to job taken out. */
+const MESSAGE = `coalesce(attempts -> -1 -> 'error' ->> 'message', '')`;
+const FORM = `regexp_replace(left(${MESSAGE}, ${FORM_LENGTH}), '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\\d+', '#', 'gi')`;
+
+/** The dead jobs that a filter means; {@link valuesOf} gives its parameters. */
+const MATCHES = `
+  state = 'dead' and ($1::uuid[] is null or id = any ($1)) and ($2::text is null or queue = $2)
+  and ($3::text is null or name = $3)
+  and ($4::text is null or position(lower($4) in lower(${MESSAGE})) > 0)
+  and ($5::text is null or ${FORM} = $5)
+  and ($6::timestamptz is null or finished_at >= $6) and ($7::timestamptz is null or finished_at < $7)`;
+
+const valuesOf = ({ ids, queue, name, error, errorForm, from, to }: DeadLetterFilter) =>
+  [ids, queue, name, error, errorForm, from, to].map((value) => value ?? null);
 
 /** Which dead letters are meant; absent means any. */
 export interface DeadLetterFilter {
@@ -14,6 +36,38 @@ export interface DeadLetterFilter {
   name?: string;
   /** Part of the message of their last error, in whatever case. */
   error?: string;
+  /** The whole of it in the form that {@link DeadRecords.groups} gives. */
+  errorForm?: string;
+  /** When they died: from then on. */
+  from?: Date;
+  /** Before then. */
+  to?: Date;
+}
+
+/** Dead letters of one contract in one queue that died of the same. It is a filter for them, too. */
+export interface DeadGroup {
+  queue: string;
+  name: string;
+  /** The message of their last error, cut, with `#` for each number and UUID in it. */
+  errorForm: string;
+  count: number;
+  oldest: Date;
+  newest: Date;
+  /** The id of one of them. */
+  example: string;
+}
+
+/** How something is done to many dead letters. */
+export interface DeedOptions {
+  /** Ends it after the page at hand; the same call goes on later. */
+  signal?: AbortSignal;
+  /** Told how many are done so far. */
+  onProgress?: (count: number) => void;
+}
+
+export interface ReplayOptions extends DeedOptions {
+  /** Jobs that come back in each second; the others are scheduled for later ones. */
+  perSecond?: number;
 }
 
 /** How many dead records a queue has, and of how many the letter may not be in the broker yet. */
@@ -32,23 +86,48 @@ export class DeadRecords {
   constructor(private readonly database: Database) {}
 
   /**
-   * Sends dead letters back to work, attempts and losses counted from zero; the relay publishes them. In pages: killed
-   * half-way, the rest is still dead, and the same call goes on with it.
+   * Sends dead letters back to work, attempts and losses counted from zero; the relay publishes them, so many in each
+   * second. In pages: killed half-way, the rest is still dead, and the same call goes on with it.
    *
    * @returns how many.
    */
-  replay(filter: DeadLetterFilter): Promise<number> {
-    return this.inPages(
-      'replay',
-      `state = 'queued', attempt = 0, losses = 0, run_at = now(), publish_at = now(), finished_at = null,
-       progress = null, progress_note = null, cancel_requested_at = null`,
-      filter,
-    );
+  async replay(
+    filter: DeadLetterFilter,
+    { perSecond = REPLAY_PER_SECOND, ...options }: ReplayOptions = {},
+  ): Promise<number> {
+    // A new claim number: the note that the dead letter was published must not be taken for one of the job's message.
+    const change = `
+      state = case when page.run_at > now() then 'scheduled' else 'queued' end, run_at = page.run_at,
+      publish_at = page.run_at, claim = claim + 1, attempt = 0, losses = 0, finished_at = null,
+      progress = null, progress_note = null, cancel_requested_at = null`;
+    return this.inPages(change, filter, perSecond, options);
   }
 
   /** Gives dead letters up for good; their records stay. In pages, as {@link replay}. @returns how many. */
-  discard(filter: DeadLetterFilter): Promise<number> {
-    return this.inPages('discard', `state = 'discarded', finished_at = now(), publish_at = null`, filter);
+  discard(filter: DeadLetterFilter, options: DeedOptions = {}): Promise<number> {
+    const change = `state = 'discarded', finished_at = now(), publish_at = null`;
+    return this.inPages(change, filter, REPLAY_PER_SECOND, options);
+  }
+
+  /** How many dead letters a filter means. */
+  async count(filter: DeadLetterFilter = {}): Promise<number> {
+    const [row] = await this.rows<{ count: number }>({
+      text: `select count(*)::int as count from jobs where ${MATCHES}`,
+      values: valuesOf(filter),
+    });
+    return row?.count ?? 0;
+  }
+
+  /** What they died of, the largest groups first, two hundred at most. */
+  async groups(filter: DeadLetterFilter = {}): Promise<DeadGroup[]> {
+    return this.rows<DeadGroup>({
+      text: `
+        select queue, name, ${FORM} as "errorForm", count(*)::int as count, min(finished_at) as oldest,
+          max(finished_at) as newest, max(id::text collate "C") as example
+        from jobs where ${MATCHES}
+        group by 1, 2, 3 order by count desc, newest desc limit ${SHOWN_GROUPS}`,
+      values: valuesOf(filter),
+    });
   }
 
   /** Counts the dead records of each queue that has any. */
@@ -145,51 +224,43 @@ export class DeadRecords {
     });
   }
 
-  /** Keeps that one more such letter lies there. */
-  async addForeignLetter(queue: string): Promise<void> {
-    await this.rows({
-      name: 'add-foreign-letter',
-      text: `
-        insert into dead_letter_queues (queue, foreign_letters) values ($1, 1)
-        on conflict (queue) do update set foreign_letters = dead_letter_queues.foreign_letters + 1`,
-      values: [queue],
-    });
-  }
-
   private async inPages(
-    name: string,
     change: string,
-    { ids, queue, name: contract, error }: DeadLetterFilter,
+    filter: DeadLetterFilter,
+    perSecond: number,
+    { signal, onProgress }: DeedOptions,
   ): Promise<number> {
+    const start = await this.now();
     let total = 0;
-    for (let after = FIRST_ID; ; ) {
-      const rows = await this.rows<{ id: string }>({
-        name,
+    for (let after = FIRST_ID; !signal?.aborted; ) {
+      const [row] = await this.rows<{ last: string | null; changed: number }>({
         text: `
-          with page as (
-            select id from jobs
-            where state = 'dead' and id > $1::uuid
-              and ($3::uuid[] is null or id = any ($3)) and ($4::text is null or queue = $4)
-              and ($5::text is null or name = $5)
-              and ($6::text is null or position(lower($6) in lower(attempts -> -1 -> 'error' ->> 'message')) > 0)
-            order by id limit $2 for update
+          with found as (
+            select id from jobs where ${MATCHES} and id > $8::uuid order by id limit $9 for update
+          ), page as (
+            select id, $10::timestamptz + (row_number() over (order by id) + $11::int - 1) / $12::int
+              * interval '1 second' as run_at
+            from found
+          ), changed as (
+            update jobs set ${change} from page where jobs.id = page.id returning 1
           )
-          update jobs j set ${change}
-          from page where j.id = page.id and j.state = 'dead'
-          returning j.id`,
-        values: [after, PAGE, ids ?? null, queue ?? null, contract ?? null, error ?? null],
+          select (select id from page order by id desc limit 1) as last,
+                 (select count(*)::int from changed) as changed`,
+        values: [...valuesOf(filter), after, PAGE, start, total, perSecond],
       });
-      total += rows.length;
-      if (rows.length < PAGE) return total;
-      after =
-        rows
-          .map(({ id }) => id)
-          .toSorted()
-          .at(-1) ?? after;
+      if (!row?.last) break;
+      after = row.last;
+      total += row.changed;
+      onProgress?.(total);
     }
+    return total;
   }
 
-  private async rows<Row = unknown>(statement: Statement): Promise<Row[]> {
+  private async rows<Row = unknown>(statement: {
+    text: string;
+    values: unknown[];
+    name?: string;
+  }): Promise<Row[]> {
     return (await this.database.query<Row>(statement)).rows;
   }
 }

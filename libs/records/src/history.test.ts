@@ -67,8 +67,18 @@ test.each<[string, Partial<HistoryRow>, string[]]>([
   ],
   [
     'died, was replayed and waits',
-    { attempt: 0, claim: 1, attempts: [ran(1, 1, 'failed')] },
-    ['0.queued', '1.running', '1.dead', '1.queued'],
+    { attempt: 0, claim: 2, attempts: [ran(1, 1, 'failed')] },
+    ['0.queued', '1.running', '1.dead', '2.queued'],
+  ],
+  [
+    'died, was replayed among many and waits for its turn',
+    { state: 'scheduled', attempt: 0, claim: 2, attempts: [ran(1, 1, 'failed')] },
+    ['0.queued', '1.running', '1.dead', '2.scheduled'],
+  ],
+  [
+    'died, was replayed and runs',
+    { state: 'running', attempt: 1, claim: 3, attempts: [ran(1, 1, 'failed')] },
+    ['0.queued', '1.running', '1.dead', '1.queued', '3.running'],
   ],
   [
     'died, was replayed, failed and has succeeded',

@@ -71,7 +71,9 @@ export function historyOf(row: HistoryRow): Change[] {
     const following = isNewest ? nextAttempt(row) : (row.attempts[index + 1]?.attempt ?? 0);
     const wasLast = following <= attempt;
     add(claim, wasLast ? 'dead' : 'retrying', attempt, finishedAt, error?.message);
-    const isReplayed = wasLast && !(isNewest && (row.state === 'dead' || row.state === 'discarded'));
+    // A replay counts as a claim, so what still waits after it is told of below.
+    const waits = (row.state === 'queued' || row.state === 'scheduled') && row.claim <= claim + 1;
+    const isReplayed = wasLast && !(isNewest && (row.state === 'dead' || row.state === 'discarded' || waits));
     if (isReplayed) add(claim, 'queued', 0, null);
   }
 

@@ -1,7 +1,24 @@
+export { Audit, type AuditLine, type Deed, type Via } from './audit.js';
 export { Coalescer, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
-export { type DeadCount, type DeadLetterFilter, DeadRecords } from './dead-records.js';
+export {
+  type DeadCount,
+  type DeadGroup,
+  type DeadLetterFilter,
+  DeadRecords,
+  type DeedOptions,
+  type ReplayOptions,
+} from './dead-records.js';
+export {
+  type ForeignLetter,
+  type ForeignLetterFilter,
+  ForeignLetters,
+  type ForeignLetterView,
+  showBody,
+  type Wish,
+} from './foreign-letters.js';
 export { type Change, isAfter } from './history.js';
+export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { migrateDatabase } from './migrate.js';
 export { Presence } from './presence.js';
 export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
@@ -21,7 +38,8 @@ export {
 } from './records.js';
 export { RecordsModule } from './records.module.js';
 export type { RecordsOptions } from './records.module-definition.js';
-export { type Pruned, Retention } from './retention.js';
+export { type Ages, type Pruned, Retention } from './retention.js';
+export { type AttemptOutcome, outcomes, type Tally, Throughput } from './throughput.js';
 export {
   type AttemptView,
   hasEnded,
@@ -31,6 +49,8 @@ export {
   type ListFilter,
   type Priority,
   priorities,
+  Redaction,
   Views,
   type WatchedJob,
 } from './views.js';
+export { WorkerRecords, type WorkerReport, type WorkerView } from './worker-records.js';

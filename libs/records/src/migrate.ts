@@ -4,6 +4,9 @@ import * as jobs from './migrations/0001-jobs.js';
 import * as schedules from './migrations/0003-schedules.js';
 import * as batches from './migrations/0004-batches.js';
 import * as limits from './migrations/0005-limits.js';
+import * as telemetry from './migrations/0006-telemetry.js';
+import * as operator from './migrations/0007-operator.js';
+import * as dashboard from './migrations/0008-dashboard.js';
 
 /** Every migration, by name, in the order in which they run. A new one is one file and one line here. */
 const migrations: Record<string, Migration> = {
@@ -11,6 +14,9 @@ const migrations: Record<string, Migration> = {
   '0003-schedules': schedules,
   '0004-batches': batches,
   '0005-limits': limits,
+  '0006-telemetry': telemetry,
+  '0007-operator': operator,
+  '0008-dashboard': dashboard,
 };
 
 /**

@@ -76,6 +76,16 @@ export class QueueRecords {
     return counting.views;
   }
 
+  /** How many messages are due and not known to be with the broker, and since when the oldest of them is. */
+  async outbox(): Promise<{ pending: number; oldest: Date | null }> {
+    const [row] = await this.rows<{ pending: number; oldest: Date | null }>({
+      name: 'outbox-depth',
+      text: 'select count(*)::int as pending, min(publish_at) as oldest from jobs where publish_at <= now()',
+      values: [],
+    });
+    return row ?? { pending: 0, oldest: null };
+  }
+
   private async count(): Promise<QueueView[]> {
     const [rows, paused] = await Promise.all([
       this.rows<{ queue: string; state: OpenState; count: number; oldest: string }>(COUNT),

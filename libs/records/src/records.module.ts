@@ -1,14 +1,22 @@
 import { Module } from '@nestjs/common';
+import { Audit } from './audit.js';
 import { Database } from './database.js';
 import { DeadRecords } from './dead-records.js';
+import { ForeignLetters } from './foreign-letters.js';
+import { JobSearch } from './job-search.js';
 import { Presence } from './presence.js';
 import { QueueRecords } from './queue-records.js';
 import { Records } from './records.js';
 import { ConfigurableModuleClass } from './records.module-definition.js';
 import { Retention } from './retention.js';
+import { Throughput } from './throughput.js';
 import { Views } from './views.js';
+import { WorkerRecords } from './worker-records.js';
 
-const parts = [Database, Records, DeadRecords, QueueRecords, Views, Retention, Presence];
+const parts = [
+  ...[Database, Records, DeadRecords, ForeignLetters, QueueRecords, WorkerRecords],
+  ...[Views, Retention, Presence, Audit, JobSearch, Throughput],
+];
 
 /** Connects an app to the job records: `RecordsModule.forRoot({ url, poolSize })`, or `forRootAsync`. */
 @Module({ providers: parts, exports: parts })

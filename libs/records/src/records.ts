@@ -24,6 +24,8 @@ export interface NewRecord {
   /** The job that is accepted when this one succeeds, with this one's result as its `previous`. */
   next?: NextRecord;
   previous?: Previous;
+  /** The W3C trace context that it is accepted in. */
+  traceparent?: string;
 }
 
 /** A job that will be accepted when another one succeeds; its delay counts from then. */
@@ -94,6 +96,10 @@ export type Claim =
       maxAttempts: number;
       /** How often the job was lost with its worker. */
       losses: number;
+      /** It was lost just before, and this claim runs it again. */
+      rescued: boolean;
+      /** For how long it could have run already, in seconds. */
+      waited: number;
       createdAt: Date;
       /** The payload as JSON text, when it was asked for. */
       payload: string | null;
@@ -136,6 +142,7 @@ export interface DueRecord {
   name: string;
   queue: string;
   priority: Priority;
+  traceparent: string | null;
   state: 'queued' | 'retrying' | 'dead';
   attempt: number;
   claim: number;

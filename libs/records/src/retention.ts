@@ -1,20 +1,39 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
+import { WORKER_LOCK_CLASS } from './presence.js';
+import { lockOf } from './statements.js';
+import { MINUTE_S } from './throughput.js';
 
 /**
- * The tables that grow, and which of their rows go: those that ended before `past`. Dead jobs stay: each has a copy in
- * its queue's dead-letter queue, and both are kept until someone replays or discards them.
+ * How long rows are kept, in milliseconds: jobs from their end on, by the state that they ended in; schedule ticks,
+ * keys and batches by the last of these. Dead jobs are not among them: each has a copy in its queue's dead-letter
+ * queue, and somebody has to decide on both.
  */
-const past = `now() - $1 * interval '1 millisecond'`;
+export type Ages = Readonly<Record<'succeeded' | 'cancelled' | 'discarded' | 'others', number>>;
+
+/** The time before which what is kept for so long has to have ended. A state without an age has none, and stays. */
+const past = (age: string) => `now() - ($1::json ->> ${age})::float8 * interval '1 millisecond'`;
+/** The tables that grow, and which of their rows go. */
 const tables: Record<string, string> = {
-  jobs: `state in ('succeeded', 'cancelled', 'discarded') and finished_at < ${past}`,
-  schedule_ticks: `decided_at < ${past}`,
-  job_keys: `not until_ended and expires_at < ${past}`,
-  batches: `completed_at < ${past} and not exists (select from jobs where jobs.batch = batches.id)`,
+  // The message of a job that was cancelled between two attempts comes back at run_at, and would make its record anew.
+  jobs: `greatest(finished_at, run_at) < ${past('state')}`,
+  schedule_ticks: `decided_at < ${past(`'others'`)}`,
+  job_keys: `not until_ended and expires_at < ${past(`'others'`)}`,
+  batches: `completed_at < ${past(`'others'`)} and not exists (select from jobs where jobs.batch = batches.id)`,
+  // As others are, but no longer than the dashboard shows them.
+  throughput: `at < greatest(${past(`'others'`)},
+    now() - case step_s when ${MINUTE_S} then interval '1 day' else interval '7 days' end)`,
+  // Who did what may be asked long after the jobs are gone.
+  audit: `at < least(${past(`'others'`)}, now() - interval '365 days')`,
+  // After jobs: of those that are left, none names a worker that was gone before they ended.
+  workers: `seen_at < ${past(`'others'`)} and not exists (${lockOf('workers.id', String(WORKER_LOCK_CLASS))})`,
 };
 
-/** Pages of 8 KiB that one statement goes through: some thousand rows, in some milliseconds. */
-const STEP_PAGES = 256;
+/** Pages of 8 KiB that one statement goes through: some hundred rows, in some milliseconds. */
+const STEP_PAGES = 64;
+/** After each step the database is left alone for as long as that took, so that jobs always find half of it free. */
+const REST_FACTOR = 1;
 
 /** One step of pruning. */
 export interface Pruned {
@@ -26,35 +45,38 @@ export interface Pruned {
 
 /**
  * Deletes what is past keeping. The tables are gone through once from their first page to their last, a small piece a
- * statement, so nobody waits for it and no index has to be kept for it.
+ * statement, so nobody waits for it and no index has to be kept for it. docs/decisions/0006 has the figures.
  */
 @Injectable()
 export class Retention {
   constructor(private readonly database: Database) {}
 
-  /** @param keepMs how long rows are kept after they ended, in milliseconds. */
-  async *prune(keepMs: number): AsyncGenerator<Pruned> {
+  /** Ends after the step at hand when its consumer does. */
+  async *prune(ages: Ages): AsyncGenerator<Pruned> {
     const sizes = await Promise.all(Object.keys(tables).map((table) => this.pagesOf(table)));
     const total = sizes.reduce((sum, pages) => sum + pages, 0);
     let before = 0;
     for (const [index, [table, isPast]] of Object.entries(tables).entries()) {
       const pages = sizes[index] as number;
       for (let page = 0; page < pages; page += STEP_PAGES) {
-        const deleted = await this.step(table, isPast, keepMs, page);
+        const startedAt = performance.now();
+        const deleted = await this.step(table, isPast, ages, page);
+        const tookMs = performance.now() - startedAt;
         yield { table, deleted, fraction: (before + Math.min(page + STEP_PAGES, pages)) / total };
+        await pause(REST_FACTOR * tookMs);
       }
       before += pages;
     }
   }
 
-  private async step(table: string, isPast: string, keepMs: number, page: number): Promise<number> {
+  private async step(table: string, isPast: string, ages: Ages, page: number): Promise<number> {
     const { rows } = await this.database.query<{ deleted: number }>({
       text: `
         with gone as (
           delete from ${table} where ctid >= $2::tid and ctid < $3::tid and ${isPast} returning 1
         )
         select count(*)::int as deleted from gone`,
-      values: [keepMs, `(${page},0)`, `(${page + STEP_PAGES},0)`],
+      values: [JSON.stringify(ages), `(${page},0)`, `(${page + STEP_PAGES},0)`],
     });
     return rows[0]?.deleted ?? 0;
   }

@@ -20,6 +20,7 @@ interface JobsTable {
   batch: string | null;
   next: { id: string } | null;
   previous: Previous | null;
+  traceparent: string | null;
   claim: number;
   losses: number;
   worker: number | null;

@@ -12,24 +12,24 @@ export interface Statement {
 }
 
 /** Finds the session lock by which a worker shows that it is alive. */
-const lockOf = (worker: string, lockClass: string) => `
+export const lockOf = (worker: string, lockClass: string) => `
   select from pg_locks l
   where l.locktype = 'advisory' and l.classid = ${lockClass} and l.objid = ${worker} and l.objsubid = 2 and l.granted
     and l.database = (select oid from pg_database where datname = current_database())`;
 
 const insertText = (onlyIf = '') => `
     insert into jobs
-      (id, name, queue, payload, max_attempts, priority, batch, next, previous, state, run_at, publish_at)
-    select n.id, n.name, n.queue, n.payload, n.max_attempts, n.priority, n.batch, n.next, n.previous,
+      (id, name, queue, payload, max_attempts, priority, batch, next, previous, traceparent, state, run_at, publish_at)
+    select n.id, n.name, n.queue, n.payload, n.max_attempts, n.priority, n.batch, n.next, n.previous, n.traceparent,
            case when n.run_at > now() then 'scheduled' else 'queued' end,
            greatest(n.run_at, now()),
            case when n.run_at > now() then n.run_at else now() + $8 * interval '1 millisecond' end
     from (
-      select m.id, m.name, m.queue, m.payload, m.max_attempts, m.priority, m.batch, m.next, m.previous,
+      select m.id, m.name, m.queue, m.payload, m.max_attempts, m.priority, m.batch, m.next, m.previous, m.traceparent,
              coalesce(m.run_at, now() + m.delay_ms * interval '1 millisecond') as run_at
       from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::float8[], $7::timestamptz[],
-                  $9::text[], $10::uuid[], $11::json[], $12::json[])
-        as m (id, name, queue, payload, max_attempts, delay_ms, run_at, priority, batch, next, previous)
+                  $9::text[], $10::uuid[], $11::json[], $12::json[], $13::text[])
+        as m (id, name, queue, payload, max_attempts, delay_ms, run_at, priority, batch, next, previous, traceparent)
       ${onlyIf}
     ) n
     on conflict (id) do nothing
@@ -48,6 +48,7 @@ const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[]
   records.map(({ batch }) => batch ?? null),
   records.map(({ next }) => (next ? JSON.stringify(next) : null)),
   records.map(({ previous }) => (previous ? JSON.stringify(previous) : null)),
+  records.map(({ traceparent }) => traceparent ?? null),
 ];
 
 /** @param graceMs how long the relay leaves the records to the producer that is publishing them anyway. */
@@ -67,7 +68,7 @@ export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): S
     with k as (
       insert into job_keys as held (scope, key, fingerprint, job, expires_at, until_ended)
       select n.scope, n.key, n.fingerprint, n.job, now() + n.held_ms * interval '1 millisecond', n.until_ended
-      from unnest($13::text[], $14::text[], $15::text[], $1::uuid[], $16::float8[], $17::bool[])
+      from unnest($14::text[], $15::text[], $16::text[], $1::uuid[], $17::float8[], $18::bool[])
         as n (scope, key, fingerprint, job, held_ms, until_ended)
       on conflict (scope, key) do update
       set fingerprint = excluded.fingerprint, job = excluded.job,
@@ -106,6 +107,9 @@ const IS_CLAIMABLE = `j.name = m.name and (
 const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'lost', 'error', null,
               'worker', (select w.name from workers w where w.id = j.worker),
               'startedAt', j.started_at, 'finishedAt', now())`;
+/** Whether the claim before this one was lost, found by this claim or by a rescue. */
+const WAS_LOST = `coalesce(
+          j.attempts -> -1 ->> 'outcome' = 'lost' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false)`;
 const IS_SUSPECT = `j.losses + (${IS_LOST})::int >= $6`;
 
 /**
@@ -137,10 +141,12 @@ export const claim = (
             else j.attempts end
       from m
       where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or not ${IS_SUSPECT})
-      returning j.id, j.state, j.claim, j.attempt, j.max_attempts, j.losses, j.created_at, j.previous
+      returning j.id, j.state, j.claim, j.attempt, j.max_attempts, j.losses, j.created_at, j.previous,
+        extract(epoch from now() - j.run_at)::float8 as waited, ${WAS_LOST} as rescued
     )
     select m.id, t.state is not distinct from 'running' as taken, coalesce(t.state, j.state) as state,
            t.claim, t.attempt, t.max_attempts as "maxAttempts", t.losses, t.created_at as "createdAt", t.previous,
+           t.waited, t.rescued,
            case when m.wants_payload then j.payload::text end as payload,
            t.id is null and ${IS_CLAIMABLE} as "mustRunAlone", j.name <> m.name as "isAnotherJob"
     from m
@@ -219,15 +225,15 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
       where j.id = s.id and j.claim = s.claim and j.state = 'running'
       returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result
     ), followed as (
-      insert into jobs (id, name, queue, payload, max_attempts, next, previous, state, run_at, publish_at)
-      select n.id, n.name, n.queue, n.payload::json, n."maxAttempts", n.next,
+      insert into jobs (id, name, queue, payload, max_attempts, next, traceparent, previous, state, run_at, publish_at)
+      select n.id, n.name, n.queue, n.payload::json, n."maxAttempts", n.next, n.traceparent,
              json_build_object('id', s.id, 'name', s.name, 'result', s.result),
              case when n."delayMs" > 0 then 'scheduled' else 'queued' end, n.run_at, n.run_at
       from settled s
       cross join lateral (
         select *, now() + coalesce("delayMs", 0) * interval '1 millisecond' as run_at
         from json_to_record(s.next) as r (
-          id uuid, name text, queue text, payload text, "maxAttempts" int, "delayMs" float8, next json)
+          id uuid, name text, queue text, payload text, "maxAttempts" int, "delayMs" float8, next json, traceparent text)
       ) n
       where s.state = 'succeeded' and s.next is not null
       on conflict (id) do nothing
@@ -288,10 +294,10 @@ export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): S
           state = case when j.state = 'scheduled' then 'queued' else j.state end
       from due
       where j.id = due.id
-      returning j.id, j.name, j.queue, j.priority, j.state, j.attempt, j.claim, j.attempts -> -1 -> 'error' ->> 'message' as error,
+      returning j.id, j.name, j.queue, j.priority, j.traceparent, j.state, j.attempt, j.claim, j.attempts -> -1 -> 'error' ->> 'message' as error,
         case when octet_length(j.payload::text) <= $3 then j.payload::text end as payload, due.publish_at
     )
-    select id, name, queue, priority, state, attempt, claim, error, payload from taken order by publish_at, id`,
+    select id, name, queue, priority, traceparent, state, attempt, claim, error, payload from taken order by publish_at, id`,
   values: [limit, leaseMs, payloadLimit],
 });
 

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { sql } from 'kysely';
 import { asUnavailable, Database } from './database.js';
 import { type Change, type HistoryRow, historyOf } from './history.js';
@@ -55,6 +55,8 @@ export interface JobView {
   previous: Previous | null;
   /** The id of the job that follows when this one succeeds, and exists from then on. */
   next: string | null;
+  /** The trace that it was enqueued in. */
+  traceId: string | null;
 }
 
 /** One run of the handler. */
@@ -94,14 +96,29 @@ export interface WatchedJob {
   history: Change[];
 }
 
-/** Reads what the records say, for people and programs that look at jobs. */
+/** Takes the secrets out of what is shown of a job. The records do not know which those are; `JobsModule` does. */
+export abstract class Redaction {
+  abstract redact<Job extends JobView>(job: Job): Job;
+}
+
+/** Reads what the records say, for people and programs that look at jobs: without secrets. */
 @Injectable()
 export class Views {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    /** Absent where there are no contracts: in the threads of isolated handlers. */
+    @Optional() private readonly redaction?: Redaction,
+  ) {}
 
   /** The job of an id, or undefined. */
   async find(id: string): Promise<JobView | undefined> {
     return (await this.select((query) => query.where('jobs.id', '=', id)))[0];
+  }
+
+  /** The payload of a job as it was given, secrets and all, for programs that work with it. */
+  async payloadOf(id: string): Promise<unknown> {
+    const query = this.database.builder.selectFrom('jobs').select('payload').where('id', '=', id);
+    return (await this.answer(() => query.executeTakeFirst()))?.payload;
   }
 
   /** Jobs, newest first. Payloads and results of over 8 KiB are left out, so that no list is a gigabyte. */
@@ -147,7 +164,8 @@ export class Views {
     narrow: (query: ReturnType<Views['everything']>) => ReturnType<Views['everything']>,
     maxBytes = Number.MAX_SAFE_INTEGER,
   ) {
-    return (await this.answer(() => narrow(this.everything(maxBytes)).execute())).map(toView);
+    const rows = await this.answer(() => narrow(this.everything(maxBytes)).execute());
+    return rows.map((row) => this.redaction?.redact(toView(row)) ?? toView(row));
   }
 
   /** @param maxBytes payloads and results that take more, as they are stored, are null. */
@@ -166,6 +184,7 @@ export class Views {
         'jobs.batch',
         'jobs.previous',
         'jobs.next',
+        'jobs.traceparent',
         'jobs.state',
         'jobs.progress',
         'jobs.progress_note',
@@ -228,5 +247,6 @@ function toView(row: Row): JobView {
     batch: row.batch,
     previous: row.previous,
     next: row.next?.id ?? null,
+    traceId: row.traceparent?.split('-')[1] ?? null,
   };
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type Duration, formatDuration } from '#config';
-import { Jobs } from '#jobs';
+import { Contracts, Jobs, redact } from '#jobs';
 import { Database, type JobView, type Queryable } from '#records';
 import type { Decision } from './decide.js';
 import type { Missed, Overlap, Spec } from './schedule.js';
@@ -48,16 +48,17 @@ export class Schedules {
   constructor(
     private readonly database: Database,
     private readonly jobs: Jobs,
+    private readonly contracts: Contracts,
   ) {}
 
   /** Every schedule, by name. */
   async list(): Promise<ScheduleView[]> {
-    return (await this.database.query<Row>(sql.view(null))).rows.map(toView);
+    return (await this.database.query<Row>(sql.view(null))).rows.map((row) => this.view(row));
   }
 
   /** The schedule of a name, or undefined. */
   async find(name: string): Promise<ScheduleView | undefined> {
-    return (await this.database.query<Row>(sql.view(name))).rows.map(toView)[0];
+    return (await this.database.query<Row>(sql.view(name))).rows.map((row) => this.view(row))[0];
   }
 
   /** Enqueues a schedule's job now, between its ticks, which it leaves as they are. @returns undefined when it is unknown or disabled. */
@@ -80,6 +81,11 @@ export class Schedules {
     await this.locked(name, async ({ spec, paused, now }, transaction) => {
       if (paused) await transaction.query(sql.resume(name, new Ticks(spec).after(now)));
     });
+  }
+
+  private view(row: Row): ScheduleView {
+    const view = toView(row);
+    return { ...view, payload: redact(view.payload, this.contracts.find(view.job)?.payload) };
   }
 
   private locked<T>(

@@ -115,6 +115,19 @@ export const view = (name: string | null): Statement => ({
   values: [name],
 });
 
+/** When a job of each schedule last succeeded: the newest that did among those of its ticks, or one started by hand. */
+export const lastSuccesses = (): Statement => ({
+  name: 'last-successes',
+  text: `
+    select s.name, max(j.finished_at) as at from schedules s
+    join jobs j on j.state = 'succeeded' and j.id in (s.last_job, (
+      select t.job from schedule_ticks t join jobs d on d.id = t.job
+      where t.schedule = s.name and d.state = 'succeeded'
+      order by t.tick desc limit 1))
+    group by s.name`,
+  values: [],
+});
+
 export const lock = (name: string): Statement => ({
   text: 'select spec, paused, disabled, now() as now from schedules where name = $1 for update',
   values: [name],

@@ -1,5 +1,6 @@
 import { type Level, pino } from 'pino';
-import type { Log } from './logger.js';
+import { maskUrl } from '#config';
+import { guardChildren, guards, type Log } from './logger.js';
 
 /**
  * A log whose lines somebody else writes: a thread's, which the process writes with {@link writeForwarded}.
@@ -7,9 +8,16 @@ import type { Log } from './logger.js';
  * @param send gets each line.
  */
 export function forwardedLog(level: string, send: (line: string) => void): Log {
-  return pino(
-    { level, base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } },
-    { write: send },
+  const { formatters, ...rest } = guards(maskUrl);
+  return guardChildren(
+    pino(
+      {
+        ...{ level, base: null, timestamp: false, ...rest },
+        formatters: { ...formatters, level: (label) => ({ level: label }) },
+      },
+      { write: send },
+    ),
+    maskUrl,
   );
 }
 

@@ -1,6 +1,8 @@
 import type { LoggerService } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
+import { maskUrl } from '#config';
+import { redactFields } from './redact.js';
 
 /** A structured log: `log.info({ rows }, 'Report written')`. */
 export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'child' | 'level'>;
@@ -12,10 +14,48 @@ export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | '
  * @param level least level that is written.
  */
 export function rootLog(app: string, level: string): Log {
-  const options = { level, base: { app, pid: process.pid } };
-  return process.stdout.isTTY
-    ? pino(options, pretty({ ignore: 'pid,hostname,app', translateTime: 'HH:MM:ss.l', sync: true }))
-    : pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime });
+  const options = { level, base: { app, pid: process.pid }, ...guards(maskUrl) };
+  return guardChildren(
+    process.stdout.isTTY
+      ? pino(options, pretty(terminal))
+      : pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }),
+    maskUrl,
+  );
+}
+
+/** `10:15:30.123 INFO (email.send): Attempt ended {"job":"0192…","attempt":1}`; pino-pretty puts `name` in brackets. */
+const terminal = {
+  ignore: 'pid,hostname,app',
+  translateTime: 'HH:MM:ss.l',
+  singleLine: true,
+  sync: true,
+};
+
+type Clean = (text: string) => string;
+
+/** The options of pino that keep secrets out of a log; see {@link redactFields}. */
+export const guards = (clean: Clean) => ({
+  formatters: { log: <Fields extends object>(fields: Fields) => redactFields(fields, clean) },
+  serializers: {
+    msg: (text: unknown) => (typeof text === 'string' ? clean(text) : text),
+    // The formatter has made plain fields of errors.
+    err: (fields: unknown) => fields,
+  },
+});
+
+/** The same for the fields that children of a log are made with, which pino's formatters are not shown. */
+export function guardChildren(log: Logger, clean: Clean): Logger {
+  const { child } = log;
+  log.child = function (this: Logger, fields: object, options?: object) {
+    return child.call(this, redactFields(fields, clean), options);
+  } as typeof child;
+  return log;
+}
+
+/** A log that writes to another one, without secrets that only who asks for it knows. @param scrub takes them out of a text. */
+export function scrubbedLog(log: Log, scrub: Clean): Log {
+  const clean = (text: string) => maskUrl(scrub(text));
+  return guardChildren(log.child({}, guards(clean)) as Logger, clean);
 }
 
 /** Parts of Nest that tell of every module and route when an app starts. */

@@ -4,7 +4,7 @@ import type { Fault } from '../fault.js';
 import type { Scene, SceneApp } from '../scene.js';
 
 /** So many jobs wait; a million takes a quarter of an hour: `WAITING=1000000 npm run test:faults -- --only F40`. */
-const WAITING = Number(process.env.WAITING ?? 100_000);
+const WAITING = Number(process.env.WAITING ?? 50_000);
 const IN_ONE_BATCH = 5_000;
 /** Little enough that V8 collects what is not needed, instead of letting the heap grow as it does on a large machine. */
 const HEAP = { nodeOptions: ['--max-old-space-size=192'] };

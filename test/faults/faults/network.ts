@@ -69,7 +69,6 @@ export const networkFaults: Fault[] = [
     id: 'F27b',
     title: 'two workers, one of them cut off from the broker while it runs its jobs',
     promises: 'P3',
-    quick: true,
     async run(scene) {
       const broker = await scene.proxy('broker');
       const [api] = await Promise.all([scene.api(), scene.worker({ broker }), scene.worker()]);

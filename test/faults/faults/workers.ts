@@ -7,6 +7,8 @@ import type { SceneAppOptions } from '../scene.js';
 
 /** P4: how soon a job whose worker was killed must run again elsewhere. */
 const TAKEOVER_LIMIT_MS = 10_000;
+/** A process that was told to stop has stopped by then. */
+const STANDSTILL_MS = 20;
 /** P7: how often a job may take its worker with it. */
 const TAKEOVERS = 3;
 
@@ -23,7 +25,14 @@ export const workerFaults: Fault[] = [
       const load = scene.load(api);
       await load.reaches(500);
       const atHand = () => openRuns(scene.ledger.read(), first!.pid);
-      await scene.until(() => atHand().length > 0);
+      // It is held still first: what it has at hand now, it has when it is killed.
+      await scene.until(async () => {
+        first!.signal('SIGSTOP');
+        await pause(STANDSTILL_MS);
+        if (atHand().length > 0) return true;
+        first!.signal('SIGCONT');
+        return false;
+      });
       await first!.kill();
       const killedAt = Date.now();
       const interrupted = atHand();
@@ -152,7 +161,6 @@ export const workerFaults: Fault[] = [
     id: 'F31',
     title: 'a worker gets SIGTERM while a job never ends and heeds no signal',
     promises: 'P8',
-    quick: true,
     async run(scene) {
       const settings = { FAULTS_ENDLESS: 'true', SHUTDOWN_GRACE: '2s' };
       const [api, first] = await Promise.all([scene.api(), scene.worker({ settings })]);

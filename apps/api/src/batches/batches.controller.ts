@@ -13,6 +13,7 @@ import type { FastifyReply } from 'fastify';
 import { Batches, BatchRecords, type BatchView } from '#batches';
 import { Jobs } from '#jobs';
 import { Client } from '../api-key.guard.js';
+import { Deed } from '../deed.js';
 import type { Intake } from '../http.js';
 import { checkQueue, nextJobOf } from '../next-job.js';
 import { ProblemException } from '../problem.filter.js';
@@ -83,6 +84,7 @@ export class BatchesController {
   }
 
   @Post(':id/cancel')
+  @Deed('batch.cancel')
   @HttpCode(200)
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({

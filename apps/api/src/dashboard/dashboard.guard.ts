@@ -1,0 +1,90 @@
+import {
+  applyDecorators,
+  type CanActivate,
+  Controller,
+  createParamDecorator,
+  type ExecutionContext,
+  ForbiddenException,
+  Injectable,
+  NotFoundException,
+  SetMetadata,
+  UnauthorizedException,
+  UseFilters,
+  UseGuards,
+  UseInterceptors,
+} from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { Public } from '#health';
+import type { Sender } from '../deed.js';
+import { Access, hasToken, isFromHere, isLoopbackName, type Visitor as Who } from './access.js';
+import { ErrorPageFilter } from './error-page.filter.js';
+import { PageInterceptor } from './page.interceptor.js';
+
+const OPEN = 'dashboard:open';
+const FOR_ALL_ROLES = 'dashboard:for-all-roles';
+
+/** A request of the dashboard, once the guard has let it in. */
+export type DashboardRequest = FastifyRequest & Sender & { visitor?: Who };
+
+/**
+ * Lets in who is signed in. What is no GET changes something: it must come from a page of this dashboard, with the
+ * token of that page, from an operator. A route has to say so if it wants less.
+ */
+@Injectable()
+export class DashboardGuard implements CanActivate {
+  constructor(
+    private readonly access: Access,
+    private readonly reflector: Reflector,
+  ) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const request = context.switchToHttp().getRequest<DashboardRequest>();
+    const allows = (what: string) =>
+      this.reflector.getAllAndOverride<boolean>(what, [context.getHandler(), context.getClass()]);
+    if (this.access.mode === 'off') throw new NotFoundException();
+    if (this.access.mode === 'open' && !isLoopbackName(request)) {
+      throw new ForbiddenException('Without DASHBOARD_USERS the dashboard answers to localhost only.');
+    }
+    const isDeed = request.method !== 'GET' && request.method !== 'HEAD';
+    if (isDeed && !isFromHere(request)) throw new ForbiddenException('This form was sent by another site.');
+    if (allows(OPEN)) return true;
+
+    const visitor = await this.access.visitorOf(request);
+    if (!visitor) throw new UnauthorizedException();
+    request.visitor = visitor;
+    request.actor = { name: visitor.name, via: 'dashboard' };
+    if (isDeed && !hasToken(visitor, request.body)) {
+      throw new ForbiddenException('The page is too old: go back, load it again, and repeat what you did.');
+    }
+    if (isDeed && visitor.role !== 'operator' && !allows(FOR_ALL_ROLES)) {
+      throw new ForbiddenException('You may look at everything; changing something takes an operator.');
+    }
+    return true;
+  }
+}
+
+/** A controller of the dashboard: its own guard in place of the API key, and pages in place of JSON. */
+export const DashboardController = (path = '') =>
+  applyDecorators(
+    Controller(`dashboard${path}`),
+    ApiExcludeController(),
+    Public(),
+    UseGuards(DashboardGuard),
+    UseInterceptors(PageInterceptor),
+    UseFilters(ErrorPageFilter),
+  );
+
+/** A route for those who are not signed in, too. */
+export const Open = () => SetMetadata(OPEN, true);
+
+/** A deed that viewers may do, too. */
+export const ForAllRoles = () => SetMetadata(FOR_ALL_ROLES, true);
+
+/** Who looks: `@Visitor() visitor: Visitor`. */
+export const Visitor = createParamDecorator(
+  (_: unknown, context: ExecutionContext): Who =>
+    context.switchToHttp().getRequest<DashboardRequest>().visitor as Who,
+);
+export type Visitor = Who;

@@ -1,0 +1,48 @@
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { BatchesModule } from '#batches';
+import { SchedulesModule } from '#schedules';
+import { JobWatcher } from '../job-watcher.js';
+import { Access } from './access.js';
+import { AssetsController } from './assets.controller.js';
+import { AuditPage } from './audit.page.js';
+import { BatchesPage } from './batches.page.js';
+import { Board } from './board.js';
+import { DeadLettersPage } from './dead-letters.page.js';
+import { EventsController } from './events.controller.js';
+import { ForeignLettersPage } from './foreign-letters.page.js';
+import { serveDashboard } from './http.js';
+import { JobPage } from './job.page.js';
+import { JobsPage } from './jobs.page.js';
+import { OverviewPage } from './overview.page.js';
+import { SchedulesPage } from './schedules.page.js';
+import { Sessions } from './sessions.js';
+import { SignInPage } from './sign-in.page.js';
+import { WorkersPage } from './workers.page.js';
+
+/** The dashboard. Whoever wants none deletes this folder and the line that imports it. */
+@Module({
+  imports: [BatchesModule, SchedulesModule],
+  controllers: [
+    AssetsController,
+    SignInPage,
+    EventsController,
+    OverviewPage,
+    JobsPage,
+    JobPage,
+    DeadLettersPage,
+    ForeignLettersPage,
+    SchedulesPage,
+    BatchesPage,
+    WorkersPage,
+    AuditPage,
+  ],
+  providers: [Access, Sessions, Board, JobWatcher],
+})
+export class DashboardModule implements OnModuleInit {
+  constructor(private readonly http: HttpAdapterHost) {}
+
+  onModuleInit(): void {
+    serveDashboard(this.http.httpAdapter.getInstance());
+  }
+}

@@ -1,0 +1,198 @@
+import { BadRequestException, Body, Get, Post, Query, Redirect } from '@nestjs/common';
+import { z } from 'zod';
+import { type DeadGroup, DeadRecords, ForeignLetters } from '#records';
+import { Deed } from '../deed.js';
+import { DashboardController, Visitor } from './dashboard.guard.js';
+import { foreignLettersOf } from './foreign-letters.page.js';
+import { Fresh } from './fresh.js';
+import { type Html, html, type Value } from './html.js';
+import { page, token } from './layout.js';
+import { address, empty, jobPath, number, optionalText, table, text, time } from './parts.js';
+
+/** Foreign letters that the page shows; the rest has a page of its own. */
+const SHOWN_FOREIGN = 10;
+
+/** How old the groups of all dead letters may be. */
+const FRESH_MS = 2_000;
+
+/** Which dead letters are meant, as forms say it. Whatever else a form says is a mistake, and never means all of them. */
+const Filter = z.object({
+  queue: text(255).optional(),
+  name: text(100).optional(),
+  error: text(200).min(1).optional(),
+  // What a group has in common; empty when its jobs left no message.
+  errorForm: text(600).optional(),
+});
+type Filter = z.output<typeof Filter>;
+/** The same for looking at them. */
+const Look = z.object({ queue: optionalText, name: optionalText, error: optionalText });
+
+const deeds = { replay: 'Replay', discard: 'Discard' } as const;
+type DeedName = keyof typeof deeds;
+
+const notices: Record<string, (count: number) => string> = {
+  replay: (count) => `${dead(count)} sent back to work, at most a thousand in a second.`,
+  discard: (count) => `${dead(count)} given up for good. The records stay.`,
+  wish: (count) =>
+    `${number(count)} foreign ${count === 1 ? 'message' : 'messages'}: a worker does it within seconds.`,
+};
+
+@DashboardController('/dead-letters')
+export class DeadLettersPage {
+  /** Grouping tens of thousands takes a second, so it is done once for all who look. */
+  private readonly allGroups = new Fresh(() => this.dead.groups(), FRESH_MS);
+
+  constructor(
+    private readonly dead: DeadRecords,
+    private readonly foreign: ForeignLetters,
+  ) {}
+
+  @Get()
+  async show(@Visitor() visitor: Visitor, @Query() query: Record<string, unknown>): Promise<Html> {
+    const filter = Look.parse(query);
+    const isFiltered = Object.values(filter).some((value) => value !== undefined);
+    const [groups, letters, foreignCount] = await Promise.all([
+      this.groupsOf(filter),
+      this.foreign.list({ queue: filter.queue }, { limit: SHOWN_FOREIGN }),
+      this.foreign.count({ queue: filter.queue }),
+    ]);
+    const total = groups.reduce((sum, { count }) => sum + count, 0);
+    return page({
+      title: 'Dead letters',
+      visitor,
+      here: 'dead-letters',
+      notice: noticeOf(query),
+      body: html`<div class="head"><h1>Dead letters</h1>${total > 0 && html`<div class="deeds">${choices(visitor, filter, isFiltered ? 'these' : 'all')}</div>`}</div>
+<p class="hint">Jobs that failed for good, by what they died of. They are kept until somebody replays or discards them.</p>
+${filterForm(filter, isFiltered)}
+${groups.length > 0 ? groupTable(visitor, groups) : empty(isFiltered ? 'Nothing fits these filters' : 'No dead letters', isFiltered ? '' : 'No job has failed for good.')}
+${foreignLettersOf(visitor, letters, foreignCount, filter.queue)}`,
+    });
+  }
+
+  /** Says how many it will be, before it is done. */
+  @Get('confirm')
+  async confirm(@Visitor() visitor: Visitor, @Query() query: Record<string, unknown>): Promise<Html> {
+    const filter = filterOf(query);
+    const deed = deedOf(query.deed);
+    const count = await this.dead.count(filter);
+    const back = address('/dashboard/dead-letters', {
+      queue: filter.queue,
+      name: filter.name,
+      error: filter.error,
+    });
+    return page({
+      title: `${deeds[deed]} dead letters`,
+      visitor,
+      here: 'dead-letters',
+      body: html`<div class="confirm card"><h1>${deeds[deed]} ${dead(count)}?</h1>
+${about(filter)}
+<p>${deed === 'replay' ? 'They go back to work with attempts counted from zero, at most a thousand in a second. What caused the error should be put right first.' : 'They will not run again. Their records stay until they are pruned (JOB_RETENTION).'}</p>
+<div class="deeds">${
+        visitor.role === 'operator' &&
+        count > 0 &&
+        html`<form method="post" action="/dashboard/dead-letters/${deed}">${token(visitor)}${Object.entries(
+          filter,
+        ).map(
+          ([name, value]) =>
+            value !== undefined && html`<input type="hidden" name="${name}" value="${value}">`,
+        )}<button class="${deed === 'replay' ? 'primary' : 'danger'}">${deeds[deed]} ${number(count)}</button></form>`
+      }<a class="button" href="${back}">Back</a></div></div>`,
+    });
+  }
+
+  @Post('replay')
+  @Deed('dead-letters.replay')
+  @Redirect('', 303)
+  async replay(@Body() body: unknown) {
+    const count = await this.dead.replay(filterOf(body));
+    this.allGroups.forget();
+    return done('replay', count);
+  }
+
+  @Post('discard')
+  @Deed('dead-letters.discard')
+  @Redirect('', 303)
+  async discard(@Body() body: unknown) {
+    const count = await this.dead.discard(filterOf(body));
+    this.allGroups.forget();
+    return done('discard', count);
+  }
+
+  private async groupsOf(filter: z.output<typeof Look>): Promise<DeadGroup[]> {
+    // Groups do not tell what the messages of their jobs are but for their common form.
+    if (filter.error !== undefined) return this.dead.groups(filter);
+    const { queue, name } = filter;
+    const fits = (wanted: string | undefined, value: string) => wanted === undefined || wanted === value;
+    return (await this.allGroups.get()).filter((group) => fits(queue, group.queue) && fits(name, group.name));
+  }
+}
+
+const dead = (count: number) => `${number(count)} dead ${count === 1 ? 'letter' : 'letters'}`;
+
+const done = (deed: DeedName, count: number) => ({
+  url: `/dashboard/dead-letters?done=${deed}&count=${count}`,
+  count,
+});
+
+function noticeOf({ done, count }: Record<string, unknown>): string | undefined {
+  if (typeof done !== 'string' || !Object.hasOwn(notices, done)) return undefined;
+  return notices[done]?.(Math.trunc(Number(count)) || 0);
+}
+
+function filterOf(form: unknown): Filter {
+  const filter = Filter.safeParse(form);
+  if (filter.success) return filter.data;
+  throw new BadRequestException('It is not clear which dead letters are meant.');
+}
+
+function deedOf(value: unknown): DeedName {
+  if (value === 'replay' || value === 'discard') return value;
+  throw new BadRequestException('There is nothing of this name to do.');
+}
+
+/** Both lead to the page that says how many it will be. */
+function choices(visitor: Visitor, filter: Filter, what: string): Value {
+  if (visitor.role !== 'operator') return null;
+  return (['replay', 'discard'] as const).map(
+    (deed) =>
+      html`<a class="button ${deed === 'discard' && 'danger'}" href="${address('/dashboard/dead-letters/confirm', { deed, ...filter })}">${deeds[deed]} ${what}</a>`,
+  );
+}
+
+const about = ({ queue, name, error, errorForm }: Filter) => html`<dl class="facts">
+${name && html`<div><dt>Name</dt><dd>${name}</dd></div>`}
+${queue && html`<div><dt>Queue</dt><dd>${queue}</dd></div>`}
+${error && html`<div><dt>Error contains</dt><dd class="error">${error}</dd></div>`}
+${errorForm !== undefined && html`<div><dt>Error</dt><dd class="error">${errorForm || 'without a message'}</dd></div>`}
+${!queue && !name && !error && errorForm === undefined && html`<div><dt>Which</dt><dd>all</dd></div>`}</dl>`;
+
+const filterForm = (filter: Filter, isFiltered: boolean) =>
+  html`<form class="filters" method="get" action="/dashboard/dead-letters">
+<label>Error contains<input name="error" value="${filter.error}" autocomplete="off" spellcheck="false"></label>
+<label>Name<input name="name" value="${filter.name}" autocomplete="off" spellcheck="false"></label>
+<label>Queue<input name="queue" value="${filter.queue}" autocomplete="off" spellcheck="false"></label>
+<button>Filter</button>${isFiltered && html`<a href="/dashboard/dead-letters">Clear</a>`}</form>`;
+
+const groupTable = (visitor: Visitor, groups: readonly DeadGroup[]) =>
+  table(
+    'Dead letters by error',
+    [
+      { label: 'Error', kind: 'wide' },
+      { label: 'Jobs', kind: 'number' },
+      'Name',
+      'Queue',
+      'Newest',
+      'Oldest',
+      { label: 'Actions', kind: 'actions' },
+    ],
+    groups.map(({ errorForm, count, name, queue, newest, oldest, example }) => [
+      html`<a class="error" href="${jobPath(example)}" title="The newest of them">${errorForm || 'without a message'}</a>`,
+      html`<a href="${address('/dashboard/jobs', { state: 'dead', name, queue })}">${number(count)}</a>`,
+      name,
+      queue,
+      time(newest),
+      time(oldest),
+      html`<div class="deeds">${choices(visitor, { queue, name, errorForm }, '')}</div>`,
+    ]),
+  );

@@ -1,0 +1,51 @@
+import { STATUS_CODES } from 'node:http';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { DatabaseUnavailableError } from '#records';
+import type { DashboardRequest } from './dashboard.guard.js';
+import { html } from './html.js';
+import { page } from './layout.js';
+
+/** Answers errors with a page; whoever is not signed in is sent to the sign-in. */
+@Catch()
+export class ErrorPageFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Dashboard');
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<DashboardRequest>();
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const status = statusOf(error);
+    if (status === 401) {
+      const to = request.method === 'GET' ? `?to=${encodeURIComponent(request.url)}` : '';
+      return void reply.redirect(`/dashboard/sign-in${to}`, 303);
+    }
+    if (status === 500) this.logger.error(error);
+    const title = STATUS_CODES[status] ?? 'Error';
+    void reply
+      .status(status)
+      .type('text/html; charset=utf-8')
+      .send(
+        page({
+          title,
+          visitor: request.visitor,
+          body: html`<div class="empty"><h1>${title}</h1><p>${adviceOf(error, status)}</p>
+            <p><a href="/dashboard">To the overview</a></p></div>`,
+        }).toString(),
+      );
+  }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof HttpException) return error.getStatus();
+  return error instanceof DatabaseUnavailableError ? 503 : 500;
+}
+
+function adviceOf(error: unknown, status: number): string {
+  if (status === 404)
+    return 'There is nothing here. Jobs are deleted some time after they ended (JOB_RETENTION).';
+  if (status === 503)
+    return 'The database does not answer. Jobs that were accepted are safe; try again in a moment.';
+  return error instanceof HttpException
+    ? error.message
+    : 'Something went wrong. The log of the api says what.';
+}

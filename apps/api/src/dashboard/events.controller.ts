@@ -1,0 +1,69 @@
+import { Readable } from 'node:stream';
+import { Get, type OnModuleDestroy, Param, Req, Res, ServiceUnavailableException } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { JobWatcher } from '../job-watcher.js';
+import { Id } from '../requests.js';
+import { Board } from './board.js';
+import { DashboardController } from './dashboard.guard.js';
+
+/** Proxies close connections on which nothing comes, many of them after 30 s. */
+const KEEP_ALIVE_MS = 15_000;
+/** Each holds a connection open. */
+const MAX_STREAMS = 500;
+
+/**
+ * Tells pages when there is something new to see, as server-sent events without content: the page then loads itself
+ * again and puts in what has changed. So there is one way to make a page, with a script and without.
+ */
+@DashboardController()
+export class EventsController implements OnModuleDestroy {
+  private readonly streams = new Set<Readable>();
+
+  constructor(
+    private readonly board: Board,
+    private readonly jobs: JobWatcher,
+  ) {}
+
+  @Get('events')
+  all(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    this.open(request, reply, (tell) => this.board.watch(tell));
+  }
+
+  @Get('jobs/:id/events')
+  job(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    // No job has another id: such a stream stays silent.
+    this.open(request, reply, (tell) =>
+      Id.safeParse(id).success ? this.jobs.watch(id, { tell, stop: () => {} }) : () => {},
+    );
+  }
+
+  /** Nest calls it first on SIGTERM: streams would keep the server from closing. */
+  onModuleDestroy(): void {
+    for (const stream of this.streams) stream.push(null);
+  }
+
+  private open(
+    { method }: FastifyRequest,
+    reply: FastifyReply,
+    watch: (tell: () => void) => () => void,
+  ): void {
+    if (this.streams.size >= MAX_STREAMS || this.jobs.isFull) throw new ServiceUnavailableException();
+    reply
+      .header('content-type', 'text/event-stream')
+      // For nginx, which would gather events before it hands them on.
+      .header('x-accel-buffering', 'no');
+    if (method === 'HEAD') return void reply.send();
+    const stream = new Readable({ read() {} });
+    const keepAlive = setInterval(() => stream.push(': still here\n\n'), KEEP_ALIVE_MS).unref();
+    stream.push('retry: 2000\n\n');
+    // What nobody reads is not told again: one event says as much as many.
+    const unwatch = watch(() => stream.readableLength === 0 && stream.push('event: changed\ndata: 1\n\n'));
+    this.streams.add(stream);
+    stream.once('close', () => {
+      clearInterval(keepAlive);
+      unwatch();
+      this.streams.delete(stream);
+    });
+    void reply.send(stream);
+  }
+}

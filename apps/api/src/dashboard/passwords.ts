@@ -1,0 +1,44 @@
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+
+/** Costs 32 MB and some 80 ms: nothing to one who signs in, too much to try a dictionary. */
+const LOG2_COST = 15;
+const BLOCK_SIZE = 8;
+const KEY_LENGTH = 32;
+/** Checked at once, so that a flood of attempts takes neither memory nor the threads that other work needs. */
+const AT_ONCE = 2;
+
+const derive = promisify<string, Buffer, number, object, Buffer>(scrypt);
+const options = (log2Cost: number) => ({
+  N: 2 ** log2Cost,
+  r: BLOCK_SIZE,
+  maxmem: 2 * 128 * BLOCK_SIZE * 2 ** log2Cost,
+});
+
+/** Hashes a password for `DASHBOARD_USERS`: no character of it means anything to a shell, a URL or an env file. */
+export async function hashPassword(password: string): Promise<string> {
+  const salt = randomBytes(16);
+  const key = await derive(password, salt, KEY_LENGTH, options(LOG2_COST));
+  return ['scrypt', LOG2_COST, salt.toString('base64url'), key.toString('base64url')].join('.');
+}
+
+let checking = 0;
+const waiting: (() => void)[] = [];
+
+/** Whether a password is the one of a hash that {@link hashPassword} made. */
+export async function isPassword(password: string, hash: string): Promise<boolean> {
+  const [, log2Cost, salt = '', expected = ''] = hash.split('.');
+  if (checking >= AT_ONCE) await new Promise<void>((go) => waiting.push(go));
+  else checking++;
+  try {
+    const key = await derive(password, Buffer.from(salt, 'base64url'), KEY_LENGTH, options(Number(log2Cost)));
+    return timingSafeEqual(key, Buffer.from(expected, 'base64url'));
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else checking--;
+  }
+}
+
+/** A hash that no password has: whoever names no user waits as long as one who errs in the password. */
+export const NO_HASH = `scrypt.${LOG2_COST}.${'A'.repeat(22)}.${'A'.repeat(43)}`;

@@ -1,0 +1,73 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { Settings } from '#config';
+import { Database } from '#records';
+import type { Role } from './access.js';
+import { isPassword, NO_HASH } from './passwords.js';
+
+/** A session ends when nothing was heard of it for a working day, and after a week in any case. */
+const IDLE_HOURS = 8;
+const MAX_DAYS = 7;
+export const MAX_AGE_S = MAX_DAYS * 86_400;
+/** That it is used is written once in this time. */
+const SEEN_EVERY_S = 60;
+
+/**
+ * Who is signed in, on whatever api: a row for each session. The row holds a hash of the token that the cookie
+ * carries, so that what is read from the database opens no door.
+ */
+@Injectable()
+export class Sessions {
+  private readonly users: Settings['DASHBOARD_USERS'];
+
+  constructor(
+    settings: Settings,
+    private readonly database: Database,
+  ) {
+    this.users = settings.DASHBOARD_USERS;
+  }
+
+  /** Signs in. @returns the token of the new session; undefined when there is no such user or the password is wrong. */
+  async begin(name: string, password: string): Promise<string | undefined> {
+    const user = this.users.find((user) => user.name === name);
+    const isRight = await isPassword(password, user?.hash ?? NO_HASH);
+    if (!user || !isRight) return undefined;
+    const token = randomBytes(32).toString('base64url');
+    await this.query(`delete from dashboard_sessions where not ${IS_ALIVE}`, []);
+    await this.query(
+      'insert into dashboard_sessions (token_hash, user_name, password_hash) values ($1, $2, $3)',
+      [sha256(token), user.name, sha256(user.hash)],
+    );
+    return token;
+  }
+
+  /** Whose session it is, if it has not ended: by time, by signing out, or because the user has another password. */
+  async find(token: string): Promise<{ name: string; role: Role } | undefined> {
+    const [row] = await this.query<{ name: string; passwordHash: Buffer; isStale: boolean }>(
+      `select user_name as name, password_hash as "passwordHash",
+         seen_at < now() - interval '${SEEN_EVERY_S} s' as "isStale"
+       from dashboard_sessions where token_hash = $1 and ${IS_ALIVE}`,
+      [sha256(token)],
+    );
+    const user = row && this.users.find(({ name }) => name === row.name);
+    if (!user || !sha256(user.hash).equals(row.passwordHash)) return undefined;
+    if (row.isStale)
+      await this.query('update dashboard_sessions set seen_at = now() where token_hash = $1', [
+        sha256(token),
+      ]);
+    return { name: user.name, role: user.role };
+  }
+
+  /** Signs out. */
+  async end(token: string): Promise<void> {
+    await this.query('delete from dashboard_sessions where token_hash = $1', [sha256(token)]);
+  }
+
+  private async query<Row>(text: string, values: unknown[]): Promise<Row[]> {
+    return (await this.database.query<Row>({ text, values })).rows;
+  }
+}
+
+const IS_ALIVE = `(seen_at > now() - interval '${IDLE_HOURS} h' and created_at > now() - interval '${MAX_DAYS} d')`;
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest();

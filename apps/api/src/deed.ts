@@ -1,0 +1,77 @@
+import {
+  applyDecorators,
+  type CallHandler,
+  type ExecutionContext,
+  HttpException,
+  Injectable,
+  type NestInterceptor,
+  SetMetadata,
+  UseInterceptors,
+} from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyRequest } from 'fastify';
+import { from, lastValueFrom, type Observable } from 'rxjs';
+import { Audit, type Via } from '#records';
+
+const DEED = 'deed';
+
+/** What guards leave in a request of who sends it. */
+export interface Sender {
+  /** A part of the hash of an API key, from `ApiKeyGuard`. */
+  client?: string;
+  /** Somebody who is known by another way than an API key. */
+  actor?: { name: string; via: Via };
+}
+
+/** Writes an audit line for each call of a route that changes what others rely on: `@Deed('queue.pause')`. */
+export const Deed = (name: string) =>
+  applyDecorators(SetMetadata(DEED, name), UseInterceptors(DeedInterceptor));
+
+@Injectable()
+class DeedInterceptor implements NestInterceptor {
+  constructor(
+    private readonly audit: Audit,
+    private readonly reflector: Reflector,
+  ) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const request = context.switchToHttp().getRequest<FastifyRequest & Sender>();
+    const { name: actor, via } = request.actor ?? { name: actorOf(request.client), via: 'http' as const };
+    const deed = this.reflector.get<string>(DEED, context.getHandler());
+    return from(this.witness({ actor, via, deed, subject: subjectOf(request) }, next));
+  }
+
+  private async witness(entry: Parameters<Audit['deed']>[0], next: CallHandler): Promise<unknown> {
+    let answer: unknown;
+    let refusal: HttpException | undefined;
+    await this.audit.deed(entry, async () => {
+      try {
+        answer = await lastValueFrom(next.handle());
+        return countOf(answer);
+      } catch (error) {
+        // What was refused changed nothing; after any other error nobody knows.
+        if (!(error instanceof HttpException)) throw error;
+        refusal = error;
+        return 0;
+      }
+    });
+    if (refusal) throw refusal;
+    return answer;
+  }
+}
+
+/** Bulk deeds answer with a count; all others concern one thing. */
+function countOf(answer: unknown): number {
+  const { count } = (answer ?? {}) as { count?: unknown };
+  return typeof count === 'number' ? count : 1;
+}
+
+/** Tells keys apart without giving them away. */
+const actorOf = (client: string | undefined) => (client ? `key:${client.slice(0, 8)}` : 'anonymous');
+
+/** The id or name in the path, or the filter in the body. */
+function subjectOf({ params, body }: FastifyRequest): string {
+  const [named] = Object.values((params ?? {}) as Record<string, string>);
+  const { csrf: _, ...filter } = (body ?? {}) as Record<string, unknown>;
+  return named ?? JSON.stringify(filter);
+}

@@ -1,0 +1,27 @@
+import { Command } from 'commander';
+import { addDeadLetters } from './dead-letters.js';
+import { addForeignLetters } from './foreign-letters.js';
+import { addJobs } from './jobs.js';
+import { addQueues } from './queues.js';
+import { addRebuild } from './rebuild.js';
+import { addSchedules } from './schedules.js';
+import { addWatch } from './watch.js';
+import { addWorkers } from './workers.js';
+
+/** All commands. Each file here is one group of them; the libs are loaded when one runs, so help is there at once. */
+export function commandLine(): Command {
+  const program = new Command('jobs')
+    .description('Looks after the jobs of this service.')
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong use, 3 no such thing, 130 interrupted.')
+    .showHelpAfterError('Add --help for what there is.')
+    .exitOverride();
+  addJobs(program);
+  addDeadLetters(program);
+  addForeignLetters(program);
+  addQueues(program);
+  addSchedules(program);
+  addWorkers(program);
+  addWatch(program);
+  addRebuild(program);
+  return program;
+}

@@ -1,0 +1,118 @@
+import type { Command } from 'commander';
+import type { DeadLetterFilter } from '#records';
+import { type Bulk, confirm, mustBeMeant } from './confirm.js';
+import { notFound } from './exit.js';
+import { answer, progressBar, table } from './output.js';
+import { type Common, command, stopIf, withTools } from './run.js';
+import type { Tools } from './tools.js';
+import { readCount, readIds, readTime } from './values.js';
+
+interface DeedOptions extends Common, Bulk, Omit<DeadLetterFilter, 'ids' | 'errorForm'> {
+  perSecond?: number;
+}
+
+/** The deeds on dead letters, and how they are told of. */
+const deeds = {
+  replay: { ask: 'Replay', doing: 'Replaying', done: 'Replayed' },
+  discard: { ask: 'Discard', doing: 'Discarding', done: 'Discarded' },
+} as const;
+
+/** Jobs that failed for good: what they died of, sent back to work, given up. */
+export function addDeadLetters(program: Command): void {
+  withFilter(
+    command(
+      program,
+      'dead',
+      'count dead letters, by what they died of',
+      'dead',
+      'dead --queue email --from 2027-01-31',
+    ),
+  ).action((options: DeedOptions) => withTools((tools) => groups(tools, options)));
+
+  withFilter(
+    command(
+      program,
+      'replay',
+      'send dead letters back to work, attempts counted from zero',
+      'replay 01890a5d-ac96-774b-bcce-b302099a8057',
+      'replay --queue email --error ECONNREFUSED --per-second 50',
+      'replay --all --yes',
+    ),
+  )
+    .argument('[ids...]', '', readIds)
+    .option('--all', 'all dead letters')
+    .option('--yes', 'do not ask')
+    .option('--per-second <number>', 'jobs that come back in each second (default: 1000)', readCount(100_000))
+    .action((ids: string[], options: DeedOptions) => run('replay', ids, options));
+
+  withFilter(
+    command(
+      program,
+      'discard',
+      'give dead letters up for good; their records stay until they are pruned',
+      'discard 01890a5d-ac96-774b-bcce-b302099a8057',
+      'discard --name webhook.deliver --to 2027-01-31T00:00:00Z',
+    ),
+  )
+    .argument('[ids...]', '', readIds)
+    .option('--all', 'all dead letters')
+    .option('--yes', 'do not ask')
+    .action((ids: string[], options: DeedOptions) => run('discard', ids, options));
+}
+
+const withFilter = (command: Command): Command =>
+  command
+    .option('--queue <queue>', 'of this queue')
+    .option('--name <name>', 'of this contract')
+    .option('--error <text>', 'whose last error has this in its message')
+    .option('--from <time>', 'that died then or later', readTime)
+    .option('--to <time>', 'that died before then', readTime);
+
+async function groups({ dead }: Tools, options: DeedOptions): Promise<void> {
+  const filter = filterOf(options);
+  const [count, groups] = await Promise.all([dead.count(filter), dead.groups(filter)]);
+  answer(options, { count, groups }, () =>
+    [
+      table(
+        ['COUNT', 'QUEUE', 'NAME', 'NEWEST', 'ERROR'],
+        groups.map(({ count, queue, name, newest, errorForm }) => [count, queue, name, newest, errorForm]),
+      ),
+      `${count} dead letters`,
+    ].join('\n'),
+  );
+}
+
+async function run(deed: keyof typeof deeds, ids: string[], options: DeedOptions): Promise<void> {
+  const isFiltered = Object.values(filterOf(options)).some((value) => value !== undefined);
+  mustBeMeant(ids.length > 0 || isFiltered, options);
+  await withTools((tools, signal) => change(tools, signal, deed, ids, options));
+}
+
+async function change(
+  { dead, deed: answerable }: Tools,
+  signal: AbortSignal,
+  deed: keyof typeof deeds,
+  ids: string[],
+  options: DeedOptions,
+): Promise<void> {
+  const given = filterOf(options);
+  // What dies after it was counted is not meant; neither is what died again while this was killed and called again.
+  const filter = { ...given, ids: ids.length > 0 ? ids : undefined, to: given.to ?? (await dead.now()) };
+  const total = await dead.count(filter);
+  if (total === 0) throw notFound('No dead letter fits');
+  const { ask, doing, done } = deeds[deed];
+  if (ids.length === 0) await confirm(`${ask} ${total} dead letters?`, options);
+
+  const bar = progressBar(doing, total);
+  const { perSecond } = options;
+  const subject = JSON.stringify({ ids: filter.ids, ...given });
+  const count = await answerable(`dead-letters.${deed}`, subject, () =>
+    dead[deed](filter, { perSecond, signal, onProgress: bar.show }),
+  ).finally(bar.end);
+  stopIf(signal, `${done} ${count} of ${total} dead letters; the same command goes on with the rest`);
+  answer(options, { count }, () => `${done} ${count} dead letters`);
+}
+
+const filterOf = ({ queue, name, error, from, to }: DeedOptions): DeadLetterFilter => ({
+  ...{ queue, name, error, from, to },
+});

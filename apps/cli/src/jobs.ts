@@ -1,0 +1,190 @@
+import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Command, Option } from 'commander';
+import type { JobState, JobView, Priority } from '#records';
+import { Failure, notFound, wrongUse } from './exit.js';
+import { answer, clean, cut, table, toJson } from './output.js';
+import { type Common, command, withTools } from './run.js';
+import type { Tools } from './tools.js';
+import { readCount, readId, readTime } from './values.js';
+
+/** How long to wait for the broker, so that a job goes out at once; with none, a worker's relay publishes it. */
+const BROKER_PATIENCE_MS = 2_000;
+const LOOK_EVERY_MS = 20;
+const LONGEST_ERROR = 60;
+
+/** Written out, for the libs are not loaded for a help text. */
+const states: JobState[] = [
+  ...(['scheduled', 'queued', 'running', 'retrying', 'succeeded', 'dead'] as const),
+  ...(['cancelled', 'discarded'] as const),
+];
+const priorities: Priority[] = ['high', 'normal', 'low'];
+
+interface ListOptions extends Common {
+  state?: JobState;
+  name?: string;
+  queue?: string;
+  batch?: string;
+  limit: number;
+  cursor?: string;
+}
+
+interface EnqueueOptions extends Common {
+  delay?: string;
+  runAt?: Date;
+  idempotencyKey?: string;
+  queue?: string;
+  priority?: Priority;
+}
+
+/** Looking at single jobs, putting them in, cancelling them. */
+export function addJobs(program: Command): void {
+  command(
+    program,
+    'list',
+    'list jobs, newest first',
+    'list --state dead --queue email',
+    'list --json --limit 5',
+  )
+    .addOption(new Option('--state <state>').choices(states))
+    .option('--name <name>', 'of the contract, such as email.send')
+    .option('--queue <queue>', 'of this queue')
+    .option('--batch <id>', 'of this batch', readId)
+    .option('--limit <number>', 'at most so many', readCount(1_000), 20)
+    .option('--cursor <id>', 'go on after this job: the `next` of the page before', readId)
+    .action((options: ListOptions) => withTools((tools) => list(tools, options)));
+
+  command(program, 'show', 'show a job, with its attempts', 'show 01890a5d-ac96-774b-bcce-b302099a8057')
+    .argument('<id>', '', readId)
+    .action((id: string, options: Common) =>
+      withTools(async (tools) => answer(options, await find(tools, id), describe)),
+    );
+
+  command(
+    program,
+    'enqueue <name> <payload>',
+    'enqueue a job; the payload is JSON, or - to read it from standard input',
+    `enqueue email.send '{"to":"ada@example.com","subject":"Hello","text":"World"}' --delay 10m`,
+    'enqueue report.generate - < report.json',
+  )
+    .option('--delay <duration>', 'run no earlier than this long from now, such as 10m')
+    .option('--run-at <time>', 'run no earlier than this, such as 2027-01-31T09:00:00Z', readTime)
+    .option('--queue <queue>', 'wait in this queue')
+    .addOption(new Option('--priority <priority>', 'where the queue has priorities').choices(priorities))
+    .option('--idempotency-key <key>', 'with the same key again, within a day, no second job is made')
+    .action(async (name: string, given: string, options: EnqueueOptions) => {
+      if (options.delay !== undefined && options.runAt)
+        throw wrongUse('--delay and --run-at exclude each other');
+      const payload = await readJson(given === '-' ? await text(process.stdin) : given);
+      await withTools((tools) => enqueue(tools, name, payload, options));
+    });
+
+  command(
+    program,
+    'cancel',
+    'cancel a job; one that runs is told',
+    'cancel 01890a5d-ac96-774b-bcce-b302099a8057',
+  )
+    .argument('<id>', '', readId)
+    .action((id: string, options: Common) => withTools((tools) => cancel(tools, id, options)));
+}
+
+async function list({ views }: Tools, { cursor, ...options }: ListOptions): Promise<void> {
+  const items = await views.list({ ...options, before: cursor });
+  const next = items.length === options.limit ? (items.at(-1)?.id ?? null) : null;
+  answer(options, { items, next }, () =>
+    [
+      table(
+        ['ID', 'NAME', 'QUEUE', 'STATE', 'ATTEMPT', 'CREATED', 'ERROR'],
+        items.map(({ id, name, queue, state, attempt, maxAttempts, createdAt, error }) => [
+          ...[id, name, queue, state, `${attempt} of ${maxAttempts}`, createdAt],
+          error ? cut(error.message, LONGEST_ERROR) : null,
+        ]),
+      ),
+      ...(next ? [`More: --cursor ${next}`] : []),
+    ].join('\n'),
+  );
+}
+
+async function enqueue(
+  { jobs, broker }: Tools,
+  name: string,
+  payload: unknown,
+  { json, delay, runAt, queue, priority, idempotencyKey }: EnqueueOptions,
+): Promise<void> {
+  const contract = jobs.contract(name);
+  if (queue !== undefined && !jobs.hasQueue(queue))
+    throw notFound(`No contract has a queue named ${clean(queue)}`);
+  for (let waited = 0; broker.publisher.room === 0 && waited < BROKER_PATIENCE_MS; waited += LOOK_EVERY_MS)
+    await pause(LOOK_EVERY_MS);
+  const job = await jobs.enqueue(contract, payload, {
+    ...{ runAt, queue, priority, idempotencyKey },
+    client: 'command line',
+    delay: delay === undefined ? undefined : await readDelay(delay),
+  });
+  answer({ json }, job, ({ id, isNew, state }) =>
+    isNew ? `Enqueued ${id}, ${state}` : `Not enqueued again: the key belongs to ${id}, ${state}`,
+  );
+}
+
+async function cancel(tools: Tools, id: string, options: Common): Promise<void> {
+  await find(tools, id);
+  const touched = await tools.deed('job.cancel', id, async () => (await tools.records.cancel([id])).length);
+  const job = await find(tools, id);
+  if (!touched && job.state !== 'cancelled') throw new Failure(`The job is ${job.state}: it has ended`);
+  answer(options, job, ({ state }) =>
+    state === 'running' ? 'It runs, and was told; it is cancelled when its handler ends' : `Cancelled ${id}`,
+  );
+}
+
+async function find({ views }: Tools, id: string): Promise<JobView> {
+  const job = await views.find(id);
+  if (!job) throw notFound(`No job has the id ${id}`);
+  return job;
+}
+
+async function readJson(text: string): Promise<unknown> {
+  const { parse } = await import('secure-json-parse');
+  try {
+    return parse(text);
+  } catch (error) {
+    throw wrongUse(`The payload is no JSON: ${clean((error as Error).message)}`);
+  }
+}
+
+async function readDelay(text: string): Promise<number> {
+  const { toMilliseconds } = await import('#config');
+  try {
+    return toMilliseconds(text as Parameters<typeof toMilliseconds>[0]);
+  } catch (error) {
+    throw wrongUse((error as Error).message);
+  }
+}
+
+function describe({ attempts, payload, result, error, previous, ...job }: JobView): string {
+  const facts = Object.entries(job).filter(([, value]) => value !== null);
+  return [
+    ...facts.map(
+      ([name, value]) =>
+        `${name.padEnd(17)}  ${value instanceof Date ? value.toISOString() : clean(String(value))}`,
+    ),
+    `payload            ${toJson(payload)}`,
+    ...(result === null ? [] : [`result             ${toJson(result)}`]),
+    ...(previous === null ? [] : [`previous           ${toJson(previous)}`]),
+    ...(attempts.length === 0
+      ? []
+      : [
+          '',
+          table(
+            ['ATTEMPT', 'OUTCOME', 'STARTED', 'FINISHED', 'WORKER', 'ERROR'],
+            attempts.map(({ attempt, outcome, startedAt, finishedAt, worker, error }) => [
+              ...[attempt, outcome, asDate(startedAt), asDate(finishedAt), worker],
+              error && `${error.class}: ${error.message}`,
+            ]),
+          ),
+        ]),
+    ...(error?.stack ? ['', ...error.stack.split('\n').map(clean)] : []),
+  ].join('\n');
+}
+
+const asDate = (time: string | Date | null) => time && new Date(time);

@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import type { QueueView } from '#records';
+import { notFound } from './exit.js';
+import { answer, clean, table } from './output.js';
+import { type Common, command, withTools } from './run.js';
+import type { Tools } from './tools.js';
+
+/** A queue as the commands show it. */
+type Queue = QueueView & { ready: number; consumers: number | null };
+
+/** How full the queues are; and whether they are served at all. */
+export function addQueues(program: Command): void {
+  command(program, 'queues', 'count the jobs of each queue by state', 'queues', 'queues --json').action(
+    (options: Common) =>
+      withTools(async (tools) =>
+        answer(options, { items: await readQueues(tools) }, ({ items }) => queueTable(items)),
+      ),
+  );
+
+  for (const [deed, description] of [
+    ['pause', 'let no worker take jobs of a queue, from a second from now on'],
+    ['resume', 'let workers take jobs of a queue again'],
+  ] as const) {
+    command(program, `${deed} <queue>`, description, `${deed} email`).action(
+      (queue: string, options: Common) =>
+        withTools(async (tools) => {
+          if (!tools.contracts.queues.has(queue))
+            throw notFound(`No contract has a queue named ${clean(queue)}`);
+          await tools.deed(`queue.${deed}`, queue, async () => {
+            await tools.queues[deed](queue);
+            return 1;
+          });
+          const shown = (await readQueues(tools)).find((view) => view.queue === queue);
+          answer(options, shown, () => `${queue} is ${deed}d`);
+        }),
+    );
+  }
+}
+
+/** The queues of all contracts, and others that have jobs, by name. */
+export async function readQueues({ queues, contracts, broker }: Tools): Promise<Queue[]> {
+  const { emptyQueue } = await import('#records');
+  const views = await queues.list();
+  const names = new Set([...contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
+  return Promise.all(
+    [...names].sort().map(async (name) => {
+      const view = views.find(({ queue }) => queue === name) ?? emptyQueue(name);
+      return { ...view, ready: view.queued, consumers: (await broker.countConsumers(name)) ?? null };
+    }),
+  );
+}
+
+export const queueTable = (queues: readonly Queue[]): string =>
+  table(
+    ['QUEUE', 'READY', 'RUNNING', 'RETRYING', 'SCHEDULED', 'DEAD', 'CONSUMERS', 'PAUSED', 'WAITS SINCE'],
+    queues.map(({ queue, ready, running, retrying, scheduled, dead, consumers, paused, oldestWaiting }) => [
+      ...[queue, ready, running, retrying, scheduled, dead, consumers, paused, oldestWaiting],
+    ]),
+  );

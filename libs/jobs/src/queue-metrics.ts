@@ -1,0 +1,63 @@
+import { Injectable } from '@nestjs/common';
+import { Broker } from '#rabbitmq';
+import { DeadRecords, emptyQueue, QueueRecords } from '#records';
+import { lookUp, metrics, type Sample } from '#telemetry';
+import { Contracts } from './contracts.js';
+
+/** The states that are shown of a queue's jobs. */
+const STATES = ['scheduled', 'queued', 'running', 'retrying', 'dead'] as const;
+
+/**
+ * Metrics of what all processes share: queues, dead letters and the outbox, as database and broker know them. They
+ * are the same whoever is asked, so one app provides it: the api. An app that has no api beside it may do so instead.
+ */
+@Injectable()
+export class QueueMetrics {
+  constructor(
+    private readonly contracts: Contracts,
+    private readonly broker: Broker,
+    private readonly queues: QueueRecords,
+    private readonly dead: DeadRecords,
+  ) {
+    const { queueJobs, oldestReadyAge, queuePaused, deadLetters } = metrics;
+    lookUp([queueJobs, oldestReadyAge, queuePaused, deadLetters], () => this.readQueues());
+    lookUp([metrics.outboxPending, metrics.outboxOldestAge], () => this.readOutbox());
+    lookUp([metrics.queueConsumers], () => this.readConsumers());
+  }
+
+  private async readQueues(): Promise<Sample[]> {
+    const [views, foreign] = await Promise.all([this.queues.list(), this.dead.foreignLetters()]);
+    const names = new Set([
+      ...this.contracts.queues.keys(),
+      ...foreign.keys(),
+      ...views.map(({ queue }) => queue),
+    ]);
+    return [...names].flatMap((queue): Sample[] => {
+      const view = views.find((view) => view.queue === queue) ?? emptyQueue(queue);
+      return [
+        ...STATES.map((state): Sample => [metrics.queueJobs, view[state], { queue, state }]),
+        [metrics.oldestReadyAge, ageOf(view.oldestWaiting), { queue }],
+        [metrics.queuePaused, Number(view.paused), { queue }],
+        [metrics.deadLetters, view.dead + (foreign.get(queue) ?? 0), { queue }],
+      ];
+    });
+  }
+
+  private async readOutbox(): Promise<Sample[]> {
+    const { pending, oldest } = await this.queues.outbox();
+    return [
+      [metrics.outboxPending, pending],
+      [metrics.outboxOldestAge, ageOf(oldest)],
+    ];
+  }
+
+  private async readConsumers(): Promise<Sample[]> {
+    const counts = [...this.contracts.queues.keys()].map(async (queue): Promise<Sample[]> => {
+      const count = await this.broker.countConsumers(queue);
+      return count === undefined ? [] : [[metrics.queueConsumers, count, { queue }]];
+    });
+    return (await Promise.all(counts)).flat();
+  }
+}
+
+const ageOf = (since: Date | null): number => (since ? Math.max(0, Date.now() - since.getTime()) / 1_000 : 0);

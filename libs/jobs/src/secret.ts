@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { isNoSecret, isSecretKey, REDACTED } from '#telemetry';
+
+/**
+ * Marks a part of a contract as secret: handlers get it as it is, and wherever the job is shown stands `[redacted]`.
+ *
+ * ```ts
+ * payload: z.object({ user: z.string(), code: secret(z.string().length(8)) }),
+ * ```
+ *
+ * The mark is JSON Schema's `writeOnly`, so the api's description shows it too.
+ */
+export const secret = <Schema extends z.ZodType>(schema: Schema): Schema =>
+  schema.meta({ writeOnly: true }) as Schema;
+
+type Schema = z.core.$ZodTypes;
+
+const isMarked = cached((schema) => z.globalRegistry.get(schema)?.writeOnly === true);
+
+/** The schemas that a value itself has to fit, one of them or all; or the one that its discriminator chooses. */
+function facesOf({ _zod: { def } }: Schema, value?: unknown): z.core.$ZodType[] {
+  switch (def.type) {
+    case 'union': {
+      const { discriminator } = def as z.core.$ZodDiscriminatedUnionDef;
+      const chosen =
+        discriminator === undefined
+          ? undefined
+          : def.options.find(({ _zod }) =>
+              _zod.propValues?.[discriminator]?.has((value as Record<string, never>)?.[discriminator]),
+            );
+      return chosen ? [chosen] : [...def.options];
+    }
+    case 'intersection':
+      return [def.left, def.right];
+    case 'pipe':
+      return [def.in, def.out];
+    case 'lazy':
+      return [def.getter()];
+    default:
+      return 'innerType' in def ? [def.innerType] : [];
+  }
+}
+
+/** The schema of what stands under a key of a value; without a key, of everything that may stand in one. */
+function innerOf({ _zod: { def } }: Schema, key?: string): (z.core.$ZodType | null | undefined)[] {
+  switch (def.type) {
+    case 'object':
+      if (key === undefined) return [...Object.values(def.shape), def.catchall];
+      return [Object.hasOwn(def.shape, key) ? def.shape[key] : def.catchall];
+    case 'array':
+      return [def.element];
+    case 'tuple':
+      return key === undefined ? [...def.items, def.rest] : [def.items[Number(key)] ?? def.rest];
+    case 'record':
+    case 'map':
+    case 'set':
+      return [def.valueType];
+    default:
+      return [];
+  }
+}
+
+/** Whether anything in a schema is marked. */
+export const hasMarks = cached((root) => {
+  const seen = new Set([root]);
+  // A set that grows while it is gone through: schemas may contain themselves.
+  for (const schema of seen)
+    for (const inner of [...facesOf(schema), ...innerOf(schema)]) if (inner) seen.add(inner as Schema);
+  return [...seen].some(isMarked);
+});
+
+/** Remembers what was found out of a schema, which does not change. */
+function cached(find: (schema: Schema) => boolean): (schema: z.core.$ZodType) => boolean {
+  const known = new WeakMap<z.core.$ZodType, boolean>();
+  return (schema) => {
+    let answer = known.get(schema);
+    if (answer === undefined) {
+      answer = find(schema as Schema);
+      known.set(schema, answer);
+    }
+    return answer;
+  };
+}
+
+/** Deeper than any payload that is accepted. */
+const MAX_DEPTH = 210;
+
+/** How values are redacted. */
+interface Redaction {
+  /** Whether keys that name secrets count; true when absent. */
+  keys?: boolean;
+  /** Gets every secret that is taken out. */
+  found?: (secret: unknown) => void;
+}
+
+/**
+ * A copy of JSON data with `[redacted]` where the schema has a mark or a key names a secret. The data need not fit the
+ * schema. Without either to be found, it is the value itself.
+ */
+export function redact(
+  value: unknown,
+  schema?: z.core.$ZodType,
+  { keys = true, found }: Redaction = {},
+): unknown {
+  const take = (secret: unknown) => {
+    found?.(secret);
+    return REDACTED;
+  };
+  const walk = (value: unknown, schemas: Schema[], depth: number): unknown => {
+    if (isNoSecret(value)) return value;
+    // An array that grows while it is gone through.
+    for (const schema of schemas) {
+      if (isMarked(schema)) return take(value);
+      for (const face of facesOf(schema, value) as Schema[])
+        if (hasMarks(face) && !schemas.includes(face)) schemas.push(face);
+    }
+    if (typeof value !== 'object' || value === null || (schemas.length === 0 && !keys)) return value;
+    if (depth > MAX_DEPTH) return REDACTED;
+    const isList = Array.isArray(value);
+    const fields = value as Record<string, unknown>;
+    let copy: Record<string, unknown> | undefined;
+    for (const key of Object.keys(fields)) {
+      const inner = fields[key];
+      const isHidden = keys && !isList && isSecretKey(key) && !isNoSecret(inner);
+      const after = isHidden ? take(inner) : walk(inner, below(schemas, key), depth + 1);
+      if (after === inner) continue;
+      copy ??= (isList ? [...value] : { ...value }) as Record<string, unknown>;
+      copy[key] = after;
+    }
+    return copy ?? value;
+  };
+  return walk(value, schema && hasMarks(schema) ? [schema as Schema] : [], 0);
+}
+
+/** The schemas with marks for what stands under a key. */
+function below(schemas: Schema[], key: string): Schema[] {
+  const found: Schema[] = [];
+  for (const schema of schemas)
+    for (const inner of innerOf(schema, key)) if (inner && hasMarks(inner)) found.push(inner as Schema);
+  return found;
+}

@@ -1,0 +1,71 @@
+import type { z } from 'zod';
+import type { Previous } from '#records';
+import { REDACTED } from '#telemetry';
+import type { Contracts } from './contracts.js';
+import type { Arrival } from './message.js';
+import { redact } from './secret.js';
+
+/** Shorter texts are in every sentence. */
+const MIN_LENGTH = 4;
+/** Secrets of one job that are looked for. Where there are more, the whole text is redacted. */
+const MAX_SECRETS = 100;
+
+/** A value and the schema that says what in it is secret. */
+export type Holder = readonly [value: unknown, schema?: z.core.$ZodType];
+
+/**
+ * The secrets of one job by their values, to be taken out of texts that may quote them: errors, progress notes, log
+ * lines. They are gathered when a text comes, which for most jobs is never.
+ */
+export class Secrets {
+  /** What to look for; null when it cannot be told. */
+  private values: string[] | null | undefined;
+
+  /** @param holders gives what holds the secrets; may throw. */
+  constructor(private readonly holders: () => readonly Holder[]) {}
+
+  /** The text without secrets; nothing of it where they cannot be told. Never throws. */
+  scrub(text: string): string {
+    if (this.values === undefined) this.values = this.gather();
+    return this.values
+      ? this.values.reduce((rest, value) => rest.replaceAll(value, REDACTED), text)
+      : REDACTED;
+  }
+
+  private gather(): string[] | null {
+    const found = new Set<string>();
+    const add = (secret: unknown): void => {
+      if (typeof secret === 'object' && secret !== null) Object.values(secret).forEach(add);
+      else if (typeof secret === 'string' || typeof secret === 'number') found.add(String(secret));
+    };
+    try {
+      for (const [value, schema] of this.holders()) redact(value, schema, { found: add });
+      const texts = [...found].filter(({ length }) => length >= MIN_LENGTH);
+      if (texts.length > MAX_SECRETS) return null;
+      // Of two that overlap the longer one goes first, or its rest would stay.
+      return [...new Set(texts.flatMap(formsOf))].sort((a, b) => b.length - a.length);
+    } catch {
+      return null;
+    }
+  }
+}
+
+/** What a handler is given that is secret: in its payload, as it came and as its schema made it, and in the result before. */
+export function secretsOf(
+  { name, value }: Arrival,
+  { payload, previous }: { payload: string | null; previous: Previous | null },
+  contracts: Contracts,
+): Secrets {
+  return new Secrets(() => {
+    const schema = contracts.find(name)?.payload;
+    const given = payload === null ? value : JSON.parse(payload);
+    return [
+      [given, schema],
+      [schema?.safeParse(given).data, schema],
+      [previous?.result, previous ? contracts.find(previous.name)?.result : undefined],
+    ];
+  });
+}
+
+/** How texts quote a value: as it is, in JSON, in a URL. */
+const formsOf = (text: string) => [text, JSON.stringify(text).slice(1, -1), encodeURIComponent(text)];

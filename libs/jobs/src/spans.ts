@@ -1,0 +1,74 @@
+import { type Delivery, EXCHANGE, type OutgoingMessage } from '#rabbitmq';
+import { currentTraceparent, type Step, startStep } from '#telemetry';
+import { type Arrival, TRACEPARENT_HEADER } from './message.js';
+import { describeError, type Outcome } from './outcome.js';
+
+/**
+ * Jobs in traces, by OpenTelemetry's conventions for messaging (1.44, where they are not stable yet): all that knows
+ * of them is here. The span that sends a message is the parent of the one that processes it; the conventions allow
+ * that where messages are taken one by one, and it makes one tree of a job and its retries.
+ */
+
+const describe = (
+  operation: 'create' | 'send' | 'process',
+  destination: string,
+  attributes: Record<string, string | number | undefined>,
+) => ({
+  name: `${operation} ${destination}`,
+  kind: operation === 'process' ? ('CONSUMER' as const) : ('PRODUCER' as const),
+  attributes: {
+    'messaging.system': 'rabbitmq',
+    'messaging.operation.name': operation,
+    'messaging.operation.type': operation,
+    'messaging.destination.name': destination,
+    ...attributes,
+  },
+});
+
+/** The context that a new job belongs to: that of the request or job which makes it, or a new trace. */
+export function creating(name: string): Step {
+  const traceparent = currentTraceparent();
+  if (traceparent) return { traceparent, run: (task) => task(), end: () => {} };
+  return startStep(undefined, () => describe('create', `${EXCHANGE.jobs}:${name}`, { 'job.name': name }));
+}
+
+/** Sends a message, with the context of that in its header. */
+export async function sending(message: OutgoingMessage, send: () => Promise<void>): Promise<void> {
+  const { exchange, routingKey, properties } = message;
+  const headers = properties.headers ?? {};
+  const step = startStep(headers[TRACEPARENT_HEADER], () =>
+    describe('send', `${exchange}:${routingKey}`, {
+      'messaging.rabbitmq.destination.routing_key': routingKey,
+      'messaging.message.id': properties.messageId,
+      'job.name': properties.type,
+    }),
+  );
+  if (step.traceparent) headers[TRACEPARENT_HEADER] = step.traceparent;
+  try {
+    await send();
+    step.end();
+  } catch (error) {
+    step.end((error as Error).name);
+    throw error;
+  }
+}
+
+/** One attempt of a job. */
+export function processing({ message }: Delivery, arrival: Arrival, attempt: number): Step {
+  return startStep(arrival.traceparent, () => {
+    const { exchange, routingKey, deliveryTag } = message.fields;
+    return describe('process', `${exchange}:${routingKey}:${arrival.queue}`, {
+      'messaging.rabbitmq.destination.routing_key': routingKey,
+      'messaging.rabbitmq.message.delivery_tag': deliveryTag,
+      'messaging.message.id': arrival.id,
+      'job.name': arrival.name,
+      'job.attempt': attempt,
+    });
+  });
+}
+
+/** Ends an attempt's step as the attempt ended. */
+export function endProcessing(step: Step, outcome: Outcome): void {
+  const errorType = outcome.kind === 'failed' ? describeError(outcome.error).class : undefined;
+  step.end(errorType, { 'job.outcome': outcome.kind });
+}

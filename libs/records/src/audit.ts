@@ -1,0 +1,80 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Database } from './database.js';
+
+/** Where an operator's hand came from. */
+export type Via = 'dashboard' | 'http' | 'cli';
+
+/** Who does what to what. */
+export interface Deed {
+  /** A user's name, a part of a key's hash, an account of the machine; `anonymous` where nobody is asked. */
+  actor: string;
+  via: Via;
+  /** What is done: `job.cancel`. */
+  deed: string;
+  /** What it is done to: an id, a name, a filter. */
+  subject: string;
+}
+
+/** A deed as it was kept. */
+export interface AuditLine extends Deed {
+  id: string;
+  at: Date;
+  /** How much it changed; null while it runs, and when it was cut off. */
+  count: number | null;
+}
+
+/** More of a filter than this tells nobody more. */
+const MAX_SUBJECT = 500;
+
+/**
+ * Keeps who did what: a line in the database and one in the log for each deed. The line is written before the deed, so
+ * that none goes without; what cannot be written down is not done.
+ */
+@Injectable()
+export class Audit {
+  private readonly logger = new Logger(Audit.name);
+
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Does something that people are answerable for.
+   *
+   * @param task resolves to how much it changed.
+   * @returns the same. @throws what the task throws; its line then has no count.
+   */
+  async deed(entry: Deed, task: () => Promise<number>): Promise<number> {
+    const { actor, via, deed } = entry;
+    // Clients choose parts of it: control characters could forge lines of a log, and NUL fits no column.
+    const subject = entry.subject.replace(/\p{Cc}+/gu, ' ').slice(0, MAX_SUBJECT);
+    const [line] = (
+      await this.database.query<{ id: string }>({
+        name: 'audit-begin',
+        text: 'insert into audit (actor, via, deed, subject) values ($1, $2, $3, $4) returning id',
+        values: [actor, via, deed, subject],
+      })
+    ).rows;
+    const count = await task();
+    this.logger.log(`${actor} (${via}) did ${deed} to ${subject}: ${count}`);
+    // It is done, whatever happens to this.
+    await this.database
+      .query({
+        name: 'audit-end',
+        text: 'update audit set count = $2 where id = $1',
+        values: [line?.id, count],
+      })
+      .catch((error: Error) => this.logger.warn(`The count of ${deed} was not kept: ${error.message}`));
+    return count;
+  }
+
+  /** What was done, newest first. @param before only what came before the line of this id. */
+  async list(limit: number, before?: string): Promise<AuditLine[]> {
+    const { rows } = await this.database.query<AuditLine>({
+      name: 'audit-list',
+      text: `
+        select id, at, actor, via, deed, subject, count from audit
+        where $2::bigint is null or id < $2 order by id desc limit $1`,
+      values: [limit, before ?? null],
+    });
+    return rows;
+  }
+}

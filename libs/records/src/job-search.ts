@@ -1,0 +1,102 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from './database.js';
+import type { JobState } from './views.js';
+
+/** Which jobs to look for; absent means any. */
+export interface SearchFilter {
+  state?: JobState;
+  name?: string;
+  queue?: string;
+  batch?: string;
+  /** Only jobs made before this one. */
+  before?: string;
+  /** At most so many. */
+  limit: number;
+}
+
+/** A job in a list. */
+export interface FoundJob {
+  id: string;
+  name: string;
+  queue: string;
+  state: JobState;
+  attempt: number;
+  maxAttempts: number;
+  progress: number | null;
+  createdAt: Date;
+  runAt: Date;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+  /** The beginning of what the newest failed attempt died of. */
+  error: string | null;
+}
+
+/** One page of jobs, newest first. */
+export interface JobsFound {
+  items: FoundJob[];
+  /** `before` of what comes next; null at the end. */
+  next: string | null;
+  /** The page is not full because so many jobs were looked at; further back there may be more. */
+  isCutOff: boolean;
+}
+
+/**
+ * Jobs that one search looks at: some tens of milliseconds, whatever is looked for and however rare it is. Those of one
+ * state may be scattered over the whole table, which makes looking at each dearer.
+ */
+const WINDOW = 20_000;
+const SCATTERED_WINDOW = 4_000;
+
+/**
+ * Finds jobs for people to look at, always at once. Names and queues have no index, which would cost every job a
+ * write: the newest jobs are gone through, and a search that found little says from where it can go on.
+ */
+@Injectable()
+export class JobSearch {
+  constructor(private readonly database: Database) {}
+
+  async find({ state, name, queue, batch, before, limit }: SearchFilter): Promise<JobsFound> {
+    const values: unknown[] = [];
+    const where = (column: string, operator: string, value: unknown) =>
+      value === undefined ? [] : [`${column} ${operator} $${values.push(value)}`];
+    // What indexes answer narrows what is gone through; the rest is looked at one by one.
+    const hasIndex = state !== 'succeeded';
+    const byIndex = [
+      ...where('id', '<', before),
+      ...where('batch', '=', batch),
+      ...(hasIndex ? where('state', '=', state) : []),
+    ];
+    const oneByOne = [
+      ...where('name', '=', name),
+      ...where('queue', '=', queue),
+      ...(hasIndex ? [] : where('state', '=', state)),
+    ];
+    const window = byIndex.length > (before ? 1 : 0) ? SCATTERED_WINDOW : WINDOW;
+    const { rows } = await this.database.query<FoundJob & { lastSeen: string | null; seen: number }>({
+      // Without a name, so that it is planned for this state: the index on states leaves one of them out.
+      text: `
+        with seen as materialized (
+          select id, name, queue, state from jobs ${all(byIndex)} order by id desc limit $${values.push(oneByOne.length > 0 ? window : limit + 1)}
+        ), found as (
+          select id from seen ${all(oneByOne)} order by id desc limit $${values.push(limit + 1)}
+        ), counted as (
+          select count(*)::int as seen, (select id from seen order by id limit 1) as last_seen from seen
+        )
+        select j.id, j.name, j.queue, j.state, j.attempt, j.max_attempts as "maxAttempts", j.progress,
+          j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt",
+          j.finished_at as "finishedAt", c.seen, c.last_seen as "lastSeen",
+          case when j.state <> 'succeeded' then left(j.attempts -> -1 -> 'error' ->> 'message', 200) end as error
+        from counted c left join (found f join jobs j on j.id = f.id) on true
+        order by j.id desc`,
+      values,
+    });
+    const { seen = 0, lastSeen = null } = rows[0] ?? {};
+    const found = rows.filter(({ id }) => id !== null).map(({ seen: _, lastSeen: __, ...job }) => job);
+    const items = found.slice(0, limit);
+    if (found.length > limit) return { items, next: items.at(-1)?.id ?? null, isCutOff: false };
+    const isCutOff = oneByOne.length > 0 && seen === window;
+    return { items, next: isCutOff ? lastSeen : null, isCutOff };
+  }
+}
+
+const all = (conditions: string[]) => (conditions.length > 0 ? `where ${conditions.join(' and ')}` : '');

@@ -1,0 +1,50 @@
+import { type Kysely, sql } from 'kysely';
+
+/** What an operator looks at beside the jobs: what each worker is at, and the letters that no record stands for. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    alter table workers
+      add queues text[] not null default '{}',
+      -- how long its event loop was held up at most, in the seconds before seen_at
+      add event_loop_lag_ms real not null default 0,
+      add rss_bytes bigint not null default 0,
+      add seen_at timestamptz not null default now()`.execute(db);
+
+  // Workers that are long gone are deleted. With this key, each of them would cost a look at every job; and it locked
+  // the worker's row for each claim. What is deleted is older than every job that could name it.
+  await sql`alter table jobs drop constraint jobs_worker_fkey`.execute(db);
+
+  await sql`
+    create table foreign_letters (
+      -- the work queue whose dead letter it is, or the queue of the unroutable
+      queue text not null,
+      -- a hash of what the message carries: it has no id that one could rely on
+      id text not null,
+      -- how many of the same lie there
+      copies integer not null,
+      reason text not null,
+      -- json, not jsonb: whatever a foreign program sent, \\u0000 included
+      properties json not null,
+      headers json not null,
+      size integer not null,
+      -- the beginning
+      body bytea not null,
+      found_at timestamptz not null default now(),
+      seen_at timestamptz not null default now(),
+      -- what somebody wants to become of it, until that is done
+      wish text check (wish in ('replay', 'discard')),
+      primary key (queue, id)
+    )`.execute(db);
+  await sql`create index foreign_letters_wishes on foreign_letters (queue) where wish is not null`.execute(
+    db,
+  );
+}
+
+export async function down(db: Kysely<unknown>): Promise<void> {
+  await sql`drop table foreign_letters`.execute(db);
+  await sql`alter table jobs add constraint jobs_worker_fkey foreign key (worker) references workers not valid`.execute(
+    db,
+  );
+  await sql`
+    alter table workers drop queues, drop event_loop_lag_ms, drop rss_bytes, drop seen_at`.execute(db);
+}

@@ -1,0 +1,82 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from './database.js';
+import { Presence, WORKER_LOCK_CLASS } from './presence.js';
+import { lockOf } from './statements.js';
+
+/** Running jobs that are shown of one worker; there may be thousands. */
+const SHOWN_JOBS = 100;
+
+/** What a worker says of itself. */
+export interface WorkerReport {
+  /** The queues that it serves. */
+  queues: readonly string[];
+  /** How long its event loop was held up at most, since the report before. */
+  eventLoopLagMs: number;
+  rssBytes: number;
+}
+
+/** A worker process that is alive. */
+export interface WorkerView extends WorkerReport {
+  id: number;
+  /** Host and process id. */
+  name: string;
+  startedAt: Date;
+  /** When it reported last; what it runs is as of now. */
+  lastSeen: Date;
+  /** How many jobs it runs. */
+  running: number;
+  /** A hundred of them at most, those that run for the longest first. */
+  jobs: { id: string; name: string; queue: string; attempt: number; startedAt: Date }[];
+}
+
+/** The worker processes, as they show and report themselves. */
+@Injectable()
+export class WorkerRecords {
+  constructor(
+    private readonly database: Database,
+    private readonly presence: Presence,
+  ) {}
+
+  /** Keeps what this worker says of itself. */
+  async report({ queues, eventLoopLagMs, rssBytes }: WorkerReport): Promise<void> {
+    await this.database.query({
+      name: 'report-worker',
+      text: `
+        update workers set queues = $2, event_loop_lag_ms = $3, rss_bytes = $4, seen_at = now()
+        where id = $1`,
+      values: [await this.presence.id(), queues, eventLoopLagMs, rssBytes],
+    });
+  }
+
+  /** The workers that hold their session lock at this moment, and what the records say that they run; oldest first. */
+  async list(): Promise<WorkerView[]> {
+    const { rows } = await this.database.query<WorkerView>({
+      name: 'list-workers',
+      text: `
+        with held as (
+          select worker, count(*)::int as running from jobs where state = 'running' group by worker
+        )
+        select w.id, w.name, w.started_at as "startedAt", w.queues, w.event_loop_lag_ms as "eventLoopLagMs",
+               w.rss_bytes::float8 as "rssBytes", w.seen_at as "lastSeen", coalesce(h.running, 0) as running,
+               coalesce(j.jobs, '[]') as jobs
+        from workers w
+        left join held h on h.worker = w.id
+        left join lateral (
+          select json_agg(json_build_object('id', id, 'name', name, 'queue', queue, 'attempt', attempt,
+                   'startedAt', started_at) order by started_at) as jobs
+          from (
+            select id, name, queue, attempt, started_at from jobs
+            where state = 'running' and worker = w.id
+            order by started_at limit ${SHOWN_JOBS}
+          ) shown
+        ) j on h.running > 0
+        where exists (${lockOf('w.id', '$1')})
+        order by w.id`,
+      values: [WORKER_LOCK_CLASS],
+    });
+    return rows.map((row) => ({
+      ...row,
+      jobs: row.jobs.map((job) => ({ ...job, startedAt: new Date(job.startedAt) })),
+    }));
+  }
+}

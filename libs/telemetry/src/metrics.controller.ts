@@ -1,0 +1,20 @@
+import { Controller, Get, Header } from '@nestjs/common';
+import { collectDefaultMetrics } from 'prom-client';
+import { scrape } from './lookup.js';
+import { registry } from './metrics.js';
+
+/** `GET /metrics`, for Prometheus. */
+@Controller('metrics')
+export class MetricsController {
+  constructor() {
+    // Once in a process, which in tests may have several apps: event loop, memory, garbage collection.
+    if (!registry.getSingleMetric('process_cpu_seconds_total')) collectDefaultMetrics({ register: registry });
+  }
+
+  @Get()
+  @Header('content-type', registry.contentType)
+  @Header('cache-control', 'no-store')
+  show(): Promise<string> {
+    return scrape();
+  }
+}

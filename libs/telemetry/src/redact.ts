@@ -1,0 +1,77 @@
+/** What stands where a secret stood. */
+export const REDACTED = '[redacted]';
+
+/**
+ * What keys of secrets end with, whatever their case and however their words are joined: `dbPassword`, `x-api-key`.
+ * Of tokens only the singular, because `maxTokens` counts something. Looking back from the end is what makes it quick.
+ */
+const SECRET_KEY = new RegExp(
+  `(?<=token|(${[
+    'password|passwd|pwd|passphrase|passcode|secret|credential|cookie|signature|authorization|jwt|cvv|cvc',
+    '(api|access|secret|private|signing|encryption)key|connectionstring|sessionid',
+  ].join('|')})s?)$`,
+);
+
+/** What was found out of a key; keys of contracts are few, but those of payloads may be anything. */
+const known = new Map<string, boolean>();
+const MAX_KNOWN = 10_000;
+
+/** Whether a key is called like those that secrets stand under. */
+export function isSecretKey(key: string): boolean {
+  let answer = known.get(key);
+  if (answer === undefined) {
+    answer = SECRET_KEY.test(key.replace(/[^a-z0-9]/gi, '').toLowerCase());
+    if (known.size < MAX_KNOWN) known.set(key, answer);
+  }
+  return answer;
+}
+
+/** Whether a value may stay under such a key: it tells that there is a secret, or none, but not which. */
+export const isNoSecret = (value: unknown): boolean =>
+  value === null || value === undefined || typeof value === 'boolean';
+
+/** What a job is about is never logged, whoever logs it. */
+const NEVER_LOGGED = new Set(['payload', 'payloads', 'result']);
+/** Deeper than what anybody reads in a log. */
+const MAX_DEPTH = 20;
+
+/**
+ * The fields of a log line without secrets: no payloads and results, nothing under a key that names a secret, and of
+ * errors no more than type, message, stack, code and cause, because database drivers keep values of statements in
+ * their further properties. Never throws.
+ *
+ * @param clean what is done with every text.
+ */
+export function redactFields<T extends object>(fields: T, clean: (text: string) => string): T {
+  const above: object[] = [];
+  const walk = (value: unknown): unknown => {
+    if (typeof value === 'string') return clean(value);
+    if (typeof value !== 'object' || value === null) return value;
+    if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+    if ('toJSON' in value && typeof value.toJSON === 'function') return walk(value.toJSON());
+    if (above.length >= MAX_DEPTH || above.includes(value)) return '[…]';
+    above.push(value);
+    const copy = Array.isArray(value) ? value.map(walk) : walkFields(value);
+    above.pop();
+    return copy;
+  };
+  const walkFields = (value: object) => {
+    const entries = Object.entries(value instanceof Error ? errorFields(value) : value);
+    return Object.fromEntries(
+      entries.map(([key, inner]) => [
+        key,
+        (NEVER_LOGGED.has(key) || isSecretKey(key)) && !isNoSecret(inner) ? REDACTED : walk(inner),
+      ]),
+    );
+  };
+  try {
+    return walk(fields) as T;
+  } catch {
+    return { unreadable: REDACTED } as unknown as T;
+  }
+}
+
+function errorFields(error: Error & { code?: unknown }): object {
+  const { name, message, stack, code, cause } = error;
+  return { type: name === 'Error' ? error.constructor.name : name, message, stack, code, cause };
+}

@@ -1,0 +1,250 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import * as contracts from '#contracts';
+import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { type AppProcess, givenProcess } from '../support/processes.js';
+
+const PASSWORD = 'correct horse battery staple';
+const KEY = 'a-key-for-this-test-only';
+
+let environment: Environment;
+let hash: string;
+let api: AppProcess;
+/** With no users: open, as everything is on loopback without keys; and none at all. */
+let open: AppProcess;
+let off: AppProcess;
+
+beforeAll(async () => {
+  [environment, hash] = await Promise.all([
+    givenEnvironment(Object.values(contracts)),
+    hashPassword(PASSWORD),
+  ]);
+  const users = `operator:ada:${hash},viewer:bob:${hash}`;
+  [api, open, off] = await Promise.all([
+    givenProcess('api', environment, { DASHBOARD_USERS: users, API_KEYS: KEY }).then((app) => app.ready()),
+    givenProcess('api', environment).then((app) => app.ready()),
+    givenProcess('api', environment, { API_KEYS: KEY, NODE_ENV: 'production' }).then((app) => app.ready()),
+  ]);
+});
+afterAll(async () => {
+  await Promise.all([api, open, off].map((app) => app?.stop()));
+  await environment?.close();
+});
+
+const get = (path: string, headers: Record<string, string> = {}, on = api) =>
+  fetch(`${on.url}/dashboard${path}`, { headers, redirect: 'manual' });
+const post = (path: string, form: Record<string, string>, headers: Record<string, string> = {}, on = api) =>
+  fetch(`${on.url}/dashboard${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    body: new URLSearchParams(form),
+    redirect: 'manual',
+  });
+
+/** The cookie of a new session, and the token that its forms carry. */
+async function signIn(name: string): Promise<{ cookie: string; csrf: string }> {
+  const answer = await post('/sign-in', { name, password: PASSWORD });
+  const cookie = answer.headers.get('set-cookie')?.split(';')[0] ?? '';
+  const [, csrf = ''] =
+    /name="csrf" value="([^"]+)"/.exec(await (await get('/jobs', { cookie })).text()) ?? [];
+  return { cookie, csrf };
+}
+const isPaused = async (queue: string) =>
+  (await environment.sql('select 1 from paused_queues where queue = $1', [queue])).length === 1;
+
+describe('signing in', () => {
+  test.each([
+    '',
+    '?range=7d',
+    '/jobs',
+    '/dead-letters',
+    '/schedules',
+    '/batches',
+    '/workers',
+    '/audit',
+    '/events',
+    '/jobs/x/events',
+  ])('%p needs it', async (path) => {
+    const answer = await get(path, { authorization: `Bearer ${KEY}` });
+    expect(answer.status).toBe(303);
+    expect(answer.headers.get('location')).toBe(
+      `/dashboard/sign-in?to=${encodeURIComponent(`/dashboard${path}`)}`,
+    );
+  });
+  test('gives a cookie that scripts and other sites have nothing of, and a page its headers', async () => {
+    const answer = await post('/sign-in', {
+      name: 'ada',
+      password: PASSWORD,
+      to: '/dashboard/jobs?state=dead',
+    });
+    expect(answer.status).toBe(303);
+    expect(answer.headers.get('location')).toBe('/dashboard/jobs?state=dead');
+    expect(answer.headers.get('set-cookie')).toMatch(
+      /^warren=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=604800$/,
+    );
+    const behindTls = await post(
+      '/sign-in',
+      { name: 'ada', password: PASSWORD },
+      { 'x-forwarded-proto': 'https' },
+    );
+    expect(behindTls.headers.get('set-cookie')).toMatch(/^__Host-warren=.*; Secure$/);
+    const { headers } = await get('/sign-in');
+    expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(headers.get('content-security-policy')).not.toContain('unsafe');
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('cache-control')).toBe('no-store');
+  });
+  test.each(['https://evil.example', '//evil.example', '/dashboard.evil.example', '/jobs'])(
+    'does not lead to %p',
+    async (to) => {
+      const answer = await post('/sign-in', { name: 'ada', password: PASSWORD, to });
+      expect(answer.headers.get('location')).toBe('/dashboard');
+    },
+  );
+  test('with a wrong password or name is refused the same way, and slowed down', async () => {
+    const answers = [];
+    for (let attempt = 0; attempt < 6; attempt++)
+      answers.push(await post('/sign-in', { name: 'eve', password: 'no' }));
+    expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401, 429]);
+    expect(Number(answers.at(-1)?.headers.get('retry-after'))).toBeGreaterThan(50);
+    const wrong = await post('/sign-in', { name: 'bob', password: 'no' });
+    expect(wrong.status).toBe(401);
+    const without = (text: string) => text.replace(/value="[^"]*"|autofocus/g, '');
+    expect(without(await wrong.text())).toBe(without((await answers[0]?.text()) ?? ''));
+  });
+  test('keeps no token in the database, ends with signing out, with time, and with another password', async () => {
+    const { cookie, csrf } = await signIn('ada');
+    const [row] = await environment.sql<{ token: string }>(
+      `select encode(token_hash, 'base64') as token from dashboard_sessions order by created_at desc limit 1`,
+    );
+    expect(cookie).not.toContain(row?.token);
+    expect((await get('', { cookie })).status).toBe(200);
+    expect((await post('/sign-out', { csrf }, { cookie })).status).toBe(303);
+    expect((await get('', { cookie })).status).toBe(303);
+
+    const idle = await signIn('ada');
+    await environment.sql(`update dashboard_sessions set seen_at = now() - interval '9 h'`);
+    expect((await get('', { cookie: idle.cookie })).status).toBe(303);
+    const old = await signIn('ada');
+    await environment.sql(`update dashboard_sessions set created_at = now() - interval '8 d'`);
+    expect((await get('', { cookie: old.cookie })).status).toBe(303);
+    const changed = await signIn('ada');
+    await environment.sql(`update dashboard_sessions set password_hash = '\\x00'`);
+    expect((await get('', { cookie: changed.cookie })).status).toBe(303);
+  });
+});
+
+describe('a deed', () => {
+  let ada: Awaited<ReturnType<typeof signIn>>;
+  let bob: Awaited<ReturnType<typeof signIn>>;
+  beforeAll(async () => {
+    [ada, bob] = [await signIn('ada'), await signIn('bob')];
+  });
+
+  test('is done for an operator, with an audit line', async () => {
+    const answer = await post('/queues/email/pause', { csrf: ada.csrf }, { cookie: ada.cookie });
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/dashboard']);
+    expect(await isPaused('email')).toBe(true);
+    expect(
+      await environment.sql('select actor, via, deed, subject, count from audit order by id desc limit 1'),
+    ).toEqual([{ actor: 'ada', via: 'dashboard', deed: 'queue.pause', subject: 'email', count: 1 }]);
+  });
+  const id = '01900000-0000-7000-8000-000000000000';
+  const deeds = [
+    ...['cancel', 'start', 'replay', 'discard'].map((deed) => `/jobs/${id}/${deed}`),
+    ...[
+      '/dead-letters/replay',
+      '/dead-letters/discard',
+      '/foreign-letters/replay',
+      '/foreign-letters/discard',
+    ],
+    ...['/queues/image/pause', '/queues/email/resume', `/batches/${id}/cancel`],
+    ...['run', 'pause', 'resume'].map((deed) => `/schedules/records.prune/${deed}`),
+  ];
+  test.each(deeds)('%p is not for a viewer, nor without the token of a page', async (path) => {
+    expect((await post(path, { csrf: bob.csrf }, { cookie: bob.cookie })).status).toBe(403);
+    expect((await post(path, {}, { cookie: ada.cookie })).status).toBe(403);
+    expect((await post(path, { csrf: bob.csrf }, { cookie: ada.cookie })).status).toBe(403);
+    // Nobody: to the sign-in, which forgets what was asked.
+    const nobody = await post(path, {});
+    expect([nobody.status, nobody.headers.get('location')]).toEqual([303, '/dashboard/sign-in']);
+    expect((await get(path, { cookie: ada.cookie })).status).toBe(404);
+  });
+  test.each(['queue=a&queue=%00', `queue=${'x'.repeat(300)}`, `errorForm=${'x'.repeat(700)}`, 'error='])(
+    'is not done to all dead letters because it is not clear which are meant: %.20s',
+    async (filter) => {
+      const form = { ...Object.fromEntries(new URLSearchParams(filter)), csrf: ada.csrf };
+      for (const deed of ['replay', 'discard']) {
+        expect((await post(`/dead-letters/${deed}`, form, { cookie: ada.cookie })).status).toBe(400);
+        expect(
+          (await get(`/dead-letters/confirm?deed=${deed}&${filter}`, { cookie: ada.cookie })).status,
+        ).toBe(400);
+      }
+    },
+  );
+  test.each<Record<string, string>>([
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+  ])('is refused from another site: %p', async (headers) => {
+    const from = { cookie: ada.cookie, ...headers };
+    expect((await post('/queues/image/pause', { csrf: ada.csrf }, from)).status).toBe(403);
+    expect((await post('/sign-in', { name: 'ada', password: PASSWORD }, headers)).status).toBe(403);
+    expect(await isPaused('image')).toBe(false);
+  });
+});
+
+test('a form is taken by the dashboard only, and no longer one than 64 KiB', async () => {
+  const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/x-www-form-urlencoded' };
+  expect((await fetch(`${api.url}/jobs`, { method: 'POST', headers, body: 'name=x' })).status).toBe(415);
+  expect((await post('/sign-in', { name: 'x'.repeat(70_000) })).status).toBe(413);
+});
+
+test('styles and script may be kept for ever, and an old address still gives the new ones', async () => {
+  const [, path = ''] =
+    /href="\/dashboard(\/assets\/[^"]*styles.css)"/.exec(await (await get('/sign-in')).text()) ?? [];
+  const styles = await get(path);
+  expect(styles.headers.get('content-type')).toBe('text/css; charset=utf-8');
+  expect(styles.headers.get('cache-control')).toContain('immutable');
+  const old = await get('/assets/old/styles.css');
+  expect([old.status, old.headers.get('cache-control')]).toEqual([200, 'no-cache']);
+  expect((await get('/assets/old/..%2fhtml.js')).status).toBe(404);
+});
+
+describe('without DASHBOARD_USERS', () => {
+  test('there is no dashboard where others can reach the api', async () => {
+    for (const path of ['', '/sign-in', '/jobs', '/assets/x/styles.css']) {
+      expect((await get(path, { authorization: `Bearer ${KEY}` }, off)).status).toBe(404);
+    }
+    expect(off.output()).toContain('There is no dashboard: set DASHBOARD_USERS');
+  });
+  test('everybody on this machine is an operator, and says so with each form', async () => {
+    const page = await (await get('', {}, open)).text();
+    const [, csrf = ''] = /name="csrf" value="([^"]+)"/.exec(page) ?? [];
+    expect(page).toContain('open to this machine');
+    expect((await post('/queues/demo/pause', {}, {}, open)).status).toBe(403);
+    expect((await post('/queues/demo/pause', { csrf }, {}, open)).status).toBe(303);
+    expect(await isPaused('demo')).toBe(true);
+  });
+});
+
+test('what is done over HTTP has an audit line with a part of the hash of its key', async () => {
+  await fetch(`${api.url}/queues/webhook/pause`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${KEY}` },
+  });
+  await fetch(`${api.url}/jobs/01900000-0000-7000-8000-000000000000/cancel`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${KEY}` },
+  });
+  const lines = await environment.sql(
+    `select actor, deed, subject, count from audit where via = 'http' order by id`,
+  );
+  const actor = expect.stringMatching(/^key:[\w-]{8}$/);
+  expect(lines).toEqual([
+    { actor, deed: 'queue.pause', subject: 'webhook', count: 1 },
+    { actor, deed: 'job.cancel', subject: '01900000-0000-7000-8000-000000000000', count: 0 },
+  ]);
+  expect(JSON.stringify(lines)).not.toContain(KEY.slice(0, 8));
+});

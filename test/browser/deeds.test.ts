@@ -1,0 +1,170 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Page } from 'playwright-core';
+import { findChromium, type TestBrowser } from '../support/browser.js';
+import type { Environment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+import type { AppProcess } from '../support/processes.js';
+import { FlakyHandler, givenStage, PASSWORD, type Stage } from './stage.js';
+
+const chromium = await findChromium();
+let stage: Stage;
+let environment: Environment;
+let api: AppProcess;
+let browser: TestBrowser;
+let operator: Page;
+const signIn: Stage['signIn'] = (...given) => stage.signIn(...given);
+const enqueue: Stage['enqueue'] = (...given) => stage.enqueue(...given);
+const givenDead: Stage['givenDead'] = (...given) => stage.givenDead(...given);
+const until: Stage['until'] = (...given) => stage.until(...given);
+const lastDeed = async () =>
+  (await environment.sql('select actor, via, deed, subject, count from audit order by id desc limit 1'))[0];
+
+(chromium ? describe : describe.skip)('what an operator does in the dashboard', () => {
+  beforeAll(async () => {
+    stage = await givenStage(chromium ?? '');
+    ({ api, environment, browser } = stage);
+    operator = await signIn(await browser.open(), 'ada');
+  });
+  afterEach(() => {
+    FlakyHandler.isHeld = false;
+    expect(browser.complaints.splice(0)).toEqual([]);
+  });
+  afterAll(() => stage?.close());
+
+  test('a running job is followed and cancelled', async () => {
+    FlakyHandler.isHeld = true;
+    const id = await enqueue();
+    await until(id, 'running');
+    await operator.goto(`${api.url}/dashboard/jobs/${id}`);
+    await operator.getByText('40 %').waitFor();
+    await operator.getByRole('button', { name: 'Cancel' }).click();
+    await operator.getByText('Cancelled. A job that runs is told').waitFor();
+    // Nobody loads the page again: it hears of it.
+    await operator.locator('.facts .badge.cancelled').waitFor();
+    expect(await lastDeed()).toEqual({
+      actor: 'ada',
+      via: 'dashboard',
+      deed: 'job.cancel',
+      subject: id,
+      count: 1,
+    });
+  });
+
+  test('a scheduled job is started now, and found by id, name and state', async () => {
+    const id = await enqueue({ delay: '1h' });
+    await operator.goto(`${api.url}/dashboard/jobs?state=scheduled`);
+    await operator.getByLabel('Name').fill('demo.flaky');
+    await operator.getByRole('button', { name: 'Filter' }).click();
+    await operator.locator(`a.id[title="${id}"]`).waitFor();
+    await operator.getByLabel('Id of a job').fill(id);
+    await operator.keyboard.press('Enter');
+    await operator.getByRole('button', { name: 'Start now' }).click();
+    await operator.locator('.facts .badge.succeeded').waitFor();
+  });
+
+  test('a dead job is replayed, another one discarded', async () => {
+    const [one, other] = [await givenDead(), await givenDead()];
+    await operator.goto(`${api.url}/dashboard/jobs/${one}`);
+    await operator.getByRole('button', { name: 'Replay' }).click();
+    await operator.locator('.facts .badge.succeeded').waitFor();
+    await operator.goto(`${api.url}/dashboard/jobs/${other}`);
+    await operator.getByRole('button', { name: 'Discard' }).click();
+    await operator.locator('.facts .badge.discarded').waitFor();
+    await until(other, 'discarded');
+  });
+
+  test('dead letters are replayed by their error, after the number was told', async () => {
+    const ids = [await givenDead(), await givenDead(), await givenDead()];
+    await operator.goto(`${api.url}/dashboard/dead-letters`);
+    await operator
+      .getByRole('row')
+      .filter({ hasText: 'demo.flaky' })
+      .getByRole('link', { name: 'Replay' })
+      .click();
+    await operator.getByRole('heading', { name: /Replay \d dead letters\?/ }).waitFor();
+    await operator.getByRole('button', { name: /Replay \d/ }).click();
+    await operator.getByText(/\d dead letters sent back to work/).waitFor();
+    await Promise.all(ids.map((id) => until(id, 'succeeded')));
+    const { subject, count, ...deed } = (await lastDeed()) as Record<string, unknown>;
+    expect(deed).toEqual({ actor: 'ada', via: 'dashboard', deed: 'dead-letters.replay' });
+    expect(JSON.parse(subject as string)).toMatchObject({ name: 'demo.flaky', queue: 'demo' });
+    expect(count).toBeGreaterThanOrEqual(3);
+  });
+
+  test('a foreign message is discarded', async () => {
+    await environment.publish('demo.flaky', '{no json', { type: 'demo.flaky', messageId: 'none' });
+    await eventually(
+      async () => (await environment.sql(`select 1 from foreign_letters where queue = 'demo'`)).length,
+      30_000,
+    );
+    await operator.goto(`${api.url}/dashboard/dead-letters?queue=demo`);
+    const row = operator.getByRole('row').filter({ hasText: 'demo' }).last();
+    await row.locator('summary').click();
+    await operator.getByText('{no json').waitFor();
+    await row.getByRole('button', { name: 'Discard' }).click();
+    await operator.getByText('1 foreign message: a worker does it').waitFor();
+    await eventually(
+      async () => (await environment.sql(`select 1 from foreign_letters where queue = 'demo'`)).length === 0,
+      30_000,
+    );
+  });
+
+  test('a queue is paused and resumed', async () => {
+    await operator.goto(`${api.url}/dashboard`);
+    const row = operator.getByRole('row').filter({ hasText: 'report' });
+    await row.getByRole('button', { name: 'Pause report' }).click();
+    await row.locator('.badge.paused').waitFor();
+    expect(await environment.sql(`select 1 from paused_queues where queue = 'report'`)).toHaveLength(1);
+    await row.getByRole('button', { name: 'Resume report' }).click();
+    await row.getByRole('button', { name: 'Pause report' }).waitFor();
+    expect(await environment.sql(`select 1 from paused_queues where queue = 'report'`)).toHaveLength(0);
+  });
+
+  test('a schedule is run, paused and resumed', async () => {
+    await environment.sql(
+      `insert into schedules (name, spec, next_at)
+       values ('flaky.daily', '{"cron": "0 3 * * *", "timeZone": "UTC", "job": "demo.flaky", "payload": {"failures": 0},
+         "missed": "once", "overlap": "allow", "jitterMs": 0}', now() + interval '1 day')`,
+    );
+    await operator.goto(`${api.url}/dashboard/schedules`);
+    const row = operator.getByRole('row').filter({ hasText: 'flaky.daily' });
+    await row.getByRole('button', { name: 'Pause' }).click();
+    await row.locator('.badge.paused').waitFor();
+    await row.getByRole('button', { name: 'Resume' }).click();
+    await row.locator('.badge.active').waitFor();
+    await row.getByRole('button', { name: 'Run now' }).click();
+    await operator.locator('.facts .badge.succeeded').waitFor();
+  });
+
+  test('a batch is watched and cancelled', async () => {
+    FlakyHandler.isHeld = true;
+    const response = await fetch(`${api.url}/batches`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        name: 'demo.flaky',
+        payloads: [{ failures: 0 }, { failures: 0 }],
+        options: { delay: '1h' },
+      }),
+    });
+    const { id } = (await response.json()) as { id: string };
+    await operator.goto(`${api.url}/dashboard/batches`);
+    await operator.locator(`a[href="/dashboard/batches/${id}"]`).click();
+    await operator.getByText('0 of 2').waitFor();
+    await operator.getByRole('button', { name: 'Cancel what has not ended' }).click();
+    await operator.getByText('2 of 2').waitFor();
+  });
+
+  test('whoever signs out is out, without JavaScript as well', async () => {
+    const page = await signIn(await browser.open({ javaScriptEnabled: false }), 'ada');
+    await page.goto(`${api.url}/dashboard/jobs?state=dead`);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    await page.goto(`${api.url}/dashboard/jobs?state=dead`);
+    await page.getByLabel('Name').fill('ada');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.keyboard.press('Enter');
+    // Where one wanted to go.
+    await page.waitForURL(/state=dead/);
+  });
+});

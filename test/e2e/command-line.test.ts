@@ -1,0 +1,218 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import pg from 'pg';
+import * as contracts from '#contracts';
+import type { JobView } from '#records';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+import { type AppProcess, givenProcess } from '../support/processes.js';
+import { root } from '../support/root.js';
+
+/**
+ * Dead letters of the test that replays very many. `REPLAYED=100000` is for a look at memory and time, not for every
+ * run.
+ */
+const MANY = Number(process.env.REPLAYED ?? 5_000);
+const UNKNOWN = '01890a5d-ac96-774b-bcce-b302099a8057';
+/** What a terminal would obey: it clears the screen, and turns the direction of the line. */
+const HOSTILE = '\u001b[2J\u009b31m\u202egone\u0007';
+
+let environment: Environment;
+let worker: AppProcess;
+
+beforeAll(async () => {
+  environment = await givenEnvironment(Object.values(contracts));
+  worker = await givenProcess('worker', environment, { WORKER_PREFETCH: '100' });
+  await worker.ready();
+});
+afterAll(async () => {
+  for (const child of started) child.kill('SIGKILL');
+  await worker?.stop('SIGKILL');
+  await environment?.close();
+});
+
+const settings = () => ({
+  PATH: process.env.PATH,
+  RABBITMQ_URL: environment.rabbitmqUrl,
+  DATABASE_URL: environment.databaseUrl,
+});
+const started: ChildProcess[] = [];
+function start(args: string[]): ChildProcess {
+  const child = spawn(process.execPath, ['dist/apps/cli/main.js', ...args], { cwd: root, env: settings() });
+  started.push(child);
+  return child;
+}
+
+/** `npm run jobs -- …`, built, with nobody at a terminal. */
+function jobs(args: string[], input = ''): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      ['dist/apps/cli/main.js', ...args],
+      { cwd: root, env: settings(), maxBuffer: 1e8 },
+      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
+    );
+    child.stdin?.end(input);
+  });
+}
+/** The result of a command that succeeds. */
+async function result(...args: string[]) {
+  const { code, stdout, stderr } = await jobs([...args, '--json']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout);
+}
+
+function givenDead(count: number, message: string) {
+  return environment.sql<{ id: string }>(
+    `insert into jobs (id, name, queue, state, payload, max_attempts, attempt, claim, run_at, finished_at, attempts)
+     select gen_random_uuid(), 'demo.flaky', 'demo', 'dead', '{"failures": 0}', 4, 4, 4, now(), now() - interval '1 s',
+       jsonb_build_array(jsonb_build_object('attempt', 4, 'claim', 4, 'outcome', 'failed', 'worker', 'w',
+         'startedAt', now(), 'finishedAt', now(),
+         'error', jsonb_build_object('class', 'Error', 'message', $2::text, 'stack', null)))
+     from generate_series(1, $1) returning id`,
+    [count, message],
+  );
+}
+
+describe('jobs', () => {
+  test('a job is enqueued and shown, by hand and from standard input', async () => {
+    const { id } = await result('enqueue', 'demo.flaky', '{"failures":0}');
+    const piped = await jobs(['enqueue', 'demo.flaky', '-', '--delay', '1h'], '{"failures":0}');
+    expect(piped).toMatchObject({ code: 0, stdout: expect.stringContaining('scheduled') });
+    await eventually(async () => {
+      const [row] = await environment.sql('select state from jobs where id = $1', [id]);
+      return row?.state === 'succeeded';
+    });
+    const [shown, json, { items }] = await Promise.all([
+      jobs(['show', id]),
+      result('show', id),
+      result('list', '--state', 'scheduled'),
+    ]);
+    expect(json).toMatchObject({ id, state: 'succeeded', result: { attempts: 1 } });
+    expect(shown.stdout).toMatch(/^state +succeeded$/m);
+    expect(items).toHaveLength(1);
+
+    const [{ id: waiting }] = items as [JobView];
+    expect(await result('cancel', waiting)).toMatchObject({ state: 'cancelled' });
+    expect(await jobs(['cancel', id])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('succeeded'),
+    });
+  });
+
+  test('exit codes tell failure (1), wrong use (2) and what does not exist (3)', async () => {
+    const codes: [string[], number, RegExp][] = [
+      [['enqueue', 'demo.flaky', '{"failures":-1}'], 1, /failures/],
+      [['enqueue', 'demo.flaky', '{'], 2, /no JSON/],
+      [['list', '--state', 'gone'], 2, /scheduled, queued/],
+      [['list', '--limit', '0'], 2, /whole number/],
+      [['replay'], 2, /--all/],
+      [['replay', 'nonsense'], 2, /UUID/],
+      [['show', UNKNOWN], 3, /No job/],
+      [['pause', 'nowhere'], 3, /nowhere/],
+    ];
+    const answers = await Promise.all(codes.map(([args]) => jobs(args)));
+    for (const [index, [, code, message]] of codes.entries()) {
+      expect(answers[index]).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(message) });
+    }
+  });
+});
+
+describe('dead letters', () => {
+  test('P12: they are counted by cause, and discarded by a filter when that is confirmed', async () => {
+    const [first] = await givenDead(3, HOSTILE);
+    const listed = await jobs(['list', '--state', 'dead']);
+    const shown = await jobs(['show', first!.id, '--json']);
+    for (const { stdout } of [listed, shown]) {
+      expect(stdout).toContain('gone');
+      expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u);
+    }
+    expect(JSON.parse(shown.stdout).error.message).toBe(HOSTILE);
+
+    expect(await result('dead', '--queue', 'demo')).toMatchObject({ count: 3, groups: [{ count: 3 }] });
+    expect(await jobs(['discard', '--error', 'GONE'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Discard 3 dead letters?'),
+    });
+    expect(await result('discard', '--error', 'GONE', '--yes')).toEqual({ count: 3 });
+  });
+
+  test(
+    'P12: a replay of very many that is killed half-way goes on, and runs each job once',
+    async () => {
+      await givenDead(MANY, 'many');
+      const replay = ['replay', '--error', 'many', '--yes', '--per-second', '100000'];
+      const dead = async () =>
+        (await environment.sql<{ count: number }>(`select count(*)::int from jobs where state = 'dead'`))[0]!
+          .count;
+
+      // Somebody else holds a row in the middle: the replay comes to it and no further, and is killed there.
+      const holder = new pg.Client(environment.databaseUrl);
+      holder.on('error', () => {});
+      await holder.connect();
+      await holder.query('begin');
+      const middle = `select id from jobs where state = 'dead' order by id offset $1 limit 1`;
+      await holder.query(`select from jobs where id = (${middle}) for update`, [MANY / 2]);
+      const left = MANY - Math.floor(MANY / 2 / 1_000) * 1_000;
+      const killed = start(replay);
+      await eventually(async () => (await dead()) === left, 30_000 + MANY);
+      killed.kill('SIGKILL');
+      await once(killed, 'close');
+      await holder.end();
+
+      // The database may still have finished the page that was at hand.
+      expect([left, left - 1_000]).toContain((await result(...replay)).count);
+      // Each was claimed once: 4 claims before, one for the replay, one for the run.
+      await eventually(async () => {
+        const rows = await environment.sql(
+          `select state, attempt, claim, count(*)::int from jobs where attempts::text like '%many%' group by 1, 2, 3`,
+        );
+        return (
+          expect(rows).toEqual([{ state: 'succeeded', attempt: 1, claim: 6, count: MANY }]) === undefined
+        );
+      }, 120_000 + MANY);
+    },
+    240_000 + MANY,
+  );
+
+  test('P12: a message without a record is looked at, and discarded', async () => {
+    await environment.publish('demo.flaky', `no JSON ${HOSTILE}`, { messageId: 'stranger' });
+    const { items } = await eventually(async () => {
+      const found = await result('foreign', 'list');
+      return found.items.length > 0 ? found : undefined;
+    }, 30_000);
+    const shown = await jobs(['foreign', 'show', items[0].id]);
+    expect(shown.stdout).toMatch(/no JSON \\u001b/);
+    expect(shown.stdout).toMatch(/reason .*messageId/);
+    expect(await result('foreign', 'discard', items[0].id)).toEqual({ count: 1 });
+    await eventually(async () => (await environment.countReady('demo.dead')) === 0, 30_000);
+  });
+});
+
+test('queues, schedules and workers are shown, paused and resumed', async () => {
+  expect(await result('pause', 'image')).toMatchObject({ queue: 'image', paused: true });
+  const [queues, workers, schedules, paused] = await Promise.all([
+    result('queues'),
+    result('workers'),
+    result('schedules', 'list'),
+    result('schedules', 'pause', 'records.prune'),
+  ]);
+  expect(queues.items).toContainEqual(expect.objectContaining({ queue: 'image', paused: true }));
+  expect(workers.items).toMatchObject([{ name: expect.stringMatching(`:${worker.child.pid}$`) }]);
+  expect(schedules.items).toMatchObject([{ name: 'records.prune' }]);
+  expect(paused.state).toBe('paused');
+  expect((await jobs(['queues'])).stdout).toMatch(/^image .* yes +-$/m);
+  expect(await jobs(['resume', 'image'])).toMatchObject({ code: 0, stdout: 'image is resumed\n' });
+});
+
+test('watch tells of queues and workers, a line each time, until it is interrupted', async () => {
+  const watching = start(['watch', '--json']);
+  let output = '';
+  watching.stdout?.on('data', (chunk) => (output += chunk));
+  await eventually(() => output.split('\n').length > 2, 30_000);
+  watching.kill('SIGINT');
+  expect(await once(watching, 'close')).toEqual([0, null]);
+  const [first] = output.split('\n');
+  expect(JSON.parse(first!)).toMatchObject({ queues: expect.any(Array), workers: [{ running: 0 }] });
+});

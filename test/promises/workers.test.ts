@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
+import { Retention, WorkerRecords } from '#records';
+import { givenProducer, givenWorker } from '../support/apps.js';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+
+const Hold = defineJob({ name: 'hold.on', queue: 'hold', payload: z.number() });
+let release = () => {};
+const released = new Promise<void>((resolve) => {
+  release = resolve;
+});
+
+@JobHandler(Hold)
+class HoldHandler implements Handler<typeof Hold> {
+  async handle({ payload }: JobContext<typeof Hold>) {
+    const until = Date.now() + payload;
+    while (Date.now() < until);
+    await released;
+  }
+}
+
+const contracts = [Hold];
+let environment: Environment;
+let producer: Awaited<ReturnType<typeof givenProducer>>;
+
+beforeAll(async () => {
+  environment = await givenEnvironment(contracts);
+  producer = await givenProducer(environment, { contracts });
+});
+afterAll(async () => {
+  await producer?.close();
+  await environment?.close();
+});
+
+test('a worker is shown with what it runs while it lives, and pruned some time after that', async () => {
+  const workers = producer.app.get(WorkerRecords);
+  expect(await workers.list()).toEqual([]);
+
+  const worker = await givenWorker(environment, { contracts, handlers: [HoldHandler] });
+  const { id } = await producer.jobs.enqueue(Hold, 300);
+  await eventually(async () => (await workers.list())[0]?.running === 1);
+  // The first report is of the start; the next one, 5 s later, tells of the handler that held the event loop.
+  const [shown] = await eventually(async () => {
+    const shown = await workers.list();
+    return shown[0]!.eventLoopLagMs > 250 ? shown : undefined;
+  });
+  expect(shown).toMatchObject({
+    name: expect.stringMatching(/.+:\d+/),
+    queues: ['hold'],
+    jobs: [{ id, name: 'hold.on', queue: 'hold', attempt: 1, startedAt: expect.any(Date) }],
+  });
+  expect(shown!.rssBytes).toBeGreaterThan(10_000_000);
+  expect(shown!.lastSeen.getTime()).toBeGreaterThan(shown!.startedAt.getTime());
+
+  const known = async () => environment.sql('select from workers');
+  const prune = async () => {
+    for await (const _ of producer.app
+      .get(Retention)
+      .prune({ succeeded: 0, cancelled: 0, discarded: 0, others: 0 }));
+  };
+  await prune();
+  expect(await known()).toHaveLength(1);
+  release();
+  await worker.close();
+  await eventually(async () => (await workers.list()).length === 0);
+  await prune();
+  expect(await known()).toHaveLength(0);
+});

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
+import { Audit, JobSearch, Retention, Throughput } from '#records';
+import { givenProducer, givenWorker } from '../support/apps.js';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+
+const Work = defineJob({ name: 'work', queue: 'work', payload: z.object({ fails: z.boolean() }) });
+
+@JobHandler(Work)
+class WorkHandler implements Handler<typeof Work> {
+  static done = 0;
+
+  async handle({ payload }: JobContext<typeof Work>) {
+    WorkHandler.done++;
+    if (payload.fails) throw new NonRetryableError('no');
+    return null;
+  }
+}
+
+const contracts = [Work];
+let environment: Environment;
+let producer: Awaited<ReturnType<typeof givenProducer>>;
+
+beforeAll(async () => {
+  environment = await givenEnvironment(contracts);
+  producer = await givenProducer(environment, { contracts });
+});
+afterAll(async () => {
+  await producer?.close();
+  await environment?.close();
+});
+
+test('a worker that stops leaves the counts of what it did, by queue and by time', async () => {
+  const worker = await givenWorker(environment, { contracts, handlers: [WorkHandler] });
+  await Promise.all([false, false, true].map((fails) => producer.jobs.enqueue(Work, { fails })));
+  while (WorkHandler.done < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+  await worker.close();
+  const throughput = producer.app.get(Throughput);
+  const expected = { succeeded: 2, retrying: 0, dead: 1, cancelled: 0 };
+  expect((await throughput.ofLastHour()).get('work')).toEqual(expected);
+  for (const [steps, stepS] of [
+    [60, 60],
+    [96, 900],
+    [84, 7_200],
+  ] as const) {
+    const tallies = await throughput.since(steps, stepS);
+    expect(tallies).toHaveLength(steps);
+    const newest = tallies.slice(-2);
+    expect(newest.reduce((sum, { succeeded, dead }) => sum + succeeded + dead, 0)).toBe(3);
+    expect(Date.now() - (tallies.at(-1)?.at.getTime() ?? 0)).toBeLessThan(stepS * 1_000);
+  }
+});
+
+test('a search looks at so many jobs and says where it can go on', async () => {
+  await environment.sql(
+    `insert into jobs (id, name, queue, state, payload, max_attempts, run_at, created_at)
+     select (lpad(to_hex(i), 8, '0') || '-0000-7000-8000-000000000000')::uuid, case when i = 5 then 'rare' else 'common' end,
+       'other', case when i % 4 = 0 then 'dead' else 'succeeded' end, '{}', 1, now(), now()
+     from generate_series(1, 45000) i`,
+  );
+  const search = producer.app.get(JobSearch);
+  const visited: number[] = [];
+  let found: string[] = [];
+  for (let before: string | undefined; found.length === 0; ) {
+    const page = await search.find({ name: 'rare', before, limit: 10 });
+    found = page.items.map(({ name }) => name);
+    visited.push(page.items.length);
+    if (!page.next) break;
+    expect(page.isCutOff).toBe(true);
+    before = page.next;
+  }
+  expect(found).toEqual(['rare']);
+  expect(visited).toEqual([0, 0, 1]);
+
+  const first = await search.find({ queue: 'other', state: 'dead', limit: 10 });
+  expect(first.items).toHaveLength(10);
+  expect(first.items[0]?.id).toMatch(/^0000afc8-/);
+  const second = await search.find({ queue: 'other', state: 'dead', before: first.next ?? '', limit: 10 });
+  expect(second.items[0]?.id).toMatch(/^0000afa0-/);
+  const rest = await search.find({
+    state: 'dead',
+    before: '00000008-0000-7000-8000-000000000000',
+    limit: 10,
+  });
+  expect(rest).toMatchObject({ items: [{ name: 'common' }], next: null, isCutOff: false });
+  const succeeded = await search.find({ state: 'succeeded', name: 'common', limit: 1_000 });
+  expect(succeeded.items).toHaveLength(1_000);
+  expect(new Set(succeeded.items.map(({ state }) => state))).toEqual(new Set(['succeeded']));
+});
+
+test('a deed that throws keeps its line, without a count', async () => {
+  const audit = producer.app.get(Audit);
+  const deed = { actor: 'root', via: 'cli' as const, deed: 'job.cancel', subject: 'a\nb\0c' };
+  await expect(audit.deed(deed, () => Promise.reject(new Error('cut off')))).rejects.toThrow('cut off');
+  await audit.deed(deed, async () => 7);
+  const lines = await audit.list(10);
+  expect(lines.map(({ count, subject }) => [count, subject])).toEqual([
+    [7, 'a b c'],
+    [null, 'a b c'],
+  ]);
+  expect(await audit.list(10, lines[0]?.id)).toHaveLength(1);
+});
+
+test('counts are kept for a day by the minute and a week by the quarter, deeds for a year', async () => {
+  await environment.sql('truncate throughput, audit');
+  await environment.sql(
+    `insert into throughput select step, now() - age::interval, 'q', 'succeeded', 1
+     from (values (60, '23 h'), (60, '25 h'), (900, '6 d'), (900, '8 d')) as v (step, age)`,
+  );
+  await environment.sql(
+    `insert into audit (at, actor, via, deed, subject)
+     select now() - age::interval, 'a', 'cli', 'd', 's' from unnest(array['360 d', '370 d']) age`,
+  );
+  const age = 30 * 86_400_000;
+  const ages = { succeeded: age, cancelled: age, discarded: age, others: age };
+  for await (const _ of producer.app.get(Retention).prune(ages));
+  const steps = await environment.sql<{ step_s: number }>('select step_s from throughput order by 1');
+  expect(steps.map(({ step_s }) => step_s)).toEqual([60, 900]);
+  expect(await environment.sql('select 1 from audit')).toHaveLength(1);
+});

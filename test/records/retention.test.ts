@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Test } from '@nestjs/testing';
+import { RecordsModule, Retention } from '#records';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+
+const DAY_MS = 86_400_000;
+const ages = { succeeded: 7 * DAY_MS, cancelled: 30 * DAY_MS, discarded: 30 * DAY_MS, others: 30 * DAY_MS };
+
+let environment: Environment;
+let retention: Retention;
+let app: { close(): Promise<unknown> };
+
+beforeAll(async () => {
+  environment = await givenEnvironment([]);
+  const module = await Test.createTestingModule({
+    imports: [RecordsModule.forRoot({ url: environment.databaseUrl, poolSize: 2 })],
+  }).compile();
+  app = module;
+  retention = module.get(Retention);
+});
+afterAll(async () => {
+  await app?.close();
+  await environment?.close();
+});
+
+/** Puts in jobs that ended in a state, so many days ago. */
+const givenJobs = (state: string, daysAgo: number, count = 1) =>
+  environment.sql(
+    `insert into jobs (id, name, queue, state, payload, max_attempts, run_at, finished_at)
+     select gen_random_uuid(), 'a.b', $1 || ' ' || $2, $1, '{}', 1, now() - $2::int * interval '1 day',
+            case when $1 not in ('queued', 'running') then now() - $2::int * interval '1 day' end
+     from generate_series(1, $3)`,
+    [state, String(daysAgo), count],
+  );
+async function prune() {
+  const steps = [];
+  for await (const step of retention.prune(ages)) steps.push(step);
+  return steps;
+}
+const left = async () =>
+  (await environment.sql<{ queue: string }>('select queue from jobs order by queue')).map(
+    ({ queue }) => queue,
+  );
+
+test('jobs go by their state and age; dead ones, and those that have not ended, stay for ever', async () => {
+  for (const state of ['succeeded', 'cancelled', 'discarded', 'dead'])
+    for (const days of [6, 8, 31]) await givenJobs(state, days);
+  await givenJobs('queued', 400);
+  await givenJobs('running', 400);
+  await prune();
+  expect(await left()).toEqual([
+    'cancelled 6',
+    'cancelled 8',
+    'dead 31',
+    'dead 6',
+    'dead 8',
+    'discarded 6',
+    'discarded 8',
+    'queued 400',
+    'running 400',
+    'succeeded 6',
+  ]);
+});
+
+test('a job that was cancelled between two attempts stays until its message has come back', async () => {
+  await environment.sql('truncate jobs cascade');
+  await givenJobs('cancelled', 31);
+  await environment.sql(`update jobs set run_at = now() + interval '1 hour'`);
+  await prune();
+  expect(await left()).toEqual(['cancelled 31']);
+});
+
+test('a large table is gone through in small steps, each of which can be the last', async () => {
+  await environment.sql('truncate jobs cascade');
+  await givenJobs('succeeded', 8, 20_000);
+  let largest = 0;
+  for await (const { table, deleted } of retention.prune(ages)) {
+    if (table === 'jobs') largest = Math.max(largest, deleted);
+    if (deleted > 0) break;
+  }
+  const rest = (await left()).length;
+  expect(rest).toBe(20_000 - largest);
+  expect(rest).toBeGreaterThan(10_000);
+
+  const steps = await prune();
+  expect(steps.at(-1)?.fraction).toBe(1);
+  expect(Math.max(...steps.map(({ deleted }) => deleted))).toBeLessThan(10_000);
+  expect(await left()).toEqual([]);
+});
+
+test('what a job leaves elsewhere goes with it, or at its own age', async () => {
+  await environment.sql('truncate jobs, batches, schedules, schedule_ticks cascade');
+  await givenJobs('succeeded', 31);
+  await environment.sql(`
+    insert into job_keys (scope, key, job, expires_at, until_ended)
+      select 's', 'of a job that goes', id, now() + interval '1 day', true from jobs;
+    insert into batches (id, name, total, completed_at) values
+      (gen_random_uuid(), 'old', 0, now() - interval '31 days'), (gen_random_uuid(), 'new', 0, now());
+    insert into schedules (name, spec, next_at) values ('daily', '{}', now());
+    insert into schedule_ticks (schedule, tick, outcome, decided_at) values
+      ('daily', now() - interval '31 days', 'enqueued', now() - interval '31 days'), ('daily', now(), 'enqueued', now())`);
+  await prune();
+  const [counts] = await environment.sql(`
+    select (select count(*)::int from jobs) as jobs, (select count(*)::int from job_keys) as keys,
+           (select array_agg(name) from batches) as batches, (select count(*)::int from schedule_ticks) as ticks`);
+  expect(counts).toEqual({ jobs: 0, keys: 0, batches: ['new'], ticks: 1 });
+});

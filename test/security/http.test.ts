@@ -1,0 +1,140 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import * as contracts from '#contracts';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+import { eventually } from '../support/eventually.js';
+import { type AppProcess, givenProcess } from '../support/processes.js';
+
+const KEY = 'a-key-for-this-test-only';
+const mail = { to: 'ada@example.com', subject: 'Hello', text: 'World' };
+
+let environment: Environment;
+let api: AppProcess;
+
+beforeAll(async () => {
+  environment = await givenEnvironment(Object.values(contracts));
+  api = await (await givenProcess('api', environment, { API_KEYS: KEY })).ready();
+});
+afterAll(async () => {
+  await api?.stop();
+  await environment?.close();
+});
+
+const call = (method: string, path: string, body?: string | object, key = KEY) =>
+  fetch(`${api.url}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: typeof body === 'object' ? JSON.stringify(body) : body,
+  });
+
+test.each<[string, string, string, string | object | undefined, string]>([
+  ['a job', 'POST', '/jobs', { name: 'email.send', payload: mail }, KEY],
+  ['a list', 'GET', '/jobs', undefined, KEY],
+  ['health', 'GET', '/health/live', undefined, 'none'],
+  ['a refusal', 'GET', '/jobs', undefined, 'wrong'],
+  ['what is nowhere', 'GET', '/nowhere', undefined, KEY],
+  ['a broken URL', 'GET', '/jobs/%', undefined, KEY],
+  ['a body that is no JSON', 'POST', '/jobs', '{', KEY],
+])(
+  '%s is answered with headers that browsers and proxies heed, and nothing of what answers',
+  async (...call_) => {
+    const [, method, path, body, key] = call_;
+    const { headers } = await call(method, path, body, key);
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('cache-control')).toBe('no-store');
+    for (const name of ['x-powered-by', 'server', 'access-control-allow-origin'])
+      expect([name, headers.get(name)]).toEqual([name, null]);
+  },
+);
+
+describe('what nobody expects', () => {
+  test('an error of the database is 500, and tells the client neither what it was nor where', async () => {
+    await environment.sql(`alter table jobs add constraint no_mail check (name <> 'email.send') not valid`);
+    const answer = await call('POST', '/jobs', { name: 'email.send', payload: mail });
+    await environment.sql('alter table jobs drop constraint no_mail');
+    expect(answer.status).toBe(500);
+    expect(await answer.json()).toEqual({
+      type: 'about:blank',
+      title: 'Internal Server Error',
+      status: 500,
+      detail: 'An unexpected error; the log of the api says more',
+      instance: '/jobs',
+    });
+    await eventually(() => api.output().includes('no_mail'));
+  });
+
+  test('what is no HTTP is refused without a word on the inside', async () => {
+    const { port, hostname } = new URL(api.url);
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    socket.write('GET / HTTP/9.9\r\n\0\r\n\r\n');
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).not.toMatch(/node_modules|fastify|\bat .*:\d+/i);
+  });
+});
+
+test('without keys no other name than localhost is answered to, so that no web page gets in by rebinding its own', async () => {
+  const open = await (await givenProcess('api', environment)).ready();
+  const statusFor = async (host: string, path = '/jobs') => {
+    const request = get(`${open.url}${path}`, { headers: { host } });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.resume();
+    return response.statusCode;
+  };
+  const { port } = new URL(open.url);
+  for (const host of ['localhost', '127.0.0.1', '[::1]', 'LOCALHOST'])
+    expect([host, await statusFor(`${host}:${port}`)]).toEqual([host, 200]);
+  for (const host of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil.example'])
+    expect([host, await statusFor(`${host}:${port}`)]).toEqual([host, 403]);
+  expect(await statusFor('evil.example', '/health/live')).toBe(200);
+  await open.stop('SIGKILL');
+});
+
+test('whether it is ready is told to anybody, and no address with it', async () => {
+  const lost = await givenProcess(
+    'api',
+    { ...environment, databaseUrl: 'postgresql://nobody:unknown@127.0.0.1:9/nowhere' },
+    { API_KEYS: KEY },
+  );
+  const answer = await eventually(() => fetch(`${lost.url}/health/ready`), 60_000);
+  const said = await answer.text();
+  await lost.stop('SIGKILL');
+  expect([answer.status, said]).toEqual([503, expect.stringContaining('does not answer')]);
+  expect(said).not.toMatch(/127\.0\.0\.1|ECONNREFUSED|nobody|nowhere/);
+});
+
+describe('a payload that is made to hurt', () => {
+  const deep = (levels: number, open = '[', close = ']') => open.repeat(levels) + close.repeat(levels);
+  const webhook = (data: string) =>
+    `{"name":"webhook.deliver","payload":{"url":"https://example.com","type":"x","data":${data}}}`;
+  const send = (payload: object, name = 'email.send') => JSON.stringify({ name, payload });
+  // Four fifths of what a body may have.
+  const long = 800_000;
+
+  test.each<[string, string]>([
+    ['100,000 levels of lists', webhook(deep(100_000))],
+    ['100,000 levels of objects', webhook(`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`)],
+    ['100,000 levels beside the payload', `{"name":"email.send","payload":{},"options":${deep(100_000)}}`],
+    [
+      '100,000 levels of following jobs',
+      `{"name":"email.send","payload":{},"options":{"next":${deep(100_000)}}}`,
+    ],
+    ['an address of dots', send({ ...mail, to: '.'.repeat(long) })],
+    ['an address of one letter', send({ ...mail, to: `${'a'.repeat(long)}@` })],
+    ['an address of one letter and dots', send({ ...mail, to: `a@${'a.'.repeat(long / 2)}` })],
+    ['a URL of one letter', webhook('null').replace('example.com', 'a'.repeat(long))],
+    ['a date of digits', send({ from: '2'.repeat(long), to: '2026-01-01' }, 'report.generate')],
+    ['a delay of digits', `{"name":"email.send","payload":{},"options":{"delay":"${'1'.repeat(long)}"}}`],
+    ['a time of digits', `{"name":"email.send","payload":{},"options":{"runAt":"${'1'.repeat(long)}"}}`],
+  ])('%s is refused, and the api goes on', async (_, body) => {
+    const answer = await call('POST', '/jobs', body);
+    expect([400, 413, 422]).toContain(answer.status);
+    expect(answer.headers.get('content-type')).toContain('application/problem+json');
+    expect((await call('POST', '/jobs', { name: 'email.send', payload: mail })).status).toBe(202);
+    expect(api.child.exitCode).toBeNull();
+  });
+});
