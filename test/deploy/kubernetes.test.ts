@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import ts from 'typescript';
 import { parse, parseAllDocuments } from 'yaml';
 import { type Duration, describeSettings, loadSettings, toMilliseconds } from '#config';
 import * as contracts from '#contracts';
@@ -45,6 +46,7 @@ interface Trigger {
   authenticationRef: { name: string };
 }
 interface Manifest {
+  apiVersion: string;
   kind: string;
   metadata: { name: string };
   spec: {
@@ -60,11 +62,11 @@ interface Manifest {
 const deploy = join(root, 'deploy');
 const paths = (await readdir(deploy, { recursive: true })).filter((path) => path.endsWith('.yaml')).sort();
 const kustomizations = new Map<string, Kustomization>();
-const manifests: (Manifest & { path: string })[] = [];
+const manifests: Manifest[] = [];
 for (const path of paths) {
   const text = await readFile(join(deploy, path), 'utf8');
   if (path.endsWith('kustomization.yaml')) kustomizations.set(dirname(path), parse(text));
-  else for (const document of parseAllDocuments(text)) manifests.push({ path, ...document.toJS() });
+  else for (const document of parseAllDocuments(text)) manifests.push(document.toJS());
 }
 
 const named = (kind: string, name: string) =>
@@ -87,7 +89,7 @@ const othersThanReports = /WORKER_QUEUES, value: '([^']+)'/
 const all = new Contracts(contracts);
 const settings = new Map(describeSettings().map(({ name, fallback }) => [name, fallback]));
 
-const valueOf = ({ containers }: Pod, name: string) =>
+const settingOf = ({ containers }: Pod, name: string) =>
   containers[0]?.env.find((setting) => setting.name === name)?.value;
 
 test('every file is part of a kustomization, and all that one names is there', () => {
@@ -184,17 +186,19 @@ test('selectors find the pods that they are for', () => {
 test('every queue is served, whether reports have workers of their own or not', () => {
   const queues = [...all.queues.keys()].sort();
   const { spec } = named('ScaledJob', 'warren-report').spec.jobTargetRef!.template;
-  expect(valueOf(named('Deployment', 'warren-worker').spec.template!.spec, 'WORKER_QUEUES')).toBeUndefined();
-  expect([...othersThanReports, ...valueOf(spec, 'WORKER_QUEUES')!.split(',')].sort()).toEqual(queues);
+  expect(
+    settingOf(named('Deployment', 'warren-worker').spec.template!.spec, 'WORKER_QUEUES'),
+  ).toBeUndefined();
+  expect([...othersThanReports, ...settingOf(spec, 'WORKER_QUEUES')!.split(',')].sort()).toEqual(queues);
 });
 
 test('P8: a pod is given longer to end than the longest job that it may have at hand', () => {
   for (const { template } of templates.filter(({ name }) => /worker|report/.test(name))) {
-    const served = valueOf(template.spec, 'WORKER_QUEUES')?.split(',') ?? [...all.queues.keys()];
+    const served = settingOf(template.spec, 'WORKER_QUEUES')?.split(',') ?? [...all.queues.keys()];
     const longest = Math.max(
       ...[...all].filter(({ queue }) => served.includes(queue)).map(({ timeout }) => toMilliseconds(timeout)),
     );
-    const grace = toMilliseconds(valueOf(template.spec, 'SHUTDOWN_GRACE') as Duration);
+    const grace = toMilliseconds(settingOf(template.spec, 'SHUTDOWN_GRACE') as Duration);
     expect(grace).toBeGreaterThanOrEqual(longest);
     expect(template.spec.terminationGracePeriodSeconds! * 1_000).toBeGreaterThan(grace);
   }
@@ -220,6 +224,25 @@ test('KEDA counts waiting and running jobs of queues that there are, by the pref
   expect(named('Deployment', named('ScaledObject', 'warren-worker').spec.scaleTargetRef!.name)).toBeDefined();
 });
 
+test('Kubernetes knows every field, and takes what stands there', () => {
+  const ours = manifests.filter(({ apiVersion }) => !apiVersion.startsWith('keda.sh/'));
+  const jobs = manifests.flatMap(({ spec }) => spec?.jobTargetRef ?? []);
+  expect(
+    problemsOf([...ours, ...jobs.map((spec) => ({ apiVersion: 'batch/v1', kind: 'Job', spec }))]),
+  ).toEqual([]);
+
+  const { spec } = named('Deployment', 'warren-api');
+  const wrong = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    spec: { ...spec, replicas: 'two', strategie: {} },
+  };
+  expect(problemsOf([wrong])).toEqual([
+    expect.stringContaining("'string' is not assignable to type 'number'"),
+    expect.stringContaining("'strategie' does not exist"),
+  ]);
+});
+
 const hasKubectl = spawnSync('kubectl', ['kustomize', '--help']).status === 0;
 (hasKubectl ? test.each(['base', 'overlays/production']) : test.skip.each(['base']))(
   'kubectl renders %s',
@@ -233,7 +256,36 @@ const hasKubectl = spawnSync('kubectl', ['kustomize', '--help']).status === 0;
     const worker = rendered.find(
       ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'warren-worker',
     );
-    const queues = valueOf(worker!.spec.template!.spec, 'WORKER_QUEUES');
+    const queues = settingOf(worker!.spec.template!.spec, 'WORKER_QUEUES');
     expect(queues?.split(',')).toEqual(folder === 'base' ? undefined : othersThanReports);
   },
 );
+
+/**
+ * Holds manifests against Kubernetes' schemas, which npm has as types: has TypeScript check each as a literal of its
+ * type, where a field that the type does not have is an error too.
+ */
+function problemsOf(objects: { apiVersion: string; kind: string }[]): string[] {
+  const source = objects.map((object, index) => {
+    const [version, group = 'core'] = object.apiVersion.split('/').reverse() as [string, string?];
+    const module = `kubernetes-types/${group.replace('.k8s.io', '')}/${version}`;
+    return `export const m${index}: import('${module}').${object.kind} = ${JSON.stringify(object)};`;
+  });
+  const file = join(import.meta.dirname, 'manifests.ts');
+  const options: ts.CompilerOptions = {
+    strict: true,
+    noEmit: true,
+    module: ts.ModuleKind.NodeNext,
+    types: [],
+    lib: ['lib.es2023.d.ts'],
+  };
+  const host = ts.createCompilerHost(options);
+  const { fileExists, readFile: readSource, getSourceFile } = host;
+  host.fileExists = (path) => path === file || fileExists(path);
+  host.readFile = (path) => (path === file ? source.join('\n') : readSource(path));
+  host.getSourceFile = (path, ...rest) =>
+    path === file ? ts.createSourceFile(path, source.join('\n'), ...rest) : getSourceFile(path, ...rest);
+  return ts
+    .getPreEmitDiagnostics(ts.createProgram([file], options, host))
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '));
+}
