@@ -69,7 +69,8 @@ test('images are pinned to a version', () => {
   const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)]
     .map(([, image]) => image as string)
     .filter((image) => !stages.has(image));
-  for (const image of [...upstream, ...bases]) expect(image).toMatch(/^[\w./-]+:v?\d[\w.-]*$/);
+  for (const image of [...upstream, ...bases])
+    expect(image).toMatch(/^[\w./-]+:v?\d[\w.-]*(@sha256:[0-9a-f]{64})?$/);
 });
 
 test('the apps can write nothing but a volume, and are nobody special', () => {

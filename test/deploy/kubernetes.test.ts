@@ -275,7 +275,8 @@ function problemsOf(objects: { apiVersion: string; kind: string }[]): string[] {
   const options: ts.CompilerOptions = {
     strict: true,
     noEmit: true,
-    module: ts.ModuleKind.NodeNext,
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
     types: [],
     lib: ['lib.es2023.d.ts'],
   };
