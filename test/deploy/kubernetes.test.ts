@@ -232,12 +232,12 @@ test('Kubernetes knows every field, and takes what stands there', () => {
   ).toEqual([]);
 
   const { spec } = named('Deployment', 'warren-api');
-  const wrong = {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    spec: { ...spec, replicas: 'two', strategie: {} },
-  };
-  expect(problemsOf([wrong])).toEqual([
+  const wrong = [{ replicas: 'two' }, { strategie: {} }];
+  expect(
+    problemsOf(
+      wrong.map((field) => ({ apiVersion: 'apps/v1', kind: 'Deployment', spec: { ...spec, ...field } })),
+    ),
+  ).toEqual([
     expect.stringContaining("'string' is not assignable to type 'number'"),
     expect.stringContaining("'strategie' does not exist"),
   ]);
@@ -284,8 +284,10 @@ function problemsOf(objects: { apiVersion: string; kind: string }[]): string[] {
   const { fileExists, readFile: readSource, getSourceFile } = host;
   host.fileExists = (path) => path === file || fileExists(path);
   host.readFile = (path) => (path === file ? source.join('\n') : readSource(path));
-  host.getSourceFile = (path, ...rest) =>
-    path === file ? ts.createSourceFile(path, source.join('\n'), ...rest) : getSourceFile(path, ...rest);
+  host.getSourceFile = (path, target, ...rest) =>
+    path === file
+      ? ts.createSourceFile(path, source.join('\n'), target)
+      : getSourceFile(path, target, ...rest);
   return ts
     .getPreEmitDiagnostics(ts.createProgram([file], options, host))
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '));
