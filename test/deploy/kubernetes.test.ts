@@ -239,7 +239,7 @@ test('Kubernetes knows every field, and takes what stands there', () => {
     ),
   ).toEqual([
     expect.stringContaining("'string' is not assignable to type 'number'"),
-    expect.stringContaining("'strategie' does not exist"),
+    expect.stringContaining("does not exist in type 'DeploymentSpec'"),
   ]);
 });
 
