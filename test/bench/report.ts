@@ -103,16 +103,16 @@ export function toMarkdown(report: Report): string {
 
 /** What Warren is to reach, and whether it did. */
 function targets(report: Report): string[] {
-  const warren = (figure: Figure, than?: Figure) => ratioOf(report, 'warren', REFERENCE, figure, than);
+  const ours = (figure: Figure, than?: Figure) => ratioOf(report, 'warren', REFERENCE, figure, than);
   const rounds = report.systems.find(({ id }) => id === 'warren')?.rounds ?? [];
   const rows: [title: string, value: number | undefined, limit: number, least: boolean][] = [
-    ['both at once, to amqplib', warren('both'), 0.6, true],
+    ['both at once, to amqplib', ours('both'), 0.6, true],
     ['both at once, to BullMQ', ratioOf(report, 'warren', 'bullmq', 'both'), 1.2, true],
-    ['drain, to amqplib', warren('drain'), 0.5, true],
-    ['enqueue, to amqplib', warren('enqueue'), 0.5, true],
-    ['enqueue many, to one by one of amqplib', warren('bulk', 'enqueue'), 0.9, true],
-    ['p50, to amqplib', warren('p50'), 3, false],
-    ['CPU for each job, to amqplib', warren('cpu'), 2.5, false],
+    ['drain, to amqplib', ours('drain'), 0.5, true],
+    ['enqueue, to amqplib', ours('enqueue'), 0.5, true],
+    ['enqueue many, to one by one of amqplib', ours('bulk', 'enqueue'), 0.9, true],
+    ['p50, to amqplib', ours('p50'), 3, false],
+    ['CPU for each job, to amqplib', ours('cpu'), 2.5, false],
     ['memory of the worker, MiB', medianOf(rounds, 'memory'), 150, false],
   ];
   return rows.map(([title, value, limit, least]) => {
