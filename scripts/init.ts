@@ -79,7 +79,7 @@ function rename(old: string, name: string): number {
     if (isChanged || moved !== file) changed.push(moved);
   }
   // A longer or shorter name breaks lines elsewhere.
-  tidy(changed.filter((file) => /\.(ts|js|json)$/.test(file) && file !== 'package-lock.json'));
+  tidy(changed.filter((file) => /\.(ts|js|json|ya?ml)$/.test(file) && file !== 'package-lock.json'));
   return changed.length;
 }
 
