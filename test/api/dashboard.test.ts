@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing';
 import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
 
 const PASSWORD = 'correct horse battery staple';
 const KEY = 'a-key-for-this-test-only';

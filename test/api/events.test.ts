@@ -3,11 +3,15 @@ import * as contracts from '#contracts';
 import { DemoFlaky } from '#contracts';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
 import type { JobView } from '#records';
-import { givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  givenWorker,
+} from '#testing';
 import { type EventStream, givenEventStream } from '../support/event-stream.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
 
 /** Tells its progress and goes on when the test says so; fails as often as it was told to. */
 @JobHandler(DemoFlaky)

@@ -1,9 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Page } from 'playwright-core';
+import { type AppProcess, type Environment, eventually } from '#testing';
 import { findChromium, type TestBrowser } from '../support/browser.js';
-import type { Environment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import type { AppProcess } from '../support/processes.js';
 import { FlakyHandler, givenStage, PASSWORD, type Stage } from './stage.js';
 
 const chromium = await findChromium();

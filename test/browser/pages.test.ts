@@ -2,9 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Page } from 'playwright-core';
+import type { AppProcess, Environment } from '#testing';
 import { findChromium, type TestBrowser } from '../support/browser.js';
-import type { Environment } from '../support/environment.js';
-import type { AppProcess } from '../support/processes.js';
 import { FlakyHandler, givenStage, NASTY, type Stage } from './stage.js';
 
 const chromium = await findChromium();

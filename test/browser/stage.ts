@@ -2,12 +2,16 @@ import type { Page } from 'playwright-core';
 import * as contracts from '#contracts';
 import { DemoFlaky } from '#contracts';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  givenWorker,
+} from '#testing';
 import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
-import { givenWorker } from '../support/apps.js';
 import { givenBrowser, type TestBrowser } from '../support/browser.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
 
 /** What a client would write to run a script in the operator's browser. */
 export const NASTY = `<img src=x onerror="window.hacked=1">"><script>window.hacked=1</script>' onfocus='window.hacked=1`;

@@ -2,8 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
 import { Audit, JobSearch, Retention, Throughput } from '#records';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Work = defineJob({ name: 'work', queue: 'work', payload: z.object({ fails: z.boolean() }) });
 

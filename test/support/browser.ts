@@ -10,8 +10,8 @@ import {
   chromium,
   type Page,
 } from 'playwright-core';
+import { eventually } from '#testing';
 import { canInstall, installPackage } from '../../scripts/services/debian-package.js';
-import { eventually } from './eventually.js';
 
 /** Another test file may be installing it: what is unpacked already does not run yet. */
 const INSTALL_LIMIT_MS = 300_000;

@@ -6,11 +6,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  root,
+} from '#testing';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
-import { root } from '../support/root.js';
 
 const KEY = 'a-key-for-this-test-only';
 const headers = { authorization: `Bearer ${KEY}` };

@@ -28,6 +28,8 @@ export {
   type DueRecord,
   type InsertedRecord,
   type JobKey,
+  type KeyedInsert,
+  type KeyedRecord,
   type NewRecord,
   type NextRecord,
   type Postponement,
