@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { JobState } from '#records';
 import { type Html, html, type Value } from './html.js';
 
 /** The pieces that pages are made of. */
@@ -82,18 +81,6 @@ export function table(
 /** What a page says when it has nothing to show. */
 export const empty = (title: string, text: Value): Html =>
   html`<div class="empty"><h2>${title}</h2><p>${text}</p></div>`;
-
-/** States of a job in the order in which lists offer them. */
-export const shownStates: readonly JobState[] = [
-  'scheduled',
-  'queued',
-  'running',
-  'retrying',
-  'succeeded',
-  'dead',
-  'cancelled',
-  'discarded',
-];
 
 /** A text as a form or an address gives it. PostgreSQL takes none with NUL in it. */
 export const text = (maxLength: number) =>
