@@ -49,7 +49,7 @@ export async function givenJobs({ sql }: Environment, { all, dead, waiting }: Jo
          (array['email.send', 'webhook.deliver', 'image.resize', 'report.generate', 'demo.flaky'])[1 + i % 5] as name,
          (array['email', 'webhook', 'image', 'report', 'demo'])[1 + i % 5] as queue,
          case when h < $2::float8 then 'dead' when i > $1::int - $3::int then 'queued' else 'succeeded' end as state,
-         case when i % 20 = 0 then ('01900000-0000-7000-8000-' || lpad(to_hex(i / 200000), 12, '0'))::uuid end as batch,
+         case when i % 200000 < 10000 then ('01900000-0000-7000-8000-' || lpad(to_hex(i / 200000), 12, '0'))::uuid end as batch,
          case when k < 0.4 then 'connect ECONNREFUSED 10.0.0.' || i % 250 || ':' || i % 9000
            when k < 0.8 then 'Receiver ' || ${word('i % 200', 10)} || ' answered ' || 400 + i % 100 || ' for order ' || i
            else 'Cannot read ' || ${word('i % 20000', 10)} || ' after ' || i || ' ms: ' || gen_random_uuid() end as message

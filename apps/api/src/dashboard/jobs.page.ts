@@ -88,9 +88,10 @@ ${next && html`<a class="button" href="${link({ before: next })}">${isCutOff ? '
     });
   }
 
-  /** Of the states that end a job well there may be very many: nobody counts those. */
+  /** Of the states that end a job well there may be very many: nobody counts those. Old counts are better left out. */
   private async countStates(): Promise<Map<JobState, number>> {
-    const queues = await this.board.figures();
+    const { queues, areOld } = await this.board.figures();
+    if (areOld) return new Map();
     const states = ['scheduled', 'queued', 'running', 'retrying', 'dead'] as const;
     return new Map(states.map((state) => [state, queues.reduce((sum, queue) => sum + queue[state], 0)]));
   }
