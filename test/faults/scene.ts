@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Environment, givenEnvironment } from '../support/environment.js';
 import { eventually } from '../support/eventually.js';
+import { appsOf } from '../support/exchanged-apps.js';
 import { type AppProcess, freePort, givenProcess } from '../support/processes.js';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
 import { root } from '../support/root.js';
-import { suiteFolder } from './build.js';
 import * as contracts from './contracts.js';
 import { Ledger } from './ledger.js';
 import { Load, type LoadOptions } from './load.js';
@@ -109,7 +109,7 @@ export class Scene {
   /** Runs a built command as an operator would. @returns what it printed. */
   async run(file: string, ...args: string[]): Promise<string> {
     const child = spawn(process.execPath, [file, ...args], {
-      cwd: suiteFolder,
+      cwd: appsOf('faults'),
       env: {
         PATH: process.env.PATH,
         RABBITMQ_URL: this.rabbitmqUrls,
@@ -162,7 +162,7 @@ export class Scene {
         kind,
         addresses,
         { ...SETTINGS, FAULTS_LEDGER: join(this.folder, 'ledger'), ...settings },
-        { port, nodeOptions, folder: suiteFolder },
+        { port, nodeOptions, folder: appsOf('faults') },
       ),
     );
     this.apps.push(app);

@@ -67,7 +67,6 @@ describe('a claim', () => {
       state: 'retrying',
       mustRunAlone: false,
       isAnotherJob: false,
-      ...nothing,
     });
     expect(await claim(two, 2)).toMatchObject({ taken: true, attempt: 2, claim: 2 });
     expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'running' });
@@ -269,15 +268,3 @@ describe('the outbox', () => {
     expect(await one.records.cancel([id])).toEqual([]);
   });
 });
-
-const nothing = {
-  claim: null,
-  attempt: null,
-  maxAttempts: null,
-  losses: null,
-  createdAt: null,
-  payload: null,
-  previous: null,
-  rescued: null,
-  waited: null,
-};

@@ -15,6 +15,7 @@ const installScripts: Record<string, string> = {
     'links shared libraries; scripts/services/postgres.ts does it when a server is started',
   '@parcel/watcher': 'builds from source, only where that is asked for; Jest works without',
   '@scarf/scarf': 'tells the makers of swagger-ui that it was installed',
+  'msgpackr-extract': 'builds from source what BullMQ, which the bench runs, does without',
   '@swc/core': 'looks whether the binary of this platform is there',
 };
 

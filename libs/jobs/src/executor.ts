@@ -180,11 +180,12 @@ export class Executor {
     }
 
     const secrets = secretsOf(arrival, claim, this.contracts);
-    const delay = await this.persistently(async () => pass.confirm?.());
+    const delay = pass.confirm && (await this.persistently(async () => pass.confirm?.()));
     const step = processing(delivery, arrival, claim.attempt);
     const { traceparent } = step;
     const traceId = traceparent && traceIdOf(traceparent);
-    const log = this.log.child({ job: arrival.id, name: arrival.name, attempt: claim.attempt, traceId });
+    const about = { job: arrival.id, name: arrival.name, attempt: claim.attempt, traceId };
+    const log = () => this.log.child(about);
     const meter = meterOf(contract);
     meter.claimed(arrival.queue, claim.waited, claim.rescued);
     const outcome: Outcome =
@@ -196,7 +197,7 @@ export class Executor {
     this.progress.forget(arrival.id);
     const state = await this.settle(arrival.id, claim.claim, decision);
     meter.ended(outcome, state);
-    report(log, outcome, state, secrets);
+    report(this.log, about, outcome, state, secrets);
     this.throughput.note(arrival.queue, state);
 
     // Given back: unacknowledged, it returns to its queue as the channel closes.
@@ -248,7 +249,7 @@ export class Executor {
     arrival: Arrival,
     claim: Taken,
     contract: AnyContract | undefined,
-    log: Log,
+    log: () => Log,
     secrets: Secrets,
   ): Promise<Outcome> {
     const attempt = new RunningAttempt();
@@ -269,41 +270,38 @@ export class Executor {
       if (this.stopping.signal.aborted) attempt.giveBack();
 
       const { id, name, queue } = arrival;
-      const { maxAttempts, createdAt } = claim;
+      const { progress } = this;
       let own: Log | undefined;
-      const result = await Promise.race([
-        handler({
-          ...{
-            id,
-            name,
-            queue,
-            payload,
-            createdAt,
-            maxAttempts,
-            previous: claim.previous ?? undefined,
-            attempt: claim.attempt,
-            signal: attempt.signal,
-            traceparent: currentTraceparent(),
-          },
-          // Made when a handler asks for it, which most do not.
-          get log() {
-            own ??= scrubbedLog(log, (text) => secrets.scrub(text));
-            return own;
-          },
-          progress: (fraction, note) =>
-            this.progress.note(id, claim.claim, fraction, note && secrets.scrub(note)),
-        }),
-        attempt.overdue,
-      ]);
+      const job: JobContext = {
+        id,
+        name,
+        queue,
+        payload,
+        createdAt: claim.createdAt,
+        maxAttempts: claim.maxAttempts,
+        previous: claim.previous ?? undefined,
+        attempt: claim.attempt,
+        traceparent: currentTraceparent(),
+        // What many handlers do not ask for is made for those that do.
+        get signal() {
+          return attempt.signal;
+        },
+        get log() {
+          own ??= scrubbedLog(log(), (text) => secrets.scrub(text));
+          return own;
+        },
+        progress: (fraction, note) => progress.note(id, claim.claim, fraction, note && secrets.scrub(note)),
+      };
+      const result = await attempt.outcomeOf(handler(job));
       if (result instanceof Snooze) return { kind: 'snoozed', delay: result.delay };
       conform(contract, 'result', result);
       return { kind: 'succeeded', result: toJson(result, this.options.maxPayload) };
     } catch (error) {
-      const { aborted, reason } = attempt.signal;
-      if (aborted && reason instanceof WorkerStoppingError) return { kind: 'givenBack' };
-      if (aborted && reason instanceof CancelledError) return { kind: 'cancelled', error: reason };
+      const { reason } = attempt;
+      if (reason instanceof WorkerStoppingError) return { kind: 'givenBack' };
+      if (reason instanceof CancelledError) return { kind: 'cancelled', error: reason };
       // A handler that heeds its signal rejects with an AbortError of some library's; the time-out is what happened.
-      return { kind: 'failed', error: aborted ? reason : error };
+      return { kind: 'failed', error: reason ?? error };
     } finally {
       attempt.clear();
       this.running.delete(key);
@@ -371,10 +369,10 @@ function newRecordOf(
 const silent = rootLog('silent', 'silent');
 
 /** Errors are logged as they are stored: cut, without secrets, and whatever it was that the handler threw. */
-function report(log: Log, outcome: Outcome, state: JobState | null, secrets: Secrets): void {
-  if (!state) log.warn('The job was taken over by another worker meanwhile; this outcome is dropped');
+function report(log: Log, about: object, outcome: Outcome, state: JobState | null, secrets: Secrets): void {
+  if (!state) log.warn(about, 'The job was taken over by another worker meanwhile; this outcome is dropped');
   else if (outcome.kind === 'failed') {
     const { class: type, ...error } = describeError(outcome.error, secrets);
-    log.warn({ err: { type, ...error }, state }, `Attempt failed; now ${state}`);
-  } else log.info({ state }, `Attempt ended; now ${state}`);
+    log.warn({ ...about, err: { type, ...error }, state }, `Attempt failed; now ${state}`);
+  } else log.info({ ...about, state }, `Attempt ended; now ${state}`);
 }

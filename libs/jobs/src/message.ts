@@ -36,6 +36,8 @@ const MAX_ATTEMPT = 1_000_000;
 /** Bookkeeping of the broker, which starts anew with each publish; and the keys to which it would send copies. */
 const BROKER_HEADERS = /^(CC|BCC|x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count))$/;
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** A job as it goes into a message. */
 export interface JobMessage {
   id: string;
@@ -191,7 +193,7 @@ export function decode({
   if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0)
     return { ...job, payload: null, value: undefined };
   try {
-    const payload = new TextDecoder('utf-8', { fatal: true }).decode(content);
+    const payload = utf8.decode(content);
     if (isTooDeep(payload)) return unreadable('the body is nested too deeply');
     return { ...job, payload, value: parse(payload) };
   } catch (error) {

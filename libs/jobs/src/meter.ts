@@ -34,7 +34,7 @@ class Meter {
   /** @param waited seconds since it could have started. @param rescued its worker was lost, and this one runs it again. */
   claimed(queue: string, waited: number, rescued: boolean): void {
     if (rescued) this.rescues.inc();
-    else metrics.jobQueueWait.observe({ queue }, Math.max(0, waited));
+    else waitOf(queue).observe(Math.max(0, waited));
   }
 
   /** Measures how long an attempt runs. */
@@ -54,6 +54,14 @@ class Meter {
     this.attempts.get(state ? kind : 'superseded')?.inc();
     this.finals.get(state ?? '')?.inc();
   }
+}
+
+const waits = new Map<string, ReturnType<typeof metrics.jobQueueWait.labels>>();
+
+function waitOf(queue: string) {
+  const known = waits.get(queue) ?? metrics.jobQueueWait.labels(queue);
+  waits.set(queue, known);
+  return known;
 }
 
 /** Each counter exists from the first job on, with 0, so that the first failure is seen to be one more than none. */

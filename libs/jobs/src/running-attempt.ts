@@ -11,22 +11,32 @@ export const STOP_GRACE_MS = 1_000;
  * takes no notice of it.
  */
 export class RunningAttempt {
-  private readonly controller = new AbortController();
-  private rejectOverdue: (reason: unknown) => void = () => {};
-  /** Rejects when the handler had its time, and a grace time to notice, and goes on all the same. */
-  readonly overdue = new Promise<never>((_, reject) => {
-    this.rejectOverdue = reject;
-  });
+  /** Made when a handler asks for its signal, which many do not. */
+  private controller: AbortController | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private rejectOverdue: (reason: unknown) => void = () => {};
+  /** Why the attempt is to stop: the error that says which of the reasons it was. */
+  reason: Error | undefined;
 
-  constructor() {
-    // Often nobody waits for it any more when it rejects.
-    this.overdue.catch(() => {});
+  /** Aborted by the time-out, a cancellation or the end of the worker, with {@link reason}. */
+  get signal(): AbortSignal {
+    if (!this.controller) {
+      this.controller = new AbortController();
+      if (this.reason) this.controller.abort(this.reason);
+    }
+    return this.controller.signal;
   }
 
-  /** Aborted by the time-out, a cancellation or the end of the worker; its reason is the error that says which. */
-  get signal(): AbortSignal {
-    return this.controller.signal;
+  /**
+   * Waits for the handler, for as long as it may take.
+   *
+   * @throws the {@link reason} when the handler had its time, and a grace time to notice, and goes on all the same.
+   */
+  outcomeOf<T>(handling: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.rejectOverdue = reject;
+      handling.then(resolve, reject);
+    });
   }
 
   /** Starts the clock. */
@@ -39,7 +49,7 @@ export class RunningAttempt {
 
   /** The job was cancelled. A handler that takes no notice may go on until its time-out: what it does is being done. */
   cancel(): void {
-    this.controller.abort(new CancelledError());
+    this.abort(new CancelledError());
   }
 
   /** The worker stops. */
@@ -54,7 +64,13 @@ export class RunningAttempt {
 
   private end(reason: Error, graceMs: number): void {
     clearTimeout(this.timer);
-    this.controller.abort(reason);
-    this.timer = setTimeout(() => this.rejectOverdue(this.signal.reason), graceMs);
+    this.abort(reason);
+    this.timer = setTimeout(() => this.rejectOverdue(this.reason), graceMs);
+  }
+
+  /** The first reason counts. */
+  private abort(reason: Error): void {
+    this.reason ??= reason;
+    this.controller?.abort(reason);
   }
 }

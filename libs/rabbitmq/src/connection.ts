@@ -1,4 +1,5 @@
 import { EventEmitter, once } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { type AmqpConnectionManager, connect } from 'amqp-connection-manager';
@@ -186,6 +187,7 @@ export class BrokerConnection extends EventEmitter {
   private onConnect(connection: ChannelModel, url: string): void {
     const after = this.lostAt ? ` after ${((Date.now() - this.lostAt) / 1000).toFixed(1)} s` : '';
     this.logger.log(`Connected to ${maskUrl(url)} for ${this.purpose}${after}`);
+    gatherWrites((connection.connection as unknown as { stream: Duplex }).stream);
     this.connection = connection;
     this.lostAt = undefined;
     this.lastFailure = '';
@@ -215,6 +217,21 @@ export class BrokerConnection extends EventEmitter {
         : `No broker answers for ${this.purpose}: ${cause}. Trying again every ${RECONNECT_PAUSE_S} s.`,
     );
   }
+}
+
+/**
+ * amqplib hands each message to the socket by itself. Held together for one turn of the event loop, they cost one
+ * system call, and the broker one read, for every 16 KiB.
+ */
+function gatherWrites(stream: Duplex): void {
+  const { write } = stream;
+  stream.write = function (this: Duplex, ...chunk: Parameters<Duplex['write']>) {
+    if (this.writableCorked === 0) {
+      this.cork();
+      process.nextTick(() => this.uncork());
+    }
+    return write.apply(this, chunk);
+  } as Duplex['write'];
 }
 
 /** A broker that takes a request and never answers must not keep a channel from being opened again. */

@@ -2,7 +2,10 @@ import { DatabaseUnavailableError } from './database.js';
 
 /** How a {@link Coalescer} gathers. */
 export interface CoalescerOptions {
-  /** Statements under way at once. Two lanes of 250 rows equalled one COPY of 500 and beat one lane by half. */
+  /**
+   * Statements under way at once. A database of its own takes more rows on two lanes; but where it shares two cores
+   * with all else, one lane of twice the rows gave a fifth more jobs a second, and a sixth less CPU for each.
+   */
   lanes: number;
   /** Rows of one statement at most. 50 rows already give most of the gain, 500 the rest. */
   batch: number;

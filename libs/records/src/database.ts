@@ -15,12 +15,29 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 /** How long to wait for the server when leaving it. */
 const FAREWELL_MS = 1_000;
 
+/**
+ * A plan is kept for as long as its connection and outlives what it was made for: a claim planned while nothing waited
+ * read all that waits, and took 20 ms among 20,000 jobs in place of 2, until the next ANALYZE. What is read here is
+ * found by keys or narrow indexes, so plans that read more are out of the question, whatever the statistics say.
+ */
+const PLANNER = [
+  'enable_seqscan=off',
+  'enable_hashjoin=off',
+  'enable_mergejoin=off',
+  'enable_material=off',
+  // What is looked up was written moments ago, and is in memory.
+  'random_page_cost=1.1',
+];
+
 /** Whatever runs a statement: the {@link Database}, or a transaction of the caller's own (`pg.PoolClient`). */
 export interface Queryable {
   query(statement: { text: string; values: unknown[]; name?: string }): Promise<{ rows: unknown[] }>;
 }
 
-/** The pool of connections to PostgreSQL. It alone knows the driver. */
+/**
+ * The pool of connections to PostgreSQL. It alone knows the driver. Its statements are planned for looking things up
+ * by key; for a report over many rows take {@link stream}.
+ */
 @Injectable()
 export class Database implements Queryable, OnApplicationShutdown {
   private readonly logger = new Logger(Database.name);
@@ -32,6 +49,7 @@ export class Database implements Queryable, OnApplicationShutdown {
   constructor(@Inject(MODULE_OPTIONS_TOKEN) private readonly options: RecordsOptions) {
     this.pool = new pg.Pool({
       ...connectionOptions(options.url),
+      options: PLANNER.map((setting) => `-c ${setting}`).join(' '),
       max: options.poolSize,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       // The client's own limit, for a server that does not answer at all.

@@ -86,33 +86,35 @@ export interface ClaimRequest {
 }
 
 /** Whether a delivery may run, and if not, why not. */
-export type Claim =
-  | {
-      taken: true;
-      state: 'running';
-      /** Names this claim in everything that is written for it. */
-      claim: number;
-      attempt: number;
-      maxAttempts: number;
-      /** How often the job was lost with its worker. */
-      losses: number;
-      /** It was lost just before, and this claim runs it again. */
-      rescued: boolean;
-      /** For how long it could have run already, in seconds. */
-      waited: number;
-      createdAt: Date;
-      /** The payload as JSON text, when it was asked for. */
-      payload: string | null;
-      previous: Previous | null;
-    }
-  | {
-      taken: false;
-      state: JobState | null;
-      /** It may be claimed again by a worker that runs nothing else. */
-      mustRunAlone: boolean;
-      /** The record is of a job of another contract: the message does not stand for it. */
-      isAnotherJob: boolean | null;
-    };
+export type Claim = Taken | Refused;
+
+interface Taken {
+  taken: true;
+  state: 'running';
+  /** Names this claim in everything that is written for it. */
+  claim: number;
+  attempt: number;
+  maxAttempts: number;
+  /** How often the job was lost with its worker. */
+  losses: number;
+  /** It was lost just before, and this claim runs it again. */
+  rescued: boolean;
+  /** For how long it could have run already, in seconds. */
+  waited: number;
+  createdAt: Date;
+  /** The payload as JSON text, when it was asked for. */
+  payload: string | null;
+  previous: Previous | null;
+}
+
+interface Refused {
+  taken: false;
+  state: JobState | null;
+  /** It may be claimed again by a worker that runs nothing else. */
+  mustRunAlone: boolean;
+  /** The record is of a job of another contract: the message does not stand for it. */
+  isAnotherJob: boolean | null;
+}
 
 /** A delivery that may not run yet. */
 export interface Postponement extends Pick<ClaimRequest, 'id' | 'attempt' | 'record'> {
@@ -182,7 +184,7 @@ export class Records {
     private readonly database: Database,
     private readonly presence: Presence,
   ) {
-    const options = { lanes: 2, batch: 500, limit: 20_000 };
+    const options = { lanes: 1, batch: 500, limit: 20_000 };
     const bySize = ({ payload }: NewRecord) => payload.length;
     this.inserts = new Coalescer((records) => this.insertMany(records), options, bySize);
     this.keyedInserts = new Coalescer<KeyedRecord, KeyedInsert>(
@@ -425,10 +427,25 @@ export class Records {
 
   private async runClaim(requests: readonly ClaimRequest[]): Promise<Map<string, Claim>> {
     const worker = await this.presence.id();
-    const { rows } = await this.database.query<Claim & { id: string }>(
+    const { rows } = await this.database.query<Taken & { id: string }>(
       sql.claim(requests, worker, SUSPECT_AFTER_LOSSES),
     );
-    return new Map(rows.map(({ id, ...claim }) => [id, claim]));
+    const claims = new Map<string, Claim>();
+    for (const { id, ...row } of rows) {
+      const { state } = row as { state: JobState };
+      // A job that was to be cancelled ended instead.
+      const isTaken = state === 'running';
+      claims.set(
+        id,
+        isTaken ? { ...row, taken: true } : { taken: false, state, mustRunAlone: false, isAnotherJob: false },
+      );
+    }
+    if (claims.size < requests.length) {
+      const refused = requests.filter(({ id }) => !claims.has(id));
+      const answer = await this.database.query<Refused & { id: string }>(sql.refusals(refused, worker));
+      for (const { id, ...refusal } of answer.rows) claims.set(id, { ...refusal, taken: false });
+    }
+    return claims;
   }
 
   private async postponeAll(postponements: Postponement[]): Promise<undefined[]> {

@@ -12,6 +12,10 @@ export interface Statement {
   values: unknown[];
 }
 
+/** An array of what needs no quotes, such as ids and numbers, as text: the driver's way of writing one takes longer. */
+const plain = (values: readonly (string | number | boolean | null | undefined)[]): string =>
+  `{${values.map((value) => value ?? 'NULL').join()}}`;
+
 /** Finds the session lock by which a worker shows that it is alive. */
 export const lockOf = (worker: string, lockClass: string) => `
   select from pg_locks l
@@ -37,16 +41,16 @@ const insertText = (onlyIf = '') => `
     returning id, state, created_at as "createdAt", run_at as "runAt"`;
 
 const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[] => [
-  records.map(({ id }) => id),
+  plain(records.map(({ id }) => id)),
   records.map(({ name }) => name),
   records.map(({ queue }) => queue),
   records.map(({ payload }) => payload),
-  records.map(({ maxAttempts }) => maxAttempts),
-  records.map(({ delayMs }) => delayMs ?? 0),
+  plain(records.map(({ maxAttempts }) => maxAttempts)),
+  plain(records.map(({ delayMs }) => delayMs ?? 0)),
   records.map(({ runAt }) => runAt ?? null),
   graceMs,
-  records.map(({ priority }) => priority ?? 'normal'),
-  records.map(({ batch }) => batch ?? null),
+  plain(records.map(({ priority }) => priority ?? 'normal')),
+  plain(records.map(({ batch }) => batch)),
   records.map(({ next }) => (next ? JSON.stringify(next) : null)),
   records.map(({ previous }) => (previous ? JSON.stringify(previous) : null)),
   records.map(({ traceparent }) => traceparent ?? null),
@@ -98,11 +102,18 @@ export const keyHolders = (keys: readonly JobKey[]): Statement => ({
   values: [keys.map(({ scope }) => scope), keys.map(({ key }) => key)],
 });
 
+/**
+ * The state of a job that is found by its id. No index has this expression: with the bare column the planner may read
+ * all jobs that wait, or run, for each id.
+ */
+const STATE = `(j.state || '')`;
+/** The same for whether its message is owed to the broker. */
+const IS_OWED = `coalesce(j.publish_at, 'infinity') <> 'infinity'`;
 /** Whether a claim that takes the job takes it over: from another worker, which is gone. */
 const IS_LOST = `j.state = 'running' and j.worker <> $4`;
 const IS_CLAIMABLE = `j.name = m.name and (
-        j.state in ('queued', 'retrying') and m.attempt > j.attempt
-        or j.state = 'running' and m.attempt >= j.attempt and (j.worker = $4 or not exists (
+        ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt
+        or ${STATE} = 'running' and m.attempt >= j.attempt and (j.worker = $4 or not exists (
           ${lockOf('j.worker', '$5')})))`;
 /** How an attempt is kept that was lost with its worker. */
 const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'lost', 'error', null,
@@ -111,7 +122,6 @@ const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim,
 /** Whether the claim before this one was lost, found by this claim or by a rescue. */
 const WAS_LOST = `coalesce(
           j.attempts -> -1 ->> 'outcome' = 'lost' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false)`;
-const IS_SUSPECT = `j.losses + (${IS_LOST})::int >= $6`;
 
 /**
  * A job may be taken when its message stands for a newer attempt than the record; or for the attempt that runs, if
@@ -119,6 +129,8 @@ const IS_SUSPECT = `j.losses + (${IS_LOST})::int >= $6`;
  * whose answer was lost on the way; a worker does not ask for what it knows that it runs. A job that was lost
  * `suspectAfter` times is taken only by a worker that runs nothing else; one that is to be cancelled ends here. A
  * message that names another contract than the record does not stand for its job.
+ *
+ * @returns those that were taken, or cancelled; {@link refusals} says why the others were not.
  */
 export const claim = (
   requests: readonly ClaimRequest[],
@@ -127,41 +139,44 @@ export const claim = (
 ): Statement => ({
   name: 'claim',
   text: `
-    with m as (
-      select * from unnest($1::uuid[], $2::int[], $3::bool[], $7::bool[], $8::text[])
-        as m (id, attempt, wants_payload, alone, name)
-    ), taken as (
-      update jobs j
-      set state = case when j.cancel_requested_at is null then 'running' else 'cancelled' end,
-          finished_at = case when j.cancel_requested_at is not null then now() end,
-          attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
-          publish_at = null, progress = null, progress_note = null,
-          losses = j.losses + (${IS_LOST})::int,
-          attempts = case when ${IS_LOST}
-            then j.attempts || ${LOST_ATTEMPT}
-            else j.attempts end
-      from m
-      where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or not ${IS_SUSPECT})
-      returning j.id, j.state, j.claim, j.attempt, j.max_attempts, j.losses, j.created_at, j.previous,
-        extract(epoch from now() - j.run_at)::float8 as waited, ${WAS_LOST} as rescued
-    )
-    select m.id, t.state is not distinct from 'running' as taken, coalesce(t.state, j.state) as state,
-           t.claim, t.attempt, t.max_attempts as "maxAttempts", t.losses, t.created_at as "createdAt", t.previous,
-           t.waited, t.rescued,
-           case when m.wants_payload then j.payload::text end as payload,
-           t.id is null and ${IS_CLAIMABLE} as "mustRunAlone", j.name <> m.name as "isAnotherJob"
-    from m
-    left join taken t on t.id = m.id
-    left join jobs j on j.id = m.id and (t.id is null or m.wants_payload)`,
+    update jobs j
+    set state = case when j.cancel_requested_at is null then 'running' else 'cancelled' end,
+        finished_at = case when j.cancel_requested_at is not null then now() end,
+        attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
+        publish_at = null, progress = null, progress_note = null,
+        losses = j.losses + (${IS_LOST})::int,
+        attempts = case when ${IS_LOST} then j.attempts || ${LOST_ATTEMPT} else j.attempts end
+    from unnest($1::uuid[], $2::int[], $3::bool[], $7::bool[], $8::text[])
+      as m (id, attempt, wants_payload, alone, name)
+    where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or j.losses + (${IS_LOST})::int < $6)
+    returning j.id, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.losses,
+      j.created_at as "createdAt", j.previous, extract(epoch from now() - j.run_at)::float8 as waited,
+      ${WAS_LOST} as rescued, case when m.wants_payload then j.payload::text end as payload`,
   values: [
-    requests.map(({ id }) => id),
-    requests.map(({ attempt }) => attempt),
-    requests.map(({ wantsPayload }) => wantsPayload),
+    plain(requests.map(({ id }) => id)),
+    plain(requests.map(({ attempt }) => attempt)),
+    plain(requests.map(({ wantsPayload }) => wantsPayload)),
     worker,
     WORKER_LOCK_CLASS,
     suspectAfter,
-    requests.map(({ alone }) => alone ?? false),
+    plain(requests.map(({ alone }) => alone ?? false)),
     requests.map(({ name }) => name),
+  ],
+});
+
+/** Why jobs were not claimed. One that could be now, perhaps for the first time, may be claimed alone. */
+export const refusals = (requests: readonly ClaimRequest[], worker: number): Statement => ({
+  name: 'refusals',
+  text: `
+    select m.id, j.state, coalesce(${IS_CLAIMABLE}, false) as "mustRunAlone", j.name <> m.name as "isAnotherJob"
+    from unnest($1::uuid[], $2::int[], $3::text[]) as m (id, attempt, name)
+    left join jobs j on j.id = m.id`,
+  values: [
+    requests.map(({ id }) => id),
+    requests.map(({ attempt }) => attempt),
+    requests.map(({ name }) => name),
+    worker,
+    WORKER_LOCK_CLASS,
   ],
 });
 
@@ -184,8 +199,8 @@ export const postpone = (postponements: readonly Postponement[]): Statement => (
           claim = j.claim + 1, run_at = m.run_at, publish_at = m.run_at
       from m
       where j.id = m.id and (
-        j.state in ('queued', 'retrying') and m.attempt > j.attempt
-        or j.state = 'running' and m.attempt >= j.attempt and not exists (${lockOf('j.worker', '$4')}))
+        ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt
+        or ${STATE} = 'running' and m.attempt >= j.attempt and not exists (${lockOf('j.worker', '$4')}))
     )
     select m.id from m where not exists (select from jobs j where j.id = m.id)`,
   values: [
@@ -225,7 +240,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
                 'The handler took no notice of the cancellation and ended by itself'))) end
       from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[])
         as s (id, claim, state, result, error, given_back, run_in, publish_in)
-      where j.id = s.id and j.claim = s.claim and j.state = 'running'
+      where j.id = s.id and j.claim = s.claim and ${STATE} = 'running'
       returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result
     ), followed as (
       insert into jobs (id, name, queue, payload, max_attempts, next, traceparent, previous, state, run_at, publish_at)
@@ -243,15 +258,15 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     )
     select id, claim, state from settled`,
   values: [
-    settlements.map(({ id }) => id),
-    settlements.map(({ claim }) => claim),
-    settlements.map(({ state }) => state),
+    plain(settlements.map(({ id }) => id)),
+    plain(settlements.map(({ claim }) => claim)),
+    plain(settlements.map(({ state }) => state)),
     settlements.map(({ result }) => result ?? null),
     settlements.map(({ error }) => error ?? null),
-    settlements.map(({ givenBack }) => givenBack ?? false),
-    settlements.map(({ runInMs }) => runInMs ?? null),
+    plain(settlements.map(({ givenBack }) => givenBack ?? false)),
+    plain(settlements.map(({ runInMs }) => runInMs)),
     worker,
-    settlements.map(({ publishInMs }) => publishInMs ?? null),
+    plain(settlements.map(({ publishInMs }) => publishInMs)),
   ],
 });
 
@@ -262,7 +277,7 @@ export const progress = (
   text: `
     update jobs j set progress = u.progress, progress_note = u.note
     from unnest($1::uuid[], $2::int[], $3::real[], $4::text[]) as u (id, claim, progress, note)
-    where j.id = u.id and j.claim = u.claim and j.state = 'running'`,
+    where j.id = u.id and j.claim = u.claim and ${STATE} = 'running'`,
   values: [
     updates.map(({ id }) => id),
     updates.map(({ claim }) => claim),
@@ -277,8 +292,8 @@ export const markPublished = (published: readonly { id: string; claim: number }[
   text: `
     update jobs j set publish_at = null
     from unnest($1::uuid[], $2::int[]) as p (id, claim)
-    where j.id = p.id and j.claim = p.claim and j.publish_at is not null`,
-  values: [published.map(({ id }) => id), published.map(({ claim }) => claim)],
+    where j.id = p.id and j.claim = p.claim and ${IS_OWED}`,
+  values: [plain(published.map(({ id }) => id)), plain(published.map(({ claim }) => claim))],
 });
 
 /** No lock is held while the relay publishes: the due time itself moves on, and whoever finishes clears it. */
@@ -310,7 +325,7 @@ export const oweAgain = (jobs: readonly { id: string; claim: number }[], pauseMs
   text: `
     update jobs j set publish_at = now() + $3 * interval '1 millisecond'
     from unnest($1::uuid[], $2::int[]) as o (id, claim)
-    where j.id = o.id and j.claim = o.claim and j.publish_at is not null and j.state in ('queued', 'retrying', 'dead')`,
+    where j.id = o.id and j.claim = o.claim and ${IS_OWED} and ${STATE} in ('queued', 'retrying', 'dead')`,
   values: [jobs.map(({ id }) => id), jobs.map(({ claim }) => claim), pauseMs],
 });
 

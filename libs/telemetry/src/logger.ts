@@ -18,10 +18,16 @@ export function rootLog(app: string, level: string): Log {
   return guardChildren(
     process.stdout.isTTY
       ? pino(options, pretty(terminal))
-      : pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }),
+      : pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(GATHERED)),
     maskUrl,
   );
 }
+
+/**
+ * Lines are written together: after a tenth of a second, with 4 KiB, or when the process ends in whatever way but
+ * `kill -9`. One by one they cost a busy worker a system call for each job.
+ */
+const GATHERED = { dest: 1, sync: false, minLength: 4_096, periodicFlush: 100 };
 
 /** `10:15:30.123 INFO (email.send): Attempt ended {"job":"0192…","attempt":1}`; pino-pretty puts `name` in brackets. */
 const terminal = {

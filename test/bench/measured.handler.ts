@@ -1,0 +1,18 @@
+import { type Handler, type JobContext, JobHandler } from '#jobs';
+import type { measured } from './measured.contract.js';
+import { Tally } from './tally.js';
+
+type Measured = ReturnType<typeof measured>;
+
+const tally = new Tally().serve();
+
+/** A handler that does nothing but count: what is measured is all that happens around one. */
+export function handlerOf(contract: Measured) {
+  @JobHandler(contract)
+  class MeasuredHandler implements Handler<Measured> {
+    async handle({ payload }: JobContext<Measured>) {
+      tally.count(payload.at);
+    }
+  }
+  return MeasuredHandler;
+}

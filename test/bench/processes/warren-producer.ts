@@ -1,0 +1,36 @@
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { loadSettings } from '#config';
+import * as contracts from '#contracts';
+import { Jobs, JobsModule } from '#jobs';
+import { RabbitMQModule } from '#rabbitmq';
+import { RecordsModule } from '#records';
+import type { Measured } from '../contracts.js';
+import { serveProducer } from '../producer.js';
+
+const settings = loadSettings();
+
+/** What an app has that enqueues jobs. */
+@Module({
+  imports: [
+    RecordsModule.forRoot({ url: settings.DATABASE_URL, poolSize: settings.DATABASE_POOL }),
+    RabbitMQModule.forRoot({ urls: settings.RABBITMQ_URL }),
+    JobsModule.forRoot({ contracts, maxPayload: settings.MAX_PAYLOAD }),
+  ],
+})
+class ProducerModule {}
+
+const app = await NestFactory.createApplicationContext(ProducerModule, {
+  logger: ['warn', 'error', 'fatal'],
+});
+const jobs = app.get(Jobs);
+const known = (Object.values(contracts) as unknown as (typeof Measured)[]).filter(({ name }) =>
+  name.endsWith('.measured'),
+);
+let turn = 0;
+/** Of several contracts each gets its turn. */
+const next = () => known[turn++ % known.length] as typeof Measured;
+serveProducer({
+  enqueue: (payload) => jobs.enqueue(next(), payload),
+  enqueueMany: (payloads) => jobs.enqueueMany(next(), payloads),
+});

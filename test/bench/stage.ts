@@ -1,0 +1,26 @@
+import type { Environment, ServiceAddresses } from '../support/environment.js';
+
+/** What a suite is played on. */
+export interface Stage {
+  services: ServiceAddresses;
+  environment: Environment;
+  quick: boolean;
+  /** As many as were asked for; undefined for the suite's own number. */
+  rounds: number | undefined;
+  /** The parts that were asked for; undefined for all. */
+  only: readonly string[] | undefined;
+  log(line: string): void;
+  /** Waits for a task, and for nothing any more once the bench is to end. */
+  during<T>(task: Promise<T>): Promise<T>;
+}
+
+/** What a suite found. */
+export interface Findings {
+  markdown: string;
+  /** Every figure of every round. */
+  figures: unknown;
+  /** SVG. */
+  chart?: string;
+}
+
+export type Suite = (stage: Stage) => Promise<Findings>;

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Test, type TestingModule } from '@nestjs/testing';
+import { v7 as uuidv7 } from 'uuid';
+import { Database, type NewRecord, Presence, Records, RecordsModule } from '#records';
+import { type Environment, givenEnvironment } from '../support/environment.js';
+
+let environment: Environment;
+let app: TestingModule;
+
+beforeAll(async () => {
+  environment = await givenEnvironment([]);
+  app = await Test.createTestingModule({
+    // One connection, so that every statement runs by the plan that was made first.
+    imports: [RecordsModule.forRoot({ url: environment.databaseUrl, poolSize: 1 })],
+  }).compile();
+});
+afterAll(async () => {
+  await app?.close();
+  await environment?.close();
+});
+
+/**
+ * Statements are planned while the table is empty and run when it is not. What they read of it then, by PostgreSQL's
+ * own count, shows whether they find jobs by their ids or look through all that wait.
+ */
+test('P15: a claim and a settlement read no more of the table when 20,000 jobs wait in it', async () => {
+  const records = app.get(Records);
+  const database = app.get(Database);
+  await app.get(Presence).id();
+  await environment.sql('alter table jobs set (autovacuum_enabled = off)');
+
+  const givenJobs = async (count: number) => {
+    const jobs = Array.from({ length: count }, (): NewRecord => {
+      return { id: uuidv7(), name: 'a.b', queue: 'a', payload: '{}', maxAttempts: 1 };
+    });
+    await records.insertMany(jobs);
+    return jobs;
+  };
+  const work = async (jobs: readonly NewRecord[]) => {
+    const claims = await Promise.all(
+      jobs.map(({ id }) => records.claim({ id, name: 'a.b', attempt: 1, wantsPayload: false })),
+    );
+    expect(claims.every(({ taken }) => taken)).toBe(true);
+    const settled = await Promise.all(
+      jobs.map(({ id }) => records.settle({ id, claim: 1, state: 'succeeded', result: 'null' })),
+    );
+    expect(settled.every((state) => state === 'succeeded')).toBe(true);
+    const refused = await Promise.all(
+      jobs.map(({ id }) => records.claim({ id, name: 'a.b', attempt: 1, wantsPayload: false })),
+    );
+    expect(refused.every(({ taken }) => !taken)).toBe(true);
+    await records.markPublished(jobs.map(({ id }) => ({ id, claim: 0 })));
+  };
+  /** Rows of the table that statements have looked at so far. */
+  const rowsRead = async () => {
+    await database.query({ text: 'select pg_stat_force_next_flush()', values: [] });
+    const [row] = await environment.sql<{ read: number }>(
+      `select (seq_tup_read + idx_tup_fetch)::int as read from pg_stat_user_tables where relname = 'jobs'`,
+    );
+    return row?.read ?? 0;
+  };
+
+  // PostgreSQL settles on a plan with the sixth execution.
+  for (let turn = 0; turn < 8; turn++) await work(await givenJobs(10));
+  const before = await rowsRead();
+  await work(await givenJobs(50));
+  const few = (await rowsRead()) - before;
+
+  for (let page = 0; page < 20; page++) await givenJobs(1_000);
+  const filled = await rowsRead();
+  await work(await givenJobs(50));
+  const many = (await rowsRead()) - filled;
+
+  expect(few).toBeGreaterThan(0);
+  expect(many).toBeLessThan(2 * few);
+});
