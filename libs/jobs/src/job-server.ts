@@ -188,8 +188,8 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     const prefetch = this.prefetchOf(queue);
     const shares = this.contracts.prioritised.has(queue) ? sharesOf(prefetch) : { normal: prefetch };
     for (const [priority, share] of Object.entries(shares) as [Priority, number][]) {
-      const consumer = this.broker.consume(priorityQueue(queue, priority), share, (delivery) =>
-        this.executor.take({ ...delivery, queue, priority }),
+      const consumer = this.broker.consume(priorityQueue(queue, priority), share, ({ message, ack }) =>
+        this.executor.take({ queue, priority, message, ack }),
       );
       this.consumers.push(consumer);
       this.queueOf.set(consumer, queue);
