@@ -13,6 +13,8 @@ const execute = promisify(execFile);
 
 /** How long a command that only asks something may take: an engine that hangs counts as none. */
 const ANSWER_LIMIT_MS = 10_000;
+/** Docker chooses one that is free. */
+const ANY_PORT = '0';
 
 /** Returns whether a Docker engine runs here and the docker command has its Compose plugin. */
 export async function composeRuns(): Promise<boolean> {
@@ -26,8 +28,8 @@ export async function composeRuns(): Promise<boolean> {
 }
 
 /**
- * Starts services of docker/compose.services.yaml as a project of their own, with a new password, and waits until
- * they answer.
+ * Starts services of compose.yaml as a project of their own, with a new password and on ports that are free, so that
+ * they meet neither what `docker compose up` starts nor each other; waits until they answer.
  * @param names which of the services to start
  * @returns the addresses of those that were asked for; stop() removes containers, network and volumes
  * @throws Error with what Docker printed when the containers do not start, once they are gone again
@@ -62,7 +64,14 @@ export async function startCompose(
     await run(place, ['docker', ...compose, 'up', '--detach', '--wait', ...names], {
       signal: 'SIGTERM',
       logFile: 'compose.log',
-      env: { ...process.env, WARREN_SERVICES_PASSWORD: password },
+      env: {
+        ...process.env,
+        RABBITMQ_PASSWORD: password,
+        POSTGRES_PASSWORD: password,
+        RABBITMQ_PORT: ANY_PORT,
+        RABBITMQ_MANAGEMENT_PORT: ANY_PORT,
+        POSTGRES_PORT: ANY_PORT,
+      },
     });
     const addresses = {
       ...(names.includes('rabbitmq') && (await rabbitmqAddresses())),
@@ -78,8 +87,8 @@ export async function startCompose(
 /** The file lies at the same place above this one whether this is the source or what was compiled into dist. */
 function composeFile(): string {
   for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
-    const file = join(folder, 'docker', 'compose.services.yaml');
+    const file = join(folder, 'compose.yaml');
     if (existsSync(file)) return file;
   }
-  throw new Error('docker/compose.services.yaml is missing');
+  throw new Error('compose.yaml is missing');
 }

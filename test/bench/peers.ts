@@ -5,7 +5,7 @@ import { type Extent, type Measures, playRound } from './round.js';
 import type { Findings, Stage } from './stage.js';
 import { REFERENCE, systemsOn } from './systems.js';
 
-const FULL: Extent = { jobs: 20_000, warmUp: 4_000, latencySeconds: 5 };
+const FULL: Extent = { jobs: 20_000, warmUp: 30_000, latencySeconds: 5 };
 const QUICK: Extent = { jobs: 5_000, warmUp: 2_000, latencySeconds: 2 };
 
 /** Warren beside what people would take instead, in turn in each round. */

@@ -102,7 +102,8 @@ export class Executor {
       return;
     }
     const entry = { newest: delivery, done: Promise.resolve() };
-    const newest: Delivery = { ...delivery, ack: () => entry.newest.ack() };
+    const { queue, priority, message } = delivery;
+    const newest: JobDelivery = { queue, priority, message, ack: () => entry.newest.ack() };
     this.atHand.set(key, entry);
     const work =
       'unreadable' in arrival ? this.bury(newest, arrival.unreadable) : this.execute(newest, arrival);

@@ -209,8 +209,8 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     const shares = this.contracts.prioritised.has(queue) ? sharesOf(prefetch) : { normal: prefetch };
     for (const [priority, share] of Object.entries(shares) as [Priority, number][]) {
       const atOnce = Math.min(share, this.maxAttempts);
-      const consumer = this.broker.consume(priorityQueue(queue, priority), atOnce, (delivery) => {
-        this.executor.take({ ...delivery, queue, priority });
+      const consumer = this.broker.consume(priorityQueue(queue, priority), atOnce, ({ message, ack }) => {
+        this.executor.take({ queue, priority, message, ack });
         if (this.isSpent) this.follow();
       });
       this.consumers.push(consumer);

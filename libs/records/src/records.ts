@@ -111,9 +111,9 @@ interface Refused {
   taken: false;
   state: JobState | null;
   /** It may be claimed again by a worker that runs nothing else. */
-  mustRunAlone: boolean;
+  mustRunAlone?: boolean;
   /** The record is of a job of another contract: the message does not stand for it. */
-  isAnotherJob: boolean | null;
+  isAnotherJob?: boolean | null;
 }
 
 /** A delivery that may not run yet. */
@@ -427,23 +427,14 @@ export class Records {
 
   private async runClaim(requests: readonly ClaimRequest[]): Promise<Map<string, Claim>> {
     const worker = await this.presence.id();
-    const { rows } = await this.database.query<Taken & { id: string }>(
+    const { rows } = await this.database.query<Claim & { id: string }>(
       sql.claim(requests, worker, SUSPECT_AFTER_LOSSES),
     );
-    const claims = new Map<string, Claim>();
-    for (const { id, ...row } of rows) {
-      const { state } = row as { state: JobState };
-      // A job that was to be cancelled ended instead.
-      const isTaken = state === 'running';
-      claims.set(
-        id,
-        isTaken ? { ...row, taken: true } : { taken: false, state, mustRunAlone: false, isAnotherJob: false },
-      );
-    }
+    const claims = new Map<string, Claim>(rows.map((row) => [row.id, row]));
     if (claims.size < requests.length) {
       const refused = requests.filter(({ id }) => !claims.has(id));
       const answer = await this.database.query<Refused & { id: string }>(sql.refusals(refused, worker));
-      for (const { id, ...refusal } of answer.rows) claims.set(id, { ...refusal, taken: false });
+      for (const row of answer.rows) claims.set(row.id, row);
     }
     return claims;
   }

@@ -148,7 +148,7 @@ export const claim = (
     from unnest($1::uuid[], $2::int[], $3::bool[], $7::bool[], $8::text[])
       as m (id, attempt, wants_payload, alone, name)
     where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or j.losses + (${IS_LOST})::int < $6)
-    returning j.id, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.losses,
+    returning j.id, j.state = 'running' as taken, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.losses,
       j.created_at as "createdAt", j.previous, extract(epoch from now() - j.run_at)::float8 as waited,
       ${WAS_LOST} as rescued, case when m.wants_payload then j.payload::text end as payload`,
   values: [
@@ -167,7 +167,7 @@ export const claim = (
 export const refusals = (requests: readonly ClaimRequest[], worker: number): Statement => ({
   name: 'refusals',
   text: `
-    select m.id, j.state, coalesce(${IS_CLAIMABLE}, false) as "mustRunAlone", j.name <> m.name as "isAnotherJob"
+    select m.id, false as taken, j.state, coalesce(${IS_CLAIMABLE}, false) as "mustRunAlone", j.name <> m.name as "isAnotherJob"
     from unnest($1::uuid[], $2::int[], $3::text[]) as m (id, attempt, name)
     left join jobs j on j.id = m.id`,
   values: [

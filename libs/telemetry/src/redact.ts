@@ -55,14 +55,25 @@ export function redactFields<T extends object>(fields: T, clean: (text: string) 
     above.pop();
     return copy;
   };
+  // Most fields may stay as they are, so that most lines need no copy.
   const walkFields = (value: object) => {
-    const entries = Object.entries(value instanceof Error ? errorFields(value) : value);
-    return Object.fromEntries(
-      entries.map(([key, inner]) => [
-        key,
-        (NEVER_LOGGED.has(key) || isSecretKey(key)) && !isNoSecret(inner) ? REDACTED : walk(inner),
-      ]),
-    );
+    const fields = (value instanceof Error ? errorFields(value) : value) as Record<string, unknown>;
+    let copy: Record<string, unknown> | undefined;
+    for (const key of Object.keys(fields)) {
+      const inner = fields[key];
+      const isHidden = (NEVER_LOGGED.has(key) || isSecretKey(key)) && !isNoSecret(inner);
+      const shown = isHidden ? REDACTED : walk(inner);
+      if (shown === inner) continue;
+      copy ??= { ...fields };
+      // Assigned to, a key such as __proto__ would not be a key.
+      Object.defineProperty(copy, key, {
+        value: shown,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    }
+    return copy ?? fields;
   };
   try {
     return walk(fields) as T;

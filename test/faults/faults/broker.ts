@@ -57,7 +57,6 @@ export const brokerFaults: Fault[] = [
     id: 'F4',
     title: 'the broker is down when api and workers start, and comes up 10 s later',
     promises: 'P2',
-    quick: true,
     async run(scene) {
       await scene.queuesAreOld();
       await scene.stage.broker.stop('SIGKILL');

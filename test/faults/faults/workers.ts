@@ -84,7 +84,6 @@ export const workerFaults: Fault[] = [
     id: 'F12a',
     title: 'the api is killed with kill -9, and started again',
     promises: 'P1',
-    quick: true,
     async run(scene) {
       const [api] = await Promise.all([scene.api(), scene.worker()]);
       const load = scene.load(api, { jobs: UNTIL_STOPPED });
@@ -98,11 +97,11 @@ export const workerFaults: Fault[] = [
   },
   {
     id: 'F19',
-    title: "a handler blocks its worker's event loop for 100 s, past the heartbeat",
+    title: "a handler blocks its worker's event loop for 75 s, past the heartbeat",
     promises: 'P3',
     async run(scene) {
       const [api] = await Promise.all([scene.api(), scene.workers(2)]);
-      const block = { name: 'ledger.block', payload: { n: 0, ms: 100_000 } };
+      const block = { name: 'ledger.block', payload: { n: 0, ms: 75_000 } };
       const load = scene.load(api, { pick: (n) => (n === 0 ? block : mix(n)) });
       await load.done;
       await scene.until(
@@ -142,7 +141,6 @@ export const workerFaults: Fault[] = [
     id: 'F30',
     title: 'a worker gets SIGTERM twice in the middle of its jobs',
     promises: 'P8',
-    quick: true,
     async run(scene) {
       const api = await scene.api();
       const [first] = await scene.workers(2);

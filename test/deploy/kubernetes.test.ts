@@ -1,0 +1,294 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import ts from 'typescript';
+import { parse, parseAllDocuments } from 'yaml';
+import { type Duration, describeSettings, loadSettings, toMilliseconds } from '#config';
+import * as contracts from '#contracts';
+import { Contracts } from '#jobs';
+import { root } from '../support/root.js';
+
+// What can be seen without a cluster. Kustomize itself is run where kubectl is there.
+
+interface Kustomization {
+  resources?: string[];
+  components?: string[];
+  images?: { name: string }[];
+  patches?: { patch: string }[];
+}
+interface Probe {
+  httpGet: { path: string; port: string };
+}
+interface Pod {
+  automountServiceAccountToken: boolean;
+  securityContext: Record<string, unknown>;
+  terminationGracePeriodSeconds?: number;
+  containers: {
+    image: string;
+    command?: string[];
+    env: { name: string; value?: string }[];
+    ports?: { name: string }[];
+    resources: { limits: { memory: string } };
+    securityContext: unknown;
+    livenessProbe?: Probe;
+    readinessProbe?: Probe;
+    startupProbe?: Probe;
+  }[];
+}
+interface PodTemplate {
+  metadata: { labels: Record<string, string> };
+  spec: Pod;
+}
+interface Trigger {
+  metadata: Record<string, string>;
+  authenticationRef: { name: string };
+}
+interface Manifest {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string };
+  spec: {
+    template?: PodTemplate;
+    jobTargetRef?: { template: PodTemplate };
+    selector?: Record<string, unknown>;
+    podSelector?: { matchLabels: Record<string, string> };
+    triggers?: Trigger[];
+    scaleTargetRef?: { name: string };
+  };
+}
+
+const deploy = join(root, 'deploy');
+const paths = (await readdir(deploy, { recursive: true })).filter((path) => path.endsWith('.yaml')).sort();
+const kustomizations = new Map<string, Kustomization>();
+const manifests: Manifest[] = [];
+for (const path of paths) {
+  const text = await readFile(join(deploy, path), 'utf8');
+  if (path.endsWith('kustomization.yaml')) kustomizations.set(dirname(path), parse(text));
+  else for (const document of parseAllDocuments(text)) manifests.push(document.toJS());
+}
+
+const named = (kind: string, name: string) =>
+  manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name)!;
+const templates = manifests.flatMap(({ kind, metadata, spec }) => {
+  const template = spec?.template ?? spec?.jobTargetRef?.template;
+  return template ? [{ name: `${kind}/${metadata.name}`, kind, template }] : [];
+});
+/** What the kustomizations add to all. */
+const COMMON = { 'app.kubernetes.io/name': 'warren' };
+/** The queues that the Deployment of workers is told to serve where reports have workers of their own. */
+const othersThanReports = /WORKER_QUEUES, value: '([^']+)'/
+  .exec(
+    kustomizations
+      .get('components/autoscaling')
+      ?.patches?.map(({ patch }) => patch)
+      .join('\n') ?? '',
+  )?.[1]
+  ?.split(',') as string[];
+const all = new Contracts(contracts);
+const settings = new Map(describeSettings().map(({ name, fallback }) => [name, fallback]));
+
+const settingOf = ({ containers }: Pod, name: string) =>
+  containers[0]?.env.find((setting) => setting.name === name)?.value;
+
+test('every file is part of a kustomization, and all that one names is there', () => {
+  const listed = [...kustomizations].flatMap(([folder, { resources = [], components = [] }]) =>
+    [...resources, ...components].map((path) => join(folder, path)),
+  );
+  expect(listed.filter((path) => !existsSync(join(deploy, path)))).toEqual([]);
+  expect(paths.filter((path) => !path.endsWith('kustomization.yaml') && !listed.includes(path))).toEqual([]);
+  expect(templates.map(({ name }) => name).sort()).toEqual([
+    'Deployment/warren-api',
+    'Deployment/warren-worker',
+    'Job/warren-migration',
+    'ScaledJob/warren-report',
+  ]);
+});
+
+test.each(templates)(
+  '$name: nobody special, nothing to write to, bounded, no token of the cluster',
+  ({ template }) => {
+    const { securityContext, automountServiceAccountToken, containers } = template.spec;
+    expect(automountServiceAccountToken).toBe(false);
+    expect(securityContext).toMatchObject({
+      runAsNonRoot: true,
+      runAsUser: 1000,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    for (const container of containers) {
+      expect(container.securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(container.resources.limits.memory).toMatch(/^\d+[MG]i$/);
+    }
+  },
+);
+
+test.each(templates)(
+  '$name: an image that the Dockerfile makes, a program that it holds, settings that there are',
+  async ({ template }) => {
+    const dockerfile = await readFile(join(root, 'docker/Dockerfile'), 'utf8');
+    const targets = [...dockerfile.matchAll(/^FROM app AS (\S+)/gm)].map(([, target]) => `warren-${target}`);
+    for (const { image, command, env } of template.spec.containers) {
+      expect(targets).toContain(image);
+      if (command) {
+        const [node, program] = command;
+        expect(node).toBe('node');
+        const source = program!.replace(/^dist\//, '').replace(/\.js$/, '.ts');
+        expect([program, existsSync(join(root, source))]).toEqual([program, true]);
+      }
+      expect(env.filter(({ name }) => !settings.has(name))).toEqual([]);
+      loadSettings(Object.fromEntries(env.flatMap(({ name, value }) => (value ? [[name, value]] : []))));
+    }
+    for (const { images = [] } of kustomizations.values())
+      expect(images.map(({ name }) => name).filter((name) => !targets.includes(name))).toEqual([]);
+  },
+);
+
+test.each(templates.filter(({ kind }) => kind === 'Deployment'))(
+  '$name: alive and ready as docs/http.md has it',
+  ({ template }) => {
+    for (const { ports, startupProbe, livenessProbe, readinessProbe } of template.spec.containers) {
+      const port = ports?.[0]?.name;
+      expect([startupProbe, livenessProbe, readinessProbe].map((probe) => probe?.httpGet)).toEqual([
+        { path: '/health/live', port },
+        { path: '/health/live', port },
+        { path: '/health/ready', port },
+      ]);
+    }
+  },
+);
+
+test('selectors find the pods that they are for', () => {
+  const labels = templates.map(({ template }) => ({ ...COMMON, ...template.metadata.labels }));
+  const selectors = manifests.flatMap(({ kind, metadata, spec }) => {
+    if (kind === 'Service') return [[metadata.name, spec.selector]];
+    const selector = spec?.podSelector ?? spec?.selector;
+    return selector ? [[metadata.name, (selector as { matchLabels: unknown }).matchLabels]] : [];
+  }) as [string, Record<string, string>][];
+  expect(selectors).toHaveLength(8);
+  for (const [name, selector] of selectors) {
+    const found = labels.filter((given) =>
+      Object.entries(selector).every(([key, value]) => given[key as keyof typeof given] === value),
+    );
+    expect([name, found.length > 0]).toEqual([name, true]);
+  }
+  for (const app of ['warren-api', 'warren-worker']) {
+    const { selector, template } = named('Deployment', app).spec;
+    expect({ ...COMMON, ...template?.metadata.labels }).toEqual(selector?.matchLabels);
+    expect(named('PodDisruptionBudget', app).spec.selector).toEqual(selector);
+  }
+});
+
+test('every queue is served, whether reports have workers of their own or not', () => {
+  const queues = [...all.queues.keys()].sort();
+  const { spec } = named('ScaledJob', 'warren-report').spec.jobTargetRef!.template;
+  expect(
+    settingOf(named('Deployment', 'warren-worker').spec.template!.spec, 'WORKER_QUEUES'),
+  ).toBeUndefined();
+  expect([...othersThanReports, ...settingOf(spec, 'WORKER_QUEUES')!.split(',')].sort()).toEqual(queues);
+});
+
+test('P8: a pod is given longer to end than the longest job that it may have at hand', () => {
+  for (const { template } of templates.filter(({ name }) => /worker|report/.test(name))) {
+    const served = settingOf(template.spec, 'WORKER_QUEUES')?.split(',') ?? [...all.queues.keys()];
+    const longest = Math.max(
+      ...[...all].filter(({ queue }) => served.includes(queue)).map(({ timeout }) => toMilliseconds(timeout)),
+    );
+    const grace = toMilliseconds(settingOf(template.spec, 'SHUTDOWN_GRACE') as Duration);
+    expect(grace).toBeGreaterThanOrEqual(longest);
+    expect(template.spec.terminationGracePeriodSeconds! * 1_000).toBeGreaterThan(grace);
+  }
+});
+
+test('KEDA counts waiting and running jobs of queues that there are, by the prefetch of a worker', () => {
+  const { fallback, queues } = loadSettings({}).WORKER_PREFETCH;
+  const triggers = manifests.flatMap(({ spec }) => spec?.triggers ?? []);
+  // Pruning comes once a night, and starts no worker.
+  const watched = [...all.queues.keys()].filter((queue) => queue !== 'maintenance');
+  expect(triggers.map(({ metadata }) => metadata.queueName).sort()).toEqual(watched.sort());
+  for (const { metadata, authenticationRef } of triggers) {
+    const queue = metadata.queueName as string;
+    expect(metadata).toEqual({
+      protocol: 'http',
+      mode: 'QueueLength',
+      queueName: queue,
+      value: String(queues.get(queue) ?? fallback),
+      excludeUnacknowledged: 'false',
+    });
+    expect(named('TriggerAuthentication', authenticationRef.name)).toBeDefined();
+  }
+  expect(named('Deployment', named('ScaledObject', 'warren-worker').spec.scaleTargetRef!.name)).toBeDefined();
+});
+
+test('Kubernetes knows every field, and takes what stands there', () => {
+  const ours = manifests.filter(({ apiVersion }) => !apiVersion.startsWith('keda.sh/'));
+  const jobs = manifests.flatMap(({ spec }) => spec?.jobTargetRef ?? []);
+  expect(
+    problemsOf([...ours, ...jobs.map((spec) => ({ apiVersion: 'batch/v1', kind: 'Job', spec }))]),
+  ).toEqual([]);
+
+  const { spec } = named('Deployment', 'warren-api');
+  const wrong = [{ replicas: 'two' }, { strategie: {} }];
+  expect(
+    problemsOf(
+      wrong.map((field) => ({ apiVersion: 'apps/v1', kind: 'Deployment', spec: { ...spec, ...field } })),
+    ),
+  ).toEqual([
+    expect.stringContaining("'string' is not assignable to type 'number'"),
+    expect.stringContaining("does not exist in type 'DeploymentSpec'"),
+  ]);
+});
+
+const hasKubectl = spawnSync('kubectl', ['kustomize', '--help']).status === 0;
+(hasKubectl ? test.each(['base', 'overlays/production']) : test.skip.each(['base']))(
+  'kubectl renders %s',
+  (folder) => {
+    const { stdout, stderr, status } = spawnSync('kubectl', ['kustomize', join(deploy, folder)], {
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([0, '']);
+    const rendered = parseAllDocuments(stdout).map((document) => document.toJS() as Manifest);
+    expect(rendered.length).toBeGreaterThan(8);
+    const worker = rendered.find(
+      ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'warren-worker',
+    );
+    const queues = settingOf(worker!.spec.template!.spec, 'WORKER_QUEUES');
+    expect(queues?.split(',')).toEqual(folder === 'base' ? undefined : othersThanReports);
+  },
+);
+
+/**
+ * Holds manifests against Kubernetes' schemas, which npm has as types: has TypeScript check each as a literal of its
+ * type, where a field that the type does not have is an error too.
+ */
+function problemsOf(objects: { apiVersion: string; kind: string }[]): string[] {
+  const source = objects.map((object, index) => {
+    const [version, group = 'core'] = object.apiVersion.split('/').reverse() as [string, string?];
+    const module = `kubernetes-types/${group.replace('.k8s.io', '')}/${version}`;
+    return `export const m${index}: import('${module}').${object.kind} = ${JSON.stringify(object)};`;
+  });
+  const file = join(import.meta.dirname, 'manifests.ts');
+  const options: ts.CompilerOptions = {
+    strict: true,
+    noEmit: true,
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    types: [],
+    lib: ['lib.es2023.d.ts'],
+  };
+  const host = ts.createCompilerHost(options);
+  const { fileExists, readFile: readSource, getSourceFile } = host;
+  host.fileExists = (path) => path === file || fileExists(path);
+  host.readFile = (path) => (path === file ? source.join('\n') : readSource(path));
+  host.getSourceFile = (path, target, ...rest) =>
+    path === file
+      ? ts.createSourceFile(path, source.join('\n'), target)
+      : getSourceFile(path, target, ...rest);
+  return ts
+    .getPreEmitDiagnostics(ts.createProgram([file], options, host))
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '));
+}

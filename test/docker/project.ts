@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { root } from '../support/root.js';
+
+/** What `docker inspect` tells of a container, as far as it is looked at here. */
+export interface Container {
+  Name: string;
+  State: { Status: string; ExitCode: number; Health?: { Status: string } };
+  HostConfig: { ReadonlyRootfs: boolean };
+  NetworkSettings: { Ports: Record<string, { HostIp: string; HostPort: string }[] | null> };
+}
+
+/** compose.yaml as a project of a test's own, as somebody has it who cloned the repository and has no `.env`. */
+export interface Project {
+  /** Runs `docker compose …`. @returns what it printed. @throws Error with what it printed when it fails. */
+  compose(args: string[], input?: Buffer): Promise<string>;
+  /** The containers of a service, those that have ended too. */
+  containers(service: string): Promise<Container[]>;
+  /** Where a port of a service is published: `http://127.0.0.1:32768`. */
+  address(service: string, port: number): Promise<string>;
+  /** What is left of the project: containers, volumes, networks. */
+  remains(): Promise<string[]>;
+}
+
+/** Ports that are free, so that the project meets no other. */
+const ports = Object.fromEntries(
+  ['PORT', 'RABBITMQ_PORT', 'RABBITMQ_MANAGEMENT_PORT', 'POSTGRES_PORT', 'MAIL_PORT', 'PROMETHEUS_PORT'].map(
+    (name) => [name, '0'],
+  ),
+);
+
+/** Makes a {@link Project}; nothing of it runs yet. */
+export function givenProject(): Project {
+  const name = `warren-test-${randomBytes(4).toString('hex')}`;
+  const compose: Project['compose'] = (args, input) =>
+    docker(['compose', '--project-name', name, '--env-file', '/dev/null', ...args], input);
+  const owned = `label=com.docker.compose.project=${name}`;
+  return {
+    compose,
+    containers: async (service) => {
+      const ids = (await compose(['ps', '--all', '--quiet', service])).split('\n').filter(Boolean);
+      return JSON.parse(await docker(['inspect', ...ids]));
+    },
+    address: async (service, port) => `http://${(await compose(['port', service, String(port)])).trim()}`,
+    remains: async () => {
+      const lists = await Promise.all([
+        docker(['ps', '--all', '--quiet', '--filter', owned]),
+        docker(['volume', 'ls', '--quiet', '--filter', owned]),
+        docker(['network', 'ls', '--quiet', '--filter', owned]),
+      ]);
+      return lists.flatMap((list) => list.split('\n').filter(Boolean));
+    },
+  };
+}
+
+async function docker(args: string[], input?: Buffer): Promise<string> {
+  const { PATH, HOME, DOCKER_HOST } = process.env;
+  const child = spawn('docker', args, {
+    cwd: root,
+    env: { PATH, HOME, ...(DOCKER_HOST && { DOCKER_HOST }), ...ports },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  const [output, errors, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ]);
+  if (code !== 0) throw new Error(`docker ${args.join(' ')} ended with ${code}:\n${output}${errors}`);
+  return output;
+}
