@@ -1,5 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
-import { eventually } from '#testing';
 import { Coalescer, OverloadedError } from './coalescer.js';
 import { DatabaseUnavailableError } from './database.js';
 
@@ -41,7 +41,7 @@ test('a lone item goes out at once, what comes meanwhile makes up the next batch
 test('with a slow database several lanes are under way at once, and no more', async () => {
   const { coalescer, batches } = given({ lanes: 2, batch: 1 });
   for (const item of [1, 2, 3]) void coalescer.add(item);
-  await eventually(() => batches.length === 2);
+  while (batches.length < 2) await pause(5);
   for (let n = 0; n < 5; n++) await turn();
   expect(batches.map(({ items }) => items)).toEqual([[1], [2]]);
 });
