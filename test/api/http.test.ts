@@ -333,7 +333,7 @@ describe('dead letters', () => {
     const { body: job } = await call('POST', '/jobs', { name: 'email.send', payload: mail });
     await environment.sql(
       `update jobs set state = 'dead', attempt = 5, losses = 1, finished_at = now(), publish_at = null,
-         attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "Mailbox FULL 100%"}}]' where id = $1`,
+         error_form = 'Mailbox FULL #%', attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "Mailbox FULL 100%"}}]' where id = $1`,
       [job.id],
     );
     return job.id;
@@ -362,7 +362,7 @@ describe('dead letters', () => {
     const [first] = [await givenDead(), await givenDead()];
     await environment.sql(
       `update jobs set attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "user 17 is gone"}}]',
-         finished_at = '2020-01-02T03:04:05Z' where id = $1`,
+         error_form = 'user # is gone', finished_at = '2020-01-02T03:04:05Z' where id = $1`,
       [first],
     );
     const { body } = await call('GET', '/dead-letters?queue=email');

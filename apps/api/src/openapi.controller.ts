@@ -1,7 +1,6 @@
 import { Controller, Get, type INestApplication } from '@nestjs/common';
 import { ApiExcludeController, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { z } from 'zod';
-import { Contracts } from '#jobs';
+import { type AnyContract, Contracts, payloadSchema } from '#jobs';
 import { jobStates, priorities } from '#records';
 
 /** The api, described for programs. */
@@ -16,8 +15,13 @@ export class OpenApiController {
   }
 }
 
-/** Makes the OpenAPI document from the controllers and, for payloads, from the contracts' schemas. */
+/** Lets the api answer with its own description. */
 export function describeApi(app: INestApplication): void {
+  app.get(OpenApiController).document = documentApi(app, app.get(Contracts));
+}
+
+/** Makes the OpenAPI document from the controllers and, for payloads, from the contracts' schemas. */
+export function documentApi(app: INestApplication, contracts: Contracts): OpenAPIObject {
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Warren')
@@ -28,33 +32,41 @@ export function describeApi(app: INestApplication): void {
   const document = SwaggerModule.createDocument(app, config);
   document.components = {
     ...document.components,
-    schemas: { ...document.components?.schemas, ...jobSchemas },
+    schemas: {
+      ...document.components?.schemas,
+      ...jobSchemas,
+      ...Object.fromEntries(
+        [...contracts].map((contract) => [contract.name, payloadSchema(contract, placeOf(contract.name))]),
+      ),
+    },
   };
   const enqueue = document.paths['/jobs']?.post;
   if (enqueue) {
     enqueue.requestBody = {
       required: true,
-      content: { 'application/json': { schema: { oneOf: [...app.get(Contracts)].map(requestSchema) } } },
+      content: { 'application/json': { schema: { oneOf: [...contracts].map(requestSchema) } } },
     };
   }
-  app.get(OpenApiController).document = document;
+  return document;
 }
 
 type Schema = Record<string, unknown>;
 
-function requestSchema({ name, payload }: { name: string; payload: z.ZodType }): Schema {
-  const { $schema: _, ...schema } = z.toJSONSchema(payload, { io: 'input', unrepresentable: 'any' });
+function requestSchema({ name }: AnyContract): Schema {
   return {
     type: 'object',
     title: name,
     required: ['name', 'payload'],
     properties: {
       name: { const: name },
-      payload: schema,
+      payload: { $ref: placeOf(name) },
       options: { $ref: '#/components/schemas/EnqueueOptions' },
     },
   };
 }
+
+/** Where a contract's payload is described. */
+const placeOf = (name: string) => `#/components/schemas/${name}`;
 
 const time: Schema = { type: 'string', format: 'date-time' };
 const orNull = (schema: Schema): Schema => ({ anyOf: [schema, { type: 'null' }] });

@@ -1,13 +1,15 @@
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadSettings, SettingsError } from '#config';
-import { ContractError, JobServer } from '#jobs';
+import { ContractError, JobServer, OneShot } from '#jobs';
 import { TopologyError } from '#rabbitmq';
 import { SchemaError } from '#records';
 import { NestLogger, rootLog } from '#telemetry';
+import { FlagsError, readFlags } from './flags.js';
 import { WorkerModule } from './worker.module.js';
 
 try {
+  const oneShot = readFlags(process.argv.slice(2));
   const settings = loadSettings();
   const log = rootLog('worker', settings.LOG_LEVEL);
   // Who asks for health or metrics and does not read the answer must not keep a worker that has drained from ending.
@@ -25,13 +27,27 @@ try {
     });
   }
   app.connectMicroservice({ strategy: app.get(JobServer) }, { inheritAppConfig: true });
-  // Health first: a worker that waits for its broker is alive, and says that it is not ready.
-  await app.listen(settings.WORKER_PORT, '0.0.0.0');
+  if (oneShot) {
+    // It answers no health checks: several may run beside each other on one machine, and its exit code says how it went.
+    await app.init();
+    void app
+      .get(OneShot)
+      .finished(oneShot)
+      .then((reason) => {
+        if (reason === undefined) return;
+        log.info(`${reason}: the worker stops`);
+        // There is one way in which workers end well, and this is it.
+        process.kill(process.pid, 'SIGTERM');
+      });
+  } else {
+    // Health first: a worker that waits for its broker is alive, and says that it is not ready.
+    await app.listen(settings.WORKER_PORT, '0.0.0.0');
+  }
   await app.startAllMicroservices();
 } catch (error) {
-  const isExpected = [SettingsError, ContractError, SchemaError, TopologyError].some(
+  const isExpected = [FlagsError, SettingsError, ContractError, SchemaError, TopologyError].some(
     (type) => error instanceof type,
   );
   process.stderr.write(`${isExpected ? (error as Error).message : (error as Error).stack}\n`);
-  process.exit(1);
+  process.exit(error instanceof FlagsError ? 2 : 1);
 }

@@ -68,6 +68,8 @@ export class Executor {
   private readonly atHand = new Map<string | Delivery, { done: Promise<void>; newest: Delivery }>();
   /** The attempts whose handler runs, as `id/claim`. */
   private readonly running = new Map<string, RunningAttempt>();
+  /** How many attempts ended in this process, in whatever way. */
+  ended = 0;
   private readonly gate = new Gate();
   private readonly stopping = new AbortController();
 
@@ -197,6 +199,7 @@ export class Executor {
     const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
     this.progress.forget(arrival.id);
     const state = await this.settle(arrival.id, claim.claim, decision);
+    this.ended++;
     meter.ended(outcome, state);
     report(this.log, about, outcome, state, secrets);
     this.throughput.note(arrival.queue, state);

@@ -42,6 +42,8 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   private readonly consumers: Consumer[] = [];
   /** The work queue of each consumer. */
   private readonly queueOf = new Map<Consumer, string>();
+  private paused: ReadonlySet<string> = new Set();
+  private maxAttempts = Number.POSITIVE_INFINITY;
   private readonly starting = new AbortController();
   private draining: Promise<void> | undefined;
 
@@ -99,6 +101,24 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     return this.consumers
       .filter(({ isAttached, isPaused }) => !isAttached && !isPaused)
       .map(({ queue }) => queue);
+  }
+
+  /**
+   * The work queues that this worker serves and that are not paused, each with its queues in the broker; undefined before
+   * the start is done.
+   */
+  get serving(): ReadonlyMap<string, readonly string[]> | undefined {
+    if (this.consumers.length === 0) return undefined;
+    const serving = new Map<string, string[]>();
+    for (const [{ queue: name }, queue] of this.queueOf) {
+      if (!this.paused.has(queue)) serving.set(queue, [...(serving.get(queue) ?? []), name]);
+    }
+    return serving;
+  }
+
+  /** Lets this worker run so many attempts and no more. What is delivered beyond them goes back to its queue at once. */
+  limitAttempts(max: number): void {
+    this.maxAttempts = max;
   }
 
   /** Nest calls it first on SIGTERM, while everything that a job needs still stands. */
@@ -188,17 +208,25 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     const prefetch = this.prefetchOf(queue);
     const shares = this.contracts.prioritised.has(queue) ? sharesOf(prefetch) : { normal: prefetch };
     for (const [priority, share] of Object.entries(shares) as [Priority, number][]) {
-      const consumer = this.broker.consume(priorityQueue(queue, priority), share, ({ message, ack }) =>
-        this.executor.take({ queue, priority, message, ack }),
-      );
+      const atOnce = Math.min(share, this.maxAttempts);
+      const consumer = this.broker.consume(priorityQueue(queue, priority), atOnce, ({ message, ack }) => {
+        this.executor.take({ queue, priority, message, ack });
+        if (this.isSpent) this.follow();
+      });
       this.consumers.push(consumer);
       this.queueOf.set(consumer, queue);
     }
   }
 
-  private follow(paused: ReadonlySet<string>): void {
+  /** Whether all attempts that may run have run or are at hand. That ends when something at hand turns out not to run. */
+  private get isSpent(): boolean {
+    return this.executor.ended + this.executor.size >= this.maxAttempts;
+  }
+
+  private follow(paused = this.paused): void {
+    this.paused = paused;
     for (const consumer of this.consumers) {
-      const isPaused = paused.has(this.queueOf.get(consumer) ?? '');
+      const isPaused = this.isSpent || paused.has(this.queueOf.get(consumer) ?? '');
       if (isPaused === consumer.isPaused) continue;
       if (consumer.isPaused) consumer.resume();
       else consumer.pause();

@@ -7,6 +7,7 @@ import { Executor } from './executor.js';
 import { JobServer } from './job-server.js';
 import { Jobs } from './jobs.js';
 import { ConfigurableModuleClass } from './jobs.module-definition.js';
+import { OneShot } from './one-shot.js';
 import { Outbox } from './outbox.js';
 import { Pauses } from './pauses.js';
 import { Progress } from './progress.js';
@@ -22,9 +23,9 @@ import { WorkerStatus } from './worker-status.js';
 @Module({
   providers: [
     ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
-    WorkerStatus,
+    ...[WorkerStatus, OneShot],
     { provide: Redaction, useClass: ContractRedaction },
   ],
-  exports: [Jobs, JobServer, Relay, Contracts, Redaction],
+  exports: [Jobs, JobServer, OneShot, Relay, Contracts, Redaction],
 })
 export class JobsModule extends ConfigurableModuleClass {}

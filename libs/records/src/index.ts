@@ -8,7 +8,9 @@ export {
   DeadRecords,
   type DeedOptions,
   type ReplayOptions,
+  SHOWN_GROUPS,
 } from './dead-records.js';
+export { likeForms } from './error-form.js';
 export {
   type ForeignLetter,
   type ForeignLetterFilter,

@@ -86,6 +86,25 @@ export class QueueRecords {
     return row ?? { pending: 0, oldest: null };
   }
 
+  /**
+   * Whether jobs of these queues are on their way to the broker or will be within a time: accepted and not known to have
+   * got there, delayed until then, to be tried again then, or put off by a limit until then.
+   */
+  async expect(queues: readonly string[], withinMs: number): Promise<boolean> {
+    const rows = await this.rows({
+      name: 'expect-jobs',
+      // The outbox is never later than this after a job's own time; it has the index.
+      text: `
+        select from jobs
+        where publish_at <= now() + $2 * interval '1 millisecond' + interval '15 seconds'
+          and run_at <= now() + $2 * interval '1 millisecond'
+          and queue = any ($1::text[]) and state in ('scheduled', 'queued', 'retrying')
+        limit 1`,
+      values: [queues, withinMs],
+    });
+    return rows.length > 0;
+  }
+
   private async count(): Promise<QueueView[]> {
     const [rows, paused] = await Promise.all([
       this.rows<{ queue: string; state: OpenState; count: number; oldest: string }>(COUNT),
@@ -136,7 +155,7 @@ const COUNT: Statement = {
   name: 'count-queues',
   text: `
     select queue, state, count(*)::int as count,
-      case when state = 'queued' then min(id::text collate "C") end as oldest
+      min(id::text collate "C") filter (where state = 'queued') as oldest
     from jobs
     where state in ('scheduled', 'queued', 'running', 'retrying', 'dead') and state <> 'succeeded'
     group by queue, state`,

@@ -20,6 +20,8 @@ export interface AppProcess {
   output(): string;
   /** Waits until it answers on /health/ready. */
   ready(): Promise<AppProcess>;
+  /** Its exit code, or the signal that ended it, once it has ended. */
+  ended: Promise<number | NodeJS.Signals>;
   /** Sends a signal and waits for the end. @returns the exit code, or the signal that ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
@@ -27,18 +29,23 @@ export interface AppProcess {
 /**
  * Starts `dist/apps/<app>/main.js`, or a program of the tests' own, on a free port unless one is given.
  *
- * @param nodeOptions what Node is given before the name of the app. @param folder where it was built, the repository
- * when absent.
+ * @param nodeOptions what Node is given before the name of the app. @param args what the app is given. @param folder
+ * where it was built, the repository when absent.
  */
 export async function givenProcess(
   app: 'api' | 'worker' | `test/${string}.js`,
   environment: Pick<Environment, 'rabbitmqUrl' | 'databaseUrl'>,
   settings: Record<string, string> = {},
-  { port, nodeOptions = [], folder = root }: { port?: number; nodeOptions?: string[]; folder?: string } = {},
+  {
+    port,
+    nodeOptions = [],
+    args = [],
+    folder = root,
+  }: { port?: number; nodeOptions?: string[]; args?: string[]; folder?: string } = {},
 ): Promise<AppProcess> {
   port ??= await freePort();
   const main = app.endsWith('.js') ? app : `dist/apps/${app}/main.js`;
-  const child = spawn(process.execPath, [...nodeOptions, main], {
+  const child = spawn(process.execPath, [...nodeOptions, main, ...args], {
     cwd: folder,
     env: {
       ...UNSET,
@@ -59,6 +66,7 @@ export async function givenProcess(
   const self: AppProcess = {
     url,
     child,
+    ended,
     output: () => output,
     ready: async () => {
       const died = ended.then((code) => {

@@ -1,0 +1,94 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Broker } from '#rabbitmq';
+import { QueueRecords } from '#records';
+import { Executor } from './executor.js';
+import { JobServer } from './job-server.js';
+
+/** When a worker ends that works only for a while. */
+export interface OneShotLimits {
+  /** Attempts that it runs at most; what lies in the queues beyond them is left as it is. */
+  maxJobs?: number;
+  /** How long it works at most, in milliseconds. */
+  maxTimeMs?: number;
+}
+
+const LOOK_EVERY_MS = 250;
+/**
+ * A message that is on its way from the broker to this worker is neither ready there nor at hand here, so one look does
+ * not tell. Should it take longer than until the next look, it is finished as the worker stops, or given back.
+ */
+const LOOKS = 2;
+/**
+ * A job that is ready so soon is worth waiting for: a retry after 5 s, or one of hundreds that a rate limit puts off by
+ * moments each. As long as the lease of a relay, so that what any relay is about to publish counts, too.
+ */
+const SOON_MS = 15_000;
+
+/**
+ * Tells when a worker has nothing left to do, for one that is started to empty its queues and then to end. A queue is
+ * empty when
+ *
+ *   - the broker has no ready message of it,
+ *   - nothing of it is at hand here, and
+ *   - no record says that one of its jobs is on its way to the broker, or will be soon.
+ *
+ * Paused queues are left alone, and so is what other workers hold: their process finishes it, or gives it back to be
+ * found by the next run.
+ */
+@Injectable()
+export class OneShot implements OnModuleDestroy {
+  private readonly stopping = new AbortController();
+
+  constructor(
+    private readonly server: JobServer,
+    private readonly executor: Executor,
+    private readonly broker: Broker,
+    private readonly queues: QueueRecords,
+  ) {}
+
+  /**
+   * Waits until the worker should stop. Call it before the worker starts.
+   *
+   * @returns why it should; undefined when it is stopped for another reason meanwhile.
+   */
+  async finished({ maxJobs, maxTimeMs }: OneShotLimits): Promise<string | undefined> {
+    if (maxJobs !== undefined) this.server.limitAttempts(maxJobs);
+    return Promise.race([this.done(maxJobs), ...(maxTimeMs === undefined ? [] : [this.overdue(maxTimeMs)])]);
+  }
+
+  onModuleDestroy(): void {
+    this.stopping.abort();
+  }
+
+  private async done(maxJobs = Number.POSITIVE_INFINITY): Promise<string | undefined> {
+    for (let emptyLooks = 0; emptyLooks < LOOKS; ) {
+      if (!(await this.rest(LOOK_EVERY_MS))) return undefined;
+      const { ended, size } = this.executor;
+      if (ended >= maxJobs && size === 0) return 'As many jobs ran as were wanted';
+      // What cannot be asked, because the broker or the database is away, may be full.
+      emptyLooks = (await this.isEmpty().catch(() => false)) ? emptyLooks + 1 : 0;
+    }
+    return 'The queues are empty';
+  }
+
+  private async overdue(maxTimeMs: number): Promise<string | undefined> {
+    return (await this.rest(maxTimeMs)) ? 'The time is over' : undefined;
+  }
+
+  /** @returns false when the worker is stopped meanwhile. */
+  private rest(milliseconds: number): Promise<boolean> {
+    return pause(milliseconds, true, { signal: this.stopping.signal }).catch(() => false);
+  }
+
+  private async isEmpty(): Promise<boolean> {
+    const { serving } = this.server;
+    if (!serving || this.executor.size > 0) return false;
+    // A blocked broker does not read the question.
+    if (this.broker.publishing.blocked) return false;
+    const ready = await Promise.all([...serving.values()].flat().map((name) => this.broker.countReady(name)));
+    if (ready.some((count) => count > 0)) return false;
+    const isExpected = await this.queues.expect([...serving.keys()], SOON_MS);
+    return !isExpected && this.executor.size === 0;
+  }
+}
