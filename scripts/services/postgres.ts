@@ -60,7 +60,7 @@ export async function startPostgres(place: Workplace): Promise<PostgresServer> {
     run(place, command as [string, ...string[]], options, () => checkPostgres(address('postgres'))),
   );
   await server.start();
-  await query(address('postgres'), 'CREATE DATABASE warren');
+  await query(address('postgres'), 'CREATE DATABASE "warren"');
   return server;
 }
 

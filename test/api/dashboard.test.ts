@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing';
 import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
 
 const PASSWORD = 'correct horse battery staple';
 const KEY = 'a-key-for-this-test-only';
@@ -169,6 +168,13 @@ describe('a deed', () => {
     const nobody = await post(path, {});
     expect([nobody.status, nobody.headers.get('location')]).toEqual([303, '/dashboard/sign-in']);
     expect((await get(path, { cookie: ada.cookie })).status).toBe(404);
+    const lines = await environment.sql('select actor, count, refusal from audit order by id desc limit 3');
+    const isOld = expect.stringContaining('page is too old');
+    expect(lines).toEqual([
+      { actor: 'ada', count: 0, refusal: isOld },
+      { actor: 'ada', count: 0, refusal: isOld },
+      { actor: 'bob', count: 0, refusal: expect.stringContaining('takes an operator') },
+    ]);
   });
   test.each(['queue=a&queue=%00', `queue=${'x'.repeat(300)}`, `errorForm=${'x'.repeat(700)}`, 'error='])(
     'is not done to all dead letters because it is not clear which are meant: %.20s',
@@ -190,6 +196,15 @@ describe('a deed', () => {
   ])('is refused from another site: %p', async (headers) => {
     const from = { cookie: ada.cookie, ...headers };
     expect((await post('/queues/image/pause', { csrf: ada.csrf }, from)).status).toBe(403);
+    const [line] = await environment.sql(
+      'select actor, deed, subject, refusal from audit order by id desc limit 1',
+    );
+    expect(line).toEqual({
+      actor: 'ada',
+      deed: 'queue.pause',
+      subject: 'image',
+      refusal: expect.stringContaining('another site'),
+    });
     expect((await post('/sign-in', { name: 'ada', password: PASSWORD }, headers)).status).toBe(403);
     expect(await isPaused('image')).toBe(false);
   });

@@ -1,13 +1,19 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import { DemoFlaky } from '#contracts';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
 import type { JobView } from '#records';
-import { givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  givenWorker,
+} from '#testing';
 import { type EventStream, givenEventStream } from '../support/event-stream.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
 
 /** Tells its progress and goes on when the test says so; fails as often as it was told to. */
 @JobHandler(DemoFlaky)
@@ -164,6 +170,40 @@ test('on SIGTERM streams are closed and the api exits 0', async () => {
   expect(await other.stop()).toBe(0);
   await stream.ended;
   expect((await waiting).status).toBe(202);
+});
+
+test('P15: clients that do not read their answers, or never end their requests, keep no api from ending', async () => {
+  // A page of a list that no buffer on the way holds.
+  await environment.sql(
+    `insert into jobs (id, name, queue, state, payload, attempt, max_attempts, run_at, started_at, finished_at)
+     select gen_random_uuid(), 'demo.flaky', 'demo', 'succeeded', to_json(md5(i::text) || repeat('x', 8000)), 1, 1,
+       now(), now(), now()
+     from generate_series(1, 1000) i`,
+  );
+  const other = await (await givenProcess('api', environment)).ready();
+  const { job } = await enqueue(0);
+  const send = async (request: string): Promise<Socket> => {
+    const socket = connect(Number(new URL(other.url).port), '127.0.0.1');
+    // It takes what its buffer holds, and no more.
+    socket.on('readable', () => {});
+    socket.on('error', () => {});
+    await once(socket, 'connect');
+    socket.write(`${request} HTTP/1.1\r\nhost: localhost\r\n`);
+    return socket;
+  };
+  const unread = await Promise.all([
+    ...Array.from({ length: 3 }, () => send('GET /jobs?limit=1000')),
+    send(`GET /jobs/${job.id}/events`),
+    send('GET /dashboard/events'),
+  ]);
+  for (const socket of unread) socket.write('\r\n');
+  const unended = await send('POST /jobs');
+  unended.write('content-type: application/json\r\ncontent-length: 100\r\n\r\n{"name":');
+  const begun = await send('GET /jobs');
+  // Of each answer something has come, of which nobody takes notice.
+  await eventually(() => unread.every((socket) => socket.readableLength > 0));
+  expect(await other.stop()).toBe(0);
+  for (const socket of [...unread, unended, begun]) socket.destroy();
 });
 
 test('Prefer: wait=N answers with the result when the job ends in time, and as usual when it does not', async () => {

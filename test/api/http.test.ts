@@ -2,9 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
+import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
 
 const KEY = 'a-key-for-this-test-only';
@@ -335,7 +333,7 @@ describe('dead letters', () => {
     const { body: job } = await call('POST', '/jobs', { name: 'email.send', payload: mail });
     await environment.sql(
       `update jobs set state = 'dead', attempt = 5, losses = 1, finished_at = now(), publish_at = null,
-         attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "Mailbox FULL 100%"}}]' where id = $1`,
+         error_form = 'Mailbox FULL #%', attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "Mailbox FULL 100%"}}]' where id = $1`,
       [job.id],
     );
     return job.id;
@@ -364,7 +362,7 @@ describe('dead letters', () => {
     const [first] = [await givenDead(), await givenDead()];
     await environment.sql(
       `update jobs set attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "user 17 is gone"}}]',
-         finished_at = '2020-01-02T03:04:05Z' where id = $1`,
+         error_form = 'user # is gone', finished_at = '2020-01-02T03:04:05Z' where id = $1`,
       [first],
     );
     const { body } = await call('GET', '/dead-letters?queue=email');

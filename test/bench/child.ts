@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { eventually } from '../support/eventually.js';
+import { eventually } from '#testing';
 import type { Answers, Command } from './protocol.js';
 
 /** How long a program may take until it is ready. */

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, givenEnvironment } from '../support/environment.js';
+import { type Environment, givenEnvironment } from '#testing';
 import { appsOf, exchangeApps } from '../support/exchanged-apps.js';
 import { measuredIn } from './measured.contract.js';
 import { describeMachine, median } from './report.js';

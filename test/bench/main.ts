@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { givenEnvironment } from '#testing';
 import { abortWhenTold, Interruption, unlessAborted } from '../../scripts/ending.js';
 import { startServices } from '../../scripts/services.js';
-import { givenEnvironment } from '../support/environment.js';
 import { exchangeApps } from '../support/exchanged-apps.js';
 import { apart, stayOnCore } from './apart.js';
 import * as contracts from './contracts.js';

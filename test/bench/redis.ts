@@ -3,8 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually } from '../support/eventually.js';
-import { freePort } from '../support/processes.js';
+import { eventually, freePort } from '#testing';
 
 /**
  * Starts the machine's Redis on a free port in a folder of its own. With its append-only file, synced each second, as

@@ -1,4 +1,4 @@
-import type { Environment, ServiceAddresses } from '../support/environment.js';
+import type { Environment, ServiceAddresses } from '#testing';
 
 /** What a suite is played on. */
 export interface Stage {

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import type { Environment } from '../support/environment.js';
+import { type Environment, freePort } from '#testing';
 import { appsOf } from '../support/exchanged-apps.js';
-import { freePort } from '../support/processes.js';
 import { Child, Crew, type Workers } from './child.js';
 
 /** Jobs that a worker is given beyond those that it has acknowledged, in every system that has such a number. */

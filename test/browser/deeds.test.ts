@@ -1,37 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Page } from 'playwright-core';
-import { findChromium, type TestBrowser } from '../support/browser.js';
-import type { Environment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import type { AppProcess } from '../support/processes.js';
-import { FlakyHandler, givenStage, PASSWORD, type Stage } from './stage.js';
+import { expect, test } from '@jest/globals';
+import { eventually } from '#testing';
+import { FlakyHandler, onStage, PASSWORD, type Stage } from './stage.js';
 
-const chromium = await findChromium();
-let stage: Stage;
-let environment: Environment;
-let api: AppProcess;
-let browser: TestBrowser;
-let operator: Page;
-const signIn: Stage['signIn'] = (...given) => stage.signIn(...given);
-const enqueue: Stage['enqueue'] = (...given) => stage.enqueue(...given);
-const givenDead: Stage['givenDead'] = (...given) => stage.givenDead(...given);
-const until: Stage['until'] = (...given) => stage.until(...given);
-const lastDeed = async () =>
+const lastDeed = async ({ environment }: Stage) =>
   (await environment.sql('select actor, via, deed, subject, count from audit order by id desc limit 1'))[0];
 
-(chromium ? describe : describe.skip)('what an operator does in the dashboard', () => {
-  beforeAll(async () => {
-    stage = await givenStage(chromium ?? '');
-    ({ api, environment, browser } = stage);
-    operator = await signIn(await browser.open(), 'ada');
-  });
-  afterEach(() => {
-    FlakyHandler.isHeld = false;
-    expect(browser.complaints.splice(0)).toEqual([]);
-  });
-  afterAll(() => stage?.close());
-
+onStage('what an operator does in the dashboard', (stage) => {
   test('a running job is followed and cancelled', async () => {
+    const { api, operator, enqueue, until } = stage;
     FlakyHandler.isHeld = true;
     const id = await enqueue();
     await until(id, 'running');
@@ -41,7 +17,7 @@ const lastDeed = async () =>
     await operator.getByText('Cancelled. A job that runs is told').waitFor();
     // Nobody loads the page again: it hears of it.
     await operator.locator('.facts .badge.cancelled').waitFor();
-    expect(await lastDeed()).toEqual({
+    expect(await lastDeed(stage)).toEqual({
       actor: 'ada',
       via: 'dashboard',
       deed: 'job.cancel',
@@ -51,6 +27,7 @@ const lastDeed = async () =>
   });
 
   test('a scheduled job is started now, and found by id, name and state', async () => {
+    const { api, operator, enqueue } = stage;
     const id = await enqueue({ delay: '1h' });
     await operator.goto(`${api.url}/dashboard/jobs?state=scheduled`);
     await operator.getByLabel('Name').fill('demo.flaky');
@@ -63,6 +40,7 @@ const lastDeed = async () =>
   });
 
   test('a dead job is replayed, another one discarded', async () => {
+    const { api, operator, givenDead, until } = stage;
     const [one, other] = [await givenDead(), await givenDead()];
     await operator.goto(`${api.url}/dashboard/jobs/${one}`);
     await operator.getByRole('button', { name: 'Replay' }).click();
@@ -74,6 +52,7 @@ const lastDeed = async () =>
   });
 
   test('dead letters are replayed by their error, after the number was told', async () => {
+    const { api, operator, givenDead, until } = stage;
     const ids = [await givenDead(), await givenDead(), await givenDead()];
     await operator.goto(`${api.url}/dashboard/dead-letters`);
     await operator
@@ -85,13 +64,14 @@ const lastDeed = async () =>
     await operator.getByRole('button', { name: /Replay \d/ }).click();
     await operator.getByText(/\d dead letters sent back to work/).waitFor();
     await Promise.all(ids.map((id) => until(id, 'succeeded')));
-    const { subject, count, ...deed } = (await lastDeed()) as Record<string, unknown>;
+    const { subject, count, ...deed } = (await lastDeed(stage)) as Record<string, unknown>;
     expect(deed).toEqual({ actor: 'ada', via: 'dashboard', deed: 'dead-letters.replay' });
     expect(JSON.parse(subject as string)).toMatchObject({ name: 'demo.flaky', queue: 'demo' });
     expect(count).toBeGreaterThanOrEqual(3);
   });
 
   test('a foreign message is discarded', async () => {
+    const { api, environment, operator } = stage;
     await environment.publish('demo.flaky', '{no json', { type: 'demo.flaky', messageId: 'none' });
     await eventually(
       async () => (await environment.sql(`select 1 from foreign_letters where queue = 'demo'`)).length,
@@ -110,6 +90,7 @@ const lastDeed = async () =>
   });
 
   test('a queue is paused and resumed', async () => {
+    const { api, environment, operator } = stage;
     await operator.goto(`${api.url}/dashboard`);
     const row = operator.getByRole('row').filter({ hasText: 'report' });
     await row.getByRole('button', { name: 'Pause report' }).click();
@@ -121,6 +102,7 @@ const lastDeed = async () =>
   });
 
   test('a schedule is run, paused and resumed', async () => {
+    const { api, environment, operator } = stage;
     await environment.sql(
       `insert into schedules (name, spec, next_at)
        values ('flaky.daily', '{"cron": "0 3 * * *", "timeZone": "UTC", "job": "demo.flaky", "payload": {"failures": 0},
@@ -137,6 +119,7 @@ const lastDeed = async () =>
   });
 
   test('a batch is watched and cancelled', async () => {
+    const { api, operator } = stage;
     FlakyHandler.isHeld = true;
     const response = await fetch(`${api.url}/batches`, {
       method: 'POST',
@@ -156,6 +139,7 @@ const lastDeed = async () =>
   });
 
   test('whoever signs out is out, without JavaScript as well', async () => {
+    const { api, browser, signIn } = stage;
     const page = await signIn(await browser.open({ javaScriptEnabled: false }), 'ada');
     await page.goto(`${api.url}/dashboard/jobs?state=dead`);
     await page.getByRole('button', { name: 'Sign out' }).click();

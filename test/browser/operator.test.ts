@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing';
 import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
 import { findChromium, givenBrowser, type TestBrowser } from '../support/browser.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
 import { givenReceiver, type Receiver, receiverSettings } from '../support/receiver.js';
 
 const PASSWORD = 'woken at 3 a.m.';

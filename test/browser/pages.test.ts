@@ -1,34 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Page } from 'playwright-core';
-import { findChromium, type TestBrowser } from '../support/browser.js';
-import type { Environment } from '../support/environment.js';
-import type { AppProcess } from '../support/processes.js';
-import { FlakyHandler, givenStage, NASTY, type Stage } from './stage.js';
+import { beforeAll, expect, test } from '@jest/globals';
+import { FlakyHandler, NASTY, onStage, type Stage } from './stage.js';
 
-const chromium = await findChromium();
-let stage: Stage;
-let environment: Environment;
-let api: AppProcess;
-let browser: TestBrowser;
-let operator: Page;
-let paths: string[];
-
-(chromium ? describe : describe.skip)('every page of the dashboard', () => {
+onStage('every page of the dashboard', (stage) => {
+  let paths: string[];
   beforeAll(async () => {
-    stage = await givenStage(chromium ?? '');
-    ({ api, environment, browser } = stage);
-    operator = await stage.signIn(await browser.open(), 'ada');
-    paths = await givenNastyRecords();
+    paths = await givenNastyRecords(stage);
   });
-  afterEach(() => {
-    FlakyHandler.isHeld = false;
-    expect(browser.complaints.splice(0)).toEqual([]);
-  });
-  afterAll(() => stage?.close());
 
   test('shows what clients wrote as text and runs nothing of it, is accessible, and fits 360 pixels', async () => {
+    const { api, operator } = stage;
     const axe = await readFile(createRequire(import.meta.url).resolve('axe-core'), 'utf8');
     for (const [index, path] of paths.entries()) {
       await operator.emulateMedia({ colorScheme: index % 2 ? 'light' : 'dark' });
@@ -51,8 +33,9 @@ let paths: string[];
   });
 
   test('puts in what comes while it is looked at, as text too', async () => {
+    const { api, operator, enqueue } = stage;
     FlakyHandler.isHeld = true;
-    const id = await stage.enqueue({ delay: '1h' });
+    const id = await enqueue({ delay: '1h' });
     await operator.goto(`${api.url}/dashboard/jobs/${id}`);
     await fetch(`${api.url}/jobs/${id}/reschedule`, {
       method: 'POST',
@@ -65,7 +48,8 @@ let paths: string[];
   });
 
   test('can be read without JavaScript, and offers no deed to a viewer', async () => {
-    const viewer = await stage.signIn(await browser.open({ javaScriptEnabled: false }), 'bob');
+    const { api, browser, signIn } = stage;
+    const viewer = await signIn(await browser.open({ javaScriptEnabled: false }), 'bob');
     for (const path of paths) {
       await viewer.goto(api.url + path);
       await viewer.locator('h1, h2').first().waitFor();
@@ -74,6 +58,7 @@ let paths: string[];
   });
 
   test('the keyboard leads to the content and along the navigation', async () => {
+    const { api, operator } = stage;
     await operator.goto(`${api.url}/dashboard/jobs`);
     const focused = () => operator.evaluate('document.activeElement.textContent.trim()');
     await operator.keyboard.press('Tab');
@@ -93,9 +78,8 @@ let paths: string[];
 });
 
 /** Whatever somebody outside can write, in every field that a page shows. @returns the pages that show it. */
-async function givenNastyRecords(): Promise<string[]> {
-  // Whatever somebody outside can write, in every field that a page shows.
-  const dead = await stage.givenDead();
+async function givenNastyRecords({ environment, givenDead }: Stage): Promise<string[]> {
+  const dead = await givenDead();
   const batch = '01900000-0000-7000-8000-000000000001';
   await environment.sql(`insert into batches (id, name, total) values ($1, $2, 1)`, [batch, NASTY]);
   const [{ id }] = (await environment.sql(

@@ -1,13 +1,18 @@
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import * as contracts from '#contracts';
 import { DemoFlaky } from '#contracts';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  givenWorker,
+} from '#testing';
 import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
-import { givenWorker } from '../support/apps.js';
-import { givenBrowser, type TestBrowser } from '../support/browser.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
+import { findChromium, givenBrowser, type TestBrowser } from '../support/browser.js';
 
 /** What a client would write to run a script in the operator's browser. */
 export const NASTY = `<img src=x onerror="window.hacked=1">"><script>window.hacked=1</script>' onfocus='window.hacked=1`;
@@ -32,6 +37,8 @@ export interface Stage {
   environment: Environment;
   api: AppProcess;
   browser: TestBrowser;
+  /** A page on which ada is signed in. */
+  operator: Page;
   signIn(page: Page, name: string): Promise<Page>;
   enqueue(options?: object): Promise<string>;
   /** A job that died of {@link NASTY}. */
@@ -41,7 +48,26 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function givenStage(chromium: string): Promise<Stage> {
+const chromium = await findChromium();
+
+/**
+ * Tests that share a stage, which stands once they run; left out where there is no Chromium. None of them may leave a
+ * complaint in the browser.
+ */
+export function onStage(title: string, tests: (stage: Stage) => void): void {
+  const stage = {} as Stage;
+  (chromium ? describe : describe.skip)(title, () => {
+    beforeAll(async () => void Object.assign(stage, await givenStage(chromium ?? '')));
+    afterEach(() => {
+      FlakyHandler.isHeld = false;
+      expect(stage.browser.complaints.splice(0)).toEqual([]);
+    });
+    afterAll(() => stage.close?.());
+    tests(stage);
+  });
+}
+
+async function givenStage(chromium: string): Promise<Stage> {
   const environment = await givenEnvironment(Object.values(contracts));
   const hash = await hashPassword(PASSWORD);
   const users = `operator:ada:${hash},viewer:bob:${hash}`;
@@ -62,20 +88,21 @@ export async function givenStage(chromium: string): Promise<Stage> {
     });
     return ((await response.json()) as { id: string }).id;
   };
+  const signIn: Stage['signIn'] = async (page, name) => {
+    await page.goto(`${api.url}/dashboard`);
+    await page.getByLabel('Name').fill(name);
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
+    return page;
+  };
   return {
-    ...{ environment, api, browser, enqueue },
-    signIn: async (page, name) => {
-      await page.goto(`${api.url}/dashboard`);
-      await page.getByLabel('Name').fill(name);
-      await page.getByLabel('Password').fill(PASSWORD);
-      await page.getByRole('button', { name: 'Sign in' }).click();
-      await page.getByRole('heading', { name: 'Overview' }).waitFor();
-      return page;
-    },
+    ...{ environment, api, browser, enqueue, signIn },
+    operator: await signIn(await browser.open(), 'ada'),
     givenDead: async () => {
       const id = await enqueue({ delay: '1h' });
       await environment.sql(
-        `update jobs set state = 'dead', finished_at = now(), publish_at = now(), attempt = 1,
+        `update jobs set state = 'dead', finished_at = now(), publish_at = now(), attempt = 1, error_form = $2,
            attempts = jsonb_build_array(jsonb_build_object('attempt', 1, 'outcome', 'failed', 'worker', 'host:1',
              'startedAt', now(), 'finishedAt', now(),
              'error', jsonb_build_object('message', $2::text, 'class', $2, 'stack', $2)))

@@ -8,7 +8,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { type Duration, describeSettings, loadSettings, toMilliseconds } from '#config';
 import * as contracts from '#contracts';
 import { Contracts } from '#jobs';
-import { root } from '../support/root.js';
+import { root } from '#testing';
 
 // What can be seen without a cluster. Kustomize itself is run where kubectl is there.
 

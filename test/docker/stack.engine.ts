@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
+import { eventually } from '#testing';
 import { composeRuns } from '../../scripts/services/compose.js';
-import { eventually } from '../support/eventually.js';
 import { type Container, givenProject, type Project } from './project.js';
 
 const WORKERS = 3;

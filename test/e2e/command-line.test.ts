@@ -1,13 +1,18 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { userInfo } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
-import { root } from '../support/root.js';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  root,
+} from '#testing';
 
 /**
  * Dead letters of the test that replays very many. `REPLAYED=100000` is for a look at memory and time, not for every
@@ -65,8 +70,8 @@ async function result(...args: string[]) {
 
 function givenDead(count: number, message: string) {
   return environment.sql<{ id: string }>(
-    `insert into jobs (id, name, queue, state, payload, max_attempts, attempt, claim, run_at, finished_at, attempts)
-     select gen_random_uuid(), 'demo.flaky', 'demo', 'dead', '{"failures": 0}', 4, 4, 4, now(), now() - interval '1 s',
+    `insert into jobs (id, name, queue, state, payload, max_attempts, attempt, claim, run_at, finished_at, error_form, attempts)
+     select gen_random_uuid(), 'demo.flaky', 'demo', 'dead', '{"failures": 0}', 4, 4, 4, now(), now() - interval '1 s', $2,
        jsonb_build_array(jsonb_build_object('attempt', 4, 'claim', 4, 'outcome', 'failed', 'worker', 'w',
          'startedAt', now(), 'finishedAt', now(),
          'error', jsonb_build_object('class', 'Error', 'message', $2::text, 'stack', null)))
@@ -204,6 +209,28 @@ test('queues, schedules and workers are shown, paused and resumed', async () => 
   expect(paused.state).toBe('paused');
   expect((await jobs(['queues'])).stdout).toMatch(/^image .* yes +-$/m);
   expect(await jobs(['resume', 'image'])).toMatchObject({ code: 0, stdout: 'image is resumed\n' });
+});
+
+test('each deed leaves an audit line: who did what to what, and how much it changed', async () => {
+  const dead = (await givenDead(3, 'audited')).map(({ id }) => id);
+  const { id } = await result('enqueue', 'demo.flaky', '{"failures":0}', '--delay', '1h');
+  await environment.sql('truncate audit');
+  await Promise.all([
+    ...[result('cancel', id), result('replay', dead[0]!), result('discard', dead[1]!)],
+    ...[result('pause', 'report'), result('schedules', 'pause', 'records.prune')],
+    // Nobody is there to say yes: it is not done.
+    jobs(['discard', '--error', 'audited']),
+  ]);
+  const lines = await environment.sql('select * from audit order by deed');
+  const line = (deed: string, subject: string, count: unknown = 1) =>
+    expect.objectContaining({ actor: userInfo().username, via: 'cli', deed, subject, count });
+  expect(lines).toEqual([
+    line('dead-letters.discard', JSON.stringify({ ids: [dead[1]] })),
+    line('dead-letters.replay', JSON.stringify({ ids: [dead[0]] })),
+    line('job.cancel', id),
+    line('queue.pause', 'report'),
+    line('schedule.pause', 'records.prune'),
+  ]);
 });
 
 test('watch tells of queues and workers, a line each time, until it is interrupted', async () => {

@@ -6,11 +6,15 @@ import sharp from 'sharp';
 import * as contracts from '#contracts';
 import type { AnyContract, PayloadInput } from '#jobs';
 import { type JobView, Views } from '#records';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  givenProducer,
+} from '#testing';
 import { seedDemoSales } from '../../scripts/demo-sales.js';
-import { givenProducer } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
 
 let environment: Environment;
 let producer: Awaited<ReturnType<typeof givenProducer>>;

@@ -3,9 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
+import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 import { receiverSettings } from '../support/receiver.js';
 
 const JOBS = 5_000;

@@ -7,10 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
-import { givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { root } from '../support/root.js';
+import { type Environment, eventually, givenEnvironment, givenWorker, root } from '#testing';
 
 const run = promisify(execFile);
 

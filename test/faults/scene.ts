@@ -5,12 +5,17 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  freePort,
+  givenEnvironment,
+  givenProcess,
+  root,
+} from '#testing';
 import { appsOf } from '../support/exchanged-apps.js';
-import { type AppProcess, freePort, givenProcess } from '../support/processes.js';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
-import { root } from '../support/root.js';
 import * as contracts from './contracts.js';
 import { Ledger } from './ledger.js';
 import { Load, type LoadOptions } from './load.js';

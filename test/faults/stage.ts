@@ -1,7 +1,7 @@
+import type { ServiceAddresses } from '#testing';
 import { type PostgresServer, startPostgres } from '../../scripts/services/postgres.js';
 import { startPrivate } from '../../scripts/services/private.js';
 import { type RabbitmqNode, startRabbitmqNodes } from '../../scripts/services/rabbitmq-node.js';
-import type { ServiceAddresses } from '../support/environment.js';
 
 /** What raises each of the broker's alarms, and what clears it again. */
 const ALARMS = {

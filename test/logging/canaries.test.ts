@@ -2,12 +2,17 @@ import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  type Letter,
+  root,
+} from '#testing';
 import { compile } from '../support/compile.js';
-import { type Environment, givenEnvironment, type Letter } from '../support/environment.js';
 import { givenEventStream } from '../support/event-stream.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
-import { root } from '../support/root.js';
 import { Leak, LeakIsolated } from './planted/contracts.js';
 
 /**

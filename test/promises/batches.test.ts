@@ -2,9 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { BatchView } from '#batches';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
+import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 import { givenReceiver, type Receiver, receiverSettings } from '../support/receiver.js';
 
 let environment: Environment;

@@ -5,9 +5,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { LimitsModule } from '#limits';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const payload = z.object({ tenant: z.string().default('one') });
 const Narrow = defineJob({ name: 'narrow.work', queue: 'work', payload, retry: [] });

@@ -21,9 +21,7 @@ import { map, type Observable, throwError } from 'rxjs';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
 import { Views } from '#records';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const payload = z.object({ text: z.string() });
 const job = (name: string) => defineJob({ name, queue: 'nest', payload, retry: [] });

@@ -2,9 +2,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import * as contracts from '#contracts';
 import { defineJob } from '#jobs';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
+import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 
 /** The contract of `ticking-worker.js`. */
 const Tick = defineJob({ name: 'tick', queue: 'tick', payload: z.object({}) });

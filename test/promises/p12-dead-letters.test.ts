@@ -3,9 +3,7 @@ import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { DeadRecords, Views } from '#records';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Fail = defineJob({
   name: 'fail.always',
@@ -86,6 +84,14 @@ test('P12: after replay and discard, of one, of a filter and of all, the queue h
   const ids = await givenDead(40);
   await untilTheyFit();
 
+  const group = { queue: 'fail', name: 'fail.always', count: 20 };
+  const groups = await dead.groups();
+  expect(groups.map(({ errorForm }) => errorForm).sort()).toEqual(['number # is even', 'number # is odd']);
+  expect(groups).toEqual([expect.objectContaining(group), expect.objectContaining(group)]);
+  // A number is that number, `#` is any.
+  expect(await dead.count({ error: 'Number 7 is' })).toBe(1);
+  expect(await dead.count({ error: 'Number # is' })).toBe(40);
+
   works = true;
   expect(await dead.replay({ ids: [ids[0]!] })).toBe(1);
   expect(await dead.discard({ error: 'is ODD' })).toBe(20);
@@ -147,5 +153,6 @@ test('P12: a job that the broker itself gave up is dead in its record too', asyn
     return job?.state === 'dead' ? job : undefined;
   }, 30_000);
   expect(job.error?.message).toContain('delivery_limit');
+  expect(await dead.count({ error: 'delivery_limit' })).toBe(1);
   await untilTheyFit();
 });

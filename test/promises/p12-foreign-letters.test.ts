@@ -3,9 +3,7 @@ import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, JobHandler } from '#jobs';
 import { DeadRecords, ForeignLetters, Views } from '#records';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Known = defineJob({ name: 'known.job', queue: 'known', payload: z.unknown(), retry: [] });
 const Late = defineJob({ name: 'late.job', queue: 'known', payload: z.unknown(), retry: [] });

@@ -9,9 +9,7 @@ import {
   RetryAfterError,
 } from '#jobs';
 import { type AttemptView, Views } from '#records';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Fail = defineJob({
   name: 'fail.always',

@@ -4,9 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { Views } from '#records';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Greet = defineJob({ name: 'greet.say', queue: 'greet', payload: z.object({ name: z.string() }) });
 const Orphan = defineJob({ name: 'greet.orphan', queue: 'greet', payload: z.unknown() });

@@ -6,6 +6,14 @@ import type { AnyContract, PayloadInput } from '#jobs';
 import { type JobView, Views } from '#records';
 import { forwardedLog } from '#telemetry';
 import {
+  type AppOptions,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProducer,
+  givenWorker,
+} from '#testing';
+import {
   contracts,
   Deaf,
   End,
@@ -18,10 +26,7 @@ import {
   Wait,
   Where,
 } from '../isolation/handlers.js';
-import { type AppOptions, givenProducer, givenWorker } from '../support/apps.js';
 import { compile } from '../support/compile.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
 
 /** One at a time, so that a job runs only when the slot of the one before is free. */
 const prefetch = {

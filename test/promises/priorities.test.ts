@@ -2,9 +2,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { Contracts, defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { QueueRecords } from '#records';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const payload = z.object({ lane: z.string(), failures: z.int().default(0) });
 const Mail = defineJob({ name: 'mail.send', queue: 'mail', payload, retry: ['200ms'], priorities: true });

@@ -3,9 +3,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
+import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 import { givenReceiver, type Receiver, receiverSettings } from '../support/receiver.js';
 
 const run = promisify(execFile);

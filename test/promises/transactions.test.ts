@@ -5,9 +5,7 @@ import { z } from 'zod';
 import { Batches, BatchesModule } from '#batches';
 import { ContractViolationError, defineJob, type Handler, JobHandler } from '#jobs';
 import { Database, type Queryable, Views } from '#records';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Ship = defineJob({ name: 'order.ship', queue: 'orders', payload: z.object({ order: z.int() }) });
 

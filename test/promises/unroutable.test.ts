@@ -3,9 +3,7 @@ import { z } from 'zod';
 import { Contracts, defineJob, type Handler, JobHandler } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { Views } from '#records';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Ping = defineJob({ name: 'ping.once', queue: 'ping', payload: z.object({}) });
 

@@ -8,8 +8,7 @@ import {
   EXCHANGE,
   Publisher,
 } from '#rabbitmq';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment } from '#testing';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
 
 const topology = buildTopology({ queues: new Map([['email', ['email.send']]]), retryDelays: ['5s'] });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { BrokerConnection, buildTopology, checkTopology, declareTopology } from '#rabbitmq';
-import { type Environment, givenEnvironment } from '../support/environment.js';
+import { type Environment, givenEnvironment } from '#testing';
 
 const topology = buildTopology({
   queues: new Map([

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { Test } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { type JobKey, Presence, Records, RecordsModule, Views } from '#records';
-import { type Environment, givenEnvironment } from '../support/environment.js';
+import { type Environment, givenEnvironment } from '#testing';
 
 let environment: Environment;
 const apps: { close(): Promise<unknown> }[] = [];

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
-import { Audit, JobSearch, Retention, Throughput } from '#records';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
+import { Audit, type Database, DeadRecords, JobSearch, Retention, Throughput } from '#records';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Work = defineJob({ name: 'work', queue: 'work', payload: z.object({ fails: z.boolean() }) });
 
@@ -87,6 +86,31 @@ test('a search looks at so many jobs and says where it can go on', async () => {
   const succeeded = await search.find({ state: 'succeeded', name: 'common', limit: 1_000 });
   expect(succeeded.items).toHaveLength(1_000);
   expect(new Set(succeeded.items.map(({ state }) => state))).toEqual(new Set(['succeeded']));
+});
+
+test('dead letters are counted, grouped and looked for in an index only, however many jobs there are', async () => {
+  await environment.sql(
+    `update jobs set error_form = 'of ' || (id::text::bytea)::text, finished_at = now() where state = 'dead'`,
+  );
+  await environment.sql('vacuum (analyze) jobs');
+  const plans: string[] = [];
+  const explaining = {
+    query: async ({ text, values }: { text: string; values: unknown[] }) => {
+      const rows = await environment.sql(`explain ${text}`, values);
+      plans.push(rows.map((row) => row['QUERY PLAN']).join('\n'));
+      return { rows: [] };
+    },
+  };
+  const dead = new DeadRecords(explaining as unknown as Database);
+  for (const filter of [{}, { queue: 'other' }, { error: 'OF' }, { errorForm: 'of' }, { to: new Date() }]) {
+    await dead.count(filter);
+    await dead.groups(filter);
+  }
+  expect(plans).toHaveLength(10);
+  for (const plan of plans) {
+    expect(plan).toMatch(/Index Only Scan using jobs_dead/);
+    expect(plan).not.toMatch(/Seq Scan|Bitmap Heap Scan/);
+  }
 });
 
 test('a deed that throws keeps its line, without a count', async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { Database, type NewRecord, Presence, Records, RecordsModule } from '#records';
-import { type Environment, givenEnvironment } from '../support/environment.js';
+import { type Environment, givenEnvironment } from '#testing';
 
 let environment: Environment;
 let app: TestingModule;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { RecordsModule, Retention } from '#records';
-import { type Environment, givenEnvironment } from '../support/environment.js';
+import { type Environment, givenEnvironment } from '#testing';
 
 const DAY_MS = 86_400_000;
 const ages = { succeeded: 7 * DAY_MS, cancelled: 30 * DAY_MS, discarded: 30 * DAY_MS, others: 30 * DAY_MS };

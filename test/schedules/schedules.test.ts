@@ -3,9 +3,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { z } from 'zod';
 import { defineJob } from '#jobs';
 import { defineSchedule, type Schedule, Schedules, SchedulesModule } from '#schedules';
-import { givenProducer, givenWorker } from '../support/apps.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Note = defineJob({ name: 'note', queue: 'note', payload: z.object({ text: z.string() }) });
 /** On the minute that was half an hour ago, so that no tick falls into a test. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { root } from '../support/root.js';
+import { root } from '#testing';
 
 /** `[name](path)`, and the parts of test titles that may follow it: `: "one", "two"`. */
 const LINK = /\[[^\]]*\]\((\.\.?\/[^)#]+)\)((?:(?:: |, )"[^"]+")*)/g;

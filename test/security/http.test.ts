@@ -4,9 +4,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
+import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 
 const KEY = 'a-key-for-this-test-only';
 const mail = { to: 'ada@example.com', subject: 'Hello', text: 'World' };

@@ -7,11 +7,15 @@ import { type Channel, connect } from 'amqplib';
 import pg from 'pg';
 import type { BrokerRole } from '#rabbitmq';
 import type { JobView } from '#records';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  root,
+} from '#testing';
 import { brokerDefinitions } from '../../scripts/broker-users.js';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
-import { root } from '../support/root.js';
 
 /**
  * The migration, the api and the worker, each as a process with a broker user and a database role of its own that may

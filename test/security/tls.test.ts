@@ -4,15 +4,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
+import { type AppProcess, eventually, givenProcess, root } from '#testing';
 import { freePorts } from '../../scripts/services/addresses.js';
 import { startPostgres } from '../../scripts/services/postgres.js';
 import { openWorkplace, type Workplace } from '../../scripts/services/private.js';
 import { type RabbitmqNode, startRabbitmqNodes } from '../../scripts/services/rabbitmq-node.js';
 import { canHaveRabbitmq } from '../../scripts/services/rabbitmq-package.js';
 import { Authority, type Certificate } from '../support/certificates.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
-import { root } from '../support/root.js';
 
 /**
  * TLS to a broker and a database of the test's own, whose certificates are for `localhost`, by an authority that

@@ -10,8 +10,8 @@ import {
   chromium,
   type Page,
 } from 'playwright-core';
+import { eventually } from '#testing';
 import { canInstall, installPackage } from '../../scripts/services/debian-package.js';
-import { eventually } from './eventually.js';
 
 /** Another test file may be installing it: what is unpacked already does not run yet. */
 const INSTALL_LIMIT_MS = 300_000;
@@ -22,26 +22,37 @@ const ARGUMENTS = [
   ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
 ];
 
+/** Where to look for Chromium, and what to do when it is not there: by default as this machine says. */
+interface Search {
+  path?: string;
+  mayInstall?: boolean;
+  isCi?: boolean;
+}
+
 /**
  * Finds Chromium, installing it first where that is possible.
  *
  * @returns undefined when there is none, which says so. @throws Error in CI, where no test may be left out unseen.
  */
-export async function findChromium(): Promise<string | undefined> {
-  if (!installedChromium() && canInstall()) await installPackage('chromium', tmpdir());
-  const found = installedChromium();
+export async function findChromium({
+  path = process.env.PATH ?? '',
+  mayInstall = canInstall(),
+  isCi = Boolean(process.env.CI),
+}: Search = {}): Promise<string | undefined> {
+  if (!installedChromium(path) && mayInstall) await installPackage('chromium', tmpdir());
+  const found = installedChromium(path);
   if (found) {
     await eventually(() => promisify(execFile)(found, ['--version']), INSTALL_LIMIT_MS);
     return found;
   }
   const advice = 'There is no Chromium for the tests of the dashboard: sudo apt-get install -y chromium';
-  if (process.env.CI) throw new Error(advice);
+  if (isCi) throw new Error(advice);
   console.warn(`${advice}\nThey are left out.`);
   return undefined;
 }
 
-function installedChromium(): string | undefined {
-  return (process.env.PATH ?? '')
+function installedChromium(path: string): string | undefined {
+  return path
     .split(delimiter)
     .flatMap((folder) => NAMES.map((name) => join(folder, name)))
     .find((path) => {

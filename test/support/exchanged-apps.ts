@@ -1,6 +1,6 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from './root.js';
+import { root } from '#testing';
 
 /** Suites that run the built apps with contracts and handlers of their own: `test/SUITE/contracts.ts`, `handlers.ts`. */
 type Suite = 'faults' | 'bench';

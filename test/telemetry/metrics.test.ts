@@ -1,16 +1,21 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  root,
+} from '#testing';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
-import { root } from '../support/root.js';
 
 const KEY = 'a-key-for-this-test-only';
 const headers = { authorization: `Bearer ${KEY}` };
@@ -119,15 +124,19 @@ test('labels are few: contracts that nobody knows are one, and no id gets in', a
   expect(texts).toContain('method="DELETE",route="other",status="4xx"');
 });
 
+/** What the panels of the dashboard in Grafana ask for. */
+async function panelExpressions(): Promise<string[]> {
+  const text = await readFile(join(root, 'docker/grafana/dashboards/warren.json'), 'utf8');
+  const { panels } = JSON.parse(text) as { panels: { targets?: { expr: string }[] }[] };
+  return panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+}
+
 test('every metric that the dashboard and the alarms name is there', async () => {
   const { id } = await call('POST', '/schedules/records.prune/run');
   await ended(id);
-  const dashboard = JSON.parse(
-    await readFile(join(root, 'docker/grafana/dashboards/warren.json'), 'utf8'),
-  ) as { panels: { targets?: { expr: string }[] }[] };
   const alarms = await readFile(join(root, 'docker/prometheus/alerts.yml'), 'utf8');
   const expressions = [
-    ...dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+    ...(await panelExpressions()),
     ...[...alarms.matchAll(/^ +expr: (.*)$/gm)].map(([, expression]) => expression as string),
   ];
   const named = new Set(expressions.flatMap(namesIn));
@@ -168,17 +177,29 @@ test('a scrape needs the key on the api; it answers without the database, and le
 });
 
 const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
-(hasPromtool ? test : test.skip)('promtool takes the rules, the settings and a scrape', async () => {
-  const folder = join(root, 'docker/prometheus');
-  execFileSync('promtool', ['check', 'rules', join(folder, 'alerts.yml')]);
-  execFileSync('promtool', ['test', 'rules', join(folder, 'alerts.test.yml')]);
-  execFileSync('promtool', ['check', 'config', '--syntax-only', join(folder, 'prometheus.yml')]);
-  for (const app of [api, worker]) {
-    // It also has an opinion on names, and not a high one of those that prom-client gives to what it knows of Node.
-    const input = (await scrape(app)).replace(/^(# \w+ )?nodejs_.*\n/gm, '');
-    execFileSync('promtool', ['check', 'metrics'], { input });
-  }
-});
+(hasPromtool ? test : test.skip)(
+  'promtool takes the rules, the settings, a scrape, and what the panels ask for',
+  async () => {
+    const folder = join(root, 'docker/prometheus');
+    execFileSync('promtool', ['check', 'rules', join(folder, 'alerts.yml')]);
+    execFileSync('promtool', ['test', 'rules', join(folder, 'alerts.test.yml')]);
+    execFileSync('promtool', ['check', 'config', '--syntax-only', join(folder, 'prometheus.yml')]);
+    // As rules, which it reads; Grafana puts in the interval.
+    const rules = (await panelExpressions()).map((expr, index) => ({
+      record: `panel:${index}`,
+      expr: expr.replaceAll('$__rate_interval', '5m'),
+    }));
+    const file = join(await mkdtemp(join(tmpdir(), 'warren-panels-')), 'panels.yml');
+    await writeFile(file, JSON.stringify({ groups: [{ name: 'panels', rules }] }));
+    execFileSync('promtool', ['check', 'rules', file]);
+    await rm(dirname(file), { recursive: true });
+    for (const app of [api, worker]) {
+      // It also has an opinion on names, and not a high one of those that prom-client gives to what it knows of Node.
+      const input = (await scrape(app)).replace(/^(# \w+ )?nodejs_.*\n/gm, '');
+      execFileSync('promtool', ['check', 'metrics'], { input });
+    }
+  },
+);
 
 test('P8: scrapes whose answers nobody reads, and connections on which nothing comes, keep no worker from ending', async () => {
   const { port } = new URL(worker.url);

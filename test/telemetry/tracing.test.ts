@@ -2,10 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
-import { type Environment, givenEnvironment } from '../support/environment.js';
-import { eventually } from '../support/eventually.js';
+import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 import { givenOtlpReceiver, type OtlpReceiver } from '../support/otlp-receiver.js';
-import { type AppProcess, givenProcess } from '../support/processes.js';
 
 /** Makes Node refuse to load anything of OpenTelemetry's but its api. */
 const hooks = `export const resolve = (name, context, next) => {

@@ -4,15 +4,12 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { Settings } from '#config';
 import { PUBLIC } from '#health';
+import { isForLocalName } from './local-name.js';
 import { ProblemException } from './problem.filter.js';
-
-/** What a client on this machine, or in the same container network, may call it: web pages have dots in their names. */
-const LOCAL = /^([a-z0-9_-]+|127(\.\d{1,3}){3}|\[?::1\]?)$/i;
 
 /**
  * Lets in requests that carry one of `API_KEYS` as `Authorization: Bearer …`. When there are none, everybody on this
- * machine, but no web page that has its own name resolve to this machine's address: a browser would take the api for
- * a part of that page.
+ * machine, but no web page.
  */
 @Injectable()
 export class ApiKeyGuard implements CanActivate {
@@ -30,8 +27,7 @@ export class ApiKeyGuard implements CanActivate {
       return true;
     const request = context.switchToHttp().getRequest<FastifyRequest & { client?: string }>();
     if (this.keys.length === 0) {
-      // Only what is no browser may leave the name out.
-      if (!request.hostname || LOCAL.test(request.hostname)) return true;
+      if (isForLocalName(request)) return true;
       throw new ProblemException(403, 'foreign-host', 'Without API_KEYS the api answers to localhost only');
     }
     const [, given] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? [];

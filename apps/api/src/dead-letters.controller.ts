@@ -8,7 +8,7 @@ const time = { type: 'string', format: 'date-time' };
 const filterSchema = {
   queue: { type: 'string' },
   name: { type: 'string' },
-  error: { type: 'string', description: "Part of the last error's message" },
+  error: { type: 'string', description: "Part of the first 300 characters of the last error's message" },
   errorForm: { type: 'string', description: 'The whole of it, as the groups show it' },
   from: { ...time, description: 'Died then or later' },
   to: { ...time, description: 'Died before then' },

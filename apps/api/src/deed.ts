@@ -11,7 +11,7 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
-import { Audit, type Via } from '#records';
+import { Audit, type Deed as Entry, type Via } from '#records';
 
 const DEED = 'deed';
 
@@ -35,13 +35,10 @@ class DeedInterceptor implements NestInterceptor {
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const request = context.switchToHttp().getRequest<FastifyRequest & Sender>();
-    const { name: actor, via } = request.actor ?? { name: actorOf(request.client), via: 'http' as const };
-    const deed = this.reflector.get<string>(DEED, context.getHandler());
-    return from(this.witness({ actor, via, deed, subject: subjectOf(request) }, next));
+    return from(this.witness(entryOf(context, this.reflector) as Entry, next));
   }
 
-  private async witness(entry: Parameters<Audit['deed']>[0], next: CallHandler): Promise<unknown> {
+  private async witness(entry: Entry, next: CallHandler): Promise<unknown> {
     let answer: unknown;
     let refusal: HttpException | undefined;
     await this.audit.deed(entry, async () => {
@@ -58,6 +55,15 @@ class DeedInterceptor implements NestInterceptor {
     if (refusal) throw refusal;
     return answer;
   }
+}
+
+/** Who is about to do what to what, as its audit line will say it; undefined where a route is no {@link Deed}. */
+export function entryOf(context: ExecutionContext, reflector: Reflector): Entry | undefined {
+  const deed = reflector.get<string | undefined>(DEED, context.getHandler());
+  if (!deed) return undefined;
+  const request = context.switchToHttp().getRequest<FastifyRequest & Sender>();
+  const { name: actor, via } = request.actor ?? { name: actorOf(request.client), via: 'http' as const };
+  return { actor, via, deed, subject: subjectOf(request) };
 }
 
 /** Bulk deeds answer with a count; all others concern one thing. */

@@ -15,6 +15,9 @@ const ENVELOPE_BYTES = 16 * 1024;
  */
 const MAX_DEPTH = 500;
 
+/** How long clients have to read what was answered, and to send what they had begun, when the api ends. */
+const FAREWELL_MS = 5_000;
+
 /**
  * What every answer tells browsers and proxies: take the content type as it is said, and keep no copy of what only
  * somebody with a key may see.
@@ -53,6 +56,7 @@ export function makeHttpAdapter({ MAX_PAYLOAD }: Settings): FastifyAdapter {
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
   closeUnusedConnections(fastify);
+  cutSlowConnections(fastify);
   observeRequests(fastify);
   // On the response itself, so that no way to answer is without them; a route may set others of the same name.
   fastify.server.prependListener('request', (_, response) => response.setHeaders(CAUTION));
@@ -93,6 +97,13 @@ function closeUnusedConnections(fastify: FastifyInstance): void {
   fastify.server.on('request', ({ socket }) => unused.delete(socket));
   fastify.addHook('preClose', async () => {
     for (const socket of unused) socket.destroy();
+  });
+}
+
+/** A client that does not read its answer, or never ends its request, must not keep the api from ending. */
+function cutSlowConnections(fastify: FastifyInstance): void {
+  fastify.addHook('preClose', async () => {
+    setTimeout(() => fastify.server.closeAllConnections(), FAREWELL_MS).unref();
   });
 }
 

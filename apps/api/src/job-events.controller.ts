@@ -2,6 +2,7 @@ import { Controller, Get, Headers, Param, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { hasEnded, isAfter, Views } from '#records';
+import { announceEvents } from './event-stream.js';
 import { JobEvents } from './job-events.js';
 import { JobWatcher } from './job-watcher.js';
 import { ProblemException } from './problem.filter.js';
@@ -54,11 +55,7 @@ export class JobEventsController {
         'Too many follow jobs at the moment; ask for the job itself',
       );
 
-    reply
-      .header('content-type', 'text/event-stream')
-      .header('cache-control', 'no-cache')
-      // For nginx, which would gather events before it hands them on.
-      .header('x-accel-buffering', 'no');
+    announceEvents(reply);
     if (method === 'HEAD') return void reply.send();
     const events = new JobEvents(last);
     events.once('close', this.watcher.watch(job.id, events));

@@ -1,9 +1,7 @@
-import { Readable } from 'node:stream';
 import { hasEnded, isAfter, type WatchedJob } from '#records';
+import { EventStream } from './event-stream.js';
 import type { Watcher } from './job-watcher.js';
 
-/** Proxies close connections on which nothing comes, many of them after 30 or 60 s. */
-const KEEP_ALIVE_MS = 15_000;
 /** How long a client waits before it connects again. */
 const RECONNECT_MS = 1_000;
 
@@ -11,16 +9,14 @@ const RECONNECT_MS = 1_000;
  * The changes of one job as server-sent events, until it ends. Pulled by the client: while it does not read, nothing
  * is gathered for it, and when it reads on, it gets the changes of state that it missed and the newest progress.
  */
-export class JobEvents extends Readable implements Watcher {
+export class JobEvents extends EventStream implements Watcher {
   private job: WatchedJob | undefined;
   private isWanted = false;
   private progress = '';
-  private readonly keepAlive = setInterval(() => this.write(': still here\n\n'), KEEP_ALIVE_MS).unref();
 
   /** @param last the id of the event that the client had last; empty for all of them. */
   constructor(private last: string) {
-    super();
-    this.push(`retry: ${RECONNECT_MS}\n\n`);
+    super(RECONNECT_MS);
   }
 
   tell(job: WatchedJob): void {
@@ -28,19 +24,14 @@ export class JobEvents extends Readable implements Watcher {
     this.flush();
   }
 
-  stop(): void {
+  override stop(): void {
     this.isWanted = false;
-    this.push(null);
+    super.stop();
   }
 
   override _read(): void {
     this.isWanted = true;
     this.flush();
-  }
-
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    clearInterval(this.keepAlive);
-    done(error);
   }
 
   private flush(): void {

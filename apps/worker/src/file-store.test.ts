@@ -55,10 +55,13 @@ test.each([
   await expect(files.read(path, 5)).rejects.toThrow(message);
 });
 
-test('a missing file is an ordinary failure: it may be on its way', async () => {
+test('a missing file is missing for good; a missing folder may come back', async () => {
   const failed = files.read('missing.png', 100);
   await expect(failed).rejects.toThrow('Cannot find "missing.png" below FILES_DIR');
-  await expect(failed).rejects.not.toThrow(NonRetryableError);
+  await expect(failed).rejects.toThrow(NonRetryableError);
+  const nowhere = new FileStore(loadSettings({ FILES_DIR: join(folder, 'nowhere') })).read('a.txt', 100);
+  await expect(nowhere).rejects.toThrow('FILES_DIR is not there');
+  await expect(nowhere).rejects.not.toThrow(NonRetryableError);
 });
 
 test('writes replace the whole file and say how long it is', async () => {

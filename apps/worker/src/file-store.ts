@@ -20,18 +20,21 @@ export class FileStore {
    * Reads a file whose path came in a payload.
    *
    * @param maxBytes largest size that is accepted.
-   * @throws NonRetryableError when the path leads outside `FILES_DIR`, also by a symbolic link, or to something that
-   *   is no file or too large; an Error when nothing is there, for it may be on its way.
+   * @throws NonRetryableError when the path leads to nothing, outside `FILES_DIR`, also by a symbolic link, or to
+   *   something that is no file or too large. Another attempt would find no other.
    */
   async read(path: string, maxBytes: number): Promise<Buffer> {
     if (isAbsolute(path) || path.split(/[\\/]/).includes('..') || path.includes('\0')) throw outside(path);
-    const [root, target] = await Promise.all([realpath(this.root), realpath(join(this.root, path))]).catch(
-      (error) => {
-        throw new Error(`Cannot find ${JSON.stringify(path)} below FILES_DIR: put the file there`, {
-          cause: error,
-        });
-      },
-    );
+    // Without its folder this worker has lost its disk, and the file may still be on it.
+    const root = await realpath(this.root).catch((error) => {
+      throw new Error('The folder FILES_DIR is not there: make or mount it', { cause: error });
+    });
+    const target = await realpath(join(root, path)).catch((error) => {
+      throw new NonRetryableError(
+        `Cannot find ${JSON.stringify(path)} below FILES_DIR: put the file there, and replay the job`,
+        { cause: error },
+      );
+    });
     if (!target.startsWith(root + sep)) throw outside(path);
 
     // Not following links closes the time between check and use; not blocking keeps a named pipe from holding us.

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { Agent, request } from 'undici';
 import { loadSettings } from '#config';
 import { NonRetryableError } from '#jobs';
-import { eventually } from '../../../test/support/eventually.js';
+import { eventually } from '#testing';
 import { OutboundHttp } from './outbound-http.js';
 import { publicConnector, RefusedTargetError } from './public-connector.js';
 

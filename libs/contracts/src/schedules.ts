@@ -1,13 +1,3 @@
-import { defineSchedule } from '#schedules';
-import { PruneRecords } from './records.prune.js';
+// Every recurring job; the workers fire them.
 
-/** Every recurring job; the workers fire them. */
-
-/** At night, when few people wait for jobs. */
-export const pruneRecords = defineSchedule({
-  name: 'records.prune',
-  cron: '15 3 * * *',
-  job: PruneRecords,
-  payload: {},
-  overlap: 'skip',
-});
+export { pruneRecords } from './schedules/records.prune.js';

@@ -20,6 +20,7 @@ export {
   UnknownContractError,
   type Violation,
 } from './errors.js';
+export { Executor } from './executor.js';
 export {
   type Handler,
   type HandlerLimits,
@@ -39,12 +40,15 @@ export { type EnqueuedJob, type EnqueueOptions, Jobs } from './jobs.js';
 export { JobsModule } from './jobs.module.js';
 export type { JobsOptions } from './jobs.module-definition.js';
 export { payloadSchema } from './json-schema.js';
-export type { Arrival } from './message.js';
+export { type Arrival, encode } from './message.js';
 export { meterOf } from './meter.js';
 export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { OneShot, type OneShotLimits } from './one-shot.js';
+export type { Outbox } from './outbox.js';
 export { decide, type Outcome } from './outcome.js';
 export { conform, isTooDeep, toViolations } from './payload.js';
+export type { Progress } from './progress.js';
 export { QueueMetrics } from './queue-metrics.js';
+export { ContractRedaction } from './redaction.js';
 export { Relay } from './relay.js';
 export { redact, secret } from './secret.js';

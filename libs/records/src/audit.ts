@@ -21,6 +21,8 @@ export interface AuditLine extends Deed {
   at: Date;
   /** How much it changed; null while it runs, and when it was cut off. */
   count: number | null;
+  /** Why it was not let through; null when it was. */
+  refusal: string | null;
 }
 
 /** More of a filter than this tells nobody more. */
@@ -44,8 +46,7 @@ export class Audit {
    */
   async deed(entry: Deed, task: () => Promise<number>): Promise<number> {
     const { actor, via, deed } = entry;
-    // Clients choose parts of it: control characters could forge lines of a log, and NUL fits no column.
-    const subject = entry.subject.replace(/\p{Cc}+/gu, ' ').slice(0, MAX_SUBJECT);
+    const subject = shownSubject(entry);
     const [line] = (
       await this.database.query<{ id: string }>({
         name: 'audit-begin',
@@ -66,15 +67,30 @@ export class Audit {
     return count;
   }
 
+  /** Keeps that somebody was not let through with a deed, and why. */
+  async refusal(entry: Deed, reason: string): Promise<void> {
+    const { actor, via, deed } = entry;
+    const subject = shownSubject(entry);
+    this.logger.warn(`${actor} (${via}) was refused ${deed} to ${subject}: ${reason}`);
+    await this.database.query({
+      name: 'audit-refusal',
+      text: 'insert into audit (actor, via, deed, subject, count, refusal) values ($1, $2, $3, $4, 0, $5)',
+      values: [actor, via, deed, subject, reason],
+    });
+  }
+
   /** What was done, newest first. @param before only what came before the line of this id. */
   async list(limit: number, before?: string): Promise<AuditLine[]> {
     const { rows } = await this.database.query<AuditLine>({
       name: 'audit-list',
       text: `
-        select id, at, actor, via, deed, subject, count from audit
+        select id, at, actor, via, deed, subject, count, refusal from audit
         where $2::bigint is null or id < $2 order by id desc limit $1`,
       values: [limit, before ?? null],
     });
     return rows;
   }
 }
+
+/** Clients choose parts of it: control characters could forge lines of a log, and NUL fits no column. */
+const shownSubject = ({ subject }: Deed) => subject.replace(/\p{Cc}+/gu, ' ').slice(0, MAX_SUBJECT);

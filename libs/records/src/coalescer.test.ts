@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { eventually } from '#testing';
 import { Coalescer, OverloadedError } from './coalescer.js';
 import { DatabaseUnavailableError } from './database.js';
 
@@ -37,9 +38,10 @@ test('a lone item goes out at once, what comes meanwhile makes up the next batch
   expect(await Promise.all(others)).toEqual([20, 30, 40, 50]);
 });
 
-test('several lanes are under way at once, and no more', async () => {
+test('with a slow database several lanes are under way at once, and no more', async () => {
   const { coalescer, batches } = given({ lanes: 2, batch: 1 });
   for (const item of [1, 2, 3]) void coalescer.add(item);
+  await eventually(() => batches.length === 2);
   for (let n = 0; n < 5; n++) await turn();
   expect(batches.map(({ items }) => items)).toEqual([[1], [2]]);
 });

@@ -2,16 +2,20 @@ import { DatabaseUnavailableError } from './database.js';
 
 /** How a {@link Coalescer} gathers. */
 export interface CoalescerOptions {
-  /**
-   * Statements under way at once. A database of its own takes more rows on two lanes; but where it shares two cores
-   * with all else, one lane of twice the rows gave a fifth more jobs a second, and a sixth less CPU for each.
-   */
+  /** Statements under way at once, when the database takes long for each. */
   lanes: number;
   /** Rows of one statement at most. 50 rows already give most of the gain, 500 the rest. */
   batch: number;
   /** Items that may wait; beyond it {@link OverloadedError}. */
   limit: number;
 }
+
+/**
+ * A second statement starts only when the first is under way for this long. With a database near by it is done before,
+ * and the next one takes what gathered meanwhile: twice the rows, a fifth more jobs a second where two cores do
+ * everything, a sixth less CPU for each. With one that is 300 ms away the second lane doubles what gets through.
+ */
+const PATIENCE_MS = 20;
 
 /**
  * Characters of one statement and of all that waits, for items of very different sizes. 300 payloads of 1 MiB in one
@@ -34,6 +38,7 @@ export class Coalescer<Item, Result> {
   private waitingSize = 0;
   private busyLanes = 0;
   private scheduled = false;
+  private patience: NodeJS.Timeout | undefined;
 
   /**
    * @param run executes one batch and returns one result for each item, in the same order.
@@ -64,6 +69,13 @@ export class Coalescer<Item, Result> {
   /** Waits for the end of this turn of the event loop, in which one read from a socket often brings many items. */
   private schedule(): void {
     if (this.scheduled || this.busyLanes >= this.options.lanes) return;
+    if (this.busyLanes > 0) {
+      this.patience ??= setTimeout(() => {
+        this.patience = undefined;
+        void this.flush();
+      }, PATIENCE_MS);
+      return;
+    }
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
@@ -81,6 +93,8 @@ export class Coalescer<Item, Result> {
   }
 
   private async flush(): Promise<void> {
+    clearTimeout(this.patience);
+    this.patience = undefined;
     const entries = this.nextBatch();
     if (entries.length === 0) return;
     this.busyLanes++;

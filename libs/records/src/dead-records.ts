@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
+import { formOf } from './error-form.js';
 import { FIRST_ID } from './records.js';
 import type { JobState } from './views.js';
 
@@ -10,20 +11,21 @@ const PAGE = 1_000;
  * it and of the workers.
  */
 const REPLAY_PER_SECOND = 1_000;
-/** Characters of a message that tell one error from another; groups that are shown, the largest first. */
-const FORM_LENGTH = 300;
-const SHOWN_GROUPS = 200;
+/** Groups that are shown, the largest first. */
+export const SHOWN_GROUPS = 200;
 
-/** What the job died of, and the same with all that differs from job to job taken out. */
-const MESSAGE = `coalesce(attempts -> -1 -> 'error' ->> 'message', '')`;
-const FORM = `regexp_replace(left(${MESSAGE}, ${FORM_LENGTH}), '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\\d+', '#', 'gi')`;
-
-/** The dead jobs that a filter means; {@link valuesOf} gives its parameters. */
+/**
+ * The dead jobs that a filter means; {@link valuesOf} gives its parameters. All but ids is in an index, so that nothing
+ * is read of the jobs themselves, whose errors take many pages. Only a text with a number in it is looked for in the
+ * message, since forms have none.
+ */
 const MATCHES = `
   state = 'dead' and ($1::uuid[] is null or id = any ($1)) and ($2::text is null or queue = $2)
   and ($3::text is null or name = $3)
-  and ($4::text is null or position(lower($4) in lower(${MESSAGE})) > 0)
-  and ($5::text is null or ${FORM} = $5)
+  and ($4::text is null or position(lower(${formOf('$4')}) in lower(error_form)) > 0)
+  and ($4::text is null or $4 !~ '\\d'
+    or position(lower($4 collate "C") in lower((attempts -> -1 -> 'error' ->> 'message') collate "C")) > 0)
+  and ($5::text is null or error_form = $5)
   and ($6::timestamptz is null or finished_at >= $6) and ($7::timestamptz is null or finished_at < $7)`;
 
 const valuesOf = ({ ids, queue, name, error, errorForm, from, to }: DeadLetterFilter) =>
@@ -34,7 +36,10 @@ export interface DeadLetterFilter {
   ids?: readonly string[];
   queue?: string;
   name?: string;
-  /** Part of the message of their last error, in whatever case. */
+  /**
+   * Part of the first 300 characters of their last error's message, in whatever case. `#` stands for any number or
+   * UUID; numbers stand for themselves, which takes a second for a hundred thousand letters.
+   */
   error?: string;
   /** The whole of it in the form that {@link DeadRecords.groups} gives. */
   errorForm?: string;
@@ -53,7 +58,7 @@ export interface DeadGroup {
   count: number;
   oldest: Date;
   newest: Date;
-  /** The id of one of them. */
+  /** The id of the newest of them. */
   example: string;
 }
 
@@ -97,7 +102,7 @@ export class DeadRecords {
   ): Promise<number> {
     // A new claim number: the note that the dead letter was published must not be taken for one of the job's message.
     const change = `
-      state = case when page.run_at > now() then 'scheduled' else 'queued' end, run_at = page.run_at,
+      state = case when page.run_at > now() then 'scheduled' else 'queued' end, run_at = page.run_at, error_form = '',
       publish_at = page.run_at, claim = claim + 1, attempt = 0, losses = 0, finished_at = null,
       progress = null, progress_note = null, cancel_requested_at = null`;
     return this.inPages(change, filter, perSecond, options);
@@ -105,7 +110,7 @@ export class DeadRecords {
 
   /** Gives dead letters up for good; their records stay. In pages, as {@link replay}. @returns how many. */
   discard(filter: DeadLetterFilter, options: DeedOptions = {}): Promise<number> {
-    const change = `state = 'discarded', finished_at = now(), publish_at = null`;
+    const change = `state = 'discarded', finished_at = now(), publish_at = null, error_form = ''`;
     return this.inPages(change, filter, REPLAY_PER_SECOND, options);
   }
 
@@ -122,10 +127,17 @@ export class DeadRecords {
   async groups(filter: DeadLetterFilter = {}): Promise<DeadGroup[]> {
     return this.rows<DeadGroup>({
       text: `
-        select queue, name, ${FORM} as "errorForm", count(*)::int as count, min(finished_at) as oldest,
-          max(finished_at) as newest, max(id::text collate "C") as example
-        from jobs where ${MATCHES}
-        group by 1, 2, 3 order by count desc, newest desc limit ${SHOWN_GROUPS}`,
+        select g.*, (
+          select id from jobs
+          where state = 'dead' and error_form = g."errorForm" and queue = g.queue and name = g.name
+            and finished_at = g.newest
+          limit 1) as example
+        from (
+          select queue, name, error_form as "errorForm", count(*)::int as count, min(finished_at) as oldest,
+            max(finished_at) as newest
+          from jobs where ${MATCHES}
+          group by error_form, queue, name order by count desc, newest desc limit ${SHOWN_GROUPS}
+        ) g`,
       values: valuesOf(filter),
     });
   }
@@ -196,6 +208,7 @@ export class DeadRecords {
       name: 'bury',
       text: `
         update jobs set state = 'dead', finished_at = now(), publish_at = null,
+          error_form = ${formOf(`$2::jsonb ->> 'message'`)},
           attempts = attempts || jsonb_build_object('attempt', attempt + 1, 'outcome', 'lost', 'error', $2::jsonb,
             'worker', null, 'startedAt', null, 'finishedAt', now())
         where id = any ($1::uuid[]) and state in ('queued', 'retrying')`,

@@ -8,7 +8,9 @@ export {
   DeadRecords,
   type DeedOptions,
   type ReplayOptions,
+  SHOWN_GROUPS,
 } from './dead-records.js';
+export { likeForms } from './error-form.js';
 export {
   type ForeignLetter,
   type ForeignLetterFilter,
@@ -28,6 +30,8 @@ export {
   type DueRecord,
   type InsertedRecord,
   type JobKey,
+  type KeyedInsert,
+  type KeyedRecord,
   type NewRecord,
   type NextRecord,
   type Postponement,

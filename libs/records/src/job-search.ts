@@ -59,24 +59,26 @@ export class JobSearch {
     const values: unknown[] = [];
     const where = (column: string, operator: string, value: unknown) =>
       value === undefined ? [] : [`${column} ${operator} $${values.push(value)}`];
+    // The jobs of a batch are ten thousand at most, and were made at one time: looked for from the newest job of all on,
+    // they would come last. `offset 0` has PostgreSQL take them first.
+    const ofBatch = where('batch', '=', batch);
+    const source = batch ? `(select id, name, queue, state from jobs ${all(ofBatch)} offset 0) jobs` : 'jobs';
     // What indexes answer narrows what is gone through; the rest is looked at one by one.
     const hasIndex = state !== 'succeeded';
-    const byIndex = [
-      ...where('id', '<', before),
-      ...where('batch', '=', batch),
-      ...(hasIndex ? where('state', '=', state) : []),
-    ];
+    const ofState = where('state', '=', state);
+    const byIndex = [...where('id', '<', before), ...(hasIndex ? ofState : [])];
     const oneByOne = [
       ...where('name', '=', name),
       ...where('queue', '=', queue),
-      ...(hasIndex ? [] : where('state', '=', state)),
+      ...(hasIndex ? [] : ofState),
     ];
-    const window = byIndex.length > (before ? 1 : 0) ? SCATTERED_WINDOW : WINDOW;
+    const isScattered = batch !== undefined || (state !== undefined && hasIndex);
+    const window = isScattered ? SCATTERED_WINDOW : WINDOW;
     const { rows } = await this.database.query<FoundJob & { lastSeen: string | null; seen: number }>({
       // Without a name, so that it is planned for this state: the index on states leaves one of them out.
       text: `
         with seen as materialized (
-          select id, name, queue, state from jobs ${all(byIndex)} order by id desc limit $${values.push(oneByOne.length > 0 ? window : limit + 1)}
+          select id, name, queue, state from ${source} ${all(byIndex)} order by id desc limit $${values.push(oneByOne.length > 0 ? window : limit + 1)}
         ), found as (
           select id from seen ${all(oneByOne)} order by id desc limit $${values.push(limit + 1)}
         ), counted as (

@@ -7,6 +7,7 @@ import * as limits from './migrations/0005-limits.js';
 import * as telemetry from './migrations/0006-telemetry.js';
 import * as operator from './migrations/0007-operator.js';
 import * as dashboard from './migrations/0008-dashboard.js';
+import * as deadLetters from './migrations/0009-dead-letters.js';
 
 /** Every migration, by name, in the order in which they run. A new one is one file and one line here. */
 const migrations: Record<string, Migration> = {
@@ -17,6 +18,7 @@ const migrations: Record<string, Migration> = {
   '0006-telemetry': telemetry,
   '0007-operator': operator,
   '0008-dashboard': dashboard,
+  '0009-dead-letters': deadLetters,
 };
 
 /**

@@ -155,7 +155,7 @@ const COUNT: Statement = {
   name: 'count-queues',
   text: `
     select queue, state, count(*)::int as count,
-      case when state = 'queued' then min(id::text collate "C") end as oldest
+      min(id::text collate "C") filter (where state = 'queued') as oldest
     from jobs
     where state in ('scheduled', 'queued', 'running', 'retrying', 'dead') and state <> 'succeeded'
     group by queue, state`,

@@ -184,7 +184,7 @@ export class Records {
     private readonly database: Database,
     private readonly presence: Presence,
   ) {
-    const options = { lanes: 1, batch: 500, limit: 20_000 };
+    const options = { lanes: 2, batch: 500, limit: 20_000 };
     const bySize = ({ payload }: NewRecord) => payload.length;
     this.inserts = new Coalescer((records) => this.insertMany(records), options, bySize);
     this.keyedInserts = new Coalescer<KeyedRecord, KeyedInsert>(

@@ -1,3 +1,4 @@
+import { formOf } from './error-form.js';
 import { WORKER_LOCK_CLASS } from './presence.js';
 import type { ClaimRequest, JobKey, KeyedRecord, NewRecord, Postponement, Settlement } from './records.js';
 
@@ -227,6 +228,8 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
           publish_at = case when j.cancel_requested_at is null then now() + s.publish_in * interval '1 millisecond' end,
           finished_at = case
             when j.cancel_requested_at is not null or s.state in ('succeeded', 'dead', 'cancelled') then now() end,
+          error_form = case when s.state = 'dead' and j.cancel_requested_at is null
+            then ${formOf(`coalesce(s.error ->> 'message', '')`)} else '' end,
           progress = case when s.state = 'succeeded' and j.cancel_requested_at is null then 1 else j.progress end,
           attempts = case
             when s.error is null and j.cancel_requested_at is null then j.attempts

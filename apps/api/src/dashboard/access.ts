@@ -88,13 +88,6 @@ export function isFromHere({ headers }: FastifyRequest): boolean {
   return URL.canParse(headers.origin) && hosts.includes(new URL(headers.origin).host);
 }
 
-/**
- * Where everybody gets in, a name of somebody else's that leads to this machine (DNS rebinding) would make his page
- * one of this host's: only names that always mean this machine are taken.
- */
-export const isLoopbackName = ({ headers }: FastifyRequest): boolean =>
-  /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(headers.host ?? '');
-
 /** A proxy tells it. Who lies here harms his own cookie only. */
 const isSecure = ({ headers, protocol }: FastifyRequest): boolean =>
   protocol === 'https' || headers['x-forwarded-proto'] === 'https';

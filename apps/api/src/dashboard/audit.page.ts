@@ -39,8 +39,8 @@ const columns = [
   { label: 'Changed', kind: 'number' },
 ] as const;
 
-const row = ({ at, actor, via, deed, subject, count }: AuditLine): Value[] => [
-  html`<span class="name">${deed}</span>`,
+const row = ({ at, actor, via, deed, subject, count, refusal }: AuditLine): Value[] => [
+  html`<span class="name">${deed}</span>${refusal && html` <span class="badge refused" title="${refusal}">refused</span>`}`,
   time(at),
   html`<span class="id">${actor}</span>`,
   via,

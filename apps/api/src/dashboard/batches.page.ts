@@ -1,12 +1,12 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
 import { BatchRecords, type BatchView } from '#batches';
-import { hasEnded } from '#records';
+import { hasEnded, jobStates } from '#records';
 import { Deed } from '../deed.js';
 import { Id } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { deed, page } from './layout.js';
-import { badge, duration, empty, jobLink, number, shownStates, table, time } from './parts.js';
+import { badge, duration, empty, jobLink, number, table, time } from './parts.js';
 
 const PAGE_SIZE = 20;
 const HERE = '/dashboard/batches';
@@ -52,7 +52,7 @@ ${batch.onSuccess && fact('When all have succeeded', jobLink(batch.onSuccess))}<
 ${table(
   'Jobs by state',
   ['State', { label: 'Jobs', kind: 'number' }],
-  shownStates
+  jobStates
     .filter((state) => batch.counts[state] > 0)
     .map((state) => [
       badge(state),
@@ -100,6 +100,6 @@ const row = (batch: BatchView): Value[] => [
 ];
 
 function progress({ counts, total }: BatchView): Html {
-  const ended = shownStates.filter(hasEnded).reduce((sum, state) => sum + counts[state], 0);
+  const ended = jobStates.filter(hasEnded).reduce((sum, state) => sum + counts[state], 0);
   return html`<progress max="${total}" value="${ended}" aria-label="Jobs that have ended"></progress> <span>${number(ended)} of ${number(total)}</span>`;
 }

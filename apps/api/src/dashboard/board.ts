@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { emptyQueue, QueueRecords, type QueueView, type Tally, Throughput } from '#records';
@@ -7,6 +7,8 @@ import { Fresh } from './fresh.js';
 
 /** How old what is shown may be. */
 const FRESH_MS = 1_000;
+/** Figures of this age are said to be old. */
+const OLD_MS = 10_000;
 /** How often those who watch are told to look again although no figure has changed: time goes on. */
 const TELL_EVERY_MS = 5_000;
 
@@ -17,9 +19,18 @@ export interface QueueRow extends QueueView {
   lastHour: Tally | undefined;
 }
 
+/** The figures of all queues. */
+export interface Figures {
+  queues: QueueRow[];
+  /** When they were gathered. */
+  at: Date;
+  /** Nobody looked for a while, and newer ones take long to count: whoever looks next will see them. */
+  areOld: boolean;
+}
+
 /** Gathers the figures of all queues, once for all who look, and tells those who watch when they have changed. */
 @Injectable()
-export class Board implements OnModuleDestroy {
+export class Board implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly latest = new Fresh(() => this.read(), FRESH_MS);
   private readonly watchers = new Set<() => void>();
   private readonly stopping = new AbortController();
@@ -32,14 +43,22 @@ export class Board implements OnModuleDestroy {
     private readonly broker: Broker,
   ) {}
 
-  /** The figures, a second old or, where they take longer to gather, those from before. */
-  figures(): Promise<QueueRow[]> {
-    return this.latest.get();
+  /** Who looks first need not wait for the first count. */
+  onApplicationBootstrap(): void {
+    // Without the database there is nothing to count yet.
+    this.latest.next().catch(() => {});
   }
 
-  /** Forgets the figures, after a deed that changes them. */
-  forget(): void {
-    this.latest.forget();
+  /** The figures, a second old or, where they take longer to gather, those from before. */
+  async figures(): Promise<Figures> {
+    // A queue that was paused just now is shown as paused, whatever age its figures have.
+    const [{ answer, at }, paused] = await Promise.all([this.latest.get(), this.records.paused()]);
+    const ageMs = performance.now() - at;
+    return {
+      queues: answer.map((row) => ({ ...row, paused: paused.has(row.queue) })),
+      at: new Date(Date.now() - ageMs),
+      areOld: ageMs > OLD_MS,
+    };
   }
 
   /** @param tell called whenever there is something new to see. @returns the way to stop that. */
@@ -54,15 +73,26 @@ export class Board implements OnModuleDestroy {
   }
 
   private async read(): Promise<QueueRow[]> {
-    const [views, tallies] = await Promise.all([this.records.list(), this.throughput.ofLastHour()]);
-    const names = new Set([...this.contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
-    return Promise.all(
-      [...names].sort().map(async (queue) => ({
-        ...(views.find((view) => view.queue === queue) ?? emptyQueue(queue)),
-        consumers: (await this.broker.countConsumers(queue)) ?? null,
-        lastHour: tallies.get(queue),
-      })),
-    );
+    const known = [...this.contracts.queues.keys()];
+    const [views, tallies, consumers] = await Promise.all([
+      this.records.list(),
+      this.throughput.ofLastHour(),
+      this.countConsumers(known),
+    ]);
+    // Of contracts that are no more.
+    const others = views.map(({ queue }) => queue).filter((queue) => !known.includes(queue));
+    const counts = new Map([...consumers, ...(await this.countConsumers(others))]);
+    return [...known, ...others].sort().map((queue) => ({
+      ...(views.find((view) => view.queue === queue) ?? emptyQueue(queue)),
+      consumers: counts.get(queue) ?? null,
+      lastHour: tallies.get(queue),
+    }));
+  }
+
+  private async countConsumers(
+    queues: readonly string[],
+  ): Promise<[queue: string, count: number | undefined][]> {
+    return Promise.all(queues.map(async (queue) => [queue, await this.broker.countConsumers(queue)]));
   }
 
   private async follow(): Promise<void> {
@@ -73,7 +103,7 @@ export class Board implements OnModuleDestroy {
     let toldAt = 0;
     while (this.watchers.size > 0 && !signal.aborted) {
       // While the database is away there is nothing new to see.
-      const figures = await this.latest.next().catch(() => undefined);
+      const figures = (await this.latest.next().catch(() => undefined))?.answer;
       const text = JSON.stringify(figures);
       if (figures && (text !== told || Date.now() - toldAt >= TELL_EVERY_MS)) {
         [told, toldAt] = [text, Date.now()];

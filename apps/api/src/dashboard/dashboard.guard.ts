@@ -17,8 +17,10 @@ import { Reflector } from '@nestjs/core';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { Public } from '#health';
-import type { Sender } from '../deed.js';
-import { Access, hasToken, isFromHere, isLoopbackName, type Visitor as Who } from './access.js';
+import { Audit } from '#records';
+import { entryOf, type Sender } from '../deed.js';
+import { isForLocalName } from '../local-name.js';
+import { Access, hasToken, isFromHere, type Visitor as Who } from './access.js';
 import { ErrorPageFilter } from './error-page.filter.js';
 import { PageInterceptor } from './page.interceptor.js';
 
@@ -28,15 +30,19 @@ const FOR_ALL_ROLES = 'dashboard:for-all-roles';
 /** A request of the dashboard, once the guard has let it in. */
 export type DashboardRequest = FastifyRequest & Sender & { visitor?: Who };
 
+const FROM_ELSEWHERE = 'This form was sent by another site.';
+
 /**
  * Lets in who is signed in. What is no GET changes something: it must come from a page of this dashboard, with the
- * token of that page, from an operator. A route has to say so if it wants less.
+ * token of that page, from an operator. A route has to say so if it wants less. Who is refused a deed has an audit line
+ * for it, as for one that was done.
  */
 @Injectable()
 export class DashboardGuard implements CanActivate {
   constructor(
     private readonly access: Access,
     private readonly reflector: Reflector,
+    private readonly audit: Audit,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -44,25 +50,35 @@ export class DashboardGuard implements CanActivate {
     const allows = (what: string) =>
       this.reflector.getAllAndOverride<boolean>(what, [context.getHandler(), context.getClass()]);
     if (this.access.mode === 'off') throw new NotFoundException();
-    if (this.access.mode === 'open' && !isLoopbackName(request)) {
+    if (this.access.mode === 'open' && !isForLocalName(request)) {
       throw new ForbiddenException('Without DASHBOARD_USERS the dashboard answers to localhost only.');
     }
     const isDeed = request.method !== 'GET' && request.method !== 'HEAD';
-    if (isDeed && !isFromHere(request)) throw new ForbiddenException('This form was sent by another site.');
-    if (allows(OPEN)) return true;
+    if (allows(OPEN)) {
+      if (isDeed && !isFromHere(request)) throw new ForbiddenException(FROM_ELSEWHERE);
+      return true;
+    }
 
     const visitor = await this.access.visitorOf(request);
     if (!visitor) throw new UnauthorizedException();
     request.visitor = visitor;
     request.actor = { name: visitor.name, via: 'dashboard' };
-    if (isDeed && !hasToken(visitor, request.body)) {
-      throw new ForbiddenException('The page is too old: go back, load it again, and repeat what you did.');
-    }
-    if (isDeed && visitor.role !== 'operator' && !allows(FOR_ALL_ROLES)) {
-      throw new ForbiddenException('You may look at everything; changing something takes an operator.');
-    }
-    return true;
+    const refusal = isDeed && refusalOf(request, visitor, allows(FOR_ALL_ROLES));
+    if (!refusal) return true;
+    const entry = entryOf(context, this.reflector);
+    if (entry) await this.audit.refusal(entry, refusal);
+    throw new ForbiddenException(refusal);
   }
+}
+
+/** Why a visitor may not do what a request asks for; undefined when that is fine. */
+function refusalOf(request: DashboardRequest, visitor: Who, isForAllRoles: boolean): string | undefined {
+  if (!isFromHere(request)) return FROM_ELSEWHERE;
+  if (!hasToken(visitor, request.body))
+    return 'The page is too old: go back, load it again, and repeat what you did.';
+  if (visitor.role !== 'operator' && !isForAllRoles)
+    return 'You may look at everything; changing something takes an operator.';
+  return undefined;
 }
 
 /** A controller of the dashboard: its own guard in place of the API key, and pages in place of JSON. */

@@ -1,19 +1,15 @@
 import { BadRequestException, Body, Get, Post, Query, Redirect } from '@nestjs/common';
 import { z } from 'zod';
-import { type DeadGroup, DeadRecords, ForeignLetters } from '#records';
+import { type DeadGroup, DeadRecords, ForeignLetters, likeForms, SHOWN_GROUPS } from '#records';
 import { Deed } from '../deed.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { foreignLettersOf } from './foreign-letters.page.js';
-import { Fresh } from './fresh.js';
 import { type Html, html, type Value } from './html.js';
 import { page, token } from './layout.js';
 import { address, empty, jobPath, number, optionalText, table, text, time } from './parts.js';
 
 /** Foreign letters that the page shows; the rest has a page of its own. */
 const SHOWN_FOREIGN = 10;
-
-/** How old the groups of all dead letters may be. */
-const FRESH_MS = 2_000;
 
 /** Which dead letters are meant, as forms say it. Whatever else a form says is a mistake, and never means all of them. */
 const Filter = z.object({
@@ -24,8 +20,12 @@ const Filter = z.object({
   errorForm: text(600).optional(),
 });
 type Filter = z.output<typeof Filter>;
-/** The same for looking at them. */
-const Look = z.object({ queue: optionalText, name: optionalText, error: optionalText });
+/** The same for looking at them. One number is as good as any: what is looked for is a kind of error. */
+const Look = z.object({
+  queue: optionalText,
+  name: optionalText,
+  error: optionalText.transform((text) => text && likeForms(text)),
+});
 
 const deeds = { replay: 'Replay', discard: 'Discard' } as const;
 type DeedName = keyof typeof deeds;
@@ -39,9 +39,6 @@ const notices: Record<string, (count: number) => string> = {
 
 @DashboardController('/dead-letters')
 export class DeadLettersPage {
-  /** Grouping tens of thousands takes a second, so it is done once for all who look. */
-  private readonly allGroups = new Fresh(() => this.dead.groups(), FRESH_MS);
-
   constructor(
     private readonly dead: DeadRecords,
     private readonly foreign: ForeignLetters,
@@ -51,20 +48,21 @@ export class DeadLettersPage {
   async show(@Visitor() visitor: Visitor, @Query() query: Record<string, unknown>): Promise<Html> {
     const filter = Look.parse(query);
     const isFiltered = Object.values(filter).some((value) => value !== undefined);
-    const [groups, letters, foreignCount] = await Promise.all([
-      this.groupsOf(filter),
+    const [groups, total, letters, foreignCount] = await Promise.all([
+      this.dead.groups(filter),
+      this.dead.count(filter),
       this.foreign.list({ queue: filter.queue }, { limit: SHOWN_FOREIGN }),
       this.foreign.count({ queue: filter.queue }),
     ]);
-    const total = groups.reduce((sum, { count }) => sum + count, 0);
     return page({
       title: 'Dead letters',
       visitor,
       here: 'dead-letters',
       notice: noticeOf(query),
-      body: html`<div class="head"><h1>Dead letters</h1>${total > 0 && html`<div class="deeds">${choices(visitor, filter, isFiltered ? 'these' : 'all')}</div>`}</div>
+      body: html`<div class="head"><h1>Dead letters${total > 0 && html` <span class="tally">${number(total)}</span>`}</h1>${total > 0 && html`<div class="deeds">${choices(visitor, filter, isFiltered ? 'these' : 'all')}</div>`}</div>
 <p class="hint">Jobs that failed for good, by what they died of. They are kept until somebody replays or discards them.</p>
 ${filterForm(filter, isFiltered)}
+${groups.length === SHOWN_GROUPS && html`<p class="hint">The ${SHOWN_GROUPS} most frequent errors.</p>`}
 ${groups.length > 0 ? groupTable(visitor, groups) : empty(isFiltered ? 'Nothing fits these filters' : 'No dead letters', isFiltered ? '' : 'No job has failed for good.')}
 ${foreignLettersOf(visitor, letters, foreignCount, filter.queue)}`,
     });
@@ -105,26 +103,14 @@ ${about(filter)}
   @Deed('dead-letters.replay')
   @Redirect('', 303)
   async replay(@Body() body: unknown) {
-    const count = await this.dead.replay(filterOf(body));
-    this.allGroups.forget();
-    return done('replay', count);
+    return done('replay', await this.dead.replay(filterOf(body)));
   }
 
   @Post('discard')
   @Deed('dead-letters.discard')
   @Redirect('', 303)
   async discard(@Body() body: unknown) {
-    const count = await this.dead.discard(filterOf(body));
-    this.allGroups.forget();
-    return done('discard', count);
-  }
-
-  private async groupsOf(filter: z.output<typeof Look>): Promise<DeadGroup[]> {
-    // Groups do not tell what the messages of their jobs are but for their common form.
-    if (filter.error !== undefined) return this.dead.groups(filter);
-    const { queue, name } = filter;
-    const fits = (wanted: string | undefined, value: string) => wanted === undefined || wanted === value;
-    return (await this.allGroups.get()).filter((group) => fits(queue, group.queue) && fits(name, group.name));
+    return done('discard', await this.dead.discard(filterOf(body)));
   }
 }
 
@@ -169,7 +155,7 @@ ${!queue && !name && !error && errorForm === undefined && html`<div><dt>Which</d
 
 const filterForm = (filter: Filter, isFiltered: boolean) =>
   html`<form class="filters" method="get" action="/dashboard/dead-letters">
-<label>Error contains<input name="error" value="${filter.error}" autocomplete="off" spellcheck="false"></label>
+<label>Error contains<input name="error" value="${filter.error}" placeholder="# is any number or UUID" autocomplete="off" spellcheck="false"></label>
 <label>Name<input name="name" value="${filter.name}" autocomplete="off" spellcheck="false"></label>
 <label>Queue<input name="queue" value="${filter.queue}" autocomplete="off" spellcheck="false"></label>
 <button>Filter</button>${isFiltered && html`<a href="/dashboard/dead-letters">Clear</a>`}</form>`;

@@ -1,13 +1,13 @@
-import { Readable } from 'node:stream';
 import { Get, type OnModuleDestroy, Param, Req, Res, ServiceUnavailableException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { announceEvents, EventStream } from '../event-stream.js';
 import { JobWatcher } from '../job-watcher.js';
 import { Id } from '../requests.js';
 import { Board } from './board.js';
 import { DashboardController } from './dashboard.guard.js';
 
-/** Proxies close connections on which nothing comes, many of them after 30 s. */
-const KEEP_ALIVE_MS = 15_000;
+/** How long a browser waits before it connects again. */
+const RECONNECT_MS = 2_000;
 /** Each holds a connection open. */
 const MAX_STREAMS = 500;
 
@@ -17,7 +17,7 @@ const MAX_STREAMS = 500;
  */
 @DashboardController()
 export class EventsController implements OnModuleDestroy {
-  private readonly streams = new Set<Readable>();
+  private readonly streams = new Set<EventStream>();
 
   constructor(
     private readonly board: Board,
@@ -39,7 +39,7 @@ export class EventsController implements OnModuleDestroy {
 
   /** Nest calls it first on SIGTERM: streams would keep the server from closing. */
   onModuleDestroy(): void {
-    for (const stream of this.streams) stream.push(null);
+    for (const stream of this.streams) stream.stop();
   }
 
   private open(
@@ -48,19 +48,13 @@ export class EventsController implements OnModuleDestroy {
     watch: (tell: () => void) => () => void,
   ): void {
     if (this.streams.size >= MAX_STREAMS || this.jobs.isFull) throw new ServiceUnavailableException();
-    reply
-      .header('content-type', 'text/event-stream')
-      // For nginx, which would gather events before it hands them on.
-      .header('x-accel-buffering', 'no');
+    announceEvents(reply);
     if (method === 'HEAD') return void reply.send();
-    const stream = new Readable({ read() {} });
-    const keepAlive = setInterval(() => stream.push(': still here\n\n'), KEEP_ALIVE_MS).unref();
-    stream.push('retry: 2000\n\n');
+    const stream = new EventStream(RECONNECT_MS);
     // What nobody reads is not told again: one event says as much as many.
     const unwatch = watch(() => stream.readableLength === 0 && stream.push('event: changed\ndata: 1\n\n'));
     this.streams.add(stream);
     stream.once('close', () => {
-      clearInterval(keepAlive);
       unwatch();
       this.streams.delete(stream);
     });

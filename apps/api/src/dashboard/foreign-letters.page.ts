@@ -5,7 +5,7 @@ import { Deed } from '../deed.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { deed, page } from './layout.js';
-import { address, badge, number, optionalText, table, text, time } from './parts.js';
+import { address, badge, empty, number, optionalText, table, text, time } from './parts.js';
 import { shownBytes, shownJson } from './shown.js';
 
 const PAGE_SIZE = 50;
@@ -32,7 +32,7 @@ export class ForeignLettersPage {
       visitor,
       here: 'dead-letters',
       body: html`<h1>Foreign messages</h1><p><a href="/dashboard/dead-letters">Back to the dead letters</a></p>${foreignLettersOf(visitor, letters, count, queue)}
-${count === 0 && html`<p class="hint">There are none.</p>`}
+${count === 0 && empty('No foreign messages', 'What is in the dead-letter queues belongs to jobs.')}
 ${last && html`<nav class="paging" aria-label="Paging"><a class="button" href="${address('/dashboard/foreign-letters', { queue, afterQueue: last.queue, afterId: last.id })}">More</a></nav>`}`,
     });
   }

@@ -2,7 +2,7 @@ import { Get, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Contracts } from '#jobs';
-import { type FoundJob, JobSearch, type JobState } from '#records';
+import { type FoundJob, JobSearch, type JobState, jobStates } from '#records';
 import { Board } from './board.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { attribute, type Html, html } from './html.js';
@@ -16,7 +16,6 @@ import {
   jobPath,
   number,
   optionalText,
-  shownStates,
   table,
   time,
 } from './parts.js';
@@ -24,10 +23,7 @@ import {
 const PAGE_SIZE = 50;
 
 const Filter = z.object({
-  state: z
-    .enum(shownStates as [JobState])
-    .optional()
-    .catch(undefined),
+  state: z.enum(jobStates).optional().catch(undefined),
   name: optionalText,
   queue: optionalText,
   batch: z.uuid().optional().catch(undefined),
@@ -67,7 +63,7 @@ export class JobsPage {
 <button>Go</button></form></div>
 <nav class="tabs" aria-label="States"><ul>
 <li><a href="${link({ state: undefined })}" ${attribute('aria-current', !filter.state, 'true')}>all</a></li>
-${shownStates.map(
+${jobStates.map(
   (state) =>
     html`<li><a href="${link({ state })}" ${attribute('aria-current', state === filter.state, 'true')}>${state}${tally(counts.get(state))}</a></li>`,
 )}</ul></nav>
@@ -92,9 +88,10 @@ ${next && html`<a class="button" href="${link({ before: next })}">${isCutOff ? '
     });
   }
 
-  /** Of the states that end a job well there may be very many: nobody counts those. */
+  /** Of the states that end a job well there may be very many: nobody counts those. Old counts are better left out. */
   private async countStates(): Promise<Map<JobState, number>> {
-    const queues = await this.board.figures();
+    const { queues, areOld } = await this.board.figures();
+    if (areOld) return new Map();
     const states = ['scheduled', 'queued', 'running', 'retrying', 'dead'] as const;
     return new Map(states.map((state) => [state, queues.reduce((sum, queue) => sum + queue[state], 0)]));
   }

@@ -31,7 +31,10 @@ export class OverviewPage {
   async show(@Visitor() visitor: Visitor, @Query('range') asked: string): Promise<Html> {
     const range: Range = Object.hasOwn(ranges, asked) ? (asked as Range) : '1h';
     const { steps, stepS, label, per } = ranges[range];
-    const [queues, tallies] = await Promise.all([this.board.figures(), this.throughput.since(steps, stepS)]);
+    const [{ queues, at, areOld }, tallies] = await Promise.all([
+      this.board.figures(),
+      this.throughput.since(steps, stepS),
+    ]);
     const sum = (outcome: keyof Tally) => tallies.reduce((sum, tally) => sum + tally[outcome], 0);
     const told = `${number(sum('succeeded'))} attempts succeeded, ${number(sum('retrying'))} failed and were tried again, ${number(sum('dead'))} failed for good`;
     return page({
@@ -46,7 +49,7 @@ export class OverviewPage {
 <div class="card" data-live="throughput"><dl class="sums">
 ${figure('Succeeded', sum('succeeded'), 'green')}${figure('Failed, tried again', sum('retrying'), 'amber')}${figure('Failed for good', sum('dead'), 'red')}${figure('Running now', total(queues, 'running'))}${figure('Waiting now', total(queues, 'queued'))}
 </dl>${chart(`${told}, ${label}`, tallies)}</div></section>
-<section aria-labelledby="queues"><h2 id="queues">Queues</h2><div data-live="queues">${queueTable(queues, visitor)}</div></section>`,
+<section aria-labelledby="queues"><h2 id="queues">Queues</h2><div data-live="queues">${areOld && html`<p class="hint">As they were ${time(at)}; they are being counted again.</p>`}${queueTable(queues, visitor)}</div></section>`,
     });
   }
 
@@ -56,7 +59,6 @@ ${figure('Succeeded', sum('succeeded'), 'green')}${figure('Failed, tried again',
   async pause(@Param('queue') queue: string): Promise<void> {
     await this.mustExist(queue);
     await this.queues.pause(queue);
-    this.board.forget();
   }
 
   @Post('queues/:queue/resume')
@@ -65,11 +67,10 @@ ${figure('Succeeded', sum('succeeded'), 'green')}${figure('Failed, tried again',
   async resume(@Param('queue') queue: string): Promise<void> {
     await this.mustExist(queue);
     await this.queues.resume(queue);
-    this.board.forget();
   }
 
   private async mustExist(queue: string): Promise<void> {
-    const queues = await this.board.figures();
+    const { queues } = await this.board.figures();
     if (!queues.some((row) => row.queue === queue)) throw new NotFoundException();
   }
 }

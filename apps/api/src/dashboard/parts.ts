@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { JobState } from '#records';
 import { type Html, html, type Value } from './html.js';
 
 /** The pieces that pages are made of. */
@@ -30,7 +29,7 @@ function relative(ms: number): string {
   return ms < 0 ? `${amount} ${unit} ago` : `in ${amount} ${unit}`;
 }
 
-/** How long something took: `340 ms`, `2.1 s`, `4 min 10 s`. */
+/** How long something took: `340 ms`, `2.1 s`, `4 min 10 s`, `3 d 2 h`. */
 export function duration(from: Date | string | null, to: Date | string | null): string {
   if (!from || !to) return '';
   const ms = Math.max(0, new Date(to).getTime() - new Date(from).getTime());
@@ -38,6 +37,7 @@ export function duration(from: Date | string | null, to: Date | string | null): 
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1_000);
   const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor((seconds % 3_600) / 60)];
+  if (hours >= 48) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
   return hours > 0 ? `${hours} h ${minutes} min` : `${minutes} min ${seconds % 60} s`;
 }
 
@@ -82,18 +82,6 @@ export function table(
 /** What a page says when it has nothing to show. */
 export const empty = (title: string, text: Value): Html =>
   html`<div class="empty"><h2>${title}</h2><p>${text}</p></div>`;
-
-/** States of a job in the order in which lists offer them. */
-export const shownStates: readonly JobState[] = [
-  'scheduled',
-  'queued',
-  'running',
-  'retrying',
-  'succeeded',
-  'dead',
-  'cancelled',
-  'discarded',
-];
 
 /** A text as a form or an address gives it. PostgreSQL takes none with NUL in it. */
 export const text = (maxLength: number) =>

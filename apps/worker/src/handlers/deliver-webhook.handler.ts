@@ -16,7 +16,9 @@ const MAX_DELAY_MS = 24 * 3_600_000;
  * Delivers an event by Standard Webhooks 1.0.0. The id and the body are the same in every attempt, so a subscriber
  * can tell a repetition; the timestamp, and with it the signature, are the attempt's own.
  */
-@JobHandler(DeliverWebhook, { rateLimit: { max: 50, per: '1s', key: ({ url }) => new URL(url).host } })
+@JobHandler(DeliverWebhook, {
+  rateLimit: { max: 50, per: '1s', key: ({ url }) => new URL(url).host },
+})
 export class DeliverWebhookHandler implements Handler<typeof DeliverWebhook> {
   constructor(
     private readonly http: OutboundHttp,

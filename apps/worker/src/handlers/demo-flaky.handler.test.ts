@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { DemoFlaky } from '#contracts';
-import { givenJob } from '../../../../test/support/job-context.js';
+import { givenJob } from '#testing';
 import { DemoFlakyHandler } from './demo-flaky.handler.js';
 
 const handler = new DemoFlakyHandler();

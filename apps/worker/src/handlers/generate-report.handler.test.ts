@@ -10,9 +10,8 @@ import { loadSettings } from '#config';
 import { GenerateReport } from '#contracts';
 import { NonRetryableError } from '#jobs';
 import { Database } from '#records';
+import { eventually, givenJob } from '#testing';
 import { seedDemoSales } from '../../../../scripts/demo-sales.js';
-import { eventually } from '../../../../test/support/eventually.js';
-import { givenJob } from '../../../../test/support/job-context.js';
 import { FileStore } from '../file-store.js';
 import { GenerateReportHandler } from './generate-report.handler.js';
 

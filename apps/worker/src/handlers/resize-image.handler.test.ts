@@ -9,7 +9,7 @@ import sharp from 'sharp';
 import { loadSettings } from '#config';
 import { ResizeImage } from '#contracts';
 import { NonRetryableError } from '#jobs';
-import { givenJob } from '../../../../test/support/job-context.js';
+import { givenJob } from '#testing';
 import { FileStore } from '../file-store.js';
 import { OutboundHttp } from '../outbound-http.js';
 import { RefusedTargetError } from '../public-connector.js';

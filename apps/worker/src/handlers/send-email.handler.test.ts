@@ -6,8 +6,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { loadSettings } from '#config';
 import { SendEmail } from '#contracts';
 import { NonRetryableError } from '#jobs';
-import { eventually } from '../../../../test/support/eventually.js';
-import { givenJob } from '../../../../test/support/job-context.js';
+import { eventually, givenJob } from '#testing';
 import { Mailer } from '../mailer.js';
 import { SendEmailHandler } from './send-email.handler.js';
 

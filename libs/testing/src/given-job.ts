@@ -5,7 +5,10 @@ import { rootLog } from '#telemetry';
 /** A job as a handler gets it, and what the handler told of its progress. */
 export type TestJob<C extends AnyContract> = JobContext<C> & { told: { fraction: number; note?: string }[] };
 
-/** Makes the context of one attempt, for handlers that are called directly. The payload goes through the schema. */
+/**
+ * Makes the context of one attempt, for handlers that are called directly; the payload goes through the schema. What a
+ * worker would make of what they return or throw, `runJob` tells.
+ */
 export function givenJob<C extends AnyContract>(
   contract: C,
   payload: PayloadInput<C>,

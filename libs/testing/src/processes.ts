@@ -1,12 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { describeSettings } from '#config';
 import type { Environment } from './environment.js';
 import { eventually } from './eventually.js';
 import { root } from './root.js';
 
 /** A machine that does much else at the same time takes its time to start a process. */
 const READY_LIMIT_MS = 60_000;
+
+/** Keeps what a `.env` of this machine says from the apps: an empty value counts as not set, and wins over the file. */
+const UNSET = Object.fromEntries(describeSettings().map(({ name }) => [name, '']));
 
 /** One of the apps as a process of its own, built, as it is deployed. */
 export interface AppProcess {
@@ -44,6 +48,7 @@ export async function givenProcess(
   const child = spawn(process.execPath, [...nodeOptions, main, ...args], {
     cwd: folder,
     env: {
+      ...UNSET,
       PATH: process.env.PATH,
       RABBITMQ_URL: environment.rabbitmqUrl,
       DATABASE_URL: environment.databaseUrl,

@@ -1,0 +1,109 @@
+import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
+import {
+  type AnyContract,
+  type EnqueuedJob,
+  type EnqueueOptions,
+  type Handler,
+  invoke,
+  JOB_TRANSPORT,
+  type PayloadInput,
+} from '#jobs';
+import { hasEnded } from '#records';
+import { MemoryWorker } from './memory-worker.js';
+import { RecordingJobs } from './recording-jobs.js';
+
+/** A job that snoozes this often waits for something that does not come while nobody waits. */
+const MAX_RUNS = 1_000;
+
+/**
+ * A stand-in for `Jobs` that runs what is enqueued at once: every attempt, one after the other and with no waiting in
+ * between, then the job that follows it. When `enqueue` resolves the job has come to its end; like the real one it
+ * does not throw when the job fails, `find` tells.
+ *
+ * ```ts
+ * const jobs = new InlineJobs(contracts).handle(SendEmail, new SendEmailHandler(mailer));
+ * const { id } = await jobs.enqueue(SendEmail, { to, subject, text });
+ * expect(jobs.find(id)).toMatchObject({ state: 'succeeded', attempt: 1 });
+ * ```
+ *
+ * In a Nest application handlers are found among its controllers, and run with their guards, pipes, interceptors and
+ * filters:
+ *
+ * ```ts
+ * app.connectMicroservice({ strategy: jobs.server }, { inheritAppConfig: true });
+ * await app.startAllMicroservices();
+ * ```
+ *
+ * Delays, snoozes and times to run are as good as over; limits do not hold; an isolated handler runs in this thread.
+ */
+export class InlineJobs extends RecordingJobs {
+  private readonly worker = new MemoryWorker(this.known, this.memory);
+
+  /** Runs the jobs of a contract by a handler made without Nest. */
+  handle<C extends AnyContract>(contract: C, handler: Handler<C>): this {
+    this.worker.register(contract, (job) => handler.handle(job));
+    return this;
+  }
+
+  /** The transport that stands for the `JobServer`. */
+  readonly server = new InlineServer((contract, run) => this.worker.register(contract, run));
+
+  override async enqueue<C extends AnyContract>(
+    contract: C,
+    payload: PayloadInput<C>,
+    options?: EnqueueOptions,
+  ): Promise<EnqueuedJob> {
+    const job = await super.enqueue(contract, payload, options);
+    await this.finish(job.id);
+    return job;
+  }
+
+  override async enqueueMany<C extends AnyContract>(
+    contract: C,
+    payloads: readonly PayloadInput<C>[],
+    options?: EnqueueOptions,
+  ): Promise<EnqueuedJob[]> {
+    const jobs = await super.enqueueMany(contract, payloads, options);
+    for (const { id } of jobs) await this.finish(id);
+    return jobs;
+  }
+
+  /** Runs a job to its end, and what follows it. A handler that enqueues jobs itself runs them within its own attempt. */
+  private async finish(id: string): Promise<void> {
+    const job = this.memory.get(id);
+    for (let runs = 0; !hasEnded(job.state) && job.state !== 'running'; runs++) {
+      if (runs === MAX_RUNS)
+        throw new Error(`${job.accepted.name} was put off ${MAX_RUNS} times: what does it wait for?`);
+      await this.worker.attempt(id);
+    }
+    if (job.state === 'succeeded' && job.accepted.next) await this.finish(job.accepted.next.id);
+  }
+}
+
+/** Gives the handlers that Nest finds, wrapped in what Nest wraps them in, to whoever runs them. */
+class InlineServer extends Server implements CustomTransportStrategy {
+  override readonly transportId = JOB_TRANSPORT;
+  override readonly propagatesEventHandlerErrors = true;
+
+  constructor(private readonly register: MemoryWorker['register']) {
+    super();
+  }
+
+  listen(callback: () => void): void {
+    for (const handler of this.getHandlers().values()) {
+      const { contract } = handler.extras as { contract: AnyContract };
+      this.register(contract, (job) => invoke(handler, job));
+    }
+    callback();
+  }
+
+  close(): void {}
+
+  on(): never {
+    throw new Error('InlineJobs has no events of its own to listen to');
+  }
+
+  unwrap<T>(): T {
+    return this as unknown as T;
+  }
+}

@@ -1,0 +1,141 @@
+import type {
+  Claim,
+  ClaimRequest,
+  InsertedRecord,
+  JobKey,
+  JobState,
+  JobView,
+  KeyedInsert,
+  KeyedRecord,
+  NewRecord,
+  Queryable,
+  Records,
+  Settlement,
+  Views,
+} from '#records';
+import { hasEnded } from '#records';
+
+/** A job as {@link MemoryRecords} keeps it. */
+export interface MemoryRecord {
+  readonly accepted: NewRecord;
+  readonly createdAt: Date;
+  readonly runAt: Date;
+  state: JobState;
+  attempt: number;
+  claim: number;
+  /** How long after the end of its last attempt the job would run again. */
+  runInMs: number;
+  /** JSON text, as are the errors of its failed attempts. */
+  result: string | null;
+  errors: { attempt: number; error: string }[];
+  /** All that its handler told of its progress. */
+  progress: { fraction: number; note?: string }[];
+}
+
+/**
+ * The records of jobs in memory: the part that `Jobs` and the `Executor` use, so that both run as they are without a
+ * database. There is one worker, which never dies. What `transaction` inserts is there at once.
+ */
+export class MemoryRecords
+  implements
+    Pick<Records, 'insert' | 'insertMany' | 'insertInto' | 'insertKeyed' | 'insertKeyedInto'>,
+    Pick<Records, 'claim' | 'settle'>,
+    Pick<Views, 'find'>
+{
+  readonly jobs = new Map<string, MemoryRecord>();
+  private readonly holders = new Map<string, { job: string; key: JobKey; until: number }>();
+
+  async insert(accepted: NewRecord): Promise<InsertedRecord> {
+    const { id, delayMs = 0 } = accepted;
+    const createdAt = new Date();
+    const runAt = accepted.runAt ?? new Date(createdAt.getTime() + delayMs);
+    const state = runAt > createdAt ? 'scheduled' : 'queued';
+    const untouched = { attempt: 0, claim: 0, runInMs: 0, result: null, errors: [], progress: [] };
+    this.jobs.set(id, { ...untouched, accepted, createdAt, runAt, state });
+    return { id, state, createdAt, runAt };
+  }
+
+  insertMany(records: readonly NewRecord[]): Promise<InsertedRecord[]> {
+    return Promise.all(records.map((record) => this.insert(record)));
+  }
+
+  insertInto(_transaction: Queryable, records: readonly NewRecord[]): Promise<InsertedRecord[]> {
+    return this.insertMany(records);
+  }
+
+  async insertKeyed({ key, ...record }: KeyedRecord): Promise<KeyedInsert> {
+    const place = `${key.scope}\n${key.key}`;
+    const held = this.holders.get(place);
+    const holder = held && this.jobs.get(held.job);
+    if (held && holder && (Date.now() < held.until || (held.key.untilEnded && !hasEnded(holder.state))))
+      return { heldBy: { job: held.job, fingerprint: held.key.fingerprint ?? null } };
+    this.holders.set(place, { job: record.id, key, until: Date.now() + key.heldMs });
+    return { inserted: await this.insert(record) };
+  }
+
+  insertKeyedInto(_transaction: Queryable, records: readonly KeyedRecord[]): Promise<KeyedInsert[]> {
+    return Promise.all(records.map((record) => this.insertKeyed(record)));
+  }
+
+  async claim({ id, attempt, wantsPayload }: ClaimRequest): Promise<Claim> {
+    const job = this.get(id);
+    const { maxAttempts, payload, previous = null } = job.accepted;
+    Object.assign(job, { state: 'running', attempt, claim: job.claim + 1 });
+    return {
+      ...{ taken: true, state: 'running', claim: job.claim, attempt, maxAttempts, createdAt: job.createdAt },
+      ...{ losses: 0, rescued: false, waited: 0, payload: wantsPayload ? payload : null, previous },
+    };
+  }
+
+  async settle({ id, state, result, error, givenBack, runInMs = 0 }: Settlement): Promise<JobState> {
+    const job = this.get(id);
+    if (error) job.errors.push({ attempt: job.attempt, error });
+    Object.assign(job, { state, result: result ?? null, runInMs });
+    if (givenBack) job.attempt--;
+    const { next, name } = job.accepted;
+    if (state === 'succeeded' && next)
+      await this.insert({ ...next, previous: { id, name, result: JSON.parse(result ?? 'null') } });
+    return state;
+  }
+
+  async find(id: string): Promise<JobView | undefined> {
+    const job = this.jobs.get(id);
+    return job && toView(job);
+  }
+
+  clear(): void {
+    this.jobs.clear();
+    this.holders.clear();
+  }
+
+  /** @throws when no job of this id was enqueued. */
+  get(id: string): MemoryRecord {
+    const job = this.jobs.get(id);
+    if (!job) throw new Error(`No job ${id} was enqueued here`);
+    return job;
+  }
+}
+
+/** A job as clients would see it. Nothing takes time in these records: attempts start and end when it was accepted. */
+export function toView(job: MemoryRecord): JobView {
+  const { accepted, createdAt, runAt, state, attempt, errors, result, progress } = job;
+  const { id, name, queue, priority = 'normal', maxAttempts, payload, previous = null, next } = accepted;
+  const attempts = errors.map(({ attempt, error }) => ({
+    ...{ attempt, outcome: 'failed' as const, worker: null, startedAt: createdAt, finishedAt: createdAt },
+    error: JSON.parse(error),
+  }));
+  return {
+    ...{ id, name, queue, priority, state, attempt, maxAttempts, createdAt, runAt, attempts, previous },
+    progress: state === 'succeeded' ? 1 : (progress.at(-1)?.fraction ?? null),
+    progressNote: progress.at(-1)?.note ?? null,
+    payload: JSON.parse(payload),
+    result: result === null ? null : JSON.parse(result),
+    error: state === 'succeeded' ? null : (attempts.at(-1)?.error ?? null),
+    startedAt: attempt > 0 ? createdAt : null,
+    finishedAt: hasEnded(state) ? createdAt : null,
+    cancelRequestedAt: null,
+    batch: null,
+    next: next?.id ?? null,
+    traceId: null,
+  };
+}

@@ -1,0 +1,71 @@
+import {
+  type AnyContract,
+  type Contracts,
+  Executor,
+  encode,
+  type JobContext,
+  type Outbox,
+  type Progress,
+} from '#jobs';
+import type { Broker, Delivery } from '#rabbitmq';
+import type { Records, Throughput } from '#records';
+import { rootLog } from '#telemetry';
+import type { MemoryRecords } from './memory-records.js';
+
+/** As MAX_PAYLOAD has it. */
+export const MAX_PAYLOAD = 1024 * 1024;
+
+/** A message goes nowhere: what is to run next, the {@link MemoryRecords} say. */
+export const nowhere = { publish: async () => true, room: Number.POSITIVE_INFINITY };
+
+/**
+ * The worker's own `Executor` over records in memory: a job is encoded, decoded, claimed, checked, run within its time
+ * and settled by the code that does so in production. Only the messages are handed over by hand, and limits do not
+ * hold.
+ */
+export class MemoryWorker {
+  private readonly executor: Executor;
+
+  constructor(
+    private readonly contracts: Contracts,
+    private readonly records: MemoryRecords,
+  ) {
+    const progress: Pick<Progress, 'note' | 'forget'> = {
+      note: (id, _, fraction, note) => void records.get(id).progress.push({ fraction, note }),
+      forget: () => {},
+    };
+    this.executor = new Executor(
+      { maxPayload: MAX_PAYLOAD, log: rootLog('test', 'silent') },
+      contracts,
+      records as unknown as Records,
+      { publisher: nowhere } as unknown as Broker,
+      nowhere as unknown as Outbox,
+      progress as Progress,
+      { note: () => {} } as unknown as Throughput,
+    );
+  }
+
+  /** Sets the handler of a contract. */
+  register(contract: AnyContract, run: (job: JobContext) => unknown): void {
+    this.executor.register(contract, async (job) => run(job));
+  }
+
+  /** Runs the next attempt of a job that waits, however long it still would. */
+  async attempt(id: string): Promise<void> {
+    const { accepted, attempt } = this.records.get(id);
+    const { content, properties } = encode({ ...accepted, attempt: attempt + 1 }, this.contracts);
+    const message = { content, properties, fields: {} } as unknown as Delivery['message'];
+    await new Promise<void>((ack) => {
+      this.executor.take({ queue: accepted.queue, priority: accepted.priority, message, ack });
+    });
+    // Only then the executor has let go of it, and takes the same attempt again after a snooze.
+    await new Promise(setImmediate);
+    if (this.records.get(id).state === 'running')
+      throw new Error(`The attempt of ${accepted.name} did not end`);
+  }
+
+  /** Cancels a running job, as `POST /jobs/{id}/cancel` would. */
+  cancel(id: string): void {
+    this.executor.cancel(id, this.records.get(id).claim);
+  }
+}

@@ -1,0 +1,62 @@
+import { type AnyContract, ContractRedaction, Contracts, Jobs, type Outbox, type PayloadInput } from '#jobs';
+import type { JobView, NewRecord, Records, Views } from '#records';
+import { MemoryRecords, toView } from './memory-records.js';
+import { MAX_PAYLOAD, nowhere } from './memory-worker.js';
+
+/** A job that was enqueued, with what it was enqueued with. */
+export interface RecordedJob<C extends AnyContract = AnyContract>
+  extends Pick<NewRecord, 'id' | 'name' | 'queue' | 'priority' | 'delayMs' | 'runAt'> {
+  payload: PayloadInput<C>;
+  /** The contract and the payload of the job that follows, if any. */
+  next?: { name: string; payload: unknown };
+}
+
+/**
+ * A stand-in for `Jobs` that keeps what is enqueued and runs nothing. It is the real one over records in memory, so
+ * it refuses what the real one refuses: payloads that do not fit, unknown queues and contracts, keys that are held.
+ *
+ * ```ts
+ * const jobs = new RecordingJobs(contracts);
+ * const module = await Test.createTestingModule({
+ *   providers: [Orders, { provide: Jobs, useValue: jobs }],
+ * }).compile();
+ * await module.get(Orders).pay(order);
+ * expect(jobs.enqueued(SendEmail)).toMatchObject([{ payload: { to: order.email }, delayMs: 600_000 }]);
+ * ```
+ */
+export class RecordingJobs extends Jobs {
+  constructor(
+    contracts: ConstructorParameters<typeof Contracts>[0],
+    protected readonly memory = new MemoryRecords(),
+    protected readonly known = new Contracts(contracts),
+  ) {
+    super(
+      { maxPayload: MAX_PAYLOAD },
+      known,
+      memory as unknown as Records,
+      memory as unknown as Views,
+      nowhere as unknown as Outbox,
+      new ContractRedaction(known),
+    );
+  }
+
+  /** What was enqueued so far, of one contract or of all, oldest first. */
+  enqueued<C extends AnyContract>(contract?: C): RecordedJob<C>[] {
+    return [...this.memory.jobs.values()].flatMap(({ accepted }) => {
+      const { id, name, queue, priority, delayMs, runAt, payload, next } = accepted;
+      if (contract && name !== contract.name) return [];
+      const following = next && { name: next.name, payload: JSON.parse(next.payload) };
+      return [{ id, name, queue, priority, delayMs, runAt, payload: JSON.parse(payload), next: following }];
+    });
+  }
+
+  /** A job as `GET /jobs/{id}` would show it, but with its secrets. */
+  find(id: string): JobView {
+    return toView(this.memory.get(id));
+  }
+
+  /** Forgets everything, for the next test. */
+  clear(): void {
+    this.memory.clear();
+  }
+}

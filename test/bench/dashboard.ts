@@ -1,0 +1,100 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import * as contracts from '#contracts';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing';
+import { startServices } from '../../scripts/services.js';
+import { givenJobs, type Landmarks } from './million-jobs.js';
+
+/**
+ * `npm run bench:dashboard`: how long each page of the dashboard takes when there are very many jobs, as a table in
+ * Markdown. The first look is the first request that an api answers at all; those after it come some time apart, so
+ * that the figures which pages share grow old in between.
+ */
+
+/** Looks at a page after the first one, and the time between two of them. */
+const LOOKS = 40;
+const PAUSE_MS = 100;
+
+const { values } = parseArgs({
+  options: {
+    jobs: { type: 'string', default: '1000000' },
+    dead: { type: 'string', default: '100000' },
+    waiting: { type: 'string', default: '20000' },
+    only: { type: 'string', default: '' },
+  },
+});
+
+/** What is looked at, as the operator would say it, and where that is. */
+const pagesOf = ({ batch, dead, common, rare, number }: Landmarks): [string, string][] => [
+  ['overview', ''],
+  ['overview, 7 days', '?range=7d'],
+  ['jobs', '/jobs'],
+  ['jobs that succeeded', '/jobs?state=succeeded'],
+  ['jobs that wait', '/jobs?state=queued'],
+  ['jobs that are dead', '/jobs?state=dead'],
+  ['jobs by name', '/jobs?name=email.send'],
+  ['jobs by a name that none has', '/jobs?name=nobody'],
+  ['dead jobs by a name that none has', '/jobs?state=dead&name=nobody'],
+  ['jobs of a batch', `/jobs?batch=${batch}`],
+  ['a job with five errors', `/jobs/${dead}`],
+  ['dead letters', '/dead-letters'],
+  ['dead letters of a queue', '/dead-letters?queue=webhook'],
+  ['dead letters by a common error', `/dead-letters?error=${common}`],
+  ['dead letters by a rare error', `/dead-letters?error=${rare}`],
+  ['dead letters by a number', `/dead-letters?error=${number}`],
+  ['replay all?', '/dead-letters/confirm?deed=replay'],
+  ['replay a group?', '/dead-letters/confirm?deed=replay&errorForm=connect+ECONNREFUSED+%23.%23.%23.%23:%23'],
+  ['replay by a common error?', `/dead-letters/confirm?deed=replay&error=${common}`],
+  ['foreign messages', '/foreign-letters'],
+  ['schedules', '/schedules'],
+  ['batches', '/batches'],
+  ['a batch', `/batches/${batch}`],
+  ['workers', '/workers'],
+  ['audit', '/audit'],
+];
+
+const services = await startServices({ log: (line) => console.error(line) });
+let environment: Environment | undefined;
+let worker: AppProcess | undefined;
+try {
+  environment = await givenEnvironment(Object.values(contracts), services);
+  console.error(`Filling a database with ${values.jobs} jobs`);
+  const landmarks = await givenJobs(environment, {
+    all: Number(values.jobs),
+    dead: Number(values.dead),
+    waiting: Number(values.waiting),
+  });
+  // Its queues are paused: it declares its schedules, reports, and leaves the jobs as they are.
+  await environment.sql('insert into paused_queues (queue) select distinct queue from jobs');
+  worker = await (await givenProcess('worker', environment)).ready();
+  console.log('| page | first look, ms | p50 | p95 | longest |\n|---|---|---|---|---|');
+  for (const [name, path] of pagesOf(landmarks)) {
+    if (name.includes(values.only))
+      console.log(`| ${name} | ${(await measure(environment, path)).join(' | ')} |`);
+  }
+} finally {
+  await worker?.stop();
+  await environment?.close();
+  await services.stop();
+}
+
+async function measure(place: Environment, path: string): Promise<number[]> {
+  const api = await (await givenProcess('api', place)).ready();
+  const look = async () => {
+    const startedAt = performance.now();
+    const answer = await fetch(`${api.url}/dashboard${path}`);
+    await answer.text();
+    if (!answer.ok) throw new Error(`${path} answers ${answer.status}:\n${api.output()}`);
+    return performance.now() - startedAt;
+  };
+  const first = await look();
+  const others: number[] = [];
+  while (others.length < LOOKS) {
+    await pause(PAUSE_MS);
+    others.push(await look());
+  }
+  await api.stop();
+  others.sort((a, b) => a - b);
+  const at = (share: number) => others[Math.floor(share * (others.length - 1))] ?? 0;
+  return [first, at(0.5), at(0.95), at(1)].map(Math.round);
+}

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { JobView } from '#records';
+import { eventually, givenEnvironment, givenProcess, root } from '#testing';
+import { generate } from '../../scripts/generate.js';
+import { type Clone, givenClone } from '../support/clone.js';
+
+let clone: Clone;
+
+beforeAll(async () => {
+  clone = await givenClone();
+});
+afterAll(() => clone?.close());
+
+const run = (...args: string[]) => clone.run(['dist/scripts/generate.js', ...args]);
+
+test('what is generated compiles, lints, passes its test and runs; removed again, nothing of it is left', async () => {
+  const handler = await run('handler', 'invoice.render');
+  expect(handler.output).toMatch(/^Wrote libs\/contracts\/src\/invoice\.render\.ts\n.*Next:\n.*npm test/s);
+  expect(await run('schedule', 'nightly.sync')).toMatchObject({ code: 0 });
+  expect(clone.changes().trim().split('\n').sort()).toEqual([
+    '?? apps/worker/src/handlers/render-invoice.handler.test.ts',
+    '?? apps/worker/src/handlers/render-invoice.handler.ts',
+    '?? apps/worker/src/handlers/sync-nightly.handler.test.ts',
+    '?? apps/worker/src/handlers/sync-nightly.handler.ts',
+    '?? libs/contracts/src/invoice.render.ts',
+    '?? libs/contracts/src/nightly.sync.ts',
+    '?? libs/contracts/src/schedules/nightly.sync.ts',
+    'AM apps/worker/src/handlers/index.ts',
+    'AM libs/contracts/src/index.ts',
+    'AM libs/contracts/src/schedules.ts',
+  ]);
+  await clone.lint();
+  await clone.build();
+  await clone.test('render-invoice', 'sync-nightly');
+
+  const environment = await givenEnvironment();
+  const settings = { RABBITMQ_URL: environment.rabbitmqUrl, DATABASE_URL: environment.databaseUrl };
+  await clone.succeed(['dist/scripts/migrate.js'], settings);
+  const start = (app: 'api' | 'worker') => givenProcess(app, environment, settings, { folder: clone.folder });
+  const [api, worker] = await Promise.all([start('api'), start('worker')]);
+  try {
+    await Promise.all([api.ready(), worker.ready()]);
+    const call = async (path: string, body?: unknown) => {
+      const response = await fetch(`${api.url}${path}`, {
+        method: body ? 'POST' : 'GET',
+        headers: { 'content-type': 'application/json' },
+        body: body ? JSON.stringify(body) : undefined,
+      });
+      return (await response.json()) as JobView & { items: { name: string }[] };
+    };
+    const { id } = await call('/jobs', { name: 'invoice.render', payload: { id: '1' } });
+    await eventually(async () => (await call(`/jobs/${id}`)).state === 'succeeded');
+    const { items } = await call('/schedules');
+    expect(items.map(({ name }) => name)).toContain('nightly.sync');
+  } finally {
+    await Promise.all([api.stop(), worker.stop()]);
+    await environment.close();
+  }
+
+  await clone.succeed(['dist/scripts/remove.js', 'invoice.render', 'nightly.sync']);
+  expect(clone.changes()).toBe('');
+}, 300_000);
+
+test.each([
+  ['handler', 'records.prune', 'There is a job records.prune already'],
+  ['handler', 'prune-records', 'prune-records.handler.ts is there already: choose another name'],
+  ['handler', 'Invoice.Render', 'name must be at most 100 of a-z 0-9 _ -'],
+  ['handler', '../../evil', 'name must be at most 100 of a-z 0-9 _ -'],
+  ['handler', 'queue.invoice', 'kept for routing'],
+  ['handler', 'invoice.2', 'start with a letter'],
+  ['handler', 'map', 'there is one'],
+  ['handler', 'index', 'libs/contracts/src/index.ts is there already'],
+  ['schedule', 'records.prune', 'libs/contracts/src/schedules/records.prune.ts is there already'],
+  ['schedule', 'email.send', 'write its schedule by hand'],
+  ['job', 'invoice.render', 'Usage:'],
+  ['handler', '', 'Usage:'],
+])('%s %s is refused, and nothing is written', (kind, name, message) => {
+  process.chdir(clone.folder);
+  expect(() => generate([kind, name])).toThrow(message);
+  process.chdir(root);
+  expect(clone.changes()).toBe('');
+});
+
+test('what is refused is told in a line, with the exit code of a wrong use', async () => {
+  expect(await run('handler', 'records.prune')).toEqual({
+    code: 2,
+    output: 'There is a job records.prune already, in libs/contracts/src: choose another name\n',
+  });
+});
+
+test('remove -- of what is not there is refused, whatever else it is given', async () => {
+  const { code, output } = await clone.run(['dist/scripts/remove.js', 'limits', 'email.write']);
+  expect(output).toContain('There is neither a part nor a job "email.write". Parts: dashboard, schedules');
+  expect(code).toBe(2);
+  expect(clone.changes()).toBe('');
+});
