@@ -55,9 +55,7 @@ export function generate([kind, name, ...rest]: string[]): void {
     console.log(`- say in the contract what a job is told and gives back, and do the work in the handler;`);
     if (isScheduled) console.log('- say in the schedule when it runs;');
     console.log(`- npm test -- ${names.handlerFile}`);
-    console.log(
-      '- npm run describe, which tells other programs of it in docs/asyncapi.json and docs/openapi.json;',
-    );
+    console.log('- npm run describe, which writes it into docs/asyncapi.json and docs/openapi.json;');
     console.log(`- npm run migrate, which declares the queue "${names.queue}".`);
   } else console.log('- say in the schedule when it runs.');
 }

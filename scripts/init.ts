@@ -27,7 +27,7 @@ await runCommand(async (argv) => {
   if (name === old) console.log(`The service is named ${name} already`);
   else console.log(`Renamed ${old} to ${name}, in ${rename(old, name)} files`);
   await makeSecrets();
-  console.log('Next: npm run settings && npm run check && npm test');
+  console.log('Next: npm run settings && npm run describe && npm run check && npm test');
 });
 
 function readArguments(argv: string[]): { name: string; withoutExamples: boolean } {

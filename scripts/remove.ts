@@ -96,6 +96,8 @@ if (process.argv[1] && realpathSync(process.argv[1]) === import.meta.filename) {
       throw new Refusal(`Usage: npm run remove -- PART…, with the parts of ${DOCUMENT}; or a job`);
     for (const { path, text } of removeAll(names))
       console.log(`There was no ${text === undefined ? path : `"${text}" in ${path}`}`);
-    console.log(`Removed ${names.join(', ')}. Look it over with git diff, then: npm run check && npm test`);
+    console.log(
+      `Removed ${names.join(', ')}. Look it over with git diff, then: npm run settings && npm run describe && npm run check && npm test`,
+    );
   });
 }
