@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
-import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing';
+import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
 
 const PASSWORD = 'correct horse battery staple';
@@ -232,7 +232,7 @@ describe('without DASHBOARD_USERS', () => {
     for (const path of ['', '/sign-in', '/jobs', '/assets/x/styles.css']) {
       expect((await get(path, { authorization: `Bearer ${KEY}` }, off)).status).toBe(404);
     }
-    expect(off.output()).toContain('There is no dashboard: set DASHBOARD_USERS');
+    await eventually(() => off.output().includes('There is no dashboard: set DASHBOARD_USERS'));
   });
   test('everybody on this machine is an operator, and says so with each form', async () => {
     const page = await (await get('', {}, open)).text();

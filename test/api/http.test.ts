@@ -454,7 +454,7 @@ describe('API keys', () => {
   });
   test('without them the api listens on loopback only', async () => {
     const open = await (await givenProcess('api', environment)).ready();
-    expect(open.output()).toContain('listens on http://127.0.0.1:');
+    await eventually(() => open.output().includes('listens on http://127.0.0.1:'));
     expect((await fetch(`${open.url}/jobs`)).status).toBe(200);
     expect(await open.stop()).toBe(0);
   });

@@ -59,6 +59,7 @@ test('image.resize and report.generate run in threads of the built worker, which
   const { path, rows } = report.result as { path: string; rows: number };
   expect((await readFile(join(folder, path), 'utf8')).trimEnd().split('\r\n')).toHaveLength(rows + 1);
 
+  expect(await worker.stop('SIGTERM')).toBe(0);
   const lines = worker
     .output()
     .split('\n')
@@ -67,5 +68,4 @@ test('image.resize and report.generate run in threads of the built worker, which
   expect(lines).toContainEqual(
     expect.objectContaining({ app: 'worker', job: report.id, attempt: 1, path, msg: 'Report written' }),
   );
-  expect(await worker.stop('SIGTERM')).toBe(0);
 });

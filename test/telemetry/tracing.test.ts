@@ -55,12 +55,17 @@ const enqueue = (api: AppProcess, body: object, headers: Record<string, string> 
   });
 const succeeded = (api: AppProcess, { id }: JobView) =>
   eventually(async () => (await call(`${api.url}/jobs/${id}`)).state === 'succeeded', 20_000);
-const linesOf = (worker: AppProcess, { id }: JobView) =>
-  worker
-    .output()
-    .split('\n')
-    .filter((line) => line.includes(id))
-    .map((line) => JSON.parse(line) as { traceId?: string });
+/** Its lines about a job, once there are so many: they are written some moments later. */
+async function linesOf(worker: AppProcess, { id }: JobView, count: number) {
+  const lines = () =>
+    worker
+      .output()
+      .split('\n')
+      .slice(0, -1)
+      .filter((line) => line.includes(id));
+  await eventually(() => lines().length >= count);
+  return lines().map((line) => JSON.parse(line) as { traceId?: string });
+}
 
 test('one trace goes from the request through the message to every attempt, over two processes', async () => {
   const [api, worker] = await given({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
@@ -75,7 +80,7 @@ test('one trace goes from the request through the message to every attempt, over
   expect(job.traceId).toBe(trace);
   await Promise.all([succeeded(api, job), succeeded(api, late)]);
   expect((await call(`${api.url}/jobs/${job.id}`)).traceId).toBe(trace);
-  expect(linesOf(worker, job)).toEqual([
+  expect(await linesOf(worker, job, 2)).toEqual([
     expect.objectContaining({ traceId: trace }),
     expect.objectContaining({ traceId: trace }),
   ]);
@@ -147,8 +152,8 @@ test('without an endpoint no SDK is loaded; who comes with a traceparent still f
   expect((await enqueue(api, body, { 'idempotency-key': 'once' })).id).toBe(traced.id);
   expect((await call(`${api.url}/jobs/${traced.next}`)).traceId).toBe(trace);
   // Of both attempts: the retry's message carried it too.
-  expect(linesOf(worker, traced).map(({ traceId }) => traceId)).toEqual([trace, trace]);
-  expect(linesOf(worker, plain).map(({ traceId }) => traceId)).toEqual([undefined]);
+  expect((await linesOf(worker, traced, 2)).map(({ traceId }) => traceId)).toEqual([trace, trace]);
+  expect((await linesOf(worker, plain, 1)).map(({ traceId }) => traceId)).toEqual([undefined]);
   expect(
     await environment.sql('select traceparent from jobs where id = any ($1)', [[traced.id, plain.id]]),
   ).toEqual(expect.arrayContaining([{ traceparent }, { traceparent: null }]));
