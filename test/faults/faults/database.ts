@@ -55,7 +55,7 @@ export const databaseFaults: Fault[] = [
       const database = await scene.proxy('database');
       const [api] = await Promise.all([scene.api({ database }), scene.worker({ database })]);
       database.shape({ latencyMs: 300, jitterMs: 100, bytesPerSecond: 200_000 });
-      await scene.load(api, { perSecond: 60 }).done;
+      await scene.load(api, { jobs: 700, perSecond: 60 }).done;
       return undefined;
     },
   },
