@@ -66,7 +66,7 @@ export async function play(fault: Fault, stage: Stage): Promise<Result> {
     await pause(AFTERMATH_MS);
 
     const records = await readRecords(scene);
-    findings = judge(scene.loads, records, scene.ledger.read(), overAt);
+    findings = judge(scene.loads, records, scene.ledger.read(), overAt, scene.kills);
     problems.push(...problemsOf(findings));
     remarks.push(...remarksOf(scene, findings));
     expectation?.(records, scene);

@@ -101,6 +101,11 @@ export class Scene {
     return load;
   }
 
+  /** How many workers were killed here. */
+  get kills(): number {
+    return this.apps.filter(({ kind }) => kind === 'worker').reduce((sum, { kills }) => sum + kills, 0);
+  }
+
   /** Waits until a condition holds. */
   async until(condition: () => Promise<unknown> | unknown, within = PATIENCE_MS): Promise<void> {
     await eventually(condition, within);
@@ -186,6 +191,8 @@ export class Scene {
 
 /** The api or a worker, which can be killed and started again at the same address. */
 export class SceneApp {
+  /** How often it was killed by {@link kill} or {@link crash}. */
+  kills = 0;
   private process: AppProcess | undefined;
   private former = '';
   private wanted = false;
@@ -231,11 +238,13 @@ export class SceneApp {
 
   /** `kill -9`, after which only `start` brings it back. */
   async kill(): Promise<void> {
+    this.kills++;
     await this.stop('SIGKILL');
   }
 
   /** `kill -9` of what runs now, which a supervisor will notice. */
   crash(): void {
+    this.kills++;
     this.process?.child.kill('SIGKILL');
   }
 

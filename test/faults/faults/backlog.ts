@@ -44,6 +44,7 @@ export const backlogFaults: Fault[] = [
 async function waitAndWork(scene: Scene, api: SceneApp, jobs: number): Promise<void> {
   const ready = () => scene.environment.countReady('ledger');
   await post(api, '/queues/ledger/pause');
+  await scene.until(async () => (await consumersOf(api)) === 0);
   for (let n = 0; n < jobs; n += IN_ONE_BATCH) {
     const payloads = Array.from({ length: IN_ONE_BATCH }, (_, index) => ({ n: n + index }));
     await post(api, '/batches', { name: 'ledger.unwritten', payloads });
@@ -51,6 +52,14 @@ async function waitAndWork(scene: Scene, api: SceneApp, jobs: number): Promise<v
   await scene.until(async () => (await ready()) >= jobs, PATIENCE_S * 1_000);
   await post(api, '/queues/ledger/resume');
   await scene.until(async () => (await ready()) === 0, PATIENCE_S * 1_000);
+}
+
+/** Consumers of the queue, as the broker counts them. */
+async function consumersOf(api: SceneApp): Promise<number | null | undefined> {
+  const { items } = (await (await fetch(`${api.url}/queues`)).json()) as {
+    items: { queue: string; consumers: number | null }[];
+  };
+  return items.find(({ queue }) => queue === 'ledger')?.consumers;
 }
 
 async function post(api: SceneApp, path: string, body: object = {}): Promise<void> {
