@@ -48,7 +48,7 @@ export async function givenClone(): Promise<Clone> {
       if (error.code !== 'ENOENT') throw error;
     });
   }
-  for (const part of ['apps', 'libs', 'scripts'])
+  for (const part of ['apps', 'libs', 'scripts', '.tsbuildinfo'])
     await cp(join(root, 'dist', part), join(folder, 'dist', part), { recursive: true });
   linkPackages(folder);
   git('init', '--quiet');
