@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { JobView } from '#records';
-import { eventually, givenEnvironment, givenProcess, root } from '#testing';
+import { root } from '#testing';
 import { generate } from '../../scripts/generate.js';
-import { type Clone, givenClone } from '../support/clone.js';
+import { type Clone, givenClone, jobSucceeds, withApps } from '../support/clone.js';
 
 let clone: Clone;
 
@@ -33,29 +32,11 @@ test('what is generated compiles, lints, passes its test and runs; removed again
   await clone.build();
   await clone.test('render-invoice', 'sync-nightly');
 
-  const environment = await givenEnvironment();
-  const settings = { RABBITMQ_URL: environment.rabbitmqUrl, DATABASE_URL: environment.databaseUrl };
-  await clone.succeed(['dist/scripts/migrate.js'], settings);
-  const start = (app: 'api' | 'worker') => givenProcess(app, environment, settings, { folder: clone.folder });
-  const [api, worker] = await Promise.all([start('api'), start('worker')]);
-  try {
-    await Promise.all([api.ready(), worker.ready()]);
-    const call = async (path: string, body?: unknown) => {
-      const response = await fetch(`${api.url}${path}`, {
-        method: body ? 'POST' : 'GET',
-        headers: { 'content-type': 'application/json' },
-        body: body ? JSON.stringify(body) : undefined,
-      });
-      return (await response.json()) as JobView & { items: { name: string }[] };
-    };
-    const { id } = await call('/jobs', { name: 'invoice.render', payload: { id: '1' } });
-    await eventually(async () => (await call(`/jobs/${id}`)).state === 'succeeded');
-    const { items } = await call('/schedules');
+  await withApps(clone, async (url) => {
+    await jobSucceeds(url, 'invoice.render', { id: '1' });
+    const { items } = (await (await fetch(`${url}/schedules`)).json()) as { items: { name: string }[] };
     expect(items.map(({ name }) => name)).toContain('nightly.sync');
-  } finally {
-    await Promise.all([api.stop(), worker.stop()]);
-    await environment.close();
-  }
+  });
 
   await clone.succeed(['dist/scripts/remove.js', 'invoice.render', 'nightly.sync']);
   expect(clone.changes()).toBe('');

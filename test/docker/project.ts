@@ -14,6 +14,8 @@ export interface Container {
 
 /** compose.yaml as a project of a test's own, as somebody has it who cloned the repository and has no `.env`. */
 export interface Project {
+  /** With these, commands of one's own find the project. */
+  environment: NodeJS.ProcessEnv;
   /** Runs `docker compose …`. @returns what it printed. @throws Error with what it printed when it fails. */
   compose(args: string[], input?: Buffer): Promise<string>;
   /** The containers of a service, those that have ended too. */
@@ -31,13 +33,17 @@ const ports = Object.fromEntries(
   ),
 );
 
-/** Makes a {@link Project}; nothing of it runs yet. */
-export function givenProject(): Project {
+/** Makes a {@link Project} of the tree in a folder; nothing of it runs yet. */
+export function givenProject(folder = root): Project {
   const name = `warren-test-${randomBytes(4).toString('hex')}`;
+  const { DOCKER_HOST } = process.env;
+  const environment = { ...(DOCKER_HOST && { DOCKER_HOST }), ...ports, COMPOSE_PROJECT_NAME: name };
+  const docker = (args: string[], input?: Buffer) => runDocker(args, folder, environment, input);
   const compose: Project['compose'] = (args, input) =>
-    docker(['compose', '--project-name', name, '--env-file', '/dev/null', ...args], input);
+    docker(['compose', '--env-file', '/dev/null', ...args], input);
   const owned = `label=com.docker.compose.project=${name}`;
   return {
+    environment,
     compose,
     containers: async (service) => {
       const ids = (await compose(['ps', '--all', '--quiet', service])).split('\n').filter(Boolean);
@@ -55,11 +61,16 @@ export function givenProject(): Project {
   };
 }
 
-async function docker(args: string[], input?: Buffer): Promise<string> {
-  const { PATH, HOME, DOCKER_HOST } = process.env;
+async function runDocker(
+  args: string[],
+  cwd: string,
+  environment: NodeJS.ProcessEnv,
+  input?: Buffer,
+): Promise<string> {
+  const { PATH, HOME } = process.env;
   const child = spawn('docker', args, {
-    cwd: root,
-    env: { PATH, HOME, ...(DOCKER_HOST && { DOCKER_HOST }), ...ports },
+    cwd,
+    env: { PATH, HOME, ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   child.stdin.on('error', () => {});

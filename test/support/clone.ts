@@ -2,7 +2,8 @@ import { execFile, execFileSync } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { root } from '#testing';
+import type { JobView } from '#records';
+import { eventually, givenEnvironment, givenProcess, root } from '#testing';
 
 /** A copy of the repository, as a cloner has it after `npm ci` and `npm run build`. */
 export interface Clone {
@@ -91,6 +92,39 @@ export async function givenClone(): Promise<Clone> {
     read: (file) => readFile(join(folder, file), 'utf8'),
     close: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+/** Runs a clone's api and worker, on a vhost and a database of their own, for as long as something is done with the api. */
+export async function withApps(
+  { folder, succeed }: Clone,
+  deed: (url: string) => Promise<void>,
+): Promise<void> {
+  const environment = await givenEnvironment();
+  const settings = { RABBITMQ_URL: environment.rabbitmqUrl, DATABASE_URL: environment.databaseUrl };
+  await succeed(['dist/scripts/migrate.js'], settings);
+  const start = (app: 'api' | 'worker') => givenProcess(app, environment, settings, { folder });
+  const [api, worker] = await Promise.all([start('api'), start('worker')]);
+  try {
+    await Promise.all([api.ready(), worker.ready()]);
+    await deed(api.url);
+    const codes = await Promise.all([api.stop(), worker.stop()]);
+    if (codes.some((code) => code !== 0)) throw new Error(`api and worker ended with ${codes.join(' and ')}`);
+  } finally {
+    await Promise.all([api.stop('SIGKILL'), worker.stop('SIGKILL')]);
+    await environment.close();
+  }
+}
+
+/** Gives an api a job, and waits until it has succeeded. */
+export async function jobSucceeds(url: string, name: string, payload: object): Promise<void> {
+  const response = await fetch(`${url}/jobs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name, payload }),
+  });
+  const { id } = (await response.json()) as JobView;
+  const show = async () => (await (await fetch(`${url}/jobs/${id}`)).json()) as JobView;
+  await eventually(async () => (await show()).state === 'succeeded');
 }
 
 /** By hard links, which take no time; on another file system by copies. */
