@@ -67,7 +67,9 @@ export class Guide {
 
   private async start(kind: string, command: string): Promise<void> {
     await this.interrupt(kind);
-    const child = this.shell(command);
+    // Where the broker and the database are, `npm start` is to find in `.env`.
+    const unknown = kind === 'start' ? { RABBITMQ_URL: undefined, DATABASE_URL: undefined } : {};
+    const child = this.shell(command, unknown);
     this.running.set(kind, child);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk));
@@ -100,11 +102,11 @@ export class Guide {
     return output;
   }
 
-  private shell(command: string): ChildProcess {
+  private shell(command: string, changes: NodeJS.ProcessEnv = {}): ChildProcess {
     const { PATH, HOME } = process.env;
     return spawn('sh', ['-c', command.replaceAll('localhost:3000', `localhost:${this.environment.PORT}`)], {
       cwd: this.clone.folder,
-      env: { PATH, HOME, ...this.environment },
+      env: { PATH, HOME, ...this.environment, ...changes },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
