@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuid } from 'uuid';
 import { decide, type Outcome } from '#jobs';
-import { Database, DeadRecords, type JobState, Presence, Records } from '#records';
+import { Database, DeadRecords, type JobState, OutboxRecords, Presence, Records } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
 /**
@@ -27,6 +27,7 @@ interface Run {
 }
 interface Worker {
   records: Records;
+  owed: OutboxRecords;
   presence: Presence;
   runs: Run[];
 }
@@ -45,7 +46,7 @@ afterAll(async () => {
 
 function startWorker(): Worker {
   const presence = new Presence(database);
-  return { presence, records: new Records(database, presence), runs: [] };
+  return { presence, records: new Records(database, presence), owed: new OutboxRecords(database), runs: [] };
 }
 
 /** One broker, two workers, and what was promised of the jobs so far. */
@@ -124,7 +125,7 @@ class World {
   }
 
   async rebuild() {
-    await this.any(0).records.oweAll();
+    await this.any(0).owed.oweAll();
   }
 
   async crash(who: number) {
@@ -144,7 +145,7 @@ class World {
   /** The confirm of some message is noted, however late. */
   async mark(which: number) {
     const confirmed = this.pick(this.confirmed, which);
-    if (confirmed) await this.any(0).records.markPublished([confirmed]);
+    if (confirmed) await this.any(0).owed.markPublished([confirmed]);
   }
 
   /** The broker takes back the messages of a worker that goes on with what it runs. */
@@ -178,10 +179,10 @@ class World {
   }
 
   async relay(isConfirmed: boolean) {
-    const { records } = this.any(1);
-    const gone = await records.goneWorkers();
-    if (gone.length > 0) await records.rescue(gone);
-    const due = await records.takeDue(1_000, 60_000, 1_000);
+    const { owed } = this.any(1);
+    const gone = await owed.goneWorkers();
+    if (gone.length > 0) await owed.rescue(gone);
+    const due = await owed.takeDue(1_000, 60_000, 1_000);
     for (const { id, attempt, claim, state } of due) {
       if (!isConfirmed) continue;
       if (state !== 'dead') this.queue.push({ id, attempt: attempt + 1 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
-import { type JobKey, Presence, Records, RecordsModule, Views } from '#records';
+import { type JobKey, OutboxRecords, Presence, Records, RecordsModule, Views } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
 let environment: Environment;
@@ -13,7 +13,13 @@ async function givenRecords() {
     imports: [RecordsModule.forRoot({ url: environment.databaseUrl, poolSize: 3 })],
   }).compile();
   apps.push(app);
-  return { records: app.get(Records), views: app.get(Views), presence: app.get(Presence), app };
+  return {
+    records: app.get(Records),
+    owed: app.get(OutboxRecords),
+    views: app.get(Views),
+    presence: app.get(Presence),
+    app,
+  };
 }
 type Worker = Awaited<ReturnType<typeof givenRecords>>;
 
@@ -209,8 +215,8 @@ describe('a key', () => {
 });
 
 describe('the outbox', () => {
-  const due = async ({ records }: Worker) =>
-    (await records.takeDue(1_000, 60_000, 1_000)).filter((record) => record.id === id);
+  const due = async ({ owed }: Worker) =>
+    (await owed.takeDue(1_000, 60_000, 1_000)).filter((record) => record.id === id);
   const makeDue = () => environment.sql('update jobs set publish_at = now() where id = $1', [id]);
 
   test('hands a job to one relay, and again after its lease', async () => {
@@ -222,7 +228,7 @@ describe('the outbox', () => {
     expect(await due(two)).toHaveLength(1);
   });
   test('forgets a job that was published, unless it moved on since', async () => {
-    await one.records.markPublished([{ id, claim: 0 }]);
+    await one.owed.markPublished([{ id, claim: 0 }]);
     await environment.sql(`update jobs set publish_at = publish_at - interval '1 hour' where id = $1`, [id]);
     expect(await due(one)).toEqual([]);
 
@@ -236,17 +242,17 @@ describe('the outbox', () => {
       publishInMs: 0,
     });
     // The confirm of the first message comes in late: the snoozed job must still be published.
-    await one.records.markPublished([{ id, claim: 0 }]);
+    await one.owed.markPublished([{ id, claim: 0 }]);
     expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'queued', attempt: 0 })]);
   });
   test('brings back what a worker that is gone was running', async () => {
     const third = await givenRecords();
     await claim(third, 1);
-    expect(await one.records.goneWorkers()).toEqual([]);
+    expect(await one.owed.goneWorkers()).toEqual([]);
     const worker = await third.presence.id();
     await third.presence.onApplicationShutdown();
-    expect(await one.records.goneWorkers()).toEqual([worker]);
-    expect(await one.records.rescue([worker])).toBe(1);
+    expect(await one.owed.goneWorkers()).toEqual([worker]);
+    expect(await one.owed.rescue([worker])).toBe(1);
     expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'queued', attempt: 0 })]);
     expect(await claim(one, 1)).toMatchObject({ taken: true, attempt: 1, losses: 1, rescued: true });
   });
@@ -258,7 +264,7 @@ describe('the outbox', () => {
     ['dead', false],
   ])('P1: a rebuild, for a job that is %s: due again is %p', async (state, isDue) => {
     await environment.sql('update jobs set state = $2, publish_at = null where id = $1', [id, state]);
-    await one.records.oweAll();
+    await one.owed.oweAll();
     expect((await due(one)).map((record) => record.state)).toEqual(isDue ? [state] : []);
   });
   test('has nothing for a job that was cancelled', async () => {

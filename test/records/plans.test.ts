@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
-import { Database, type NewRecord, Presence, Records, RecordsModule } from '#records';
+import { Database, type NewRecord, OutboxRecords, Presence, Records, RecordsModule } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
 let environment: Environment;
@@ -49,7 +49,7 @@ test('P15: a claim and a settlement read no more of the table when 20,000 jobs w
       jobs.map(({ id }) => records.claim({ id, name: 'a.b', attempt: 1, wantsPayload: false })),
     );
     expect(refused.every(({ taken }) => !taken)).toBe(true);
-    await records.markPublished(jobs.map(({ id }) => ({ id, claim: 0 })));
+    await app.get(OutboxRecords).markPublished(jobs.map(({ id }) => ({ id, claim: 0 })));
   };
   /** Rows of the table that statements have looked at so far. */
   const rowsRead = async () => {

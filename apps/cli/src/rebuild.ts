@@ -34,7 +34,7 @@ export function addRebuild(program: Command): void {
  * @throws TopologyError, DatabaseUnavailableError, Failure
  */
 async function rebuild(
-  { broker, records, relay, contracts, deed }: Tools,
+  { broker, outbox, relay, contracts, deed }: Tools,
   signal: AbortSignal,
   options: Common,
 ): Promise<void> {
@@ -46,11 +46,11 @@ async function rebuild(
   });
   const newest = uuidv7();
   const owed = await deed('rebuild', 'all', () =>
-    records.oweAll((count) => say(`${count} unfinished jobs found`)),
+    outbox.oweAll((count) => say(`${count} unfinished jobs found`)),
   );
   relay.start();
   const bar = progressBar('Publishing', owed);
-  for (let left = await records.owedUpTo(newest); left > 0; left = await records.owedUpTo(newest)) {
+  for (let left = await outbox.owedUpTo(newest); left > 0; left = await outbox.owedUpTo(newest)) {
     bar.show(Math.max(0, owed - left));
     await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
     if (signal.aborted) break;

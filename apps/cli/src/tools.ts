@@ -3,7 +3,16 @@ import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Contracts, Jobs, Relay } from '#jobs';
 import { Broker } from '#rabbitmq';
-import { Audit, DeadRecords, ForeignLetters, QueueRecords, Records, Views, WorkerRecords } from '#records';
+import {
+  Audit,
+  DeadRecords,
+  ForeignLetters,
+  OutboxRecords,
+  QueueRecords,
+  Records,
+  Views,
+  WorkerRecords,
+} from '#records';
 import { Schedules } from '#schedules';
 import { CliModule } from './cli.module.js';
 
@@ -27,6 +36,7 @@ export async function openTools() {
     foreign: app.get(ForeignLetters),
     jobs: app.get(Jobs),
     queues: app.get(QueueRecords),
+    outbox: app.get(OutboxRecords),
     records: app.get(Records),
     relay: app.get(Relay),
     schedules: app.get(Schedules),

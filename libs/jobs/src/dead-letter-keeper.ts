@@ -7,8 +7,8 @@ import {
   DeadRecords,
   type ForeignLetter,
   ForeignLetters,
+  OutboxRecords,
   Presence,
-  Records,
   type Wish,
 } from '#records';
 import { Contracts } from './contracts.js';
@@ -52,7 +52,7 @@ export class DeadLetterKeeper {
     private readonly broker: Broker,
     private readonly dead: DeadRecords,
     private readonly foreign: ForeignLetters,
-    private readonly records: Records,
+    private readonly outboxRecords: OutboxRecords,
     private readonly presence: Presence,
   ) {}
 
@@ -119,7 +119,7 @@ export class DeadLetterKeeper {
       const letters = messages.map((message) => readDeadLetter(message));
       const ids = letters.map(({ id }) => id).filter(isUuid);
       const records = new Set((await this.dead.statesOf(ids)).map(({ id }) => id));
-      await this.records.oweUnrouted(ids, UNROUTED_PAUSE_MS);
+      await this.outboxRecords.oweUnrouted(ids, UNROUTED_PAUSE_MS);
       const { stay, replay } = await strangers.sort(letters.filter(({ id }) => !records.has(id)));
       owed += letters.filter(({ id }) => records.has(id)).length;
       await this.publish([

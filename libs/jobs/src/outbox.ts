@@ -1,7 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import type { Duration } from '#config';
 import { Broker } from '#rabbitmq';
-import { Records } from '#records';
+import { OutboxRecords } from '#records';
 import { lookUp, metrics } from '#telemetry';
 import { Contracts } from './contracts.js';
 import { encode, type JobMessage } from './message.js';
@@ -37,7 +37,7 @@ export class Outbox implements BeforeApplicationShutdown {
 
   constructor(
     private readonly broker: Broker,
-    private readonly records: Records,
+    private readonly records: OutboxRecords,
     private readonly contracts: Contracts,
   ) {
     const { publishing } = broker;

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { DatabaseUnavailableError, type DueRecord, Records } from '#records';
+import { DatabaseUnavailableError, type DueRecord, OutboxRecords } from '#records';
 import { CLAIM_CHECK_BYTES } from './message.js';
 import { Outbox } from './outbox.js';
 
@@ -35,7 +35,7 @@ export class Relay {
   private wake = () => {};
 
   constructor(
-    private readonly records: Records,
+    private readonly records: OutboxRecords,
     private readonly outbox: Outbox,
   ) {}
 

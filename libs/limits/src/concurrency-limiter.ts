@@ -1,7 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { Relay } from '#jobs';
-import { Coalescer, Database, DatabaseUnavailableError, OverloadedError, Presence, Records } from '#records';
+import {
+  Coalescer,
+  Database,
+  DatabaseUnavailableError,
+  OutboxRecords,
+  OverloadedError,
+  Presence,
+} from '#records';
 import * as sql from './concurrency-statements.js';
 
 /** A job that wants to run under a limit. */
@@ -51,7 +58,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
 
   constructor(
     private readonly database: Database,
-    private readonly records: Records,
+    private readonly outboxRecords: OutboxRecords,
     private readonly presence: Presence,
     private readonly relay: Relay,
   ) {
@@ -176,7 +183,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   /** A worker is gone when it was missing twice: after a restart of the database all take their locks anew. */
   private async dropGone(): Promise<void> {
     const { rows } = await this.database.query<{ worker: number }>(sql.holdingWorkers());
-    const missing = await this.records.missingOf(rows.map(({ worker }) => worker));
+    const missing = await this.outboxRecords.missingOf(rows.map(({ worker }) => worker));
     const gone = missing.filter((worker) => this.missing.includes(worker));
     this.missing = missing;
     if (gone.length > 0) await this.database.query(sql.drop(gone));

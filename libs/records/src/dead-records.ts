@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
 import { formOf } from './error-form.js';
-import { FIRST_ID } from './records.js';
+import { FIRST_ID } from './outbox-records.js';
 import type { JobState } from './views.js';
 
 /** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */

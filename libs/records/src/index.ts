@@ -22,12 +22,12 @@ export {
 export { type Change, isAfter } from './history.js';
 export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { migrateDatabase } from './migrate.js';
+export { type DueRecord, OutboxRecords } from './outbox-records.js';
 export { Presence } from './presence.js';
 export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
 export {
   type Claim,
   type ClaimRequest,
-  type DueRecord,
   type InsertedRecord,
   type JobKey,
   type KeyedInsert,

@@ -4,6 +4,7 @@ import { Database } from './database.js';
 import { DeadRecords } from './dead-records.js';
 import { ForeignLetters } from './foreign-letters.js';
 import { JobSearch } from './job-search.js';
+import { OutboxRecords } from './outbox-records.js';
 import { Presence } from './presence.js';
 import { QueueRecords } from './queue-records.js';
 import { Records } from './records.js';
@@ -14,7 +15,7 @@ import { Views } from './views.js';
 import { WorkerRecords } from './worker-records.js';
 
 const parts = [
-  ...[Database, Records, DeadRecords, ForeignLetters, QueueRecords, WorkerRecords],
+  ...[Database, Records, OutboxRecords, DeadRecords, ForeignLetters, QueueRecords, WorkerRecords],
   ...[Views, Retention, Presence, Audit, JobSearch, Throughput],
 ];
 

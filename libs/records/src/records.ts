@@ -138,22 +138,6 @@ export interface Settlement {
   publishInMs?: number;
 }
 
-/** A job whose message the broker may not have. */
-export interface DueRecord {
-  id: string;
-  name: string;
-  queue: string;
-  priority: Priority;
-  traceparent: string | null;
-  state: 'queued' | 'retrying' | 'dead';
-  attempt: number;
-  claim: number;
-  /** JSON text; null when it is longer than the relay asked for. */
-  payload: string | null;
-  /** What the last failed attempt died of. */
-  error: string | null;
-}
-
 /**
  * How long the relay leaves a new record to the producer that is publishing it anyway. It is the longest that a job
  * waits when its producer dies between record and publish.
@@ -161,9 +145,6 @@ export interface DueRecord {
 export const PRODUCER_GRACE_MS = 5_000;
 /** A job that was lost this often with its worker may be what ended it: from then on it runs alone, or not at all. */
 const SUSPECT_AFTER_LOSSES = 2;
-/** Jobs that are read or written by one statement, when there may be very many. */
-const PAGE = 1_000;
-export const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 /** A key whose holder vanished between two statements is tried again this often. */
 const KEY_TRIES = 5;
 
@@ -303,51 +284,6 @@ export class Records {
     await this.database.query(sql.progress(updates));
   }
 
-  /** Notes that the broker has confirmed the messages of these jobs, unless they moved on since. */
-  async markPublished(published: readonly { id: string; claim: number }[]): Promise<void> {
-    await this.database.query(sql.markPublished(published));
-  }
-
-  /**
-   * Takes the jobs that are due to be published, oldest first, and keeps other relays from them for a while; whoever
-   * dies in between leaves them to be taken again.
-   *
-   * @param leaseMs how long others leave them alone.
-   * @param payloadLimit bytes of payload that are read at most.
-   */
-  async takeDue(limit: number, leaseMs: number, payloadLimit: number): Promise<DueRecord[]> {
-    const { rows } = await this.database.query<DueRecord>(sql.takeDue(limit, leaseMs, payloadLimit));
-    return rows;
-  }
-
-  /** Makes jobs that could not be published due again after a pause, in milliseconds. */
-  async oweAgain(jobs: readonly { id: string; claim: number }[], pauseMs: number): Promise<void> {
-    await this.database.query(sql.oweAgain(jobs, pauseMs));
-  }
-
-  /** Makes waiting jobs due again whose message was confirmed, but reached no queue. */
-  async oweUnrouted(ids: readonly string[], pauseMs: number): Promise<void> {
-    await this.database.query(sql.oweUnrouted(ids, pauseMs));
-  }
-
-  /** Workers that are gone and, by the records, still run something. */
-  async goneWorkers(): Promise<number[]> {
-    const { rows } = await this.database.query<{ worker: number }>(sql.goneWorkers());
-    return rows.map(({ worker }) => worker);
-  }
-
-  /** Which of these workers are gone, or do not show at the moment that they are alive. */
-  async missingOf(workers: readonly number[]): Promise<number[]> {
-    const { rows } = await this.database.query<{ worker: number }>(sql.missingOf(workers));
-    return rows.map(({ worker }) => worker);
-  }
-
-  /** Gives back what these workers were running, for the jobs that no message brings back. @returns how many. */
-  async rescue(workers: readonly number[]): Promise<number> {
-    const { rows } = await this.database.query(sql.rescue(workers));
-    return rows.length;
-  }
-
   /**
    * Cancels jobs: those that wait end at once, those that run are told by their workers.
    *
@@ -370,35 +306,6 @@ export class Records {
   async reschedule(id: string, to: { delayMs?: number; runAt?: Date }): Promise<boolean> {
     const { rows } = await this.database.query(sql.reschedule(id, to.delayMs ?? null, to.runAt ?? null));
     return rows.length > 0;
-  }
-
-  /**
-   * Makes every unfinished job due again, as if the broker had none of their messages: queued and retrying ones, and
-   * running ones whose worker is gone. Publishing again is harmless, so this may be done at any time, and again.
-   *
-   * @param onPage told how many jobs are due so far.
-   */
-  async oweAll(onPage: (owed: number) => void = () => {}): Promise<number> {
-    // Queued again, they are counted with the others.
-    await this.rescue(await this.goneWorkers());
-    let total = 0;
-    for (const state of ['queued', 'retrying'] as const) {
-      for (let after: string | null = FIRST_ID; after !== null; ) {
-        const { rows }: { rows: { last: string | null; owed: number }[] } = await this.database.query(
-          sql.owe(state, after, PAGE),
-        );
-        after = rows[0]?.last ?? null;
-        total += rows[0]?.owed ?? 0;
-        onPage(total);
-      }
-    }
-    return total;
-  }
-
-  /** How many of the jobs up to an id the relays have still to publish. */
-  async owedUpTo(id: string): Promise<number> {
-    const { rows } = await this.database.query<{ owed: number }>(sql.owedUpTo(id));
-    return rows[0]?.owed ?? 0;
   }
 
   private async claimAll(requests: ClaimRequest[]): Promise<Claim[]> {

@@ -13,7 +13,7 @@ export interface Statement {
 }
 
 /** An array of what needs no quotes, such as ids and numbers, as text: the driver's way of writing one takes longer. */
-const plain = (values: readonly (string | number | boolean | null | undefined)[]): string =>
+export const plain = (values: readonly (string | number | boolean | null | undefined)[]): string =>
   `{${values.map((value) => value ?? 'NULL').join()}}`;
 
 /** Finds the session lock by which a worker shows that it is alive. */
@@ -106,9 +106,7 @@ export const keyHolders = (keys: readonly JobKey[]): Statement => ({
  * The state of a job that is found by its id. No index has this expression: with the bare column the planner may read
  * all jobs that wait, or run, for each id.
  */
-const STATE = `(j.state || '')`;
-/** The same for whether its message is owed to the broker. */
-const IS_OWED = `coalesce(j.publish_at, 'infinity') <> 'infinity'`;
+export const STATE = `(j.state || '')`;
 /** Whether a claim that takes the job takes it over: from another worker, which is gone. */
 const IS_LOST = `j.state = 'running' and j.worker <> $4`;
 const IS_CLAIMABLE = `j.name = m.name and (
@@ -116,7 +114,7 @@ const IS_CLAIMABLE = `j.name = m.name and (
         or ${STATE} = 'running' and m.attempt >= j.attempt and (j.worker = $4 or not exists (
           ${lockOf('j.worker', '$5')})))`;
 /** How an attempt is kept that was lost with its worker. */
-const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'lost', 'error', null,
+export const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'lost', 'error', null,
               'worker', (select w.name from workers w where w.id = j.worker),
               'startedAt', j.started_at, 'finishedAt', now())`;
 /** Whether the claim before this one was lost, found by this claim or by a rescue. */
@@ -286,88 +284,6 @@ export const progress = (
   ],
 });
 
-/** A job that was claimed since has another claim number, and is left alone. */
-export const markPublished = (published: readonly { id: string; claim: number }[]): Statement => ({
-  name: 'mark-published',
-  text: `
-    update jobs j set publish_at = null
-    from unnest($1::uuid[], $2::int[]) as p (id, claim)
-    where j.id = p.id and j.claim = p.claim and ${IS_OWED}`,
-  values: [plain(published.map(({ id }) => id)), plain(published.map(({ claim }) => claim))],
-});
-
-/** No lock is held while the relay publishes: the due time itself moves on, and whoever finishes clears it. */
-export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): Statement => ({
-  name: 'take-due',
-  text: `
-    with due as (
-      select id, publish_at from jobs
-      where publish_at <= now()
-      order by publish_at
-      limit $1
-      for update skip locked
-    ), taken as (
-      update jobs j
-      set publish_at = now() + $2 * interval '1 millisecond',
-          state = case when j.state = 'scheduled' then 'queued' else j.state end
-      from due
-      where j.id = due.id
-      returning j.id, j.name, j.queue, j.priority, j.traceparent, j.state, j.attempt, j.claim, j.attempts -> -1 -> 'error' ->> 'message' as error,
-        case when octet_length(j.payload::text) <= $3 then j.payload::text end as payload, due.publish_at
-    )
-    select id, name, queue, priority, traceparent, state, attempt, claim, error, payload from taken order by publish_at, id`,
-  values: [limit, leaseMs, payloadLimit],
-});
-
-/** What a relay could not publish is due again after a pause, unless somebody else has moved it on. */
-export const oweAgain = (jobs: readonly { id: string; claim: number }[], pauseMs: number): Statement => ({
-  name: 'owe-again',
-  text: `
-    update jobs j set publish_at = now() + $3 * interval '1 millisecond'
-    from unnest($1::uuid[], $2::int[]) as o (id, claim)
-    where j.id = o.id and j.claim = o.claim and ${IS_OWED} and ${STATE} in ('queued', 'retrying', 'dead')`,
-  values: [jobs.map(({ id }) => id), jobs.map(({ claim }) => claim), pauseMs],
-});
-
-/** What no queue took is owed to the broker again; as a new claim, so that the note of its confirm changes nothing. */
-export const oweUnrouted = (ids: readonly string[], pauseMs: number): Statement => ({
-  name: 'owe-unrouted',
-  text: `
-    update jobs set publish_at = now() + $2 * interval '1 millisecond', claim = claim + 1
-    where id = any ($1::uuid[]) and state in ('queued', 'retrying')`,
-  values: [ids, pauseMs],
-});
-
-/** Workers whose session lock is gone while the records say that they run something. */
-export const goneWorkers = (): Statement => ({
-  name: 'gone-workers',
-  text: `
-    select r.worker from (select distinct worker from jobs where state = 'running') r
-    where not exists (${lockOf('r.worker', '$1')})`,
-  values: [WORKER_LOCK_CLASS],
-});
-
-/** Which of these workers have no session lock. */
-export const missingOf = (workers: readonly number[]): Statement => ({
-  name: 'missing-of',
-  text: `select w.worker from unnest($1::int[]) as w (worker) where not exists (${lockOf('w.worker', '$2')})`,
-  values: [workers, WORKER_LOCK_CLASS],
-});
-
-/** What a worker that is gone was running waits for the same attempt again, and is owed to the broker. */
-export const rescue = (workers: readonly number[]): Statement => ({
-  name: 'rescue',
-  text: `
-    update jobs j
-    set state = case when j.cancel_requested_at is null then 'queued' else 'cancelled' end,
-        finished_at = case when j.cancel_requested_at is not null then now() end,
-        publish_at = case when j.cancel_requested_at is null then now() end,
-        attempt = j.attempt - 1, losses = j.losses + 1, attempts = j.attempts || ${LOST_ATTEMPT}
-    where j.state = 'running' and j.worker = any ($1::int[]) and not exists (${lockOf('j.worker', '$2')})
-    returning j.id`,
-  values: [workers, WORKER_LOCK_CLASS],
-});
-
 /** What does not run yet is cancelled at once; what runs is marked, for its worker to see. */
 export const cancel = (ids: readonly string[]): Statement => ({
   name: 'cancel',
@@ -400,30 +316,4 @@ export const reschedule = (id: string, delayMs: number | null, runAt: Date | nul
     where j.id = $1 and j.state = 'scheduled'
     returning j.id`,
   values: [id, delayMs, runAt],
-});
-
-/** One page of the waiting jobs of a state, oldest first, made due again. */
-export const owe = (state: 'queued' | 'retrying', after: string, limit: number): Statement => ({
-  name: 'owe',
-  text: `
-    with page as (
-      select id from jobs where state = $3 and state <> 'succeeded' and id > $1::uuid order by id limit $2
-    ), owed as (
-      update jobs j
-      set publish_at = least(j.publish_at, case when j.state = 'retrying' then greatest(j.run_at, now()) else now() end)
-      from page
-      where j.id = page.id and j.state = $3
-      returning j.id
-    )
-    select (select id from page order by id desc limit 1) as last, (select count(*)::int from owed) as owed`,
-  values: [after, limit, state],
-});
-
-/** How many jobs, up to an id, the relays have still to publish. */
-export const owedUpTo = (id: string): Statement => ({
-  name: 'owed-up-to',
-  text: `
-    select count(*)::int as owed from jobs
-    where publish_at is not null and state = 'queued' and id <= $1::uuid`,
-  values: [id],
 });
