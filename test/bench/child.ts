@@ -85,9 +85,9 @@ export class Child {
   async end(): Promise<void> {
     const ended = once(this.process, 'exit');
     this.process.kill('SIGCONT');
-    // Killed, it would leave no profile.
+    // Killed, it would leave no profile. Programs of the bench end when they are left, the apps when they are told to.
     if (PROFILES) this.process.disconnect();
-    else this.process.kill('SIGKILL');
+    setTimeout(() => this.process.kill(PROFILES ? 'SIGTERM' : 'SIGKILL'), PROFILES ? 1_000 : 0);
     await ended;
   }
 }

@@ -85,7 +85,7 @@ test('P12: after replay and discard, of one, of a filter and of all, the queue h
   await untilTheyFit();
 
   const group = { queue: 'fail', name: 'fail.always', count: 20 };
-  const groups = await dead.groups();
+  const { groups } = await dead.groups();
   expect(groups.map(({ errorForm }) => errorForm).sort()).toEqual(['number # is even', 'number # is odd']);
   expect(groups).toEqual([expect.objectContaining(group), expect.objectContaining(group)]);
   // A number is that number, `#` is any.

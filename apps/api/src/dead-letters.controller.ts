@@ -51,11 +51,10 @@ export class DeadLettersController {
       },
     },
   })
-  async list(
+  list(
     @Query(new Fits(DeadLettersQuery, 400)) filter: DeadLettersQuery,
   ): Promise<{ count: number; groups: DeadGroup[] }> {
-    const [count, groups] = await Promise.all([this.dead.count(filter), this.dead.groups(filter)]);
-    return { count, groups };
+    return this.dead.groups(filter);
   }
 
   @Post('replay')

@@ -70,7 +70,7 @@ const withFilter = (command: Command): Command =>
 
 async function groups({ dead }: Tools, options: DeedOptions): Promise<void> {
   const filter = filterOf(options);
-  const [count, groups] = await Promise.all([dead.count(filter), dead.groups(filter)]);
+  const { count, groups } = await dead.groups(filter);
   answer(options, { count, groups }, () =>
     [
       table(

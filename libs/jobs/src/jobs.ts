@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { v7 as uuidv7 } from 'uuid';
 import { type Duration, toMilliseconds } from '#config';
 import {
   type InsertedRecord,
@@ -17,6 +16,7 @@ import {
 import { type AnyContract, ContractError, type PayloadInput } from './contract.js';
 import { Contracts } from './contracts.js';
 import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
+import { newJobId } from './job-id.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { meterOf } from './meter.js';
 import { MAX_CHAIN, type NextJob } from './next.js';
@@ -166,7 +166,7 @@ export class Jobs {
     }
     const step = creating(contract.name);
     const record = {
-      id: uuidv7(),
+      id: newJobId(),
       name: contract.name,
       queue: home,
       // The payload as it was given: the handler's side applies defaults and transformations, once.

@@ -15,18 +15,29 @@ const REPLAY_PER_SECOND = 1_000;
 export const SHOWN_GROUPS = 200;
 
 /**
- * The dead jobs that a filter means; {@link valuesOf} gives its parameters. All but ids is in an index, so that nothing
- * is read of the jobs themselves, whose errors take many pages. Only a text with a number in it is looked for in the
- * message, since forms have none.
+ * The dead jobs that a filter means, but for the text in their errors; {@link valuesOf} gives its parameters. All but
+ * ids is in an index, so that nothing is read of the jobs themselves, whose errors take many pages. Only a text with a
+ * number in it is looked for in the message, since forms have none.
  */
-const MATCHES = `
+const MATCHES_BUT_FORM = `
   state = 'dead' and ($1::uuid[] is null or id = any ($1)) and ($2::text is null or queue = $2)
   and ($3::text is null or name = $3)
-  and ($4::text is null or position(lower(${formOf('$4')}) in lower(error_form)) > 0)
   and ($4::text is null or $4 !~ '\\d'
     or position(lower($4 collate "C") in lower((attempts -> -1 -> 'error' ->> 'message') collate "C")) > 0)
   and ($5::text is null or error_form = $5)
   and ($6::timestamptz is null or finished_at >= $6) and ($7::timestamptz is null or finished_at < $7)`;
+/** Whether the form of an error has the text. */
+const FORM_MATCHES = `($4::text is null or position(lower(${formOf('$4')}) in lower(error_form)) > 0)`;
+const MATCHES = `${MATCHES_BUT_FORM} and ${FORM_MATCHES}`;
+/**
+ * The groups of what a filter means. Materialized, the text is looked for once in each group: among 100,000 letters with
+ * 20,000 forms in half the time.
+ */
+const GROUPS = `
+  with everything as materialized (
+    select queue, name, error_form, count(*)::int as count, min(finished_at) as oldest, max(finished_at) as newest
+    from jobs where ${MATCHES_BUT_FORM} group by error_form, queue, name
+  ), groups as (select * from everything where ${FORM_MATCHES})`;
 
 const valuesOf = ({ ids, queue, name, error, errorForm, from, to }: DeadLetterFilter) =>
   [ids, queue, name, error, errorForm, from, to].map((value) => value ?? null);
@@ -117,29 +128,32 @@ export class DeadRecords {
   /** How many dead letters a filter means. */
   async count(filter: DeadLetterFilter = {}): Promise<number> {
     const [row] = await this.rows<{ count: number }>({
-      text: `select count(*)::int as count from jobs where ${MATCHES}`,
+      text:
+        filter.error === undefined
+          ? `select count(*)::int as count from jobs where ${MATCHES}`
+          : `${GROUPS} select coalesce(sum(count), 0)::int as count from groups`,
       values: valuesOf(filter),
     });
     return row?.count ?? 0;
   }
 
-  /** What they died of, the largest groups first, two hundred at most. */
-  async groups(filter: DeadLetterFilter = {}): Promise<DeadGroup[]> {
-    return this.rows<DeadGroup>({
+  /** How many dead letters a filter means, and what they died of, the largest groups first, two hundred at most. */
+  async groups(filter: DeadLetterFilter = {}): Promise<{ count: number; groups: DeadGroup[] }> {
+    const rows = await this.rows<DeadGroup & { total: number }>({
       text: `
+        ${GROUPS}
         select g.*, (
           select id from jobs
           where state = 'dead' and error_form = g."errorForm" and queue = g.queue and name = g.name
             and finished_at = g.newest
           limit 1) as example
         from (
-          select queue, name, error_form as "errorForm", count(*)::int as count, min(finished_at) as oldest,
-            max(finished_at) as newest
-          from jobs where ${MATCHES}
-          group by error_form, queue, name order by count desc, newest desc limit ${SHOWN_GROUPS}
+          select queue, name, error_form as "errorForm", count, oldest, newest, (sum(count) over ())::int as total
+          from groups order by count desc, newest desc limit ${SHOWN_GROUPS}
         ) g`,
       values: valuesOf(filter),
     });
+    return { count: rows[0]?.total ?? 0, groups: rows.map(({ total: _, ...group }) => group) };
   }
 
   /** Counts the dead records of each queue that has any. */

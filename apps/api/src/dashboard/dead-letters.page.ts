@@ -48,9 +48,8 @@ export class DeadLettersPage {
   async show(@Visitor() visitor: Visitor, @Query() query: Record<string, unknown>): Promise<Html> {
     const filter = Look.parse(query);
     const isFiltered = Object.values(filter).some((value) => value !== undefined);
-    const [groups, total, letters, foreignCount] = await Promise.all([
+    const [{ count: total, groups }, letters, foreignCount] = await Promise.all([
       this.dead.groups(filter),
-      this.dead.count(filter),
       this.foreign.list({ queue: filter.queue }, { limit: SHOWN_FOREIGN }),
       this.foreign.count({ queue: filter.queue }),
     ]);
