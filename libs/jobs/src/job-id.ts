@@ -17,7 +17,8 @@ export function newJobId(): string {
     randomFillSync(pool);
     used = 0;
   }
-  const random = pool.subarray(used, (used += BYTES));
+  const random = pool.subarray(used, used + BYTES);
+  used += BYTES;
   const now = Date.now();
   if (now > msecs) {
     msecs = now;
