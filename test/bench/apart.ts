@@ -78,6 +78,7 @@ export async function apart({
     log(`round ${round + 1}: ${JSON.stringify(figures)}`);
   }
   const of = (figure: (round: Round) => number) => median(played.map(figure));
+  const p99 = (part: (round: Round) => Load) => of((round) => part(round).p99);
   const rows: [string, (round: Round) => Load][] = [
     ['worker idle', ({ idle }) => idle],
     ['worker saturated', ({ busy }) => busy],
@@ -93,7 +94,7 @@ export async function apart({
       '|---|---:|---:|',
       ...rows.map(
         ([title, part]) =>
-          `| ${title} | ${of((round) => part(round).p50).toFixed(1)} | ${of((round) => part(round).p99).toFixed(1)} |`,
+          `| ${title} | ${of((round) => part(round).p50).toFixed(1)} | ${p99(part).toFixed(1)} |`,
       ),
       '',
       `p99 saturated to idle: ${of(({ busy, idle }) => busy.p99 / idle.p99).toFixed(2)} (at most 1.5).`,
@@ -102,7 +103,19 @@ export async function apart({
     chart: barChart({
       title: 'The api’s p99, in milliseconds, while jobs compute',
       note: machine,
-      bars: rows.map(([label, part]) => ({ label, value: of((round) => part(round).p99) })),
+      bars: [
+        {
+          label: 'saturated',
+          note: 'a worker computes all the time, on the other core',
+          value: p99(({ busy }) => busy),
+        },
+        { label: 'idle', note: 'the worker has nothing to do', value: p99(({ idle }) => idle) },
+        {
+          label: 'inline',
+          note: `without a worker: the api does ${INLINE_SHARE * 100} % of the same work itself`,
+          value: p99(({ inline }) => inline),
+        },
+      ],
       digits: 1,
     }),
   };

@@ -6,7 +6,9 @@ export interface Bar {
   value: number;
 }
 
-const [WIDTH, LABELS, FIGURES, ROW, TOP] = [760, 110, 90, 46, 58];
+const [WIDTH, LABELS, FIGURES, ROW, TITLE, LINE] = [760, 110, 90, 46, 26, 16];
+/** Characters of a note that fit into the width. */
+const NOTE_LENGTH = 125;
 
 /**
  * Draws horizontal bars as an SVG that reads on light and dark pages, the first bar being the one that it is about.
@@ -25,9 +27,11 @@ export function barChart({
   digits?: number;
 }): string {
   const most = Math.max(...bars.map(({ value }) => value));
-  const height = TOP + bars.length * ROW + 8;
+  const lines = wrapped(note);
+  const top = TITLE + lines.length * LINE + 16;
+  const height = top + bars.length * ROW + 8;
   const rows = bars.map(({ label, note = '', value }, index) => {
-    const y = TOP + index * ROW;
+    const y = top + index * ROW;
     const width = Math.max(1, (value / most) * (WIDTH - LABELS - FIGURES));
     const figure = value.toLocaleString('en', { maximumFractionDigits: digits });
     return [
@@ -53,10 +57,21 @@ text { font-family: system-ui, sans-serif; fill: #1f2933; }
 }
 </style>
 <text class="title" x="0" y="20">${escaped(title)}</text>
-<text class="note" x="0" y="40">${escaped(note)}</text>
+${lines.map((line, index) => `<text class="note" x="0" y="${TITLE + (index + 1) * LINE - 2}">${escaped(line)}</text>`).join('\n')}
 ${rows.join('\n')}
 </svg>
 `;
+}
+
+/** Lines of words, each of them no longer than fits. */
+function wrapped(text: string): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = `${lines.pop() ?? ''} ${word}`.trim();
+    if (line.length <= NOTE_LENGTH) lines.push(line);
+    else lines.push(line.slice(0, -word.length - 1), word);
+  }
+  return lines;
 }
 
 const escaped = (text: string) =>

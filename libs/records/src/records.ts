@@ -145,6 +145,12 @@ export interface Settlement {
 export const PRODUCER_GRACE_MS = 5_000;
 /** A job that was lost this often with its worker may be what ended it: from then on it runs alone, or not at all. */
 const SUSPECT_AFTER_LOSSES = 2;
+/**
+ * Jobs that a worker claims or settles by one statement. All that it has at hand in one would make its jobs go in step,
+ * all claimed, then all run, then all settled, with database, worker and broker idle in turns. Measured with a prefetch
+ * of 250: with at most 100 some 60 % more jobs a second than with 500.
+ */
+const WORKER_BATCH = 100;
 /** A key whose holder vanished between two statements is tried again this often. */
 const KEY_TRIES = 5;
 
@@ -166,6 +172,7 @@ export class Records {
     private readonly presence: Presence,
   ) {
     const options = { lanes: 2, batch: 500, limit: 20_000 };
+    const ofWorker = { ...options, batch: WORKER_BATCH };
     const bySize = ({ payload }: NewRecord) => payload.length;
     this.inserts = new Coalescer((records) => this.insertMany(records), options, bySize);
     this.keyedInserts = new Coalescer<KeyedRecord, KeyedInsert>(
@@ -173,10 +180,10 @@ export class Records {
       options,
       bySize,
     );
-    this.claims = new Coalescer((requests) => this.claimAll(requests), options);
+    this.claims = new Coalescer((requests) => this.claimAll(requests), ofWorker);
     this.settlements = new Coalescer(
       (settlements) => this.settleAll(settlements),
-      options,
+      ofWorker,
       ({ result }) => result?.length ?? 0,
     );
     this.postponements = new Coalescer((postponements) => this.postponeAll(postponements), options);
