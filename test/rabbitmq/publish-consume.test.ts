@@ -97,6 +97,28 @@ test('a full window refuses at once instead of holding messages in memory', asyn
   expect((outcomes[24] as PromiseRejectedResult).reason.message).toContain('window is full');
 });
 
+test('a producer that is faster than the broker is held up until the broker has confirmed', async () => {
+  const publisher = await givenPublisher({ window: 50 });
+  await publisher.backpressure();
+  const published = Array.from({ length: 10 }, (_, n) => publisher.publish(message(String(n))));
+  let confirmed = 0;
+  for (const one of published) void one.then(() => confirmed++);
+  await publisher.backpressure();
+  expect(confirmed).toBeGreaterThan(0);
+  await Promise.all(published);
+});
+
+test('a broker that confirms nothing holds no producer up for long', async () => {
+  const publisher = await givenPublisher({ window: 50, confirmTimeoutMs: 5_000 });
+  proxy.stall();
+  const published = Array.from({ length: 10 }, (_, n) => publisher.publish(message(String(n))));
+  const rejected = Promise.allSettled(published);
+  await publisher.backpressure();
+  expect(await Promise.race([rejected, 'nothing yet'])).toBe('nothing yet');
+  proxy.mend();
+  await rejected;
+});
+
 test('a lost connection fails what is in flight, refuses the next at once, and publishes again when it is back', async () => {
   const publisher = await givenPublisher();
   proxy.cut();

@@ -95,7 +95,7 @@ export class Batches {
     if (!inserted) return this.madeBefore(batch, transaction);
     meterOf(contract).enqueued(records.length);
     const queued = records.filter((_, index) => inserted.jobs[index]?.state === 'queued');
-    if (!transaction) void this.jobs.publishMany(queued);
+    if (!transaction) await this.jobs.publishMany(queued);
     return {
       isNew: true,
       ...{ id: batch.id, name: batch.name, total: batch.total },

@@ -100,7 +100,7 @@ export class Jobs {
     }
     const inserted = await this.records.insert(record);
     meterOf(contract).enqueued();
-    if (inserted.state === 'queued') void this.publish(record);
+    if (inserted.state === 'queued') await this.publish(record);
     return this.show(record, inserted, payload);
   }
 
@@ -116,7 +116,7 @@ export class Jobs {
       : this.records.insertMany(records));
     meterOf(contract).enqueued(records.length);
     if (!options.transaction)
-      void this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
+      await this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
     return records.map((record, index) =>
       this.show(record, inserted[index] as InsertedRecord, payloads[index]),
     );
@@ -202,7 +202,7 @@ export class Jobs {
       : await this.records.insertKeyed(record);
     if (outcome?.inserted) {
       meterOf(record).enqueued();
-      if (!transaction && outcome.inserted.state === 'queued') void this.publish(record);
+      if (!transaction && outcome.inserted.state === 'queued') await this.publish(record);
       return this.show(record, outcome.inserted, payload);
     }
     const { job = '', fingerprint = null } = outcome?.heldBy ?? {};
@@ -213,21 +213,33 @@ export class Jobs {
     return { ...existing, isNew: false };
   }
 
-  /** Publishes as many at once as the publish window takes; what does not fit any more is the relay's. Never throws. */
+  /** Has recorded jobs published, and holds the caller up only while the broker is slower. Never throws. */
   async publishMany(records: readonly NewRecord[]): Promise<void> {
-    for (let next = 0; next < records.length && this.outbox.room > 0; ) {
-      // Half of it, so that single jobs get through beside a large batch.
-      const part = records.slice(next, next + Math.ceil(this.outbox.room / 2));
-      next += part.length;
-      await Promise.all(part.map((record) => this.publish(record)));
-    }
+    void this.publishInParts(records);
+    await this.outbox.backpressure();
   }
 
   private show(record: NewRecord, inserted: InsertedRecord, payload: unknown): EnqueuedJob {
     return this.redaction.redact(toView(record, inserted, payload));
   }
 
-  private publish(record: NewRecord): Promise<boolean> {
+  /** As {@link publishMany}. */
+  private async publish(record: NewRecord): Promise<void> {
+    void this.send(record);
+    await this.outbox.backpressure();
+  }
+
+  /** As many at once as the publish window takes; what does not fit any more is the relay's. */
+  private async publishInParts(records: readonly NewRecord[]): Promise<void> {
+    for (let next = 0; next < records.length && this.outbox.room > 0; ) {
+      // Half of it, so that single jobs get through beside a large batch.
+      const part = records.slice(next, next + Math.ceil(this.outbox.room / 2));
+      next += part.length;
+      await Promise.all(part.map((record) => this.send(record)));
+    }
+  }
+
+  private send(record: NewRecord): Promise<boolean> {
     return this.outbox.publish({ ...record, attempt: 1, claim: 0 });
   }
 }

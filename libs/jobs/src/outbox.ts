@@ -52,6 +52,11 @@ export class Outbox implements BeforeApplicationShutdown {
     return this.broker.publisher.room;
   }
 
+  /** Holds a producer up while it is faster than the broker, for 250 ms at most. */
+  backpressure(): Promise<void> {
+    return this.broker.publisher.backpressure();
+  }
+
   /**
    * Publishes one message and waits for its confirm. Never throws: what fails is left to the relay.
    *

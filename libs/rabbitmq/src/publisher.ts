@@ -1,11 +1,16 @@
 import type { ConfirmChannel, Options } from 'amqplib';
 import { BrokerConnection, BrokerUnavailableError } from './connection.js';
 
+/** Messages sent and not yet confirmed, and their bytes, at most: what a silent broker can make us hold. */
+const WINDOW = 10_000;
+const WINDOW_BYTES = 64 * 1024 * 1024;
 /**
- * Messages sent and not yet confirmed. Measured on quorum queues: a window of 100 gives 24 thousand confirmed
- * publishes a second, 1,000 gives 31, 5,000 gives 36; it also bounds what a silent broker can make us hold.
+ * The share of the window from which producers are slowed down; what is left is for those that are under way then.
+ * Measured on quorum queues: 100 messages in flight give 24 thousand confirms a second, 1,000 give 31, 5,000 give 36.
  */
-const WINDOW = 2_000;
+const PRESSURE_FROM = 0.2;
+/** How long a producer is held up at most: a broker that confirms nothing for so long is no reason to wait. */
+const PRESSURE_MS = 250;
 /**
  * How long a confirm may take. A quorum queue without a majority sends neither confirm nor refusal, and keeps the
  * connection open; a new leader was seen to take under a second.
@@ -38,9 +43,12 @@ interface InFlight {
 export class Publisher {
   private channel: ConfirmChannel | undefined;
   private readonly inFlight = new Set<InFlight>();
+  private bytesInFlight = 0;
   private readonly closeChannel: () => Promise<void>;
   private readonly sweep: NodeJS.Timeout;
   private whenIdle: () => void = () => {};
+  private heldUp: (() => void)[] = [];
+  private patience: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly connection: BrokerConnection,
@@ -53,8 +61,18 @@ export class Publisher {
 
   /** How many messages could be published at this moment; 0 with no broker or a blocked one. */
   get room(): number {
-    if (!this.channel || this.connection.blocked) return 0;
-    return Math.max(0, (this.options.window ?? WINDOW) - this.inFlight.size);
+    if (!this.channel || this.connection.blocked || this.bytesInFlight >= WINDOW_BYTES) return 0;
+    return Math.max(0, this.window - this.inFlight.size);
+  }
+
+  /**
+   * Slows a producer down to what the broker confirms, so that it does not fill the window: what finds that full has to
+   * wait for the relay. Waits for 250 ms at most, and not at all for a broker that takes nothing.
+   */
+  async backpressure(): Promise<void> {
+    if (this.room === 0 || !this.isUnderPressure) return;
+    this.patience ??= setTimeout(() => this.letGo(), PRESSURE_MS);
+    await new Promise<void>((resolve) => this.heldUp.push(resolve));
   }
 
   /**
@@ -82,6 +100,7 @@ export class Publisher {
         (error) => this.settle(entry, error),
       );
       this.inFlight.add(entry);
+      this.bytesInFlight += message.content.length;
     });
   }
 
@@ -95,7 +114,23 @@ export class Publisher {
       });
     }
     clearInterval(this.sweep);
+    this.letGo();
     await this.closeChannel();
+  }
+
+  private get window(): number {
+    return this.options.window ?? WINDOW;
+  }
+
+  private get isUnderPressure(): boolean {
+    const share = Math.max(this.inFlight.size / this.window, this.bytesInFlight / WINDOW_BYTES);
+    return share >= PRESSURE_FROM;
+  }
+
+  private letGo(): void {
+    clearTimeout(this.patience);
+    this.patience = undefined;
+    for (const goOn of this.heldUp.splice(0)) goOn();
   }
 
   private use(channel: ConfirmChannel): void {
@@ -108,11 +143,14 @@ export class Publisher {
     });
     channel.once('close', () => {
       if (this.channel === channel) this.channel = undefined;
+      this.letGo();
     });
   }
 
   private settle(entry: InFlight, error: unknown): void {
     this.inFlight.delete(entry);
+    this.bytesInFlight -= entry.message.content.length;
+    if (this.heldUp.length > 0 && !this.isUnderPressure) this.letGo();
     if (entry.returned) entry.reject(new UnroutableError(entry.message));
     else if (!error) entry.resolve();
     else if (String((error as Error).message).includes('nacked'))
