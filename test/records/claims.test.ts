@@ -43,6 +43,22 @@ beforeEach(async () => {
   await one.records.insert({ id, name: 'a.b', queue: 'a', payload: '{"x":"\\u0000"}', maxAttempts: 3 });
 });
 
+test('whatever characters a payload, a result or a name is made of come back as they were', async () => {
+  const odd = '{"a": "\\" \\\\ \\n {},NULL \\u0007 é 😀 \\ud800",\n\t"b": [1, "NULL", "\u007f"]}';
+  const id = uuidv7();
+  const name = 'odd "name\\{},NULL\t';
+  const { records } = one;
+  await records.insert({ id, name, queue: 'a', payload: odd, maxAttempts: 1 });
+  const claim = await records.claim({ id, name, attempt: 1, wantsPayload: true });
+  if (!claim.taken) throw new Error('not taken');
+  expect(claim.payload).toBe(odd);
+  await records.settle({ id, claim: claim.claim, state: 'succeeded', result: odd });
+  const [row] = await environment.sql<{ name: string; result: string }>(
+    `select name, result::text from jobs where id = '${id}'`,
+  );
+  expect(row).toEqual({ name, result: odd });
+});
+
 test('a payload is kept as it was sent, even with NUL in it', async () => {
   const taken = await one.records.claim({ id, name: 'a.b', attempt: 1, wantsPayload: true });
   expect(taken).toMatchObject({ taken: true, payload: '{"x":"\\u0000"}' });

@@ -34,6 +34,9 @@ export abstract class Admission {
    */
   abstract register(contract: AnyContract, limits: HandlerLimits): void;
 
+  /** Whether jobs of this contract are to be asked for at all. */
+  abstract limits(contract: string): boolean;
+
   /** @throws what a database that is away throws; the executor asks again then. */
   abstract admit(job: Arrival): Promise<Pass | Refusal>;
 }

@@ -9,8 +9,9 @@ import {
   Records,
   Throughput,
 } from '#records';
-import { currentTraceparent, type Log, rootLog, scrubbedLog, traceIdOf } from '#telemetry';
+import { type Log, rootLog, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
+import { AttemptContext } from './attempt-context.js';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
 import {
@@ -105,11 +106,7 @@ export class Executor {
     const { queue, priority, message } = delivery;
     const newest: JobDelivery = { queue, priority, message, ack: () => entry.newest.ack() };
     this.atHand.set(key, entry);
-    const work =
-      'unreadable' in arrival ? this.bury(newest, arrival.unreadable) : this.execute(newest, arrival);
-    entry.done = work
-      .catch((error) => this.onUnexpected(newest, error))
-      .finally(() => this.atHand.delete(key));
+    entry.done = this.workOff(newest, arrival).finally(() => this.atHand.delete(key));
   }
 
   /** Aborts the signal of a running attempt because its job was cancelled. */
@@ -137,28 +134,40 @@ export class Executor {
     await Promise.race([finished(), pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
   }
 
-  /** A job that may be what ended its former workers runs while nothing else does. */
-  private async execute(delivery: Delivery, arrival: Arrival): Promise<void> {
-    const isDone = await this.gate.shared(() => this.attempt(delivery, arrival, false));
-    if (!isDone) await this.gate.alone(() => this.attempt(delivery, arrival, true));
+  private async workOff(delivery: Delivery, arrival: ReturnType<typeof decode>): Promise<void> {
+    try {
+      if ('unreadable' in arrival) await this.bury(delivery, arrival.unreadable);
+      else if (!(await this.execute(delivery, arrival, false))) await this.execute(delivery, arrival, true);
+    } catch (error) {
+      await this.onUnexpected(delivery, error);
+    }
   }
 
-  /** @returns false when the job must run alone and does not. */
-  private async attempt(delivery: Delivery, arrival: Arrival, alone: boolean): Promise<boolean> {
-    const contract = this.contracts.find(arrival.name);
-    const pass = await this.admit(arrival, contract);
-    if ('delayMs' in pass) {
-      delivery.ack();
-      return true;
-    }
+  /**
+   * @param alone the job may be what ended its former workers, and runs while nothing else does.
+   * @returns false when it must run alone and does not.
+   */
+  private async execute(delivery: Delivery, arrival: Arrival, alone: boolean): Promise<boolean> {
+    const turn = this.gate.enter(alone);
+    if (turn) await turn;
+    let pass: Pass | Refusal = {};
     try {
+      const contract = this.contracts.find(arrival.name);
+      if (this.admission?.limits(arrival.name)) {
+        pass = await this.admit(arrival, contract, this.admission);
+        if ('delayMs' in pass) {
+          delivery.ack();
+          return true;
+        }
+      }
       return await this.start(delivery, arrival, contract, alone, pass);
     } finally {
-      pass.release?.();
+      if ('release' in pass) pass.release?.();
+      this.gate.leave();
     }
   }
 
-  /** The way of an admitted job. @returns as {@link attempt} */
+  /** The way of an admitted job. @returns as {@link execute} */
   private async start(
     delivery: Delivery,
     arrival: Arrival,
@@ -191,10 +200,12 @@ export class Executor {
     const log = () => this.log.child(about);
     const meter = meterOf(contract);
     meter.claimed(arrival.queue, claim.waited, claim.rescued);
-    const outcome: Outcome =
-      delay === undefined
-        ? await step.run(() => meter.running(() => this.run(arrival, claim, contract, log, secrets)))
-        : { kind: 'snoozed', delay };
+    let outcome: Outcome = { kind: 'snoozed', delay: delay ?? 0 };
+    if (delay === undefined) {
+      const startedAt = meter.started();
+      outcome = await step.run(() => this.run(arrival, claim, contract, log, secrets));
+      meter.stopped(startedAt);
+    }
     endProcessing(step, outcome);
     const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
     this.progress.forget(arrival.id);
@@ -212,9 +223,11 @@ export class Executor {
   }
 
   /** Asks whether the job may start yet; puts it off if not. */
-  private async admit(arrival: Arrival, contract: AnyContract | undefined): Promise<Pass | Refusal> {
-    if (!this.admission) return {};
-    const { admission } = this;
+  private async admit(
+    arrival: Arrival,
+    contract: AnyContract | undefined,
+    admission: Admission,
+  ): Promise<Pass | Refusal> {
     const { id, attempt } = arrival;
     const answer = await this.persistently(() => admission.admit(arrival));
     if ('delayMs' in answer) {
@@ -240,12 +253,14 @@ export class Executor {
     return this.persistently(() => this.records.settle({ ...settlement, id, claim }), until);
   }
 
-  /** What fails here is left to the relay. */
-  private async publish(arrival: Arrival, { attempt, claim }: Taken, decision: Decision): Promise<void> {
-    const { retryDelay, deadReason } = decision;
-    if (deadReason !== undefined) await this.outbox.publish({ ...arrival, attempt, claim }, { deadReason });
-    else if (retryDelay)
-      await this.outbox.publish({ ...arrival, attempt: attempt + 1, claim }, { retryDelay });
+  /** Publishes what comes next, if anything does. What fails here is left to the relay. */
+  private publish(
+    arrival: Arrival,
+    { attempt, claim }: Taken,
+    { retryDelay, deadReason }: Decision,
+  ): Promise<boolean> | undefined {
+    if (deadReason !== undefined) return this.outbox.publish({ ...arrival, attempt, claim }, { deadReason });
+    return retryDelay && this.outbox.publish({ ...arrival, attempt: attempt + 1, claim }, { retryDelay });
   }
 
   /** Runs the handler within its time and says how it ended. Never throws. */
@@ -273,29 +288,13 @@ export class Executor {
       this.running.set(key, attempt);
       if (this.stopping.signal.aborted) attempt.giveBack();
 
-      const { id, name, queue } = arrival;
-      const { progress } = this;
-      let own: Log | undefined;
-      const job: JobContext = {
-        id,
-        name,
-        queue,
-        payload,
-        createdAt: claim.createdAt,
-        maxAttempts: claim.maxAttempts,
-        previous: claim.previous ?? undefined,
-        attempt: claim.attempt,
-        traceparent: currentTraceparent(),
-        // What many handlers do not ask for is made for those that do.
-        get signal() {
-          return attempt.signal;
-        },
-        get log() {
-          own ??= scrubbedLog(log(), (text) => secrets.scrub(text));
-          return own;
-        },
-        progress: (fraction, note) => progress.note(id, claim.claim, fraction, note && secrets.scrub(note)),
-      };
+      const job = new AttemptContext(arrival, claim, payload, {
+        attempt,
+        secrets,
+        log,
+        noteProgress: (fraction, note) =>
+          this.progress.note(arrival.id, claim.claim, fraction, note && secrets.scrub(note)),
+      });
       const result = await attempt.outcomeOf(handler(job));
       if (result instanceof Snooze) return { kind: 'snoozed', delay: result.delay };
       conform(contract, 'result', result);
@@ -336,19 +335,17 @@ export class Executor {
   }
 
   /** Does what has to succeed before the message can be let go, as often as it takes; gives up when the worker stops. */
-  private async persistently<T>(
+  private persistently<T>(
     task: () => Promise<T>,
     until: AbortSignal = this.stopping.signal,
+    failures = 0,
   ): Promise<T> {
-    for (let failures = 0; ; failures++) {
-      try {
-        return await task();
-      } catch (error) {
-        if (until.aborted || !passes(error)) throw error;
-        if (failures === 0) this.logger.warn(`${(error as Error).message}. Trying again until it works.`);
-        await pause(RETRY_PAUSE_MS);
-      }
-    }
+    return task().catch(async (error) => {
+      if (until.aborted || !passes(error)) throw error;
+      if (failures === 0) this.logger.warn(`${(error as Error).message}. Trying again until it works.`);
+      await pause(RETRY_PAUSE_MS);
+      return this.persistently(task, until, failures + 1);
+    });
   }
 
   private get log(): Log {

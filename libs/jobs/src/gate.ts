@@ -7,30 +7,26 @@ export class Gate {
   private isAlone = false;
   private readonly waiting: { alone: boolean; enter: () => void }[] = [];
 
-  /** Runs a task beside others. */
-  shared<T>(task: () => Promise<T>): Promise<T> {
-    return this.pass(false, task);
+  /**
+   * Goes in, beside others or alone. Whoever went in must {@link leave}.
+   *
+   * @returns what to wait for before one is in; undefined when one is in already.
+   */
+  enter(alone: boolean): Promise<void> | undefined {
+    if (this.waiting.length > 0 || !this.admits(alone))
+      return new Promise((enter) => this.waiting.push({ alone, enter }));
+    this.admit(alone);
+    return undefined;
   }
 
-  /** Runs a task while no other is inside. */
-  alone<T>(task: () => Promise<T>): Promise<T> {
-    return this.pass(true, task);
-  }
-
-  private async pass<T>(alone: boolean, task: () => Promise<T>): Promise<T> {
-    if (this.waiting.length > 0 || !this.admits(alone)) {
-      await new Promise<void>((enter) => this.waiting.push({ alone, enter }));
-    } else this.admit(alone);
-    try {
-      return await task();
-    } finally {
-      this.inside--;
-      this.isAlone = false;
-      for (let next = this.waiting[0]; next && this.admits(next.alone); next = this.waiting[0]) {
-        this.waiting.shift();
-        this.admit(next.alone);
-        next.enter();
-      }
+  /** Lets in whoever may follow. */
+  leave(): void {
+    this.inside--;
+    this.isAlone = false;
+    for (let next = this.waiting[0]; next && this.admits(next.alone); next = this.waiting[0]) {
+      this.waiting.shift();
+      this.admit(next.alone);
+      next.enter();
     }
   }
 

@@ -224,9 +224,9 @@ export class Jobs {
   }
 
   /** As {@link publishMany}. */
-  private async publish(record: NewRecord): Promise<void> {
+  private publish(record: NewRecord): Promise<void> | undefined {
     void this.send(record);
-    await this.outbox.backpressure();
+    return this.outbox.backpressure();
   }
 
   /** As many at once as the publish window takes; what does not fit any more is the relay's. */

@@ -189,13 +189,21 @@ export function decode({
     return unreadable(`contentEncoding is ${JSON.stringify(contentEncoding)}: expected none`);
   }
   const traceparent = readTraceparent(headers[TRACEPARENT_HEADER]);
-  const job = { id: messageId.toLowerCase(), name: type, queue, priority, attempt, traceparent };
-  if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0)
-    return { ...job, payload: null, value: undefined };
+  const arrival = (payload: string | null, value?: unknown): Arrival => ({
+    id: messageId.toLowerCase(),
+    name: type,
+    queue,
+    priority,
+    attempt,
+    traceparent,
+    payload,
+    value,
+  });
+  if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0) return arrival(null);
   try {
     const payload = utf8.decode(content);
     if (isTooDeep(payload)) return unreadable('the body is nested too deeply');
-    return { ...job, payload, value: parse(payload) };
+    return arrival(payload, parse(payload));
   } catch (error) {
     return unreadable(`the body is no JSON in UTF-8: ${unquoted((error as Error).message).slice(0, 200)}`);
   }

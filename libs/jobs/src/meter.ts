@@ -37,16 +37,16 @@ class Meter {
     else waitOf(queue).observe(Math.max(0, waited));
   }
 
-  /** Measures how long an attempt runs. */
-  async running<T>(attempt: () => Promise<T>): Promise<T> {
-    const startedAt = performance.now();
+  /** An attempt starts now. @returns what {@link stopped} wants to know. */
+  started(): number {
     this.inFlight.inc();
-    try {
-      return await attempt();
-    } finally {
-      this.inFlight.dec();
-      this.seconds.observe((performance.now() - startedAt) / 1_000);
-    }
+    return performance.now();
+  }
+
+  /** The attempt does not run any more. @param startedAt what {@link started} gave. */
+  stopped(startedAt: number): void {
+    this.inFlight.dec();
+    this.seconds.observe((performance.now() - startedAt) / 1_000);
   }
 
   /** @param state what the record says; null when the job was taken over meanwhile. */

@@ -2,7 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import type { Duration } from '#config';
 import { Broker } from '#rabbitmq';
 import { OutboxRecords } from '#records';
-import { lookUp, metrics } from '#telemetry';
+import { lookUp, metrics, type Step } from '#telemetry';
 import { Contracts } from './contracts.js';
 import { encode, type JobMessage } from './message.js';
 import { sending } from './spans.js';
@@ -53,7 +53,7 @@ export class Outbox implements BeforeApplicationShutdown {
   }
 
   /** Holds a producer up while it is faster than the broker, for 250 ms at most. */
-  backpressure(): Promise<void> {
+  backpressure(): Promise<void> | undefined {
     return this.broker.publisher.backpressure();
   }
 
@@ -62,19 +62,20 @@ export class Outbox implements BeforeApplicationShutdown {
    *
    * @returns whether the broker has it.
    */
-  async publish(
-    { claim, ...job }: OwedMessage,
-    to: { retryDelay?: Duration; deadReason?: string } = {},
-  ): Promise<boolean> {
+  async publish(job: OwedMessage, to: { retryDelay?: Duration; deadReason?: string } = {}): Promise<boolean> {
+    let step: Step | undefined;
     try {
       const message = encode(job, this.contracts, to);
-      await sending(message, () => this.broker.publisher.publish(message));
+      step = sending(message);
+      await this.broker.publisher.publish(message);
+      step.end();
       // A retry stays owed: should its retry queue have nowhere to send it when its time comes, the broker would try
       // again only every three minutes. The relay sends what is not claimed some seconds after its time.
-      if (!to.retryDelay) this.confirmed.push({ id: job.id, claim, at: performance.now() });
+      if (!to.retryDelay) this.confirmed.push({ id: job.id, claim: job.claim, at: performance.now() });
       this.onSuccess();
       return true;
     } catch (error) {
+      step?.end((error as Error).name);
       this.onFailure(error as Error);
       return false;
     }

@@ -32,9 +32,8 @@ export function creating(name: string): Step {
   return startStep(undefined, () => describe('create', `${EXCHANGE.jobs}:${name}`, { 'job.name': name }));
 }
 
-/** Sends a message, with the context of that in its header. */
-export async function sending(message: OutgoingMessage, send: () => Promise<void>): Promise<void> {
-  const { exchange, routingKey, properties } = message;
+/** A message is sent; its header has the context of that. */
+export function sending({ exchange, routingKey, properties }: OutgoingMessage): Step {
   const headers = properties.headers ?? {};
   const step = startStep(headers[TRACEPARENT_HEADER], () =>
     describe('send', `${exchange}:${routingKey}`, {
@@ -44,13 +43,7 @@ export async function sending(message: OutgoingMessage, send: () => Promise<void
     }),
   );
   if (step.traceparent) headers[TRACEPARENT_HEADER] = step.traceparent;
-  try {
-    await send();
-    step.end();
-  } catch (error) {
-    step.end((error as Error).name);
-    throw error;
-  }
+  return step;
 }
 
 /** One attempt of a job. */

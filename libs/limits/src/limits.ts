@@ -40,7 +40,7 @@ const PRUNE_EVERY_MS = 60_000;
 @Injectable()
 export class Limits extends Admission implements BeforeApplicationShutdown {
   private readonly logger = new Logger(Limits.name);
-  private readonly limits = new Map<string, Limit>();
+  private readonly known = new Map<string, Limit>();
   private pruning: NodeJS.Timeout | undefined;
 
   constructor(
@@ -65,12 +65,16 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
     } catch (error) {
       throw new ContractError(`@JobHandler(${contract.name}): ${(error as Error).message}`);
     }
-    this.limits.set(contract.name, limit);
+    this.known.set(contract.name, limit);
     this.pruning ??= setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
   }
 
+  override limits(contract: string): boolean {
+    return this.known.has(contract);
+  }
+
   override async admit(job: Arrival): Promise<Pass | Refusal> {
-    const limit = this.limits.get(job.name);
+    const limit = this.known.get(job.name);
     if (!limit) return {};
     const { rate, concurrency } = limit;
     const payload = rate?.key || concurrency?.key ? await this.payloadOf(limit, job) : undefined;

@@ -67,12 +67,14 @@ export class Publisher {
 
   /**
    * Slows a producer down to what the broker confirms, so that it does not fill the window: what finds that full has to
-   * wait for the relay. Waits for 250 ms at most, and not at all for a broker that takes nothing.
+   * wait for the relay.
+   *
+   * @returns what to wait for, 250 ms at most; undefined when there is no need, or the broker takes nothing anyway.
    */
-  async backpressure(): Promise<void> {
-    if (this.room === 0 || !this.isUnderPressure) return;
+  backpressure(): Promise<void> | undefined {
+    if (this.room === 0 || !this.isUnderPressure) return undefined;
     this.patience ??= setTimeout(() => this.letGo(), PRESSURE_MS);
-    await new Promise<void>((resolve) => this.heldUp.push(resolve));
+    return new Promise((resolve) => this.heldUp.push(resolve));
   }
 
   /**

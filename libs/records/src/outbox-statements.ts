@@ -1,5 +1,6 @@
+import { plain } from './array-text.js';
 import { WORKER_LOCK_CLASS } from './presence.js';
-import { LOST_ATTEMPT, lockOf, plain, STATE, type Statement } from './statements.js';
+import { LOST_ATTEMPT, lockOf, STATE, type Statement } from './statements.js';
 
 /** The statements of the outbox: `publish_at` says when the relay must publish a job unless somebody has done so before. */
 

@@ -101,7 +101,8 @@ interface Taken {
   rescued: boolean;
   /** For how long it could have run already, in seconds. */
   waited: number;
-  createdAt: Date;
+  /** When the job was accepted, in milliseconds since 1970. */
+  createdMs: number;
   /** The payload as JSON text, when it was asked for. */
   payload: string | null;
   previous: Previous | null;
@@ -215,7 +216,7 @@ export class Records {
     graceMs = 0,
   ): Promise<InsertedRecord[]> {
     const { rows } = await queryable.query(sql.insert(records, graceMs));
-    const inserted = new Map((rows as InsertedRecord[]).map((row) => [row.id, row]));
+    const inserted = insertedById(rows);
     return records.map(({ id }) => inserted.get(id) as InsertedRecord);
   }
 
@@ -231,7 +232,7 @@ export class Records {
       // One statement takes a key once: whoever else wants it finds it held.
       const first = new Map(open.toReversed().map((record) => [nameOf(record.key), record]));
       const { rows } = await queryable.query(sql.insertKeyed([...first.values()], graceMs));
-      const inserted = new Map((rows as InsertedRecord[]).map((row) => [row.id, row]));
+      const inserted = insertedById(rows);
       const refused: KeyedRecord[] = [];
       for (const record of open) {
         const row = inserted.get(record.id);
@@ -373,3 +374,12 @@ export class Records {
 }
 
 const nameOf = ({ scope, key }: Pick<JobKey, 'scope' | 'key'>) => `${scope}\n${key}`;
+
+function insertedById(rows: unknown[]): Map<string, InsertedRecord> {
+  const inserted = new Map<string, InsertedRecord>();
+  for (const row of rows as (Pick<InsertedRecord, 'id' | 'state'> & { createdMs: number; runMs: number })[]) {
+    const { id, state, createdMs, runMs } = row;
+    inserted.set(id, { id, state, createdAt: new Date(createdMs), runAt: new Date(runMs) });
+  }
+  return inserted;
+}

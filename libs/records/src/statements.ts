@@ -1,3 +1,4 @@
+import { plain, quoted } from './array-text.js';
 import { formOf } from './error-form.js';
 import { WORKER_LOCK_CLASS } from './presence.js';
 import type { ClaimRequest, JobKey, KeyedRecord, NewRecord, Postponement, Settlement } from './records.js';
@@ -12,15 +13,14 @@ export interface Statement {
   values: unknown[];
 }
 
-/** An array of what needs no quotes, such as ids and numbers, as text: the driver's way of writing one takes longer. */
-export const plain = (values: readonly (string | number | boolean | null | undefined)[]): string =>
-  `{${values.map((value) => value ?? 'NULL').join()}}`;
-
 /** Finds the session lock by which a worker shows that it is alive. */
 export const lockOf = (worker: string, lockClass: string) => `
   select from pg_locks l
   where l.locktype = 'advisory' and l.classid = ${lockClass} and l.objid = ${worker} and l.objsubid = 2 and l.granted
     and l.database = (select oid from pg_database where datname = current_database())`;
+
+/** A time as milliseconds since 1970: the driver takes longer to read one from its text than for the rest of a row. */
+const epochMs = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
 
 const insertText = (onlyIf = '') => `
     insert into jobs
@@ -38,22 +38,22 @@ const insertText = (onlyIf = '') => `
       ${onlyIf}
     ) n
     on conflict (id) do nothing
-    returning id, state, created_at as "createdAt", run_at as "runAt"`;
+    returning id, state, ${epochMs('created_at')} as "createdMs", ${epochMs('run_at')} as "runMs"`;
 
 const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[] => [
   plain(records.map(({ id }) => id)),
-  records.map(({ name }) => name),
-  records.map(({ queue }) => queue),
-  records.map(({ payload }) => payload),
+  quoted(records.map(({ name }) => name)),
+  quoted(records.map(({ queue }) => queue)),
+  quoted(records.map(({ payload }) => payload)),
   plain(records.map(({ maxAttempts }) => maxAttempts)),
   plain(records.map(({ delayMs }) => delayMs ?? 0)),
   records.map(({ runAt }) => runAt ?? null),
   graceMs,
   plain(records.map(({ priority }) => priority ?? 'normal')),
   plain(records.map(({ batch }) => batch)),
-  records.map(({ next }) => (next ? JSON.stringify(next) : null)),
-  records.map(({ previous }) => (previous ? JSON.stringify(previous) : null)),
-  records.map(({ traceparent }) => traceparent ?? null),
+  quoted(records.map(({ next }) => next && JSON.stringify(next))),
+  quoted(records.map(({ previous }) => previous && JSON.stringify(previous))),
+  quoted(records.map(({ traceparent }) => traceparent)),
 ];
 
 /** @param graceMs how long the relay leaves the records to the producer that is publishing them anyway. */
@@ -148,7 +148,7 @@ export const claim = (
       as m (id, attempt, wants_payload, alone, name)
     where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or j.losses + (${IS_LOST})::int < $6)
     returning j.id, j.state = 'running' as taken, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.losses,
-      j.created_at as "createdAt", j.previous, extract(epoch from now() - j.run_at)::float8 as waited,
+      ${epochMs('j.created_at')} as "createdMs", j.previous, extract(epoch from now() - j.run_at)::float8 as waited,
       ${WAS_LOST} as rescued, case when m.wants_payload then j.payload::text end as payload`,
   values: [
     plain(requests.map(({ id }) => id)),
@@ -158,7 +158,7 @@ export const claim = (
     WORKER_LOCK_CLASS,
     suspectAfter,
     plain(requests.map(({ alone }) => alone ?? false)),
-    requests.map(({ name }) => name),
+    quoted(requests.map(({ name }) => name)),
   ],
 });
 
@@ -259,8 +259,8 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     plain(settlements.map(({ id }) => id)),
     plain(settlements.map(({ claim }) => claim)),
     plain(settlements.map(({ state }) => state)),
-    settlements.map(({ result }) => result ?? null),
-    settlements.map(({ error }) => error ?? null),
+    quoted(settlements.map(({ result }) => result)),
+    quoted(settlements.map(({ error }) => error)),
     plain(settlements.map(({ givenBack }) => givenBack ?? false)),
     plain(settlements.map(({ runInMs }) => runInMs)),
     worker,

@@ -82,7 +82,14 @@ export class MemoryRecords
     const { maxAttempts, payload, previous = null } = job.accepted;
     Object.assign(job, { state: 'running', attempt, claim: job.claim + 1 });
     return {
-      ...{ taken: true, state: 'running', claim: job.claim, attempt, maxAttempts, createdAt: job.createdAt },
+      ...{
+        taken: true,
+        state: 'running',
+        claim: job.claim,
+        attempt,
+        maxAttempts,
+        createdMs: job.createdAt.getTime(),
+      },
       ...{ losses: 0, rescued: false, waited: 0, payload: wantsPayload ? payload : null, previous },
     };
   }

@@ -16,7 +16,11 @@ import type { MemoryRecords } from './memory-records.js';
 export const MAX_PAYLOAD = 1024 * 1024;
 
 /** A message goes nowhere: what is to run next, the {@link MemoryRecords} say. */
-export const nowhere = { publish: async () => true, room: Number.POSITIVE_INFINITY };
+export const nowhere = {
+  publish: async () => true,
+  room: Number.POSITIVE_INFINITY,
+  backpressure: () => undefined,
+};
 
 /**
  * The worker's own `Executor` over records in memory: a job is encoded, decoded, claimed, checked, run within its time

@@ -1,0 +1,62 @@
+import type { Claim, Previous } from '#records';
+import { currentTraceparent, type Log, scrubbedLog } from '#telemetry';
+import type { JobContext } from './handler.js';
+import type { Arrival } from './message.js';
+import type { RunningAttempt } from './running-attempt.js';
+import type { Secrets } from './secrets.js';
+
+/** What an attempt has to do with beside its job. */
+export interface AttemptTools {
+  attempt: RunningAttempt;
+  secrets: Secrets;
+  /** Makes the log that names the job. */
+  log: () => Log;
+  noteProgress: (fraction: number, note?: string) => void;
+}
+
+/**
+ * One attempt as its handler sees it. What many handlers do not ask for is made for those that do; as a class, because an
+ * object with getters of its own is slow to make.
+ */
+export class AttemptContext implements JobContext {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly createdAt: Date;
+  readonly previous: Previous | undefined;
+  readonly traceparent = currentTraceparent();
+  readonly progress: JobContext['progress'];
+  readonly #tools: AttemptTools;
+  #log: Log | undefined;
+
+  /** @param payload as the contract's schema made it. */
+  constructor(
+    { id, name, queue }: Arrival,
+    { attempt, maxAttempts, createdMs, previous }: Extract<Claim, { taken: true }>,
+    readonly payload: unknown,
+    tools: AttemptTools,
+  ) {
+    this.id = id;
+    this.name = name;
+    this.queue = queue;
+    this.attempt = attempt;
+    this.maxAttempts = maxAttempts;
+    this.createdAt = new Date(createdMs);
+    this.previous = previous ?? undefined;
+    this.#tools = tools;
+    // Handlers take it out of the context before they call it.
+    this.progress = tools.noteProgress;
+  }
+
+  get signal(): AbortSignal {
+    return this.#tools.attempt.signal;
+  }
+
+  get log(): Log {
+    const { log, secrets } = this.#tools;
+    this.#log ??= scrubbedLog(log(), (text) => secrets.scrub(text));
+    return this.#log;
+  }
+}
