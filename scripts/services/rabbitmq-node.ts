@@ -150,6 +150,8 @@ export class RabbitmqNode {
       `default_pass = ${this.password}`,
       'log.file.level = warning',
       'vm_memory_high_watermark.absolute = 1GB',
+      // By RabbitMQ's guide to quorum queues a node takes three times this; the default of 512 MB would be over the limit.
+      'raft.wal_max_size_bytes = 64000000',
       'disk_free_limit.absolute = 50MB',
       ...this.settings,
       '',

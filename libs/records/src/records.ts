@@ -146,12 +146,6 @@ export interface Settlement {
 export const PRODUCER_GRACE_MS = 5_000;
 /** A job that was lost this often with its worker may be what ended it: from then on it runs alone, or not at all. */
 const SUSPECT_AFTER_LOSSES = 2;
-/**
- * Jobs that a worker claims or settles by one statement. All that it has at hand in one would make its jobs go in step,
- * all claimed, then all run, then all settled, with database, worker and broker idle in turns. With a prefetch
- * of 250 at most 100 gave more than 500 did in five rounds of six, by up to 60 %: docs/performance.md.
- */
-const WORKER_BATCH = 100;
 /** A key whose holder vanished between two statements is tried again this often. */
 const KEY_TRIES = 5;
 
@@ -173,7 +167,6 @@ export class Records {
     private readonly presence: Presence,
   ) {
     const options = { lanes: 2, batch: 500, limit: 20_000 };
-    const ofWorker = { ...options, batch: WORKER_BATCH };
     const bySize = ({ payload }: NewRecord) => payload.length;
     this.inserts = new Coalescer((records) => this.insertMany(records), options, bySize);
     this.keyedInserts = new Coalescer<KeyedRecord, KeyedInsert>(
@@ -181,10 +174,10 @@ export class Records {
       options,
       bySize,
     );
-    this.claims = new Coalescer((requests) => this.claimAll(requests), ofWorker);
+    this.claims = new Coalescer((requests) => this.claimAll(requests), options);
     this.settlements = new Coalescer(
       (settlements) => this.settleAll(settlements),
-      ofWorker,
+      options,
       ({ result }) => result?.length ?? 0,
     );
     this.postponements = new Coalescer((postponements) => this.postponeAll(postponements), options);
