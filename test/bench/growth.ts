@@ -103,7 +103,6 @@ async function* waiting({ environment, quick }: Stage): AsyncGenerator<Row> {
     const [producer, worker] = [await system.producer(), await system.worker()];
     worker.suspend();
     await producer.tell({ do: 'bulk', jobs: count, size: 500 });
-    // What the publish window had no room for comes with the relay, which the worker runs.
     const enqueued = await producer.tell({ do: 'enqueue', jobs: measured, window: 1_000 });
     const atProducer = await producer.tell({ do: 'usage' });
     worker.resume();
@@ -148,7 +147,7 @@ async function* queues(stage: Stage): AsyncGenerator<Row> {
     const environment = await givenEnvironment(own, stage.services);
     await exchangeContracts(count);
     // As many jobs at hand as with one queue of the other suites.
-    const env = { WORKER_PREFETCH: String(Math.max(2, Math.ceil(250 / count))) };
+    const env = { WORKER_PREFETCH: String(Math.max(2, Math.ceil(500 / count))) };
     yield { queues: count, ...throughput(await playRound(warrenOn(environment, { env }), extentOf(stage))) };
     await environment.close();
   }

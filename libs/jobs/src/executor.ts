@@ -24,6 +24,7 @@ import {
 import { Gate } from './gate.js';
 import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
+import { LoopTurns } from './loop-turns.js';
 import { type Arrival, decode, encodeStranger, type JobDelivery } from './message.js';
 import { meterOf } from './meter.js';
 import { Outbox } from './outbox.js';
@@ -72,6 +73,7 @@ export class Executor {
   /** How many attempts ended in this process, in whatever way. */
   ended = 0;
   private readonly gate = new Gate();
+  private readonly turns = new LoopTurns();
   private readonly stopping = new AbortController();
 
   constructor(
@@ -284,6 +286,7 @@ export class Executor {
         claim.payload === null ? arrival.value : JSON.parse(claim.payload),
       );
 
+      await this.turns.start();
       attempt.startTimeout(contract.timeout);
       this.running.set(key, attempt);
       if (this.stopping.signal.aborted) attempt.giveBack();
