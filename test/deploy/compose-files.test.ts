@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
@@ -61,6 +61,14 @@ test('every service that stays tells whether it is healthy, and whatever needs i
         : 'service_healthy';
       expect([name, needed, condition]).toEqual([name, needed, expected]);
     }
+  }
+});
+
+test('`docker compose watch` follows each app in its own folder, and what both are made of', async () => {
+  for (const name of ['api', 'worker']) {
+    const paths = services[name]?.develop?.watch.map(({ path }) => path) ?? [];
+    expect(paths).toEqual([`apps/${name}`, 'libs', 'package-lock.json']);
+    await Promise.all(paths.map((path) => access(join(root, path))));
   }
 });
 
