@@ -78,7 +78,7 @@ export class Jobs {
 
   /**
    * Accepts a job. Once this resolves the job is recorded and cannot be lost; its message goes out at once, or with
-   * the relay when no broker answers.
+   * the relay when no broker answers. While the broker confirms more slowly than jobs come it takes up to 250 ms longer.
    *
    * @throws ContractViolationError, PayloadError when the payload cannot be accepted.
    * @throws ContractError when it is to have a priority in a queue without any.
