@@ -338,17 +338,21 @@ export class Executor {
   }
 
   /** Does what has to succeed before the message can be let go, as often as it takes; gives up when the worker stops. */
-  private persistently<T>(
-    task: () => Promise<T>,
-    until: AbortSignal = this.stopping.signal,
-    failures = 0,
-  ): Promise<T> {
-    return task().catch(async (error) => {
+  private persistently<T>(task: () => Promise<T>, until: AbortSignal = this.stopping.signal): Promise<T> {
+    return task().catch((error) => this.tryAgain(task, until, error));
+  }
+
+  private async tryAgain<T>(task: () => Promise<T>, until: AbortSignal, failure: unknown): Promise<T> {
+    for (let error = failure; ; ) {
       if (until.aborted || !passes(error)) throw error;
-      if (failures === 0) this.logger.warn(`${(error as Error).message}. Trying again until it works.`);
+      if (error === failure) this.logger.warn(`${(error as Error).message}. Trying again until it works.`);
       await pause(RETRY_PAUSE_MS);
-      return this.persistently(task, until, failures + 1);
-    });
+      try {
+        return await task();
+      } catch (next) {
+        error = next;
+      }
+    }
   }
 
   private get log(): Log {
