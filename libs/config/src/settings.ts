@@ -241,7 +241,7 @@ export function describeSettings(): SettingDescription[] {
  * `://` and not for a scheme before it: that would take minutes in a message that quotes a megabyte of base64.
  */
 export function maskUrl(text: string): string {
-  return text.replace(/:\/\/[^\s/]*@/g, '://***@');
+  return text.includes('://') ? text.replace(/:\/\/[^\s/]*@/g, '://***@') : text;
 }
 
 function shown(name: string, value: string | undefined): string {

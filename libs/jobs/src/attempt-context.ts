@@ -2,16 +2,25 @@ import type { Claim, Previous } from '#records';
 import { currentTraceparent, type Log, scrubbedLog } from '#telemetry';
 import type { JobContext } from './handler.js';
 import type { Arrival } from './message.js';
+import type { Progress } from './progress.js';
 import type { RunningAttempt } from './running-attempt.js';
 import type { Secrets } from './secrets.js';
+
+/** What log lines say of an attempt. */
+export interface About {
+  job: string;
+  name: string;
+  attempt: number;
+  traceId: string | undefined;
+}
 
 /** What an attempt has to do with beside its job. */
 export interface AttemptTools {
   attempt: RunningAttempt;
   secrets: Secrets;
-  /** Makes the log that names the job. */
-  log: () => Log;
-  noteProgress: (fraction: number, note?: string) => void;
+  log: Log;
+  about: About;
+  progress: Progress;
 }
 
 /**
@@ -27,14 +36,15 @@ export class AttemptContext implements JobContext {
   readonly createdAt: Date;
   readonly previous: Previous | undefined;
   readonly traceparent = currentTraceparent();
-  readonly progress: JobContext['progress'];
+  readonly #claim: number;
   readonly #tools: AttemptTools;
   #log: Log | undefined;
+  #noteProgress: JobContext['progress'] | undefined;
 
   /** @param payload as the contract's schema made it. */
   constructor(
     { id, name, queue }: Arrival,
-    { attempt, maxAttempts, createdMs, previous }: Extract<Claim, { taken: true }>,
+    { claim, attempt, maxAttempts, createdMs, previous }: Extract<Claim, { taken: true }>,
     readonly payload: unknown,
     tools: AttemptTools,
   ) {
@@ -45,9 +55,8 @@ export class AttemptContext implements JobContext {
     this.maxAttempts = maxAttempts;
     this.createdAt = new Date(createdMs);
     this.previous = previous ?? undefined;
+    this.#claim = claim;
     this.#tools = tools;
-    // Handlers take it out of the context before they call it.
-    this.progress = tools.noteProgress;
   }
 
   get signal(): AbortSignal {
@@ -55,8 +64,16 @@ export class AttemptContext implements JobContext {
   }
 
   get log(): Log {
-    const { log, secrets } = this.#tools;
-    this.#log ??= scrubbedLog(log(), (text) => secrets.scrub(text));
+    const { log, about, secrets } = this.#tools;
+    this.#log ??= scrubbedLog(log.child(about), (text) => secrets.scrub(text));
     return this.#log;
+  }
+
+  /** Handlers take it out of the context before they call it. */
+  get progress(): JobContext['progress'] {
+    const { progress, secrets } = this.#tools;
+    this.#noteProgress ??= (fraction, note) =>
+      progress.note(this.id, this.#claim, fraction, note && secrets.scrub(note));
+    return this.#noteProgress;
   }
 }

@@ -11,7 +11,7 @@ import {
 } from '#records';
 import { type Log, rootLog, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
-import { AttemptContext } from './attempt-context.js';
+import { type About, AttemptContext } from './attempt-context.js';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
 import {
@@ -47,6 +47,7 @@ const MAX_LOSSES = 3;
 const RETRY_PAUSE_MS = 500;
 
 type Taken = Extract<Claim, { taken: true }>;
+type Refused = Extract<Claim, { taken: false }>;
 
 /**
  * The way of one job through a worker, from delivery to acknowledgement:
@@ -67,7 +68,8 @@ export class Executor {
   private readonly logger = new Logger(Executor.name);
   private readonly handlers = new Map<string, RunHandler>();
   /** What is at hand in this process: attempts, as `id/attempt`, and deliveries that cannot be read. */
-  private readonly atHand = new Map<string | Delivery, { done: Promise<void>; newest: Delivery }>();
+  private readonly atHand = new Map<string | Delivery, AtHand>();
+  private whenDone: () => void = () => {};
   /** The attempts whose handler runs, as `id/claim`. */
   private readonly running = new Map<string, RunningAttempt>();
   /** How many attempts ended in this process, in whatever way. */
@@ -104,11 +106,9 @@ export class Executor {
       held.newest = delivery;
       return;
     }
-    const entry = { newest: delivery, done: Promise.resolve() };
-    const { queue, priority, message } = delivery;
-    const newest: JobDelivery = { queue, priority, message, ack: () => entry.newest.ack() };
+    const entry = new AtHand(delivery);
     this.atHand.set(key, entry);
-    entry.done = this.workOff(newest, arrival).finally(() => this.atHand.delete(key));
+    void this.workOff(key, entry, arrival);
   }
 
   /** Aborts the signal of a running attempt because its job was cancelled. */
@@ -126,22 +126,29 @@ export class Executor {
    * not finished. Whoever calls has seen to it that no more deliveries come.
    */
   async drain(graceMs: number): Promise<void> {
-    const finished = () => Promise.all([...this.atHand.values()].map(({ done }) => done));
-    await Promise.race([finished(), pause(graceMs, undefined, { ref: false })]);
+    const finished = new Promise<void>((resolve) => {
+      this.whenDone = resolve;
+    });
+    if (this.atHand.size === 0) return;
+    await Promise.race([finished, pause(graceMs, undefined, { ref: false })]);
     if (this.atHand.size > 0)
       this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
     this.stopping.abort();
     for (const attempt of this.running.values()) attempt.giveBack();
     // Handlers that heed their signal, and the statements that give the jobs back.
-    await Promise.race([finished(), pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
+    await Promise.race([finished, pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
   }
 
-  private async workOff(delivery: Delivery, arrival: ReturnType<typeof decode>): Promise<void> {
+  /** Never rejects. */
+  private async workOff(key: string | Delivery, delivery: AtHand, arrival: ReturnType<typeof decode>) {
     try {
       if ('unreadable' in arrival) await this.bury(delivery, arrival.unreadable);
       else if (!(await this.execute(delivery, arrival, false))) await this.execute(delivery, arrival, true);
     } catch (error) {
       await this.onUnexpected(delivery, error);
+    } finally {
+      this.atHand.delete(key);
+      if (this.atHand.size === 0) this.whenDone();
     }
   }
 
@@ -152,76 +159,58 @@ export class Executor {
   private async execute(delivery: Delivery, arrival: Arrival, alone: boolean): Promise<boolean> {
     const turn = this.gate.enter(alone);
     if (turn) await turn;
-    let pass: Pass | Refusal = {};
+    let pass: Pass | undefined;
     try {
       const contract = this.contracts.find(arrival.name);
       if (this.admission?.limits(arrival.name)) {
-        pass = await this.admit(arrival, contract, this.admission);
-        if ('delayMs' in pass) {
+        const answer = await this.admit(arrival, contract, this.admission);
+        if ('delayMs' in answer) {
           delivery.ack();
           return true;
         }
+        pass = answer;
       }
-      return await this.start(delivery, arrival, contract, alone, pass);
+      const claim = await this.claim(arrival, contract, alone);
+      if (!claim.taken) {
+        if (claim.mustRunAlone && !alone) return false;
+        await this.drop(delivery, arrival, contract, claim);
+        return true;
+      }
+
+      const secrets = secretsOf(arrival, claim, this.contracts);
+      const delay = pass?.confirm && (await this.persistently(async () => pass?.confirm?.()));
+      const step = processing(delivery, arrival, claim.attempt);
+      const { traceparent } = step;
+      const about: About = {
+        job: arrival.id,
+        name: arrival.name,
+        attempt: claim.attempt,
+        traceId: traceparent && traceIdOf(traceparent),
+      };
+      const meter = meterOf(contract);
+      meter.claimed(arrival.queue, claim.waited, claim.rescued);
+      let outcome: Outcome = { kind: 'snoozed', delay: delay ?? 0 };
+      if (delay === undefined)
+        outcome = await step.run(() => this.run(arrival, claim, contract, about, secrets));
+      endProcessing(step, outcome);
+      const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
+      this.progress.forget(arrival.id);
+      const state = await this.settle(arrival.id, claim.claim, decision);
+      this.ended++;
+      meter.ended(outcome, state);
+      report(this.log, about, outcome, state, secrets);
+      this.throughput.note(arrival.queue, state);
+
+      // Given back: unacknowledged, it returns to its queue as the channel closes.
+      if (outcome.kind === 'givenBack' && state === 'queued') return true;
+      if (state === decision.settlement.state && state !== 'succeeded')
+        await this.publish({ ...arrival, traceparent }, claim, decision);
+      delivery.ack();
+      return true;
     } finally {
-      if ('release' in pass) pass.release?.();
+      pass?.release?.();
       this.gate.leave();
     }
-  }
-
-  /** The way of an admitted job. @returns as {@link execute} */
-  private async start(
-    delivery: Delivery,
-    arrival: Arrival,
-    contract: AnyContract | undefined,
-    alone: boolean,
-    pass: Pass,
-  ): Promise<boolean> {
-    const claim = await this.claim(arrival, contract, alone);
-    if (!claim.taken) {
-      if (claim.mustRunAlone && !alone) return false;
-      // Of a job that nobody knows there is no record to write in, so the message itself is kept.
-      if (claim.isAnotherJob) await this.bury(delivery, `the job of this messageId is no ${arrival.name}`);
-      else if (claim.state === null) {
-        await this.bury(
-          delivery,
-          contract
-            ? 'the message carries no payload, and there is no record that would'
-            : new UnknownContractError(arrival.name).message,
-        );
-      } else delivery.ack();
-      return true;
-    }
-
-    const secrets = secretsOf(arrival, claim, this.contracts);
-    const delay = pass.confirm && (await this.persistently(async () => pass.confirm?.()));
-    const step = processing(delivery, arrival, claim.attempt);
-    const { traceparent } = step;
-    const traceId = traceparent && traceIdOf(traceparent);
-    const about = { job: arrival.id, name: arrival.name, attempt: claim.attempt, traceId };
-    const log = () => this.log.child(about);
-    const meter = meterOf(contract);
-    meter.claimed(arrival.queue, claim.waited, claim.rescued);
-    let outcome: Outcome = { kind: 'snoozed', delay: delay ?? 0 };
-    if (delay === undefined) {
-      const startedAt = meter.started();
-      outcome = await step.run(() => this.run(arrival, claim, contract, log, secrets));
-      meter.stopped(startedAt);
-    }
-    endProcessing(step, outcome);
-    const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
-    this.progress.forget(arrival.id);
-    const state = await this.settle(arrival.id, claim.claim, decision);
-    this.ended++;
-    meter.ended(outcome, state);
-    report(this.log, about, outcome, state, secrets);
-    this.throughput.note(arrival.queue, state);
-
-    // Given back: unacknowledged, it returns to its queue as the channel closes.
-    if (outcome.kind === 'givenBack' && state === 'queued') return true;
-    if (state === decision.settlement.state) await this.publish({ ...arrival, traceparent }, claim, decision);
-    delivery.ack();
-    return true;
   }
 
   /** Asks whether the job may start yet; puts it off if not. */
@@ -249,6 +238,25 @@ export class Executor {
     );
   }
 
+  /** Lets go of a message whose job may not run. What has a record needs it no more. */
+  private async drop(
+    delivery: Delivery,
+    { name }: Arrival,
+    contract: AnyContract | undefined,
+    { state, isAnotherJob }: Refused,
+  ): Promise<void> {
+    // Of a job that nobody knows there is no record to write in, so the message itself is kept.
+    if (isAnotherJob) await this.bury(delivery, `the job of this messageId is no ${name}`);
+    else if (state === null) {
+      await this.bury(
+        delivery,
+        contract
+          ? 'the message carries no payload, and there is no record that would'
+          : new UnknownContractError(name).message,
+      );
+    } else delivery.ack();
+  }
+
   private settle(id: string, claim: number, { settlement }: Decision): Promise<JobState | null> {
     // A worker that stops gives back what it can in the time that is left.
     const until = settlement.givenBack ? AbortSignal.timeout(STOP_GRACE_MS) : this.stopping.signal;
@@ -270,11 +278,13 @@ export class Executor {
     arrival: Arrival,
     claim: Taken,
     contract: AnyContract | undefined,
-    log: () => Log,
+    about: About,
     secrets: Secrets,
   ): Promise<Outcome> {
     const attempt = new RunningAttempt();
     const key = `${arrival.id}/${claim.claim}`;
+    const meter = meterOf(contract);
+    let startedAt: number | undefined;
     try {
       if (claim.losses >= MAX_LOSSES) throw new CrashedError(claim.losses);
       if (!contract) throw new UnknownContractError(arrival.name);
@@ -287,17 +297,13 @@ export class Executor {
       );
 
       await this.turns.start();
+      startedAt = meter.started();
       attempt.startTimeout(contract.timeout);
       this.running.set(key, attempt);
       if (this.stopping.signal.aborted) attempt.giveBack();
 
-      const job = new AttemptContext(arrival, claim, payload, {
-        attempt,
-        secrets,
-        log,
-        noteProgress: (fraction, note) =>
-          this.progress.note(arrival.id, claim.claim, fraction, note && secrets.scrub(note)),
-      });
+      const { log, progress } = this;
+      const job = new AttemptContext(arrival, claim, payload, { attempt, secrets, log, about, progress });
       const result = await attempt.outcomeOf(handler(job));
       if (result instanceof Snooze) return { kind: 'snoozed', delay: result.delay };
       conform(contract, 'result', result);
@@ -311,6 +317,7 @@ export class Executor {
     } finally {
       attempt.clear();
       this.running.delete(key);
+      if (startedAt !== undefined) meter.stopped(startedAt);
     }
   }
 
@@ -360,6 +367,21 @@ export class Executor {
   }
 }
 
+/** A delivery at hand, in its newest copy. */
+class AtHand implements Delivery {
+  readonly queue: string;
+  readonly message: Delivery['message'];
+
+  constructor(public newest: Delivery) {
+    this.queue = newest.queue;
+    this.message = newest.message;
+  }
+
+  ack(): void {
+    this.newest.ack();
+  }
+}
+
 /** Whether an error is one of an outage, so that the same will work later. */
 function passes(error: unknown): boolean {
   return error instanceof DatabaseUnavailableError || error instanceof OverloadedError || isOutage(error);
@@ -377,7 +399,7 @@ function newRecordOf(
 const silent = rootLog('silent', 'silent');
 
 /** Errors are logged as they are stored: cut, without secrets, and whatever it was that the handler threw. */
-function report(log: Log, about: object, outcome: Outcome, state: JobState | null, secrets: Secrets): void {
+function report(log: Log, about: About, outcome: Outcome, state: JobState | null, secrets: Secrets): void {
   if (!state) log.warn(about, 'The job was taken over by another worker meanwhile; this outcome is dropped');
   else if (outcome.kind === 'failed') {
     const { class: type, ...error } = describeError(outcome.error, secrets);

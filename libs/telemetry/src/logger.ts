@@ -17,8 +17,16 @@ export function rootLog(app: string, level: string): Log {
   const options = { level, base: { app, pid: process.pid }, ...guards(maskUrl) };
   if (process.stdout.isTTY) return guardChildren(pino(options, pretty(terminal)), maskUrl);
   output ??= gatheredOutput();
-  return guardChildren(pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, output), maskUrl);
+  return guardChildren(pino({ ...options, timestamp: isoTime }, output), maskUrl);
 }
+
+/** The time of a line as pino's own `isoTime` writes it; lines of one millisecond share it. */
+function isoTime(): string {
+  const now = Date.now();
+  if (now !== timeOf.ms) timeOf = { ms: now, text: `,"time":"${new Date(now).toISOString()}"` };
+  return timeOf.text;
+}
+let timeOf = { ms: 0, text: '' };
 
 /** All logs of a process write to the same. */
 let output: ReturnType<typeof gatheredOutput> | undefined;

@@ -42,44 +42,50 @@ const MAX_DEPTH = 20;
  *
  * @param clean what is done with every text.
  */
-export function redactFields<T extends object>(fields: T, clean: (text: string) => string): T {
-  const above: object[] = [];
-  const walk = (value: unknown): unknown => {
-    if (typeof value === 'string') return clean(value);
-    if (typeof value !== 'object' || value === null) return value;
-    if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-    if ('toJSON' in value && typeof value.toJSON === 'function') return walk(value.toJSON());
-    if (above.length >= MAX_DEPTH || above.includes(value)) return '[…]';
-    above.push(value);
-    const copy = Array.isArray(value) ? value.map(walk) : walkFields(value);
-    above.pop();
-    return copy;
-  };
-  // Most fields may stay as they are, so that most lines need no copy.
-  const walkFields = (value: object) => {
-    const fields = (value instanceof Error ? errorFields(value) : value) as Record<string, unknown>;
-    let copy: Record<string, unknown> | undefined;
-    for (const key of Object.keys(fields)) {
-      const inner = fields[key];
-      const isHidden = (NEVER_LOGGED.has(key) || isSecretKey(key)) && !isNoSecret(inner);
-      const shown = isHidden ? REDACTED : walk(inner);
-      if (shown === inner) continue;
-      copy ??= { ...fields };
-      // Assigned to, a key such as __proto__ would not be a key.
-      Object.defineProperty(copy, key, {
-        value: shown,
-        enumerable: true,
-        configurable: true,
-        writable: true,
-      });
-    }
-    return copy ?? fields;
-  };
+export function redactFields<T extends object>(fields: T, clean: Clean): T {
   try {
-    return walk(fields) as T;
+    return walk(fields, clean, []) as T;
   } catch {
     return { unreadable: REDACTED } as unknown as T;
   }
+}
+
+type Clean = (text: string) => string;
+
+/** @param above what the value lies in, from outside to inside. */
+function walk(value: unknown, clean: Clean, above: object[]): unknown {
+  if (typeof value === 'string') return clean(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if ('toJSON' in value && typeof value.toJSON === 'function') return walk(value.toJSON(), clean, above);
+  if (above.length >= MAX_DEPTH || above.includes(value)) return '[…]';
+  above.push(value);
+  const copy = Array.isArray(value)
+    ? value.map((inner) => walk(inner, clean, above))
+    : walkFields(value, clean, above);
+  above.pop();
+  return copy;
+}
+
+/** Most fields may stay as they are, so that most lines need no copy. */
+function walkFields(value: object, clean: Clean, above: object[]): object {
+  const fields = (value instanceof Error ? errorFields(value) : value) as Record<string, unknown>;
+  let copy: Record<string, unknown> | undefined;
+  for (const key of Object.keys(fields)) {
+    const inner = fields[key];
+    const isHidden = (NEVER_LOGGED.has(key) || isSecretKey(key)) && !isNoSecret(inner);
+    const shown = isHidden ? REDACTED : walk(inner, clean, above);
+    if (shown === inner) continue;
+    copy ??= { ...fields };
+    // Assigned to, a key such as __proto__ would not be a key.
+    Object.defineProperty(copy, key, {
+      value: shown,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+  return copy ?? fields;
 }
 
 function errorFields(error: Error & { code?: unknown }): object {
