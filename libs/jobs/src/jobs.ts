@@ -239,8 +239,8 @@ export class Jobs {
     }
   }
 
-  private send(record: NewRecord): Promise<boolean> {
-    return this.outbox.publish({ ...record, attempt: 1, claim: 0 });
+  private send({ id, name, queue, payload, priority, traceparent }: NewRecord): Promise<boolean> {
+    return this.outbox.publish({ id, name, queue, payload, priority, traceparent, attempt: 1, claim: 0 });
   }
 }
 

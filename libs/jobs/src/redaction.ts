@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type JobView, Redaction } from '#records';
+import { type JobView, type Previous, Redaction } from '#records';
 import { Contracts } from './contracts.js';
 import { redact } from './secret.js';
 
@@ -14,13 +14,17 @@ export class ContractRedaction extends Redaction {
   }
 
   redact<Job extends JobView>(job: Job): Job {
-    const { previous } = job;
-    return {
-      ...job,
-      payload: redact(job.payload, this.contracts.find(job.name)?.payload),
-      result: this.result(job.name, job.result),
-      previous: previous && { ...previous, result: this.result(previous.name, previous.result) },
-    };
+    const payload = redact(job.payload, this.contracts.find(job.name)?.payload);
+    const result = this.result(job.name, job.result);
+    const previous = job.previous && this.previous(job.previous);
+    // Of most jobs nothing is secret, and they need no copy.
+    const isSame = payload === job.payload && result === job.result && previous === job.previous;
+    return isSame ? job : { ...job, payload, result, previous };
+  }
+
+  private previous(previous: Previous): Previous {
+    const result = this.result(previous.name, previous.result);
+    return result === previous.result ? previous : { ...previous, result };
   }
 
   private result(name: string, result: unknown): unknown {

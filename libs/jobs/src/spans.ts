@@ -34,15 +34,16 @@ export function creating(name: string): Step {
 
 /** A message is sent; its header has the context of that. */
 export function sending({ exchange, routingKey, properties }: OutgoingMessage): Step {
-  const headers = properties.headers ?? {};
-  const step = startStep(headers[TRACEPARENT_HEADER], () =>
+  const parent = properties.headers?.[TRACEPARENT_HEADER];
+  const step = startStep(parent, () =>
     describe('send', `${exchange}:${routingKey}`, {
       'messaging.rabbitmq.destination.routing_key': routingKey,
       'messaging.message.id': properties.messageId,
       'job.name': properties.type,
     }),
   );
-  if (step.traceparent) headers[TRACEPARENT_HEADER] = step.traceparent;
+  if (step.traceparent !== parent)
+    properties.headers = { ...properties.headers, [TRACEPARENT_HEADER]: step.traceparent };
   return step;
 }
 

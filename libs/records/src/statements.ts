@@ -20,7 +20,7 @@ export const lockOf = (worker: string, lockClass: string) => `
     and l.database = (select oid from pg_database where datname = current_database())`;
 
 /** A time as milliseconds since 1970: the driver takes longer to read one from its text than for the rest of a row. */
-const epochMs = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
+const epochMs = (column: string) => `date_part('epoch', ${column}) * 1000`;
 
 const insertText = (onlyIf = '') => `
     insert into jobs
@@ -148,7 +148,7 @@ export const claim = (
       as m (id, attempt, wants_payload, alone, name)
     where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or j.losses + (${IS_LOST})::int < $6)
     returning j.id, j.state = 'running' as taken, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.losses,
-      ${epochMs('j.created_at')} as "createdMs", j.previous, extract(epoch from now() - j.run_at)::float8 as waited,
+      ${epochMs('j.created_at')} as "createdMs", j.previous, date_part('epoch', now() - j.run_at) as waited,
       ${WAS_LOST} as rescued, case when m.wants_payload then j.payload::text end as payload`,
   values: [
     plain(requests.map(({ id }) => id)),
