@@ -216,6 +216,77 @@ describe('Nest on handlers as on controllers', () => {
   });
 });
 
+describe('A handler that Nest has nothing to wrap in is called directly', () => {
+  const Bare = job('nest.bare');
+  const OnMethod = job('nest.on-method');
+  const Inherited = job('nest.inherited');
+  const contracts = [Bare, OnMethod, Inherited, Scoped];
+  const waysOfNest = () => (new Error().stack?.includes('rpc-context-creator') ? 'through Nest' : 'directly');
+
+  @JobHandler(Bare)
+  class BareHandler implements Handler<typeof Bare> {
+    private readonly prefix = 'called';
+    handle() {
+      return `${this.prefix} ${waysOfNest()}`;
+    }
+  }
+  @JobHandler(OnMethod)
+  class OnMethodHandler implements Handler<typeof OnMethod> {
+    @UseInterceptors(Shout)
+    handle() {
+      return 'called';
+    }
+  }
+  @UseInterceptors(Shout)
+  class Loud {}
+  @JobHandler(Inherited)
+  class InheritedHandler extends Loud implements Handler<typeof Inherited> {
+    handle() {
+      return 'called';
+    }
+  }
+  const played = async (
+    contract: (typeof contracts)[number],
+    providers: Parameters<typeof givenWorker>[1]['providers'] = [],
+  ) => {
+    const environment = await givenEnvironment(contracts);
+    const producer = await givenProducer(environment, { contracts });
+    const handlers = [BareHandler, OnMethodHandler, InheritedHandler, ScopedHandler];
+    const worker = await givenWorker(environment, {
+      contracts,
+      handlers,
+      providers: [Request, ...providers],
+    });
+    try {
+      const { id } = await producer.jobs.enqueue(contract, { text: 'ada' });
+      return await eventually(async () => {
+        const job = await producer.app.get(Views).find(id);
+        return job?.finishedAt ? job.result : undefined;
+      });
+    } finally {
+      await worker.close();
+      await producer.close();
+      await environment.close();
+    }
+  };
+
+  test('with none of them', async () => {
+    expect(await played(Bare)).toBe('called directly');
+  });
+  test('but not with a global guard', async () => {
+    expect(await played(Bare, [{ provide: APP_GUARD, useClass: GlobalGuard }])).toBe('called through Nest');
+  });
+  test('nor with something on its method', async () => {
+    expect(await played(OnMethod)).toBe('called!');
+  });
+  test('nor with something on the class that it extends', async () => {
+    expect(await played(Inherited)).toBe('called!');
+  });
+  test('nor with an instance for each job', async () => {
+    expect(await played(Scoped)).toMatchObject({ same: true });
+  });
+});
+
 describe('A worker that cannot work does not start, and says why', () => {
   const contracts = [Guarded];
   let environment: Environment;

@@ -81,7 +81,7 @@ export function JobHandler<C extends AnyContract>(contract: C, options: JobHandl
   return <T extends new (...args: any[]) => Handler<C>>(target: T): void => {
     const handle = Object.getOwnPropertyDescriptor(target.prototype, 'handle');
     if (!handle) throw new ContractError(`${target.name} has no method handle(job): @JobHandler needs one`);
-    const extras: HandlerExtras = { contract, handler: target.name, isolated, limits };
+    const extras: HandlerExtras = { contract, handler: target, isolated, limits };
     // A contract that is undefined here, by a circular import for example, is reported when the worker starts.
     EventPattern<string>(contract?.name ?? target.name, JOB_TRANSPORT, extras)(
       target.prototype,
@@ -96,8 +96,8 @@ export function JobHandler<C extends AnyContract>(contract: C, options: JobHandl
 /** What {@link JobHandler} leaves for the `JobServer`. */
 export interface HandlerExtras extends Record<string, unknown> {
   contract: AnyContract | undefined;
-  /** Name of the class. */
-  handler: string;
+  /** The class. */
+  handler: Type;
   isolated: boolean;
   limits: HandlerLimits | undefined;
 }

@@ -32,7 +32,7 @@ export {
   Snooze,
   snooze,
 } from './handler.js';
-export { invoke } from './invoke.js';
+export { invoke } from './invoker.js';
 export { Isolation } from './isolation.js';
 export { JobErrorFilter } from './job-error.filter.js';
 export { JobServer } from './job-server.js';

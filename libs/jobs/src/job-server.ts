@@ -10,7 +10,7 @@ import { Contracts } from './contracts.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { Executor } from './executor.js';
 import { type HandlerExtras, JOB_TRANSPORT } from './handler.js';
-import { invoke } from './invoke.js';
+import { Invoker } from './invoker.js';
 import { Isolation } from './isolation.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { Pauses } from './pauses.js';
@@ -54,6 +54,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly database: Database,
     private readonly presence: Presence,
     private readonly executor: Executor,
+    private readonly invoker: Invoker,
     private readonly cancellations: Cancellations,
     private readonly pauses: Pauses,
     private readonly relay: Relay,
@@ -159,14 +160,15 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     const { isolation } = this;
     const problems: string[] = [];
     for (const [, handler] of this.getHandlers()) {
-      const { contract, handler: className, isolated, limits } = (handler.extras ?? {}) as HandlerExtras;
+      const { contract, handler: type, isolated, limits } = handler.extras as HandlerExtras;
+      const className = type.name;
       const next = handler.next as (MessageHandler & { extras?: HandlerExtras }) | undefined;
       if (!contract?.name) {
         problems.push(
           `${className} has no contract: @JobHandler was given ${contract}. Is its import circular?`,
         );
       } else if (next) {
-        const other = next.extras?.handler ?? 'another class';
+        const other = next.extras?.handler.name ?? 'another class';
         problems.push(`${contract.name} has two handlers, ${className} and ${other}: remove one of them`);
       } else if (this.contracts.find(contract.name) !== contract) {
         problems.push(
@@ -180,7 +182,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
         problems.push(`${className} has limits, which take a LimitsModule: import it, or drop the options`);
       } else {
         if (isolated && isolation) this.executor.register(contract, (job) => isolation.run(job));
-        else this.executor.register(contract, (job) => invoke(handler, job));
+        else this.executor.register(contract, this.invoker.callOf(type, handler));
         if (limits) this.admission?.register(contract, limits);
       }
     }

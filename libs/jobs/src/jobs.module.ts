@@ -4,6 +4,7 @@ import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { Executor } from './executor.js';
+import { Invoker } from './invoker.js';
 import { JobServer } from './job-server.js';
 import { Jobs } from './jobs.js';
 import { ConfigurableModuleClass } from './jobs.module-definition.js';
@@ -23,7 +24,7 @@ import { WorkerStatus } from './worker-status.js';
 @Module({
   providers: [
     ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
-    ...[WorkerStatus, OneShot],
+    ...[Invoker, WorkerStatus, OneShot],
     { provide: Redaction, useClass: ContractRedaction },
   ],
   exports: [Jobs, JobServer, OneShot, Relay, Contracts, Redaction],

@@ -14,7 +14,7 @@ export class RunningAttempt {
   /** Made when a handler asks for its signal, which many do not. */
   private controller: AbortController | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private rejectOverdue: (reason: unknown) => void = () => {};
+  private rejectOverdue: ((reason: unknown) => void) | undefined;
   /** Why the attempt is to stop: the error that says which of the reasons it was. */
   reason: Error | undefined;
 
@@ -65,7 +65,7 @@ export class RunningAttempt {
   private end(reason: Error, graceMs: number): void {
     clearTimeout(this.timer);
     this.abort(reason);
-    this.timer = setTimeout(() => this.rejectOverdue(this.reason), graceMs);
+    this.timer = setTimeout(() => this.rejectOverdue?.(this.reason), graceMs);
   }
 
   /** The first reason counts. */
