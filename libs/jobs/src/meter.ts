@@ -1,5 +1,5 @@
 import type { JobState } from '#records';
-import { metrics } from '#telemetry';
+import { metrics, Tally } from '#telemetry';
 import type { AnyContract } from './contract.js';
 import type { Outcome } from './outcome.js';
 
@@ -18,68 +18,65 @@ class Meter {
   private readonly finals;
 
   constructor(name: string) {
-    this.accepted = metrics.jobsEnqueued.labels(name);
-    this.inFlight = metrics.jobsInFlight.labels(name);
-    this.rescues = metrics.jobsRescued.labels(name);
-    this.rescues.inc(0);
+    this.accepted = new Tally(metrics.jobsEnqueued.labels(name));
+    this.inFlight = new Tally(metrics.jobsInFlight.labels(name));
+    this.rescues = new Tally(metrics.jobsRescued.labels(name));
     this.seconds = metrics.jobDuration.labels(name);
-    this.attempts = counters(ENDINGS, (outcome) => metrics.jobAttempts.labels(name, outcome));
-    this.finals = counters(FINALS, (outcome) => metrics.jobsCompleted.labels(name, outcome));
+    this.attempts = tallies(ENDINGS, (outcome) => metrics.jobAttempts.labels(name, outcome));
+    this.finals = tallies(FINALS, (outcome) => metrics.jobsCompleted.labels(name, outcome));
   }
 
   enqueued(count = 1): void {
-    this.accepted.inc(count);
+    this.accepted.add(count);
   }
 
   /** @param waited seconds since it could have started. @param rescued its worker was lost, and this one runs it again. */
   claimed(queue: string, waited: number, rescued: boolean): void {
-    if (rescued) this.rescues.inc();
+    if (rescued) this.rescues.add();
     else waitOf(queue).observe(Math.max(0, waited));
   }
 
   /** An attempt starts now. @returns what {@link stopped} wants to know. */
   started(): number {
-    this.inFlight.inc();
+    this.inFlight.add();
     return performance.now();
   }
 
   /** The attempt does not run any more. @param startedAt what {@link started} gave. */
   stopped(startedAt: number): void {
-    this.inFlight.dec();
+    this.inFlight.add(-1);
     this.seconds.observe((performance.now() - startedAt) / 1_000);
   }
 
   /** @param state what the record says; null when the job was taken over meanwhile. */
   ended({ kind }: Outcome, state: JobState | null): void {
-    this.attempts.get(state ? kind : 'superseded')?.inc();
-    this.finals.get(state ?? '')?.inc();
+    this.attempts.get(state ? kind : 'superseded')?.add();
+    this.finals.get(state ?? '')?.add();
   }
 }
 
 const waits = new Map<string, ReturnType<typeof metrics.jobQueueWait.labels>>();
 
 function waitOf(queue: string) {
-  const known = waits.get(queue) ?? metrics.jobQueueWait.labels(queue);
-  waits.set(queue, known);
-  return known;
-}
-
-/** Each counter exists from the first job on, with 0, so that the first failure is seen to be one more than none. */
-function counters<Counter extends { inc(by?: number): void }>(
-  outcomes: readonly string[],
-  make: (outcome: string) => Counter,
-): ReadonlyMap<string, Counter> {
-  const made = new Map(outcomes.map((outcome) => [outcome, make(outcome)]));
-  for (const counter of made.values()) counter.inc(0);
+  const known = waits.get(queue);
+  if (known) return known;
+  const made = metrics.jobQueueWait.labels(queue);
+  waits.set(queue, made);
   return made;
 }
+
+/** Each exists from the first job on, so that the first failure is seen to be one more than none. */
+const tallies = (outcomes: readonly string[], metricOf: (outcome: string) => { inc(by: number): void }) =>
+  new Map(outcomes.map((outcome) => [outcome, new Tally(metricOf(outcome))]));
 
 const meters = new Map<string, Meter>();
 
 /** The meter of a contract. All that no contract is known for are counted together, whatever names messages bear. */
 export function meterOf(contract: Pick<AnyContract, 'name'> | undefined): Meter {
   const name = contract?.name ?? 'other';
-  const known = meters.get(name) ?? new Meter(name);
-  meters.set(name, known);
-  return known;
+  const known = meters.get(name);
+  if (known) return known;
+  const made = new Meter(name);
+  meters.set(name, made);
+  return made;
 }

@@ -8,10 +8,10 @@ import { encode, type JobMessage } from './message.js';
 import { sending } from './spans.js';
 
 /**
- * A confirmed message is noted in its record only when the job still waits after this time: most are claimed by then,
- * and a claim says the same. So the note costs a statement for those that wait, not for each.
+ * A confirmed message is noted in its record only when the job still waits after two to three of these: most are claimed
+ * by then, and a claim says the same. So the note costs a statement for those that wait, not for each.
  */
-const MARK_AFTER_MS = 2_000;
+const MARK_EVERY_MS = 1_000;
 const MARK_BATCH = 1_000;
 /** An outage of publishing is over when nothing has failed for this long. */
 const QUIET_MS = 5_000;
@@ -21,6 +21,8 @@ export interface OwedMessage extends JobMessage {
   claim: number;
 }
 
+type Confirmed = Pick<OwedMessage, 'id' | 'claim'>;
+
 /**
  * Publishes what the records owe to the broker. A record is owed from the statement that writes it, so whatever fails
  * here, and whoever dies here, the relay publishes it again; and whatever is published twice runs once.
@@ -28,8 +30,10 @@ export interface OwedMessage extends JobMessage {
 @Injectable()
 export class Outbox implements BeforeApplicationShutdown {
   private readonly logger = new Logger(Outbox.name);
-  private readonly confirmed: { id: string; claim: number; at: number }[] = [];
-  private readonly timer = setInterval(() => void this.mark(), 1_000).unref();
+  /** What was confirmed two intervals ago, in the one after that, and in this one. */
+  private readonly confirmed: Confirmed[][] = [[], [], []];
+  private current = this.confirmed[2] as Confirmed[];
+  private readonly timer = setInterval(() => void this.markOldest(), MARK_EVERY_MS).unref();
   private marking = Promise.resolve();
   private failures = 0;
   private failedAt = 0;
@@ -71,7 +75,7 @@ export class Outbox implements BeforeApplicationShutdown {
       step.end();
       // A retry stays owed: should its retry queue have nowhere to send it when its time comes, the broker would try
       // again only every three minutes. The relay sends what is not claimed some seconds after its time.
-      if (!to.retryDelay) this.confirmed.push({ id: job.id, claim: job.claim, at: performance.now() });
+      if (!to.retryDelay) this.current.push({ id: job.id, claim: job.claim });
       this.onSuccess();
       return true;
     } catch (error) {
@@ -84,26 +88,22 @@ export class Outbox implements BeforeApplicationShutdown {
   /** Notes what is still to be noted. Nest calls it when the worker has drained, and before the database is closed. */
   async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
-    await this.mark(0);
+    await Promise.all([this.markOldest(), this.markOldest(), this.markOldest()]);
   }
 
-  private mark(afterMs = MARK_AFTER_MS): Promise<void> {
-    this.marking = this.marking.then(() => this.markNow(afterMs));
+  /** One after the other, however long a statement takes. */
+  private markOldest(): Promise<void> {
+    const oldest = this.confirmed.shift() as Confirmed[];
+    this.current = [];
+    this.confirmed.push(this.current);
+    this.marking = this.marking.then(() => this.mark(oldest));
     return this.marking;
   }
 
-  private async markNow(afterMs: number): Promise<void> {
-    const until = performance.now() - afterMs;
-    for (;;) {
-      const due = this.confirmed.findIndex(({ at }) => at > until);
-      const batch = this.confirmed.slice(0, Math.min(due < 0 ? this.confirmed.length : due, MARK_BATCH));
-      if (batch.length === 0) return;
-      try {
-        await this.records.markPublished(batch);
-      } catch {
-        // Not marked means published again by the relay, which harms nothing.
-      }
-      this.confirmed.splice(0, batch.length);
+  private async mark(confirmed: readonly Confirmed[]): Promise<void> {
+    for (let start = 0; start < confirmed.length; start += MARK_BATCH) {
+      // Not marked means published again by the relay, which harms nothing.
+      await this.records.markPublished(confirmed.slice(start, start + MARK_BATCH)).catch(() => {});
     }
   }
 

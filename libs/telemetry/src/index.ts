@@ -3,5 +3,6 @@ export { type Log, NestLogger, rootLog, scrubbedLog } from './logger.js';
 export { lookUp, type Sample, scrape } from './lookup.js';
 export * as metrics from './metrics.js';
 export { isNoSecret, isSecretKey, REDACTED } from './redact.js';
+export { Tally } from './tally.js';
 export { TelemetryModule, type TelemetryOptions } from './telemetry.module.js';
 export { currentTraceparent, readTraceparent, type Step, startStep, traceIdOf } from './tracing.js';

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Gauge, Registry } from 'prom-client';
 import { registry } from './metrics.js';
+import { Tally } from './tally.js';
 
 /** Whoever scrapes waits no longer for what has to be looked up; Prometheus itself waits 10 s. */
 const LOOKUP_TIMEOUT_MS = 2_000;
@@ -35,6 +36,7 @@ export function lookUp(gauges: readonly Gauge[], read: Lookup['read']): void {
 
 /** All metrics, in the text format of Prometheus. */
 export async function scrape(): Promise<string> {
+  Tally.flush();
   const texts = await Promise.all([registry.metrics(), ...lookups.map(show)]);
   return texts.filter(Boolean).join('\n');
 }
