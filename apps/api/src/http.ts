@@ -22,7 +22,10 @@ const FAREWELL_MS = 5_000;
  * What every answer tells browsers and proxies: take the content type as it is said, and keep no copy of what only
  * somebody with a key may see.
  */
-const CAUTION = new Headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+const CAUTION = new Map([
+  ['x-content-type-options', 'nosniff'],
+  ['cache-control', 'no-store'],
+]);
 
 /**
  * Without keys anybody who reaches the api may use it, so it then listens where only this machine does, unless `LISTEN_ADDRESS`
