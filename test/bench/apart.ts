@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
+import { eventually } from '#testing';
 import { barChart } from './chart.js';
 import { type Load, load } from './load.js';
 import { PAD } from './protocol.js';
 import { describeMachine, median } from './report.js';
-import type { Findings, Stage } from './stage.js';
+import { type Findings, inRounds, type Stage } from './stage.js';
 import { startApi, startEmptyApi, startWorker } from './systems.js';
 
 const RATE = 100;
@@ -38,6 +39,7 @@ export async function apart({
     const api = await startApi(environment);
     const worker = await startWorker(environment, { core: 1 });
     await load(`${api.url}/jobs`, job, { connections: 10, seconds: 2 });
+    await eventually(async () => (await environment.sql(OPEN)).length === 0, 60_000);
     const idle = await probe(api.url);
 
     const payloads = Array.from({ length: Math.ceil((seconds * 1_000 * 2) / WORK_MS) }, () => ({
@@ -71,12 +73,7 @@ export async function apart({
     return { idle, busy, inline };
   };
 
-  const played: Round[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const figures = await during(playRound());
-    played.push(figures);
-    log(`round ${round + 1}: ${JSON.stringify(figures)}`);
-  }
+  const played = await inRounds(rounds, { during, log }, playRound);
   const of = (figure: (round: Round) => number) => median(played.map(figure));
   const p99 = (part: (round: Round) => Load) => of((round) => part(round).p99);
   const rows: [string, (round: Round) => Load][] = [
@@ -120,6 +117,9 @@ export async function apart({
     }),
   };
 }
+
+/** Something of the warm-up that the worker has still to do: before it has, it is not idle. */
+const OPEN = "select from jobs where state <> 'succeeded' limit 1";
 
 const DONE = `select count(*) filter (where state = 'succeeded')::int as done,
   count(*) filter (where state <> 'succeeded')::int as left from jobs where name = 'bench.computing'`;

@@ -2,7 +2,7 @@ import type { Environment } from '#testing';
 import { load } from './load.js';
 import { PAD } from './protocol.js';
 import { describeMachine, median } from './report.js';
-import type { Findings, Stage } from './stage.js';
+import { type Findings, inRounds, type Stage } from './stage.js';
 import { startApi, startEmptyApi } from './systems.js';
 
 const CONNECTIONS = 50;
@@ -26,12 +26,7 @@ export async function http({
   during,
 }: Stage): Promise<Findings> {
   const seconds = quick ? 2 : 6;
-  const played: Round[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const figures = await during(playRound(environment, seconds));
-    played.push(figures);
-    log(`round ${round + 1}: ${JSON.stringify(figures)}`);
-  }
+  const played = await inRounds(rounds, { during, log }, () => playRound(environment, seconds));
   const of = (figure: (round: Round) => number) => median(played.map(figure));
   const rate = (figure: (round: Round) => number) => Math.round(of(figure)).toLocaleString('en');
   const markdown = [

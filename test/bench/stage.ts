@@ -24,3 +24,18 @@ export interface Findings {
 }
 
 export type Suite = (stage: Stage) => Promise<Findings>;
+
+/** Plays something several times, one after the other, and logs the figures of each. */
+export async function inRounds<Round>(
+  rounds: number,
+  { during, log }: Pick<Stage, 'during' | 'log'>,
+  play: () => Promise<Round>,
+): Promise<Round[]> {
+  const played: Round[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    const figures = await during(play());
+    played.push(figures);
+    log(`round ${round}: ${JSON.stringify(figures)}`);
+  }
+  return played;
+}

@@ -74,3 +74,31 @@ test('P15: a claim and a settlement read no more of the table when 20,000 jobs w
   expect(few).toBeGreaterThan(0);
   expect(many).toBeLessThan(2 * few);
 });
+
+/** To plan a claim takes as long as to run it, and on a machine that is not busy jobs come one by one. */
+test('P15: what happens to a single job is not planned anew each time', async () => {
+  const records = app.get(Records);
+  const plansMade = async () => {
+    const { rows } = await app.get(Database).query<{ name: string; made: number }>({
+      text: `select name, custom_plans::int as made from pg_prepared_statements
+             where name in ('insert', 'claim', 'settle') order by name`,
+      values: [],
+    });
+    return rows;
+  };
+  const work = async (count: number) => {
+    for (let turn = 0; turn < count; turn++) {
+      const id = uuidv7();
+      await records.insert({ id, name: 'a.b', queue: 'a', payload: '{}', maxAttempts: 1 });
+      await records.claim({ id, name: 'a.b', attempt: 1, wantsPayload: false });
+      await records.settle({ id, claim: 1, state: 'succeeded', result: 'null' });
+    }
+  };
+
+  // Five plans of its own, and PostgreSQL compares them with the one for all.
+  await work(8);
+  const before = await plansMade();
+  expect(before.map(({ name }) => name)).toEqual(['claim', 'insert', 'settle']);
+  await work(8);
+  expect(await plansMade()).toEqual(before);
+});

@@ -106,9 +106,9 @@ export class Executor {
       held.newest = delivery;
       return;
     }
-    const entry = new AtHand(delivery);
+    const entry = new AtHand(key, delivery);
     this.atHand.set(key, entry);
-    void this.workOff(key, entry, arrival);
+    void this.workOff(entry, arrival);
   }
 
   /** Aborts the signal of a running attempt because its job was cancelled. */
@@ -128,8 +128,8 @@ export class Executor {
   async drain(graceMs: number): Promise<void> {
     const finished = new Promise<void>((resolve) => {
       this.whenDone = resolve;
+      if (this.atHand.size === 0) resolve();
     });
-    if (this.atHand.size === 0) return;
     await Promise.race([finished, pause(graceMs, undefined, { ref: false })]);
     if (this.atHand.size > 0)
       this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
@@ -140,14 +140,14 @@ export class Executor {
   }
 
   /** Never rejects. */
-  private async workOff(key: string | Delivery, delivery: AtHand, arrival: ReturnType<typeof decode>) {
+  private async workOff(delivery: AtHand, arrival: ReturnType<typeof decode>): Promise<void> {
     try {
       if ('unreadable' in arrival) await this.bury(delivery, arrival.unreadable);
       else if (!(await this.execute(delivery, arrival, false))) await this.execute(delivery, arrival, true);
     } catch (error) {
       await this.onUnexpected(delivery, error);
     } finally {
-      this.atHand.delete(key);
+      this.atHand.delete(delivery.key);
       if (this.atHand.size === 0) this.whenDone();
     }
   }
@@ -372,7 +372,10 @@ class AtHand implements Delivery {
   readonly queue: string;
   readonly message: Delivery['message'];
 
-  constructor(public newest: Delivery) {
+  constructor(
+    readonly key: string | Delivery,
+    public newest: Delivery,
+  ) {
     this.queue = newest.queue;
     this.message = newest.message;
   }
