@@ -4,6 +4,7 @@ import {
   type CallHandler,
   type CanActivate,
   Catch,
+  Controller,
   type ExceptionFilter,
   type ExecutionContext,
   Inject,
@@ -16,7 +17,7 @@ import {
   UseInterceptors,
 } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, REQUEST } from '@nestjs/core';
-import { Payload } from '@nestjs/microservices';
+import { EventPattern, Payload } from '@nestjs/microservices';
 import { map, type Observable, throwError } from 'rxjs';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
@@ -322,6 +323,16 @@ describe('A worker that cannot work does not start, and says why', () => {
       handle() {}
     }
     expect(await start({ contracts, handlers: [Lost] })).toContain('Lost has no contract');
+  });
+  test('a controller with a pattern that any transport may take', async () => {
+    @Controller()
+    class Stray {
+      @EventPattern('user.created')
+      onUser(_: unknown) {}
+    }
+    expect(await start({ contracts, handlers: [Stray] })).toContain(
+      '"user.created" is handled by a method with @EventPattern or @MessagePattern: make it a class with @JobHandler',
+    );
   });
   test('a queue to serve that no contract has', async () => {
     expect(await start({ contracts, queues: ['nset'] })).toContain(

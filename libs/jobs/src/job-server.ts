@@ -159,16 +159,23 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   private registerHandlers(): void {
     const { isolation } = this;
     const problems: string[] = [];
-    for (const [, handler] of this.getHandlers()) {
-      const { contract, handler: type, isolated, limits } = handler.extras as HandlerExtras;
+    for (const [pattern, handler] of this.getHandlers()) {
+      const { contract, handler: type, isolated, limits } = (handler.extras ?? {}) as Partial<HandlerExtras>;
+      if (!type) {
+        problems.push(
+          `"${pattern}" is handled by a method with @EventPattern or @MessagePattern: make it a class with @JobHandler, ` +
+            'or name the transport that its messages come by',
+        );
+        continue;
+      }
       const className = type.name;
-      const next = handler.next as (MessageHandler & { extras?: HandlerExtras }) | undefined;
+      const next = handler.next as (MessageHandler & { extras?: Partial<HandlerExtras> }) | undefined;
       if (!contract?.name) {
         problems.push(
           `${className} has no contract: @JobHandler was given ${contract}. Is its import circular?`,
         );
       } else if (next) {
-        const other = next.extras?.handler.name ?? 'another class';
+        const other = next.extras?.handler?.name ?? 'another class';
         problems.push(`${contract.name} has two handlers, ${className} and ${other}: remove one of them`);
       } else if (this.contracts.find(contract.name) !== contract) {
         problems.push(
