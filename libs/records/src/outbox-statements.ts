@@ -1,6 +1,6 @@
 import { plain } from './array-text.js';
-import { WORKER_LOCK_CLASS } from './presence.js';
-import { LOST_ATTEMPT, lockOf, STATE, type Statement } from './statements.js';
+import { LOST_ATTEMPT } from './claim-statements.js';
+import { lockOf, STATE, type Statement } from './statements.js';
 
 /** The statements of the outbox: `publish_at` says when the relay must publish a job unless somebody has done so before. */
 
@@ -64,15 +64,15 @@ export const goneWorkers = (): Statement => ({
   name: 'gone-workers',
   text: `
     select r.worker from (select distinct worker from jobs where state = 'running') r
-    where not exists (${lockOf('r.worker', '$1')})`,
-  values: [WORKER_LOCK_CLASS],
+    where not exists (${lockOf('r.worker')})`,
+  values: [],
 });
 
 /** Which of these workers have no session lock. */
 export const missingOf = (workers: readonly number[]): Statement => ({
   name: 'missing-of',
-  text: `select w.worker from unnest($1::int[]) as w (worker) where not exists (${lockOf('w.worker', '$2')})`,
-  values: [workers, WORKER_LOCK_CLASS],
+  text: `select w.worker from unnest($1::int[]) as w (worker) where not exists (${lockOf('w.worker')})`,
+  values: [workers],
 });
 
 /** What a worker that is gone was running waits for the same attempt again, and is owed to the broker. */
@@ -84,9 +84,9 @@ export const rescue = (workers: readonly number[]): Statement => ({
         finished_at = case when j.cancel_requested_at is not null then now() end,
         publish_at = case when j.cancel_requested_at is null then now() end,
         attempt = j.attempt - 1, losses = j.losses + 1, attempts = j.attempts || ${LOST_ATTEMPT}
-    where j.state = 'running' and j.worker = any ($1::int[]) and not exists (${lockOf('j.worker', '$2')})
+    where j.state = 'running' and j.worker = any ($1::int[]) and not exists (${lockOf('j.worker')})
     returning j.id`,
-  values: [workers, WORKER_LOCK_CLASS],
+  values: [workers],
 });
 
 /** One page of the waiting jobs of a state, oldest first, made due again. */

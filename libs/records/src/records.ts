@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { claim, postpone, refusals, takeOver } from './claim-statements.js';
 import { Coalescer, OverloadedError } from './coalescer.js';
 import { Database, type Queryable } from './database.js';
 import { Presence } from './presence.js';
@@ -111,6 +112,8 @@ interface Taken {
 interface Refused {
   taken: false;
   state: JobState | null;
+  /** It runs in a worker that is gone, and may be taken over. */
+  isLost?: boolean;
   /** It may be claimed again by a worker that runs nothing else. */
   mustRunAlone?: boolean;
   /** The record is of a job of another contract: the message does not stand for it. */
@@ -335,20 +338,22 @@ export class Records {
 
   private async runClaim(requests: readonly ClaimRequest[]): Promise<Map<string, Claim>> {
     const worker = await this.presence.id();
-    const { rows } = await this.database.query<Claim & { id: string }>(
-      sql.claim(requests, worker, SUSPECT_AFTER_LOSSES),
-    );
-    const claims = new Map<string, Claim>(rows.map((row) => [row.id, row]));
-    if (claims.size < requests.length) {
-      const refused = requests.filter(({ id }) => !claims.has(id));
-      const answer = await this.database.query<Refused & { id: string }>(sql.refusals(refused, worker));
-      for (const row of answer.rows) claims.set(row.id, row);
-    }
+    const claims = new Map<string, Claim>();
+    const run = async (statement: sql.Statement) => {
+      const { rows } = await this.database.query<Claim & { id: string }>(statement);
+      for (const row of rows) claims.set(row.id, row);
+    };
+    await run(claim(requests, worker, SUSPECT_AFTER_LOSSES));
+    if (claims.size === requests.length) return claims;
+    const refused = requests.filter(({ id }) => !claims.has(id));
+    await run(refusals(refused, worker));
+    const lost = refused.filter(({ id }) => (claims.get(id) as Refused).isLost);
+    if (lost.length > 0) await run(takeOver(lost, worker, SUSPECT_AFTER_LOSSES));
     return claims;
   }
 
   private async postponeAll(postponements: Postponement[]): Promise<undefined[]> {
-    const { rows } = await this.database.query<{ id: string }>(sql.postpone(postponements));
+    const { rows } = await this.database.query<{ id: string }>(postpone(postponements));
     const unknown = new Set(rows.map(({ id }) => id));
     const arrived = postponements.flatMap(({ id, delayMs, record }) =>
       record && unknown.has(id) ? [{ ...record, delayMs }] : [],

@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
-import { WORKER_LOCK_CLASS } from './presence.js';
 import { lockOf } from './statements.js';
 import { MINUTE_S } from './throughput.js';
 
@@ -27,7 +26,7 @@ const tables: Record<string, string> = {
   // Who did what may be asked long after the jobs are gone.
   audit: `at < least(${past(`'others'`)}, now() - interval '365 days')`,
   // After jobs: of those that are left, none names a worker that was gone before they ended.
-  workers: `seen_at < ${past(`'others'`)} and not exists (${lockOf('workers.id', String(WORKER_LOCK_CLASS))})`,
+  workers: `seen_at < ${past(`'others'`)} and not exists (${lockOf('workers.id')})`,
 };
 
 /** Pages of 8 KiB that one statement goes through: some hundred rows, in some milliseconds. */

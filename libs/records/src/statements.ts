@@ -1,7 +1,7 @@
 import { plain, quoted } from './array-text.js';
 import { formOf } from './error-form.js';
 import { WORKER_LOCK_CLASS } from './presence.js';
-import type { ClaimRequest, JobKey, KeyedRecord, NewRecord, Postponement, Settlement } from './records.js';
+import type { JobKey, KeyedRecord, NewRecord, Settlement } from './records.js';
 
 /**
  * The statements of a job's life. Each takes any number of rows as one array for each column (`unnest`), is prepared
@@ -14,13 +14,13 @@ export interface Statement {
 }
 
 /** Finds the session lock by which a worker shows that it is alive. */
-export const lockOf = (worker: string, lockClass: string) => `
+export const lockOf = (worker: string) => `
   select from pg_locks l
-  where l.locktype = 'advisory' and l.classid = ${lockClass} and l.objid = ${worker} and l.objsubid = 2 and l.granted
+  where l.locktype = 'advisory' and l.classid = ${WORKER_LOCK_CLASS} and l.objid = ${worker} and l.objsubid = 2 and l.granted
     and l.database = (select oid from pg_database where datname = current_database())`;
 
 /** A time as milliseconds since 1970: the driver takes longer to read one from its text than for the rest of a row. */
-const epochMs = (column: string) => `date_part('epoch', ${column}) * 1000`;
+export const epochMs = (column: string) => `date_part('epoch', ${column}) * 1000`;
 
 const insertText = (onlyIf = '') => `
     insert into jobs
@@ -107,110 +107,6 @@ export const keyHolders = (keys: readonly JobKey[]): Statement => ({
  * all jobs that wait, or run, for each id.
  */
 export const STATE = `(j.state || '')`;
-/** Whether a claim that takes the job takes it over: from another worker, which is gone. */
-const IS_LOST = `j.state = 'running' and j.worker <> $4`;
-const IS_CLAIMABLE = `j.name = m.name and (
-        ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt
-        or ${STATE} = 'running' and m.attempt >= j.attempt and (j.worker = $4 or not exists (
-          ${lockOf('j.worker', '$5')})))`;
-/** How an attempt is kept that was lost with its worker. */
-export const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'lost', 'error', null,
-              'worker', (select w.name from workers w where w.id = j.worker),
-              'startedAt', j.started_at, 'finishedAt', now())`;
-/** Whether the claim before this one was lost, found by this claim or by a rescue. */
-const WAS_LOST = `coalesce(
-          j.attempts -> -1 ->> 'outcome' = 'lost' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false)`;
-
-/**
- * A job may be taken when its message stands for a newer attempt than the record; or for the attempt that runs, if
- * the worker that runs it is gone: PostgreSQL let go of the lock that it held. Taking one's own again is for a claim
- * whose answer was lost on the way; a worker does not ask for what it knows that it runs. A job that was lost
- * `suspectAfter` times is taken only by a worker that runs nothing else; one that is to be cancelled ends here. A
- * message that names another contract than the record does not stand for its job.
- *
- * The arrays are sub-selects so that the planner does not see how long they are: for a single job it would take a plan of
- * its own for cheaper than the prepared one, and make it anew each time, which takes as long as the claim.
- *
- * @returns those that were taken, or cancelled; {@link refusals} says why the others were not.
- */
-export const claim = (
-  requests: readonly ClaimRequest[],
-  worker: number,
-  suspectAfter: number,
-): Statement => ({
-  name: 'claim',
-  text: `
-    update jobs j
-    set state = case when j.cancel_requested_at is null then 'running' else 'cancelled' end,
-        finished_at = case when j.cancel_requested_at is not null then now() end,
-        attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
-        publish_at = null, progress = null, progress_note = null,
-        losses = j.losses + (${IS_LOST})::int,
-        attempts = case when ${IS_LOST} then j.attempts || ${LOST_ATTEMPT} else j.attempts end
-    from unnest((select $1::uuid[]), (select $2::int[]), (select $3::bool[]), (select $7::bool[]), (select $8::text[]))
-      as m (id, attempt, wants_payload, alone, name)
-    where j.id = m.id and ${IS_CLAIMABLE} and (m.alone or j.losses + (${IS_LOST})::int < $6)
-    returning j.id, j.state = 'running' as taken, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.losses,
-      ${epochMs('j.created_at')} as "createdMs", j.previous, date_part('epoch', now() - j.run_at) as waited,
-      ${WAS_LOST} as rescued, case when m.wants_payload then j.payload::text end as payload`,
-  values: [
-    plain(requests.map(({ id }) => id)),
-    plain(requests.map(({ attempt }) => attempt)),
-    plain(requests.map(({ wantsPayload }) => wantsPayload)),
-    worker,
-    WORKER_LOCK_CLASS,
-    suspectAfter,
-    plain(requests.map(({ alone }) => alone ?? false)),
-    quoted(requests.map(({ name }) => name)),
-  ],
-});
-
-/** Why jobs were not claimed. One that could be now, perhaps for the first time, may be claimed alone. */
-export const refusals = (requests: readonly ClaimRequest[], worker: number): Statement => ({
-  name: 'refusals',
-  text: `
-    select m.id, false as taken, j.state, coalesce(${IS_CLAIMABLE}, false) as "mustRunAlone", j.name <> m.name as "isAnotherJob"
-    from unnest($1::uuid[], $2::int[], $3::text[]) as m (id, attempt, name)
-    left join jobs j on j.id = m.id`,
-  values: [
-    requests.map(({ id }) => id),
-    requests.map(({ attempt }) => attempt),
-    requests.map(({ name }) => name),
-    worker,
-    WORKER_LOCK_CLASS,
-  ],
-});
-
-/**
- * Puts jobs off whose message might have been claimed. A new claim number keeps whoever published that message from
- * noting it as published, which would take the job out of the outbox. A job that runs in a worker that is gone stays
- * as it is, and is due later.
- *
- * @returns the ids of those that have no record.
- */
-export const postpone = (postponements: readonly Postponement[]): Statement => ({
-  name: 'postpone',
-  text: `
-    with m as (
-      select id, attempt, now() + delay_ms * interval '1 millisecond' as run_at
-      from unnest($1::uuid[], $2::int[], $3::float8[]) as m (id, attempt, delay_ms)
-    ), postponed as (
-      update jobs j
-      set state = case when j.state = 'queued' then 'scheduled' else j.state end,
-          claim = j.claim + 1, run_at = m.run_at, publish_at = m.run_at
-      from m
-      where j.id = m.id and (
-        ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt
-        or ${STATE} = 'running' and m.attempt >= j.attempt and not exists (${lockOf('j.worker', '$4')}))
-    )
-    select m.id from m where not exists (select from jobs j where j.id = m.id)`,
-  values: [
-    postponements.map(({ id }) => id),
-    postponements.map(({ attempt }) => attempt),
-    postponements.map(({ delayMs }) => delayMs),
-    WORKER_LOCK_CLASS,
-  ],
-});
 
 /**
  * Writes nothing for a claim that is not the newest one any more. A job that was to be cancelled meanwhile ends as

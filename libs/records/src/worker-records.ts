@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
-import { Presence, WORKER_LOCK_CLASS } from './presence.js';
+import { Presence } from './presence.js';
 import { lockOf } from './statements.js';
 
 /** Running jobs that are shown of one worker; there may be thousands. */
@@ -70,9 +70,9 @@ export class WorkerRecords {
             order by started_at limit ${SHOWN_JOBS}
           ) shown
         ) j on h.running > 0
-        where exists (${lockOf('w.id', '$1')})
+        where exists (${lockOf('w.id')})
         order by w.id`,
-      values: [WORKER_LOCK_CLASS],
+      values: [],
     });
     return rows.map((row) => ({
       ...row,

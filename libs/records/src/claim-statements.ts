@@ -1,0 +1,135 @@
+import { plain, quoted } from './array-text.js';
+import type { ClaimRequest, Postponement } from './records.js';
+import { epochMs, lockOf, STATE, type Statement } from './statements.js';
+
+/** The statements by which a worker takes what it was delivered, or puts it off: `m` is the message, `j` the job. */
+
+/** Whether a message stands for the job, and for an attempt that has not begun. */
+const IS_WAITING = `j.name = m.name and ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt`;
+/**
+ * Whether it stands for the attempt that runs, and the worker that runs it is gone: PostgreSQL let go of the lock that it
+ * held. One's own counts as well, for a claim whose answer was lost on the way: no worker asks for what it knows to run.
+ */
+const IS_LOST = `j.name = m.name and ${STATE} = 'running' and m.attempt >= j.attempt
+      and (j.worker = $4 or not exists (${lockOf('j.worker')}))`;
+/** How an attempt is kept that was lost with its worker. */
+export const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'lost', 'error', null,
+              'worker', (select w.name from workers w where w.id = j.worker),
+              'startedAt', j.started_at, 'finishedAt', now())`;
+
+/**
+ * The arrays of a claim are sub-selects so that the planner does not see how long they are: for a single job it would take
+ * a plan of its own for cheaper than the prepared one, and make it anew each time, which takes as long as the claim.
+ */
+const REQUESTS = `
+      unnest((select $1::uuid[]), (select $2::int[]), (select $3::text[]), (select $5::bool[]), (select $6::bool[]))
+        as m (id, attempt, name, wants_payload, alone)`;
+
+/** A job is rescued when the claim before this one was lost, found by this one or by the relay. */
+const CLAIMED = `
+      j.id, j.state = 'running' as taken, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.losses,
+      j.previous, ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
+      coalesce(
+        j.attempts -> -1 ->> 'outcome' = 'lost' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
+      case when m.wants_payload then j.payload::text end as payload`;
+
+const claimValues = (requests: readonly ClaimRequest[], worker: number, suspectAfter: number): unknown[] => [
+  plain(requests.map(({ id }) => id)),
+  plain(requests.map(({ attempt }) => attempt)),
+  quoted(requests.map(({ name }) => name)),
+  worker,
+  plain(requests.map(({ wantsPayload }) => wantsPayload)),
+  plain(requests.map(({ alone }) => alone ?? false)),
+  suspectAfter,
+];
+
+/**
+ * Takes jobs that wait. One that was lost `suspectAfter` times is taken only by a worker that runs nothing else.
+ *
+ * @returns those that were taken; {@link refusals} says what is with the others.
+ */
+export const claim = (
+  requests: readonly ClaimRequest[],
+  worker: number,
+  suspectAfter: number,
+): Statement => ({
+  name: 'claim',
+  text: `
+    update jobs j
+    set state = 'running', attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
+        publish_at = null, progress = null, progress_note = null
+    from ${REQUESTS}
+    where j.id = m.id and ${IS_WAITING} and (m.alone or j.losses < $7)
+    returning ${CLAIMED}`,
+  values: claimValues(requests, worker, suspectAfter),
+});
+
+/** Why jobs were not claimed. One that could be now, perhaps for the first time, may be claimed alone. */
+export const refusals = (requests: readonly ClaimRequest[], worker: number): Statement => ({
+  name: 'refusals',
+  text: `
+    select m.id, false as taken, j.state, coalesce(${IS_LOST}, false) as "isLost",
+      coalesce(${IS_WAITING} or ${IS_LOST}, false) as "mustRunAlone", j.name <> m.name as "isAnotherJob"
+    from unnest($1::uuid[], $2::int[], $3::text[]) as m (id, attempt, name)
+    left join jobs j on j.id = m.id`,
+  values: [
+    requests.map(({ id }) => id),
+    requests.map(({ attempt }) => attempt),
+    requests.map(({ name }) => name),
+    worker,
+  ],
+});
+
+/**
+ * Takes over what was lost with another worker, which counts as a loss and is kept as an attempt; otherwise as
+ * {@link claim}. A job that is to be cancelled ends here.
+ */
+export const takeOver = (
+  requests: readonly ClaimRequest[],
+  worker: number,
+  suspectAfter: number,
+): Statement => ({
+  name: 'take-over',
+  text: `
+    update jobs j
+    set state = case when j.cancel_requested_at is null then 'running' else 'cancelled' end,
+        finished_at = case when j.cancel_requested_at is not null then now() end,
+        attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
+        publish_at = null, progress = null, progress_note = null,
+        losses = j.losses + (j.worker <> $4)::int,
+        attempts = case when j.worker = $4 then j.attempts else j.attempts || ${LOST_ATTEMPT} end
+    from ${REQUESTS}
+    where j.id = m.id and ${IS_LOST} and (m.alone or j.losses + (j.worker <> $4)::int < $7)
+    returning ${CLAIMED}`,
+  values: claimValues(requests, worker, suspectAfter),
+});
+
+/**
+ * Puts jobs off whose message might have been claimed. A new claim number keeps whoever published that message from
+ * noting it as published, which would take the job out of the outbox. A job that runs in a worker that is gone stays
+ * as it is, and is due later.
+ *
+ * @returns the ids of those that have no record.
+ */
+export const postpone = (postponements: readonly Postponement[]): Statement => ({
+  name: 'postpone',
+  text: `
+    with m as (
+      select id, attempt, now() + delay_ms * interval '1 millisecond' as run_at
+      from unnest($1::uuid[], $2::int[], $3::float8[]) as m (id, attempt, delay_ms)
+    ), postponed as (
+      update jobs j
+      set state = case when j.state = 'queued' then 'scheduled' else j.state end,
+          claim = j.claim + 1, run_at = m.run_at, publish_at = m.run_at
+      from m
+      where j.id = m.id and (
+        ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt
+        or ${STATE} = 'running' and m.attempt >= j.attempt and not exists (${lockOf('j.worker')}))
+    )
+    select m.id from m where not exists (select from jobs j where j.id = m.id)`,
+  values: [
+    postponements.map(({ id }) => id),
+    postponements.map(({ attempt }) => attempt),
+    postponements.map(({ delayMs }) => delayMs),
+  ],
+});
