@@ -10,7 +10,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { type AnyContract, JobErrorFilter, JobServer, Jobs, JobsModule, type JobsOptions } from '#jobs';
 import { Broker, RabbitMQModule, type RabbitMQOptions } from '#rabbitmq';
 import { RecordsModule } from '#records';
-import type { Environment } from './environment.js';
+import { type Environment, givenEnvironment } from './environment.js';
 import { eventually } from './eventually.js';
 
 /** How a test's producer or worker differs from the usual. */
@@ -31,6 +31,15 @@ export interface ProducerOptions extends AppOptions {
 export interface Producer {
   jobs: Jobs;
   app: INestApplicationContext;
+  close(): Promise<void>;
+}
+
+/** A producer and a worker of the same contracts, and the environment that they share with nobody. */
+export interface ProducerAndWorker {
+  environment: Environment;
+  producer: Producer;
+  worker: NestFastifyApplication;
+  /** Closes all three. */
   close(): Promise<void>;
 }
 
@@ -74,6 +83,32 @@ export async function givenProducer(
     throw error;
   }
   return { jobs: app.get(Jobs), app, close: () => app.close() };
+}
+
+/**
+ * What most tests of a promise begin with: an environment, a producer and a worker. When one of them cannot be made, those
+ * before it are closed.
+ *
+ * @param options how the worker differs from the usual; the producer knows its contracts only.
+ */
+export async function givenProducerAndWorker(options: AppOptions): Promise<ProducerAndWorker> {
+  const { contracts } = options;
+  const closing: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const one of closing.splice(0).reverse()) await one();
+  };
+  try {
+    const environment = await givenEnvironment(contracts);
+    closing.push(() => environment.close());
+    const producer = await givenProducer(environment, { contracts });
+    closing.push(() => producer.close());
+    const worker = await givenWorker(environment, options);
+    closing.push(() => worker.close());
+    return { environment, producer, worker, close };
+  } catch (error) {
+    await close().catch(() => {});
+    throw error;
+  }
 }
 
 function moduleOf(
