@@ -227,7 +227,8 @@ export class SceneApp {
       running.delete(process.child);
       void this.restart();
     });
-    if (untilReady) await process.ready();
+    // With the broker down an api is ready all the same: that is what is promised.
+    if (untilReady) await process.ready({ withBroker: false });
   }
 
   /** Ends it with a signal. @returns the exit code, or the signal that ended it. */

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, JobHandler } from '#jobs';
-import { Broker } from '#rabbitmq';
 import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Compute = defineJob({ name: 'compute.much', queue: 'compute', payload: z.object({}) });
@@ -27,7 +26,6 @@ let worker: Awaited<ReturnType<typeof givenWorker>>;
 beforeAll(async () => {
   environment = await givenEnvironment(contracts);
   producer = await givenProducer(environment, { contracts });
-  await eventually(() => producer.app.get(Broker).publisher.room > 0);
 });
 afterAll(async () => {
   await worker?.close();

@@ -22,7 +22,14 @@ import { map, type Observable, throwError } from 'rxjs';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
 import { Views } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import {
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProducerAndWorker,
+  givenWorker,
+  type Producer,
+} from '#testing';
 
 const payload = z.object({ text: z.string() });
 const job = (name: string) => defineJob({ name, queue: 'nest', payload, retry: [] });
@@ -138,14 +145,11 @@ class GlobalGuard implements CanActivate {
 
 describe('Nest on handlers as on controllers', () => {
   const contracts = [Guarded, Intercepted, Piped, Scoped, Filtered, GloballyFiltered, Throwing];
-  let environment: Environment;
-  let worker: Awaited<ReturnType<typeof givenWorker>>;
-  let producer: Awaited<ReturnType<typeof givenProducer>>;
+  let producer: Producer;
+  let close = async () => {};
 
   beforeAll(async () => {
-    environment = await givenEnvironment(contracts);
-    producer = await givenProducer(environment, { contracts });
-    worker = await givenWorker(environment, {
+    ({ producer, close } = await givenProducerAndWorker({
       contracts,
       handlers: [
         GuardedHandler,
@@ -162,13 +166,9 @@ describe('Nest on handlers as on controllers', () => {
         { provide: APP_FILTER, useClass: TranslateGlobally },
         { provide: APP_GUARD, useClass: GlobalGuard },
       ],
-    });
+    }));
   });
-  afterAll(async () => {
-    await worker?.close();
-    await producer?.close();
-    await environment?.close();
-  });
+  afterAll(() => close());
   const run = async (contract: (typeof contracts)[number], text = 'ada') => {
     const { id } = await producer.jobs.enqueue(contract, { text });
     return eventually(async () => {
@@ -250,12 +250,9 @@ describe('A handler that Nest has nothing to wrap in is called directly', () => 
     contract: (typeof contracts)[number],
     providers: Parameters<typeof givenWorker>[1]['providers'] = [],
   ) => {
-    const environment = await givenEnvironment(contracts);
-    const producer = await givenProducer(environment, { contracts });
-    const handlers = [BareHandler, OnMethodHandler, InheritedHandler, ScopedHandler];
-    const worker = await givenWorker(environment, {
+    const { producer, close } = await givenProducerAndWorker({
       contracts,
-      handlers,
+      handlers: [BareHandler, OnMethodHandler, InheritedHandler, ScopedHandler],
       providers: [Request, ...providers],
     });
     try {
@@ -265,9 +262,7 @@ describe('A handler that Nest has nothing to wrap in is called directly', () => 
         return job?.finishedAt ? job.result : undefined;
       });
     } finally {
-      await worker.close();
-      await producer.close();
-      await environment.close();
+      await close();
     }
   };
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, RetryAfterError, snooze } from '#jobs';
 import { Views } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Odd = defineJob({ name: 'odd.do', queue: 'odd', payload: z.string(), retry: ['1ms'], timeout: '1s' });
 
@@ -51,19 +51,16 @@ class OddHandler implements Handler<typeof Odd> {
 }
 
 let environment: Environment;
-let worker: Awaited<ReturnType<typeof givenWorker>>;
-let producer: Awaited<ReturnType<typeof givenProducer>>;
+let producer: Producer;
+let close = async () => {};
 
 beforeAll(async () => {
-  environment = await givenEnvironment([Odd]);
-  producer = await givenProducer(environment, { contracts: [Odd] });
-  worker = await givenWorker(environment, { contracts: [Odd], handlers: [OddHandler] });
+  ({ environment, producer, close } = await givenProducerAndWorker({
+    contracts: [Odd],
+    handlers: [OddHandler],
+  }));
 });
-afterAll(async () => {
-  await worker?.close();
-  await producer?.close();
-  await environment?.close();
-});
+afterAll(() => close());
 
 describe('a job ends, and says why, when its handler', () => {
   test.each(Object.keys(ways))('%s', async (way) => {

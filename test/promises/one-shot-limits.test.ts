@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, JobHandler, OneShot } from '#jobs';
 import { LimitsModule } from '#limits';
-import { givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { givenProducerAndWorker } from '#testing';
 
 const Limited = defineJob({ name: 'limited.call', queue: 'calls', payload: z.object({}) });
 
@@ -12,13 +12,11 @@ class LimitedHandler implements Handler<typeof Limited> {
 }
 
 test('jobs that a rate limit puts off by moments are waited for, though their queue is empty', async () => {
-  const environment = await givenEnvironment([Limited]);
-  const worker = await givenWorker(environment, {
+  const { environment, producer, worker, close } = await givenProducerAndWorker({
     contracts: [Limited],
     handlers: [LimitedHandler],
     imports: [LimitsModule],
   });
-  const producer = await givenProducer(environment, { contracts: [Limited] });
   try {
     await Promise.all(Array.from({ length: 40 }, () => producer.jobs.enqueue(Limited, {})));
     expect(await worker.get(OneShot).finished({})).toBe('The queues are empty');
@@ -26,8 +24,6 @@ test('jobs that a rate limit puts off by moments are waited for, though their qu
       { state: 'succeeded', count: 40 },
     ]);
   } finally {
-    await producer.close();
-    await worker.close();
-    await environment.close();
+    await close();
   }
 });

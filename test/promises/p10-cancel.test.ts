@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { Records, Views } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Wait = defineJob({
   name: 'wait.long',
@@ -27,9 +27,8 @@ class WaitHandler implements Handler<typeof Wait> {
 }
 
 const contracts = [Wait];
-let environment: Environment;
-let producer: Awaited<ReturnType<typeof givenProducer>>;
-let worker: Awaited<ReturnType<typeof givenWorker>>;
+let producer: Producer;
+let close = async () => {};
 const find = (id: string) => producer.app.get(Views).find(id);
 const cancel = (id: string) => producer.app.get(Records).cancel([id]);
 const enqueue = (heeds: boolean) => producer.jobs.enqueue(Wait, { heeds });
@@ -41,19 +40,13 @@ const hasEnded = (id: string) =>
   });
 
 beforeAll(async () => {
-  environment = await givenEnvironment(contracts);
-  producer = await givenProducer(environment, { contracts });
-  worker = await givenWorker(environment, {
+  ({ producer, close } = await givenProducerAndWorker({
     contracts,
     handlers: [WaitHandler],
     prefetch: { fallback: 1, queues: new Map() },
-  });
+  }));
 });
-afterAll(async () => {
-  await worker?.close();
-  await producer?.close();
-  await environment?.close();
-});
+afterAll(() => close());
 
 test('P10: a running job is told, and is cancelled once its handler has heeded that', async () => {
   const { id } = await enqueue(true);

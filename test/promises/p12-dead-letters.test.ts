@@ -3,7 +3,7 @@ import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { DeadRecords, Views } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Fail = defineJob({
   name: 'fail.always',
@@ -23,21 +23,15 @@ class FailHandler implements Handler<typeof Fail> {
 
 const contracts = [Fail];
 let environment: Environment;
-let producer: Awaited<ReturnType<typeof givenProducer>>;
-let worker: Awaited<ReturnType<typeof givenWorker>>;
+let producer: Producer;
+let close = async () => {};
 let dead: DeadRecords;
 
 beforeAll(async () => {
-  environment = await givenEnvironment(contracts);
-  producer = await givenProducer(environment, { contracts });
-  worker = await givenWorker(environment, { contracts, handlers: [FailHandler] });
+  ({ environment, producer, close } = await givenProducerAndWorker({ contracts, handlers: [FailHandler] }));
   dead = producer.app.get(DeadRecords);
 });
-afterAll(async () => {
-  await worker?.close();
-  await producer?.close();
-  await environment?.close();
-});
+afterAll(() => close());
 
 /** The ids of the letters that lie in the queue; they are put back by closing the channel. */
 async function letters(): Promise<string[]> {

@@ -9,7 +9,7 @@ import {
   RetryAfterError,
 } from '#jobs';
 import { type AttemptView, Views } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Fail = defineJob({
   name: 'fail.always',
@@ -61,8 +61,8 @@ class FailHandler implements Handler<typeof Fail> {
 }
 
 let environment: Environment;
-let worker: Awaited<ReturnType<typeof givenWorker>>;
-let producer: Awaited<ReturnType<typeof givenProducer>>;
+let producer: Producer;
+let close = async () => {};
 const contracts = [Fail];
 const enqueue = (how: z.input<typeof Fail.payload>['how']) => producer.jobs.enqueue(Fail, { how });
 const ended = (id: string) =>
@@ -76,15 +76,9 @@ const between = (one: AttemptView, next: AttemptView) =>
   new Date(next.startedAt!).getTime() - new Date(one.finishedAt!).getTime();
 
 beforeAll(async () => {
-  environment = await givenEnvironment(contracts);
-  producer = await givenProducer(environment, { contracts });
-  worker = await givenWorker(environment, { contracts, handlers: [FailHandler] });
+  ({ environment, producer, close } = await givenProducerAndWorker({ contracts, handlers: [FailHandler] }));
 });
-afterAll(async () => {
-  await worker?.close();
-  await producer?.close();
-  await environment?.close();
-});
+afterAll(() => close());
 
 test("P5: a failing job is tried again after its contract's delays, then dead-letters, with every error in its record", async () => {
   const { id } = await enqueue('plainly');

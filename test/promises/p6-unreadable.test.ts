@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { Views } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Greet = defineJob({ name: 'greet.say', queue: 'greet', payload: z.object({ name: z.string() }) });
 const Orphan = defineJob({ name: 'greet.orphan', queue: 'greet', payload: z.unknown() });
@@ -18,25 +18,19 @@ class GreetHandler implements Handler<typeof Greet> {
 }
 
 let environment: Environment;
-let worker: Awaited<ReturnType<typeof givenWorker>>;
-let producer: Awaited<ReturnType<typeof givenProducer>>;
+let producer: Producer;
+let close = async () => {};
 const contracts = [Greet, Orphan];
 const find = (id: string) => producer.app.get(Views).find(id);
 
 beforeAll(async () => {
-  environment = await givenEnvironment(contracts);
-  producer = await givenProducer(environment, { contracts });
-  worker = await givenWorker(environment, {
+  ({ environment, producer, close } = await givenProducerAndWorker({
     contracts,
     handlers: [GreetHandler],
     prefetch: { fallback: 1, queues: new Map() },
-  });
+  }));
 });
-afterAll(async () => {
-  await worker?.close();
-  await producer?.close();
-  await environment?.close();
-});
+afterAll(() => close());
 
 const deadLetter = () =>
   eventually(async () => {

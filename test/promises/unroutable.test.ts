@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Contracts, defineJob, type Handler, JobHandler } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { Views } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Ping = defineJob({ name: 'ping.once', queue: 'ping', payload: z.object({}) });
 
@@ -16,19 +16,13 @@ class PingHandler implements Handler<typeof Ping> {
 
 const contracts = [Ping];
 let environment: Environment;
-let producer: Awaited<ReturnType<typeof givenProducer>>;
-let worker: Awaited<ReturnType<typeof givenWorker>>;
+let producer: Producer;
+let close = async () => {};
 
 beforeAll(async () => {
-  environment = await givenEnvironment(contracts);
-  producer = await givenProducer(environment, { contracts });
-  worker = await givenWorker(environment, { contracts, handlers: [PingHandler] });
+  ({ environment, producer, close } = await givenProducerAndWorker({ contracts, handlers: [PingHandler] }));
 });
-afterAll(async () => {
-  await worker?.close();
-  await producer?.close();
-  await environment?.close();
-});
+afterAll(() => close());
 
 test('P1: a job that no queue took runs once its binding is there again; what nobody knows is kept', async () => {
   await environment.management('DELETE', '/bindings/{vhost}/e/jobs/q/ping/ping.once');

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, snooze } from '#jobs';
 import { Views } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Add = defineJob({
   name: 'sum.add',
@@ -24,8 +24,8 @@ class AddHandler implements Handler<typeof Add> {
 }
 
 let environment: Environment;
-let worker: Awaited<ReturnType<typeof givenWorker>>;
-let producer: Awaited<ReturnType<typeof givenProducer>>;
+let producer: Producer;
+let close = async () => {};
 const contracts = [Add];
 const find = async (id: string) => (await producer.app.get(Views).find(id))!;
 const ended = (id: string) =>
@@ -35,15 +35,9 @@ const ended = (id: string) =>
   });
 
 beforeAll(async () => {
-  environment = await givenEnvironment(contracts);
-  producer = await givenProducer(environment, { contracts });
-  worker = await givenWorker(environment, { contracts, handlers: [AddHandler] });
+  ({ environment, producer, close } = await givenProducerAndWorker({ contracts, handlers: [AddHandler] }));
 });
-afterAll(async () => {
-  await worker?.close();
-  await producer?.close();
-  await environment?.close();
-});
+afterAll(() => close());
 
 test('a job runs once, with defaults and coercions of its schema, and its record tells the whole story', async () => {
   const job = await producer.jobs.enqueue(Add, { a: 1, b: '2' });

@@ -8,9 +8,10 @@ import {
 import { APP_FILTER, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type AnyContract, JobErrorFilter, JobServer, Jobs, JobsModule, type JobsOptions } from '#jobs';
-import { RabbitMQModule, type RabbitMQOptions } from '#rabbitmq';
+import { Broker, RabbitMQModule, type RabbitMQOptions } from '#rabbitmq';
 import { RecordsModule } from '#records';
-import type { Environment } from './environment.js';
+import { type Environment, givenEnvironment } from './environment.js';
+import { eventually } from './eventually.js';
 
 /** How a test's producer or worker differs from the usual. */
 export interface AppOptions extends Partial<JobsOptions>, Pick<ModuleMetadata, 'imports'> {
@@ -18,6 +19,28 @@ export interface AppOptions extends Partial<JobsOptions>, Pick<ModuleMetadata, '
   handlers?: Type[];
   providers?: Provider[];
   publisher?: RabbitMQOptions['publisher'];
+}
+
+/** How a test's producer differs from the usual. */
+export interface ProducerOptions extends AppOptions {
+  /** Whether the producer waits for the broker before it is given; true when absent. */
+  withBroker?: boolean;
+}
+
+/** A producer in the process of the test. */
+export interface Producer {
+  jobs: Jobs;
+  app: INestApplicationContext;
+  close(): Promise<void>;
+}
+
+/** A producer and a worker of the same contracts, and the environment that they share with nobody. */
+export interface ProducerAndWorker {
+  environment: Environment;
+  producer: Producer;
+  worker: NestFastifyApplication;
+  /** Closes all three. */
+  close(): Promise<void>;
 }
 
 /** A worker in this process, with handlers of the test's own; ready when this resolves. */
@@ -44,13 +67,48 @@ export async function givenWorker(
   return app;
 }
 
-/** A producer in this process. */
+/**
+ * A producer in this process; connected to the broker when this resolves. What is enqueued before that is left to the
+ * relay, which runs in workers only, and there some seconds later.
+ */
 export async function givenProducer(
   environment: Environment,
-  options: AppOptions,
-): Promise<{ jobs: Jobs; app: INestApplicationContext; close: () => Promise<void> }> {
+  { withBroker = true, ...options }: ProducerOptions,
+): Promise<Producer> {
   const app = await NestFactory.createApplicationContext(moduleOf(environment, options), { logger: false });
+  try {
+    if (withBroker) await eventually(() => app.get(Broker).publisher.room > 0);
+  } catch (error) {
+    await app.close().catch(() => {});
+    throw error;
+  }
   return { jobs: app.get(Jobs), app, close: () => app.close() };
+}
+
+/**
+ * What most tests of a promise begin with: an environment, a producer and a worker. When one of them cannot be made, those
+ * before it are closed.
+ *
+ * @param options how the worker differs from the usual; the producer knows its contracts only.
+ */
+export async function givenProducerAndWorker(options: AppOptions): Promise<ProducerAndWorker> {
+  const { contracts } = options;
+  const closing: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const one of closing.splice(0).reverse()) await one();
+  };
+  try {
+    const environment = await givenEnvironment(contracts);
+    closing.push(() => environment.close());
+    const producer = await givenProducer(environment, { contracts });
+    closing.push(() => producer.close());
+    const worker = await givenWorker(environment, options);
+    closing.push(() => worker.close());
+    return { environment, producer, worker, close };
+  } catch (error) {
+    await close().catch(() => {});
+    throw error;
+  }
 }
 
 function moduleOf(

@@ -1,4 +1,10 @@
-export { type AppOptions, givenProducer, givenWorker } from './apps.js';
+export {
+  type AppOptions,
+  givenProducer,
+  givenProducerAndWorker,
+  givenWorker,
+  type Producer,
+} from './apps.js';
 export { type Environment, givenEnvironment, type Letter, type ServiceAddresses } from './environment.js';
 export { eventually } from './eventually.js';
 export { givenJob, type TestJob } from './given-job.js';

@@ -18,8 +18,11 @@ export interface AppProcess {
   child: ChildProcess;
   /** Everything that it wrote so far. */
   output(): string;
-  /** Waits until it answers on /health/ready. */
-  ready(): Promise<AppProcess>;
+  /**
+   * Waits until it answers on /health/ready. An api does so without a broker: it is also waited for until it can publish,
+   * unless `withBroker` is false. What it accepts before that is left to the relay of a worker.
+   */
+  ready(options?: { withBroker?: boolean }): Promise<AppProcess>;
   /** Its exit code, or the signal that ended it, once it has ended. */
   ended: Promise<number | NodeJS.Signals>;
   /** Sends a signal and waits for the end. @returns the exit code, or the signal that ended it. */
@@ -68,15 +71,16 @@ export async function givenProcess(
     child,
     ended,
     output: () => output,
-    ready: async () => {
+    ready: async ({ withBroker = app === 'api' } = {}) => {
       const died = ended.then((code) => {
         throw new Error(`The ${app} ended with ${code}:\n${output}`);
       });
-      const answers = eventually(async () => (await fetch(`${url}/health/ready`)).ok, READY_LIMIT_MS).catch(
-        (error) => {
-          throw new Error(`The ${app} did not become ready: ${error.message}\n${output}`);
-        },
-      );
+      const isReady = async () =>
+        (await fetch(`${url}/health/ready`)).ok &&
+        (!withBroker || (await canPublish(url, settings.API_KEYS)));
+      const answers = eventually(isReady, READY_LIMIT_MS).catch((error) => {
+        throw new Error(`The ${app} did not become ready: ${error.message}\n${output}`);
+      });
       await Promise.race([answers, died]);
       return self;
     },
@@ -86,6 +90,16 @@ export async function givenProcess(
     },
   };
   return self;
+}
+
+/** Whether an app says so of itself among its metrics. */
+async function canPublish(url: string, apiKeys = ''): Promise<boolean> {
+  const [key] = apiKeys.split(',');
+  const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
+  const response = await fetch(`${url}/metrics`, { headers });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`/metrics answers ${response.status}: ${text}`);
+  return /^broker_connection_up 1$/m.test(text);
 }
 
 /** A port that nobody listens on at this moment. */
