@@ -158,6 +158,34 @@ describe('a settlement', () => {
     expect(await one.views.find(id)).toMatchObject({ state: 'succeeded', result: 'fresh', progress: 1 });
     expect(await one.records.settle({ id, claim: 2, state: 'dead' })).toBeNull();
   });
+  test('whose answer was lost on the way tells the same when it is asked for again', async () => {
+    await claim(one, 1);
+    const settle = () => one.records.settle({ id, claim: 1, state: 'succeeded', result: '1' });
+    expect(await settle()).toBe('succeeded');
+    const first = await one.views.find(id);
+    expect(await settle()).toBe('succeeded');
+    expect(await one.views.find(id)).toEqual(first);
+  });
+  test('of many jobs at once tells of each what became of it', async () => {
+    const ids = Array.from({ length: 5 }, () => uuidv7());
+    const [succeeding, cancelled, failing, lost, plain] = ids as [string, string, string, string, string];
+    await one.records.insertMany(
+      ids.map((id) => ({ id, name: 'a.b', queue: 'a', payload: '{}', maxAttempts: 2 })),
+    );
+    for (const id of ids) await one.records.claim({ id, name: 'a.b', attempt: 1, wantsPayload: false });
+    await one.records.cancel([cancelled]);
+    const end = { claim: 1, state: 'succeeded', result: '1' } as const;
+    const states = await Promise.all([
+      one.records.settle({ ...end, id: succeeding }),
+      one.records.settle({ ...end, id: cancelled }),
+      one.records.settle({ id: failing, claim: 1, state: 'retrying', error: '{}', runInMs: 0 }),
+      one.records.settle({ ...end, id: lost, claim: 2 }),
+      one.records.settle({ ...end, id: plain }),
+    ]);
+    expect(states).toEqual(['succeeded', 'cancelled', 'retrying', null, 'succeeded']);
+    for (const [index, id] of ids.entries())
+      expect((await one.views.find(id))?.state).toBe(states[index] ?? 'running');
+  });
   test('that gives the job back uses up no attempt', async () => {
     await claim(one, 1);
     await one.records.settle({ id, claim: 1, state: 'queued', givenBack: true });

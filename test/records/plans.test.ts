@@ -81,7 +81,7 @@ test('P15: what happens to a single job is not planned anew each time', async ()
   const plansMade = async () => {
     const { rows } = await app.get(Database).query<{ name: string; made: number }>({
       text: `select name, custom_plans::int as made from pg_prepared_statements
-             where name in ('insert', 'claim', 'settle') order by name`,
+             where name in ('insert', 'claim', 'succeed') order by name`,
       values: [],
     });
     return rows;
@@ -98,7 +98,7 @@ test('P15: what happens to a single job is not planned anew each time', async ()
   // Five plans of its own, and PostgreSQL compares them with the one for all.
   await work(8);
   const before = await plansMade();
-  expect(before.map(({ name }) => name)).toEqual(['claim', 'insert', 'settle']);
+  expect(before.map(({ name }) => name)).toEqual(['claim', 'insert', 'succeed']);
   await work(8);
   expect(await plansMade()).toEqual(before);
 });

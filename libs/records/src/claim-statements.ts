@@ -1,6 +1,6 @@
 import { plain, quoted } from './array-text.js';
 import type { ClaimRequest, Postponement } from './records.js';
-import { epochMs, lockOf, STATE, type Statement } from './statements.js';
+import { epochMs, lockOf, STATE, type Statement, unnest } from './statements.js';
 
 /** The statements by which a worker takes what it was delivered, or puts it off: `m` is the message, `j` the job. */
 
@@ -17,12 +17,8 @@ export const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j
               'worker', (select w.name from workers w where w.id = j.worker),
               'startedAt', j.started_at, 'finishedAt', now())`;
 
-/**
- * The arrays of a claim are sub-selects so that the planner does not see how long they are: for a single job it would take
- * a plan of its own for cheaper than the prepared one, and make it anew each time, which takes as long as the claim.
- */
 const REQUESTS = `
-      unnest((select $1::uuid[]), (select $2::int[]), (select $3::text[]), (select $5::bool[]), (select $6::bool[]))
+      ${unnest('$1::uuid[]', '$2::int[]', '$3::text[]', '$5::bool[]', '$6::bool[]')}
         as m (id, attempt, name, wants_payload, alone)`;
 
 /** A job is rescued when the claim before this one was lost, found by this one or by the relay. */

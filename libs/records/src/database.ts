@@ -66,9 +66,13 @@ export class Database implements Queryable, OnApplicationShutdown {
    *
    * @throws DatabaseUnavailableError when the database does not answer; the statement may or may not have run.
    */
-  async query<Row>(statement: { text: string; values: unknown[]; name?: string }): Promise<{ rows: Row[] }> {
+  async query<Row>(statement: {
+    text: string;
+    values: unknown[];
+    name?: string;
+  }): Promise<{ rows: Row[]; rowCount: number | null }> {
     try {
-      const result = (await this.pool.query(statement)) as unknown as { rows: Row[] };
+      const result = (await this.pool.query(statement)) as unknown as pg.QueryResult & { rows: Row[] };
       if (this.awaySince !== undefined) this.tellEnd(this.awaySince);
       return result;
     } catch (cause) {

@@ -363,21 +363,42 @@ export class Records {
   }
 
   private async settleAll(settlements: Settlement[]): Promise<(JobState | null)[]> {
+    const successes = settlements.filter(({ state }) => state === 'succeeded');
+    const isWritten = successes.length > 0 && (await this.succeedAll(successes));
+    const left = isWritten ? settlements.filter(({ state }) => state !== 'succeeded') : settlements;
+    const states = left.length > 0 ? await this.statesAfter(left) : new Map<string, JobState>();
+    return settlements.map(({ id, claim, state }) =>
+      isWritten && state === 'succeeded' ? state : (states.get(`${id}/${claim}`) ?? null),
+    );
+  }
+
+  /** @returns whether all of them have been written. */
+  private async succeedAll(successes: Settlement[]): Promise<boolean> {
+    const { rowCount } = await this.database.query(sql.succeed(successes));
+    return rowCount === successes.length;
+  }
+
+  private async statesAfter(settlements: Settlement[]): Promise<Map<string, JobState>> {
     const { rows } = await this.database.query<{ id: string; claim: number; state: JobState }>(
       sql.settle(settlements, this.presence.name),
     );
-    const settled = new Map(rows.map(({ id, claim, state }) => [`${id}/${claim}`, state]));
-    return settlements.map(({ id, claim }) => settled.get(`${id}/${claim}`) ?? null);
+    return new Map(rows.map(({ id, claim, state }) => [`${id}/${claim}`, state]));
   }
 }
 
 const nameOf = ({ scope, key }: Pick<JobKey, 'scope' | 'key'>) => `${scope}\n${key}`;
 
+interface InsertedRow extends Pick<InsertedRecord, 'id' | 'state'> {
+  createdMs: number;
+  /** Absent when it may run at once. */
+  scheduledMs: number | null;
+}
+
 function insertedById(rows: unknown[]): Map<string, InsertedRecord> {
   const inserted = new Map<string, InsertedRecord>();
-  for (const row of rows as (Pick<InsertedRecord, 'id' | 'state'> & { createdMs: number; runMs: number })[]) {
-    const { id, state, createdMs, runMs } = row;
-    inserted.set(id, { id, state, createdAt: new Date(createdMs), runAt: new Date(runMs) });
+  for (const { id, state, createdMs, scheduledMs } of rows as InsertedRow[]) {
+    const [createdAt, runAt] = [new Date(createdMs), new Date(scheduledMs ?? createdMs)];
+    inserted.set(id, { id, state, createdAt, runAt });
   }
   return inserted;
 }

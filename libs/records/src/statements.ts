@@ -19,6 +19,14 @@ export const lockOf = (worker: string) => `
   where l.locktype = 'advisory' and l.classid = ${WORKER_LOCK_CLASS} and l.objid = ${worker} and l.objsubid = 2 and l.granted
     and l.database = (select oid from pg_database where datname = current_database())`;
 
+/**
+ * The arrays of a statement that often has one row, in sub-selects, so that the planner does not see how long they are: for
+ * a single row it would take a plan of its own for cheaper than the prepared one, and make it anew each time, which takes as
+ * long as the statement.
+ */
+export const unnest = (...arrays: string[]) =>
+  `unnest(${arrays.map((array) => `(select ${array})`).join(', ')})`;
+
 /** A time as milliseconds since 1970: the driver takes longer to read one from its text than for the rest of a row. */
 export const epochMs = (column: string) => `date_part('epoch', ${column}) * 1000`;
 
@@ -38,7 +46,8 @@ const insertText = (onlyIf = '') => `
       ${onlyIf}
     ) n
     on conflict (id) do nothing
-    returning id, state, ${epochMs('created_at')} as "createdMs", ${epochMs('run_at')} as "runMs"`;
+    returning id, state, ${epochMs('created_at')} as "createdMs",
+      case when state = 'scheduled' then ${epochMs('run_at')} end as "scheduledMs"`;
 
 const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[] => [
   plain(records.map(({ id }) => id)),
@@ -109,9 +118,29 @@ export const keyHolders = (keys: readonly JobKey[]): Statement => ({
 export const STATE = `(j.state || '')`;
 
 /**
+ * Ends jobs that succeeded, but for those that {@link settle} has more to do for. It returns no rows: how many it has
+ * written is enough to know where it has written all.
+ */
+export const succeed = (settlements: readonly Settlement[]): Statement => ({
+  name: 'succeed',
+  text: `
+    update jobs j
+    set state = 'succeeded', result = s.result, publish_at = null, finished_at = now(), error_form = '', progress = 1
+    from ${unnest('$1::uuid[]', '$2::int[]', '$3::json[]')} as s (id, claim, result)
+    where j.id = s.id and j.claim = s.claim and ${STATE} = 'running' and j.cancel_requested_at is null and j.next is null`,
+  values: [
+    plain(settlements.map(({ id }) => id)),
+    plain(settlements.map(({ claim }) => claim)),
+    quoted(settlements.map(({ result }) => result)),
+  ],
+});
+
+/**
  * Writes nothing for a claim that is not the newest one any more. A job that was to be cancelled meanwhile ends as
  * cancelled, whatever its handler made of it. The job that follows on success is inserted by the same statement, so
  * it exists if and only if this one succeeded.
+ *
+ * @returns those that it has written, and those whose success was written before by the same claim.
  */
 export const settle = (settlements: readonly Settlement[], worker: string): Statement => ({
   name: 'settle',
@@ -153,7 +182,10 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
       where s.state = 'succeeded' and s.next is not null
       on conflict (id) do nothing
     )
-    select id, claim, state from settled`,
+    select id, claim, state from settled
+    union all
+    select j.id, j.claim, j.state from unnest($1::uuid[], $2::int[], $3::text[]) as s (id, claim, state)
+    join jobs j on j.id = s.id and j.claim = s.claim and ${STATE} = 'succeeded' and s.state = 'succeeded'`,
   values: [
     plain(settlements.map(({ id }) => id)),
     plain(settlements.map(({ claim }) => claim)),
