@@ -212,8 +212,8 @@ export class Records {
     graceMs = 0,
   ): Promise<InsertedRecord[]> {
     const { rows } = await queryable.query(sql.insert(records, graceMs));
-    const inserted = insertedById(rows);
-    return records.map(({ id }) => inserted.get(id) as InsertedRecord);
+    const [{ nowMs }] = rows as [{ nowMs: number }];
+    return records.map((record) => acceptedAt(nowMs, record));
   }
 
   /** As {@link insertKeyed}, for many records, and in a transaction of the caller's own where one is given. */
@@ -228,12 +228,12 @@ export class Records {
       // One statement takes a key once: whoever else wants it finds it held.
       const first = new Map(open.toReversed().map((record) => [nameOf(record.key), record]));
       const { rows } = await queryable.query(sql.insertKeyed([...first.values()], graceMs));
-      const inserted = insertedById(rows);
+      const inserted = new Map((rows as { id: string; nowMs: number }[]).map(({ id, nowMs }) => [id, nowMs]));
       const refused: KeyedRecord[] = [];
       for (const record of open) {
-        const row = inserted.get(record.id);
-        if (row) outcomes.set(record, { inserted: row });
-        else refused.push(record);
+        const nowMs = inserted.get(record.id);
+        if (nowMs === undefined) refused.push(record);
+        else outcomes.set(record, { inserted: acceptedAt(nowMs, record) });
       }
       if (refused.length === 0) break;
       const { rows: found } = await queryable.query(sql.keyHolders(refused.map(({ key }) => key)));
@@ -388,17 +388,9 @@ export class Records {
 
 const nameOf = ({ scope, key }: Pick<JobKey, 'scope' | 'key'>) => `${scope}\n${key}`;
 
-interface InsertedRow extends Pick<InsertedRecord, 'id' | 'state'> {
-  createdMs: number;
-  /** Absent when it may run at once. */
-  scheduledMs: number | null;
-}
-
-function insertedById(rows: unknown[]): Map<string, InsertedRecord> {
-  const inserted = new Map<string, InsertedRecord>();
-  for (const { id, state, createdMs, scheduledMs } of rows as InsertedRow[]) {
-    const [createdAt, runAt] = [new Date(createdMs), new Date(scheduledMs ?? createdMs)];
-    inserted.set(id, { id, state, createdAt, runAt });
-  }
-  return inserted;
+/** What the statement made of a record, in JavaScript: to send back as much for each costs more than the insert. */
+function acceptedAt(nowMs: number, { id, delayMs = 0, runAt }: NewRecord): InsertedRecord {
+  const runMs = Math.max(nowMs, runAt?.getTime() ?? nowMs + delayMs);
+  const state = runMs > nowMs ? 'scheduled' : 'queued';
+  return { id, state, createdAt: new Date(nowMs), runAt: new Date(runMs) };
 }

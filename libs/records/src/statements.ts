@@ -33,7 +33,7 @@ export const epochMs = (column: string) => `date_part('epoch', ${column}) * 1000
 const insertText = (onlyIf = '') => `
     insert into jobs
       (id, name, queue, payload, max_attempts, priority, batch, next, previous, traceparent, state, run_at, publish_at)
-    select n.id, n.name, n.queue, n.payload, n.max_attempts, n.priority, n.batch, n.next, n.previous, n.traceparent,
+    select n.id, n.name, n.queue, n.payload, n.max_attempts, coalesce(n.priority, 'normal'), n.batch, n.next, n.previous, n.traceparent,
            case when n.run_at > now() then 'scheduled' else 'queued' end,
            greatest(n.run_at, now()),
            case when n.run_at > now() then n.run_at else now() + $8 * interval '1 millisecond' end
@@ -45,9 +45,8 @@ const insertText = (onlyIf = '') => `
         as m (id, name, queue, payload, max_attempts, delay_ms, run_at, priority, batch, next, previous, traceparent)
       ${onlyIf}
     ) n
-    on conflict (id) do nothing
-    returning id, state, ${epochMs('created_at')} as "createdMs",
-      case when state = 'scheduled' then ${epochMs('run_at')} end as "scheduledMs"`;
+    on conflict (id) do nothing`;
+const NOW = `${epochMs('now()')} as "nowMs"`;
 
 const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[] => [
   plain(records.map(({ id }) => id)),
@@ -55,20 +54,23 @@ const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[]
   quoted(records.map(({ queue }) => queue)),
   quoted(records.map(({ payload }) => payload)),
   plain(records.map(({ maxAttempts }) => maxAttempts)),
-  plain(records.map(({ delayMs }) => delayMs ?? 0)),
-  records.map(({ runAt }) => runAt ?? null),
+  plain(records.map(({ delayMs }) => delayMs)),
+  records.some(({ runAt }) => runAt) ? records.map(({ runAt }) => runAt ?? null) : null,
   graceMs,
-  plain(records.map(({ priority }) => priority ?? 'normal')),
+  plain(records.map(({ priority }) => priority)),
   plain(records.map(({ batch }) => batch)),
   quoted(records.map(({ next }) => next && JSON.stringify(next))),
   quoted(records.map(({ previous }) => previous && JSON.stringify(previous))),
   quoted(records.map(({ traceparent }) => traceparent)),
 ];
 
-/** @param graceMs how long the relay leaves the records to the producer that is publishing them anyway. */
+/**
+ * @param graceMs how long the relay leaves the records to the producer that is publishing them anyway.
+ * @returns one row, with the time at which all of them are accepted.
+ */
 export const insert = (records: readonly NewRecord[], graceMs: number): Statement => ({
   name: 'insert',
-  text: insertText(),
+  text: `with inserted as (${insertText()}) select ${NOW}`,
   values: insertValues(records, graceMs),
 });
 
@@ -91,7 +93,8 @@ export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): S
         select from jobs j where j.id = held.job and j.state in ('succeeded', 'dead', 'cancelled', 'discarded')))
       returning job
     )
-    ${insertText('where m.id in (select job from k)')}`,
+    ${insertText('where m.id in (select job from k)')}
+    returning id, ${NOW}`,
   values: [
     ...insertValues(records, graceMs),
     records.map(({ key }) => key.scope),
