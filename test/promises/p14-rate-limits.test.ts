@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { LimitsModule } from '#limits';
+import { Records, Views } from '#records';
 import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const payload = z.object({ tenant: z.string().default('one') });
@@ -167,4 +168,23 @@ test('a limit that makes no sense stops the start', async () => {
   await expect(
     givenWorker(environment, { contracts, handlers: [Senseless], imports: [LimitsModule] }),
   ).rejects.toThrow('@JobHandler(limited.call): rateLimit.max must be a whole number from 1');
+});
+
+test('P5: an attempt that was lost with its worker and is then put off by a limit is not used up', async () => {
+  await producer.jobs.enqueueMany(Limited, Array<object>(2 * MAX).fill({}));
+  const { id } = await producer.jobs.enqueue(Limited, { tenant: 'failing' });
+  const lost = await givenProducer(environment, { contracts });
+  await lost.app.get(Records).claim({ id, name: Limited.name, attempt: 1, wantsPayload: false });
+  await lost.close();
+
+  await givenTwoWorkers();
+  await ended(2 * MAX + 1);
+  // Were it used up, the second attempt would be the first one to run, and would not fail.
+  const job = await producer.app.get(Views).find(id);
+  expect(job).toMatchObject({ state: 'succeeded', attempt: 2 });
+  expect(job?.attempts.map(({ attempt, outcome }) => [attempt, outcome])).toEqual([
+    [1, 'lost'],
+    [1, 'failed'],
+    [2, 'succeeded'],
+  ]);
 });

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
-import { type JobKey, OutboxRecords, Presence, Records, RecordsModule, Views } from '#records';
-import { type Environment, givenEnvironment } from '#testing';
+import { Database, type JobKey, OutboxRecords, Presence, Records, RecordsModule, Views } from '#records';
+import { type Environment, eventually, givenEnvironment } from '#testing';
 
 let environment: Environment;
 const apps: { close(): Promise<unknown> }[] = [];
@@ -41,6 +41,29 @@ afterAll(async () => {
 beforeEach(async () => {
   id = uuidv7();
   await one.records.insert({ id, name: 'a.b', queue: 'a', payload: '{"x":"\\u0000"}', maxAttempts: 3 });
+});
+
+test('jobs that are recorded at once keep what only some of them have', async () => {
+  const runAt = new Date(Date.now() + 60_000);
+  const traceparent = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`;
+  const common = { name: 'a.b', queue: 'a', payload: '{}', maxAttempts: 1 };
+  const inserted = await one.records.insertMany([
+    { ...common, id: uuidv7() },
+    { ...common, id: uuidv7(), delayMs: 60_000, priority: 'high' },
+    { ...common, id: uuidv7(), runAt, traceparent },
+    { ...common, id: uuidv7(), runAt: new Date(0), next: { ...common, id: uuidv7() } },
+  ]);
+  const views = await Promise.all(inserted.map(({ id }) => one.views.find(id)));
+  expect(views).toMatchObject([
+    { state: 'queued', priority: 'normal', next: null, traceId: null },
+    { state: 'scheduled', priority: 'high', next: null, traceId: null },
+    { state: 'scheduled', priority: 'normal', runAt, traceId: 'ab'.repeat(16) },
+    { state: 'queued', priority: 'normal', next: expect.any(String), traceId: null },
+  ]);
+  // What the producer was told is what the record says.
+  expect(views.map((view) => view && [view.id, view.state, view.createdAt, view.runAt])).toEqual(
+    inserted.map(({ id, state, createdAt, runAt }) => [id, state, createdAt, runAt]),
+  );
 });
 
 test('whatever characters a payload, a result or a name is made of come back as they were', async () => {
@@ -127,6 +150,39 @@ describe('a claim', () => {
     expect(await claim(one, 1, true)).toMatchObject({ taken: true, losses: 2, claim: 3 });
     expect(await claim(two, 1, true)).toMatchObject({ taken: false, state: 'running', mustRunAlone: false });
   });
+  test('P4: of a lost job that is rescued at the same moment takes it, beside what runs already', async () => {
+    const lost = await givenRecords();
+    await claim(lost, 1);
+    await lost.presence.onApplicationShutdown();
+    let claiming: ReturnType<typeof claim> | undefined;
+    await one.app.get(Database).transaction(async (rescue) => {
+      // As the relay does it, for all jobs of a worker in one statement.
+      await rescue.query({
+        text: `update jobs set state = 'queued', attempt = 0, losses = losses + 1, publish_at = now() where id = $1`,
+        values: [id],
+      });
+      claiming = claim(two, 1);
+      await eventually(async () => {
+        const waiting = await environment.sql(
+          `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+        );
+        return waiting.length > 0;
+      });
+    });
+    expect(await claiming).toMatchObject({ taken: true, claim: 2, losses: 1 });
+  });
+  test('P7: of a job that was lost once, and that somebody else takes first, does not ask to run alone', async () => {
+    const lost = await givenRecords();
+    await claim(lost, 1);
+    await lost.presence.onApplicationShutdown();
+    const claims = await Promise.all([claim(one, 1), claim(two, 1)]);
+    expect(claims.filter(({ taken }) => taken)).toHaveLength(1);
+    expect(claims.find(({ taken }) => !taken)).toMatchObject({ state: 'running', mustRunAlone: false });
+  });
+  test('P3: of a newer attempt than the one that runs here takes nothing', async () => {
+    await claim(one, 1);
+    expect(await claim(one, 2)).toMatchObject({ taken: false, state: 'running', mustRunAlone: false });
+  });
   test('P6: of a message that names another contract than the record takes nothing', async () => {
     const forged = await one.records.claim({ id, name: 'c.d', attempt: 1, wantsPayload: false });
     expect(forged).toMatchObject({ taken: false, state: 'queued', isAnotherJob: true });
@@ -166,6 +222,14 @@ describe('a settlement', () => {
     expect(await settle()).toBe('succeeded');
     expect(await one.views.find(id)).toEqual(first);
   });
+  test('that failed tells the same when it is asked for again', async () => {
+    for (const [attempt, state] of (['retrying', 'dead'] as const).entries()) {
+      await claim(one, attempt + 1);
+      const settle = () => one.records.settle({ id, claim: attempt + 1, state, error: '{"message":"x"}' });
+      expect([await settle(), await settle()]).toEqual([state, state]);
+    }
+    expect((await one.views.find(id))?.attempts).toHaveLength(2);
+  });
   test('of many jobs at once tells of each what became of it', async () => {
     const ids = Array.from({ length: 5 }, () => uuidv7());
     const [succeeding, cancelled, failing, lost, plain] = ids as [string, string, string, string, string];
@@ -177,14 +241,15 @@ describe('a settlement', () => {
     const end = { claim: 1, state: 'succeeded', result: '1' } as const;
     const states = await Promise.all([
       one.records.settle({ ...end, id: succeeding }),
+      one.records.settle({ ...end, id: succeeding }),
       one.records.settle({ ...end, id: cancelled }),
       one.records.settle({ id: failing, claim: 1, state: 'retrying', error: '{}', runInMs: 0 }),
       one.records.settle({ ...end, id: lost, claim: 2 }),
       one.records.settle({ ...end, id: plain }),
     ]);
-    expect(states).toEqual(['succeeded', 'cancelled', 'retrying', null, 'succeeded']);
+    expect(states).toEqual(['succeeded', 'succeeded', 'cancelled', 'retrying', null, 'succeeded']);
     for (const [index, id] of ids.entries())
-      expect((await one.views.find(id))?.state).toBe(states[index] ?? 'running');
+      expect((await one.views.find(id))?.state).toBe(states[index + 1] ?? 'running');
   });
   test('that gives the job back uses up no attempt', async () => {
     await claim(one, 1);

@@ -195,7 +195,7 @@ export class Executor {
       endProcessing(step, outcome);
       const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
       this.progress.forget(arrival.id);
-      const state = await this.settle(arrival.id, claim.claim, decision);
+      const state = await this.settle(arrival.id, claim, decision);
       this.ended++;
       meter.ended(outcome, state);
       report(this.log, about, outcome, state, secrets);
@@ -219,11 +219,13 @@ export class Executor {
     contract: AnyContract | undefined,
     admission: Admission,
   ): Promise<Pass | Refusal> {
-    const { id, attempt } = arrival;
+    const { id, name, attempt } = arrival;
     const answer = await this.persistently(() => admission.admit(arrival));
     if ('delayMs' in answer) {
       const record = newRecordOf(arrival, contract);
-      await this.persistently(() => this.records.postpone({ id, attempt, delayMs: answer.delayMs, record }));
+      await this.persistently(() =>
+        this.records.postpone({ id, name, attempt, delayMs: answer.delayMs, record }),
+      );
       await this.persistently(async () => answer.recorded?.());
     }
     return answer;
@@ -257,10 +259,14 @@ export class Executor {
     } else delivery.ack();
   }
 
-  private settle(id: string, claim: number, { settlement }: Decision): Promise<JobState | null> {
+  private settle(
+    id: string,
+    { claim, isFollowed }: Taken,
+    { settlement }: Decision,
+  ): Promise<JobState | null> {
     // A worker that stops gives back what it can in the time that is left.
     const until = settlement.givenBack ? AbortSignal.timeout(STOP_GRACE_MS) : this.stopping.signal;
-    return this.persistently(() => this.records.settle({ ...settlement, id, claim }), until);
+    return this.persistently(() => this.records.settle({ ...settlement, id, claim, isFollowed }), until);
   }
 
   /** Publishes what comes next, if anything does. What fails here is left to the relay. */

@@ -105,7 +105,11 @@ export class Relay {
 
   private publish({ state, error, ...record }: DueRecord): Promise<boolean> {
     if (state === 'dead') return this.outbox.publish(record, { deadReason: error ?? 'unknown' });
-    return this.outbox.publish({ ...record, attempt: record.attempt + 1 });
+    // One that was put off while it stood as running was lost with its worker: the same attempt begins anew.
+    return this.outbox.publish({
+      ...record,
+      attempt: state === 'running' ? record.attempt : record.attempt + 1,
+    });
   }
 
   private onFailure(error: Error): false {

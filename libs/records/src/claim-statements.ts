@@ -1,30 +1,39 @@
 import { plain, quoted } from './array-text.js';
 import type { ClaimRequest, Postponement } from './records.js';
-import { epochMs, lockOf, STATE, type Statement, unnest } from './statements.js';
+import { epochMs, lockOf, STATE, type Statement, unnestUnseen } from './statements.js';
 
-/** The statements by which a worker takes what it was delivered, or puts it off: `m` is the message, `j` the job. */
+/**
+ * The statements by which a worker takes what it was delivered, or puts it off. `m` is a message, `j` the job of its id,
+ * `$4` the worker that asks.
+ */
 
-/** Whether a message stands for the job, and for an attempt that has not begun. */
+/**
+ * Whether the message stands for an attempt that has not begun. No waiting job is marked to be cancelled: whoever cancels
+ * one ends it, and whoever gives a marked one back ends it as well.
+ */
 const IS_WAITING = `j.name = m.name and ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt`;
 /**
  * Whether it stands for the attempt that runs, and the worker that runs it is gone: PostgreSQL let go of the lock that it
- * held. One's own counts as well, for a claim whose answer was lost on the way: no worker asks for what it knows to run.
+ * held. One's own attempt counts as well, for a claim whose answer was lost on the way: no worker asks for what it knows
+ * to run.
  */
 const IS_LOST = `j.name = m.name and ${STATE} = 'running' and m.attempt >= j.attempt
-      and (j.worker = $4 or not exists (${lockOf('j.worker')}))`;
+      and (j.worker = $4 and m.attempt = j.attempt or not exists (${lockOf('j.worker')}))`;
+/** To take it over counts as a loss, unless it is one's own. */
+const IS_LOSS = `(${STATE} = 'running' and j.worker <> $4)`;
 /** How an attempt is kept that was lost with its worker. */
 export const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'lost', 'error', null,
               'worker', (select w.name from workers w where w.id = j.worker),
               'startedAt', j.started_at, 'finishedAt', now())`;
 
 const REQUESTS = `
-      ${unnest('$1::uuid[]', '$2::int[]', '$3::text[]', '$5::bool[]', '$6::bool[]')}
+      ${unnestUnseen('$1::uuid[]', '$2::int[]', '$3::text[]', '$5::bool[]', '$6::bool[]')}
         as m (id, attempt, name, wants_payload, alone)`;
 
 /** A job is rescued when the claim before this one was lost, found by this one or by the relay. */
 const CLAIMED = `
       j.id, j.state = 'running' as taken, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.losses,
-      j.previous, ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
+      j.previous, case when j.next is not null then true end as "isFollowed", ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
       coalesce(
         j.attempts -> -1 ->> 'outcome' = 'lost' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
       case when m.wants_payload then j.payload::text end as payload`;
@@ -60,19 +69,29 @@ export const claim = (
   values: claimValues(requests, worker, suspectAfter),
 });
 
-/** Why jobs were not claimed. One that could be now, perhaps for the first time, may be claimed alone. */
-export const refusals = (requests: readonly ClaimRequest[], worker: number): Statement => ({
+/**
+ * Why jobs were not claimed: whether each waits, or was lost, by now; and whether it was lost so often that it must run
+ * alone.
+ */
+export const refusals = (
+  requests: readonly ClaimRequest[],
+  worker: number,
+  suspectAfter: number,
+): Statement => ({
   name: 'refusals',
   text: `
-    select m.id, false as taken, j.state, coalesce(${IS_LOST}, false) as "isLost",
-      coalesce(${IS_WAITING} or ${IS_LOST}, false) as "mustRunAlone", j.name <> m.name as "isAnotherJob"
-    from unnest($1::uuid[], $2::int[], $3::text[]) as m (id, attempt, name)
+    select m.id, false as taken, j.state, j.name <> m.name as "isAnotherJob",
+      coalesce(${IS_WAITING}, false) as "isWaiting", coalesce(${IS_LOST}, false) as "isLost",
+      not m.alone and j.losses + ${IS_LOSS}::int >= $5 as "isSuspect"
+    from unnest($1::uuid[], $2::int[], $3::text[], $6::bool[]) as m (id, attempt, name, alone)
     left join jobs j on j.id = m.id`,
   values: [
     requests.map(({ id }) => id),
     requests.map(({ attempt }) => attempt),
     requests.map(({ name }) => name),
     worker,
+    suspectAfter,
+    requests.map(({ alone }) => alone ?? false),
   ],
 });
 
@@ -92,10 +111,10 @@ export const takeOver = (
         finished_at = case when j.cancel_requested_at is not null then now() end,
         attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
         publish_at = null, progress = null, progress_note = null,
-        losses = j.losses + (j.worker <> $4)::int,
-        attempts = case when j.worker = $4 then j.attempts else j.attempts || ${LOST_ATTEMPT} end
+        losses = j.losses + ${IS_LOSS}::int,
+        attempts = case when ${IS_LOSS} then j.attempts || ${LOST_ATTEMPT} else j.attempts end
     from ${REQUESTS}
-    where j.id = m.id and ${IS_LOST} and (m.alone or j.losses + (j.worker <> $4)::int < $7)
+    where j.id = m.id and ${IS_LOST} and (m.alone or j.losses + ${IS_LOSS}::int < $7)
     returning ${CLAIMED}`,
   values: claimValues(requests, worker, suspectAfter),
 });
@@ -111,14 +130,14 @@ export const postpone = (postponements: readonly Postponement[]): Statement => (
   name: 'postpone',
   text: `
     with m as (
-      select id, attempt, now() + delay_ms * interval '1 millisecond' as run_at
-      from unnest($1::uuid[], $2::int[], $3::float8[]) as m (id, attempt, delay_ms)
+      select id, attempt, name, now() + delay_ms * interval '1 millisecond' as run_at
+      from unnest($1::uuid[], $2::int[], $3::float8[], $4::text[]) as m (id, attempt, delay_ms, name)
     ), postponed as (
       update jobs j
       set state = case when j.state = 'queued' then 'scheduled' else j.state end,
           claim = j.claim + 1, run_at = m.run_at, publish_at = m.run_at
       from m
-      where j.id = m.id and (
+      where j.id = m.id and j.name = m.name and (
         ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt
         or ${STATE} = 'running' and m.attempt >= j.attempt and not exists (${lockOf('j.worker')}))
     )
@@ -127,5 +146,6 @@ export const postpone = (postponements: readonly Postponement[]): Statement => (
     postponements.map(({ id }) => id),
     postponements.map(({ attempt }) => attempt),
     postponements.map(({ delayMs }) => delayMs),
+    postponements.map(({ name }) => name),
   ],
 });

@@ -10,7 +10,7 @@ export interface DueRecord {
   queue: string;
   priority: Priority;
   traceparent: string | null;
-  state: 'queued' | 'retrying' | 'dead';
+  state: 'queued' | 'retrying' | 'running' | 'dead';
   attempt: number;
   claim: number;
   /** JSON text; null when it is longer than the relay asked for. */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { claim, postpone, refusals, takeOver } from './claim-statements.js';
+import * as claiming from './claim-statements.js';
 import { Coalescer, OverloadedError } from './coalescer.js';
 import { Database, type Queryable } from './database.js';
 import { Presence } from './presence.js';
@@ -63,7 +63,7 @@ export type KeyedInsert =
   | { inserted: InsertedRecord; heldBy?: undefined }
   | { inserted?: undefined; heldBy: { job: string; fingerprint: string | null } };
 
-/** What the database added to a {@link NewRecord}. */
+/** What a {@link NewRecord} was made of. */
 export interface InsertedRecord {
   id: string;
   state: 'scheduled' | 'queued';
@@ -107,21 +107,29 @@ interface Taken {
   /** The payload as JSON text, when it was asked for. */
   payload: string | null;
   previous: Previous | null;
+  /** Another job follows when it succeeds. */
+  isFollowed: true | null;
 }
 
 interface Refused {
   taken: false;
   state: JobState | null;
-  /** It runs in a worker that is gone, and may be taken over. */
-  isLost?: boolean;
   /** It may be claimed again by a worker that runs nothing else. */
   mustRunAlone?: boolean;
   /** The record is of a job of another contract: the message does not stand for it. */
   isAnotherJob?: boolean | null;
 }
 
+/** What {@link claiming.refusals} says of a delivery. */
+interface RefusalRow extends Refused {
+  id: string;
+  isWaiting: boolean;
+  isLost: boolean;
+  isSuspect: boolean | null;
+}
+
 /** A delivery that may not run yet. */
-export interface Postponement extends Pick<ClaimRequest, 'id' | 'attempt' | 'record'> {
+export interface Postponement extends Pick<ClaimRequest, 'id' | 'name' | 'attempt' | 'record'> {
   delayMs: number;
 }
 
@@ -129,6 +137,8 @@ export interface Postponement extends Pick<ClaimRequest, 'id' | 'attempt' | 'rec
 export interface Settlement {
   id: string;
   claim: number;
+  /** As the claim said. */
+  isFollowed?: true | null;
   state: 'succeeded' | 'retrying' | 'dead' | 'queued' | 'scheduled' | 'cancelled';
   /** JSON text of the result. */
   result?: string;
@@ -151,6 +161,8 @@ export const PRODUCER_GRACE_MS = 5_000;
 const SUSPECT_AFTER_LOSSES = 2;
 /** A key whose holder vanished between two statements is tried again this often. */
 const KEY_TRIES = 5;
+/** The same for a claim that somebody else came before, who then left the job as it was. */
+const CLAIM_TRIES = 3;
 
 /**
  * All that is written of a job in its life, named after what happens to the job. Whatever happens to many jobs at
@@ -213,7 +225,7 @@ export class Records {
   ): Promise<InsertedRecord[]> {
     const { rows } = await queryable.query(sql.insert(records, graceMs));
     const [{ nowMs }] = rows as [{ nowMs: number }];
-    return records.map((record) => acceptedAt(nowMs, record));
+    return records.map((record) => insertedAs(record, nowMs));
   }
 
   /** As {@link insertKeyed}, for many records, and in a transaction of the caller's own where one is given. */
@@ -233,7 +245,7 @@ export class Records {
       for (const record of open) {
         const nowMs = inserted.get(record.id);
         if (nowMs === undefined) refused.push(record);
-        else outcomes.set(record, { inserted: acceptedAt(nowMs, record) });
+        else outcomes.set(record, { inserted: insertedAs(record, nowMs) });
       }
       if (refused.length === 0) break;
       const { rows: found } = await queryable.query(sql.keyHolders(refused.map(({ key }) => key)));
@@ -274,8 +286,8 @@ export class Records {
   /**
    * Records how a claim ended.
    *
-   * @returns the state that the job is in now: `cancelled` when that was asked for meanwhile. Null when the claim was
-   *   lost to another worker; nothing is written then.
+   * @returns the state that the job is in now, also when it was written before and only the answer was lost: `cancelled`
+   *   when that was asked for meanwhile. Null when the claim was lost to another worker; nothing is written then.
    */
   settle(settlement: Settlement): Promise<JobState | null> {
     return this.settlements.add(settlement);
@@ -336,24 +348,40 @@ export class Records {
     );
   }
 
-  private async runClaim(requests: readonly ClaimRequest[]): Promise<Map<string, Claim>> {
+  private async runClaim(
+    requests: readonly ClaimRequest[],
+    tries = CLAIM_TRIES,
+  ): Promise<Map<string, Claim>> {
     const worker = await this.presence.id();
     const claims = new Map<string, Claim>();
-    const run = async (statement: sql.Statement) => {
+    const take = async (statement: sql.Statement) => {
       const { rows } = await this.database.query<Claim & { id: string }>(statement);
       for (const row of rows) claims.set(row.id, row);
     };
-    await run(claim(requests, worker, SUSPECT_AFTER_LOSSES));
+    await take(claiming.claim(requests, worker, SUSPECT_AFTER_LOSSES));
     if (claims.size === requests.length) return claims;
-    const refused = requests.filter(({ id }) => !claims.has(id));
-    await run(refusals(refused, worker));
-    const lost = refused.filter(({ id }) => (claims.get(id) as Refused).isLost);
-    if (lost.length > 0) await run(takeOver(lost, worker, SUSPECT_AFTER_LOSSES));
+
+    const left = requests.filter(({ id }) => !claims.has(id));
+    const { rows } = await this.database.query<RefusalRow>(
+      claiming.refusals(left, worker, SUSPECT_AFTER_LOSSES),
+    );
+    const refused = new Map(rows.map((row) => [row.id, row]));
+    const open = left.filter(({ id }) => mayStillBeTaken(refused.get(id)));
+    const lost = open.filter(({ id }) => refused.get(id)?.isLost);
+    if (lost.length > 0) await take(claiming.takeOver(lost, worker, SUSPECT_AFTER_LOSSES));
+
+    // Between two of the statements somebody else took it, or gave it back.
+    const raced = open.filter(({ id }) => !claims.has(id));
+    const again = raced.length > 0 && tries > 1 ? await this.runClaim(raced, tries - 1) : undefined;
+    for (const [id, row] of refused) {
+      const refusal = { ...row, mustRunAlone: row.isWaiting || row.isLost };
+      if (!claims.has(id)) claims.set(id, again?.get(id) ?? refusal);
+    }
     return claims;
   }
 
   private async postponeAll(postponements: Postponement[]): Promise<undefined[]> {
-    const { rows } = await this.database.query<{ id: string }>(postpone(postponements));
+    const { rows } = await this.database.query<{ id: string }>(claiming.postpone(postponements));
     const unknown = new Set(rows.map(({ id }) => id));
     const arrived = postponements.flatMap(({ id, delayMs, record }) =>
       record && unknown.has(id) ? [{ ...record, delayMs }] : [],
@@ -363,12 +391,13 @@ export class Records {
   }
 
   private async settleAll(settlements: Settlement[]): Promise<(JobState | null)[]> {
-    const successes = settlements.filter(({ state }) => state === 'succeeded');
+    const isPlain = ({ state, isFollowed }: Settlement) => state === 'succeeded' && !isFollowed;
+    const successes = settlements.filter(isPlain);
     const isWritten = successes.length > 0 && (await this.succeedAll(successes));
-    const left = isWritten ? settlements.filter(({ state }) => state !== 'succeeded') : settlements;
+    const left = isWritten ? settlements.filter((settlement) => !isPlain(settlement)) : settlements;
     const states = left.length > 0 ? await this.statesAfter(left) : new Map<string, JobState>();
-    return settlements.map(({ id, claim, state }) =>
-      isWritten && state === 'succeeded' ? state : (states.get(`${id}/${claim}`) ?? null),
+    return settlements.map((settlement) =>
+      isWritten && isPlain(settlement) ? 'succeeded' : (states.get(claimOf(settlement)) ?? null),
     );
   }
 
@@ -382,14 +411,16 @@ export class Records {
     const { rows } = await this.database.query<{ id: string; claim: number; state: JobState }>(
       sql.settle(settlements, this.presence.name),
     );
-    return new Map(rows.map(({ id, claim, state }) => [`${id}/${claim}`, state]));
+    return new Map(rows.map((row) => [claimOf(row), row.state]));
   }
 }
 
+const mayStillBeTaken = (row?: RefusalRow) => row && (row.isWaiting || row.isLost) && !row.isSuspect;
+const claimOf = ({ id, claim }: Pick<Settlement, 'id' | 'claim'>) => `${id}/${claim}`;
 const nameOf = ({ scope, key }: Pick<JobKey, 'scope' | 'key'>) => `${scope}\n${key}`;
 
-/** What the statement made of a record, in JavaScript: to send back as much for each costs more than the insert. */
-function acceptedAt(nowMs: number, { id, delayMs = 0, runAt }: NewRecord): InsertedRecord {
+/** What the insert makes of a record: to have it sent back for each would cost more than to insert it. */
+function insertedAs({ id, delayMs = 0, runAt }: NewRecord, nowMs: number): InsertedRecord {
   const runMs = Math.max(nowMs, runAt?.getTime() ?? nowMs + delayMs);
   const state = runMs > nowMs ? 'scheduled' : 'queued';
   return { id, state, createdAt: new Date(nowMs), runAt: new Date(runMs) };

@@ -24,7 +24,7 @@ export const lockOf = (worker: string) => `
  * a single row it would take a plan of its own for cheaper than the prepared one, and make it anew each time, which takes as
  * long as the statement.
  */
-export const unnest = (...arrays: string[]) =>
+export const unnestUnseen = (...arrays: string[]) =>
   `unnest(${arrays.map((array) => `(select ${array})`).join(', ')})`;
 
 /** A time as milliseconds since 1970: the driver takes longer to read one from its text than for the rest of a row. */
@@ -65,6 +65,8 @@ const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[]
 ];
 
 /**
+ * A record whose id is taken changes nothing.
+ *
  * @param graceMs how long the relay leaves the records to the producer that is publishing them anyway.
  * @returns one row, with the time at which all of them are accepted.
  */
@@ -122,14 +124,14 @@ export const STATE = `(j.state || '')`;
 
 /**
  * Ends jobs that succeeded, but for those that {@link settle} has more to do for. It returns no rows: how many it has
- * written is enough to know where it has written all.
+ * written is enough to know whether it has written all.
  */
 export const succeed = (settlements: readonly Settlement[]): Statement => ({
   name: 'succeed',
   text: `
     update jobs j
     set state = 'succeeded', result = s.result, publish_at = null, finished_at = now(), error_form = '', progress = 1
-    from ${unnest('$1::uuid[]', '$2::int[]', '$3::json[]')} as s (id, claim, result)
+    from ${unnestUnseen('$1::uuid[]', '$2::int[]', '$3::json[]')} as s (id, claim, result)
     where j.id = s.id and j.claim = s.claim and ${STATE} = 'running' and j.cancel_requested_at is null and j.next is null`,
   values: [
     plain(settlements.map(({ id }) => id)),
@@ -143,7 +145,7 @@ export const succeed = (settlements: readonly Settlement[]): Statement => ({
  * cancelled, whatever its handler made of it. The job that follows on success is inserted by the same statement, so
  * it exists if and only if this one succeeded.
  *
- * @returns those that it has written, and those whose success was written before by the same claim.
+ * @returns those that it has written, and those that were written before by the same claim.
  */
 export const settle = (settlements: readonly Settlement[], worker: string): Statement => ({
   name: 'settle',
@@ -188,7 +190,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     select id, claim, state from settled
     union all
     select j.id, j.claim, j.state from unnest($1::uuid[], $2::int[], $3::text[]) as s (id, claim, state)
-    join jobs j on j.id = s.id and j.claim = s.claim and ${STATE} = 'succeeded' and s.state = 'succeeded'`,
+    join jobs j on j.id = s.id and j.claim = s.claim and ${STATE} in (s.state, 'cancelled')`,
   values: [
     plain(settlements.map(({ id }) => id)),
     plain(settlements.map(({ claim }) => claim)),

@@ -79,7 +79,7 @@ export class MemoryRecords
 
   async claim({ id, attempt, wantsPayload }: ClaimRequest): Promise<Claim> {
     const job = this.get(id);
-    const { maxAttempts, payload, previous = null } = job.accepted;
+    const { maxAttempts, payload, previous = null, next } = job.accepted;
     Object.assign(job, { state: 'running', attempt, claim: job.claim + 1 });
     return {
       ...{
@@ -89,6 +89,7 @@ export class MemoryRecords
         attempt,
         maxAttempts,
         createdMs: job.createdAt.getTime(),
+        isFollowed: next ? true : null,
       },
       ...{ losses: 0, rescued: false, waited: 0, payload: wantsPayload ? payload : null, previous },
     };
