@@ -1,5 +1,5 @@
 import { plain, quoted } from './array-text.js';
-import type { ClaimRequest, Postponement } from './records.js';
+import type { ClaimRequest, Postponement } from './job-record.js';
 import { epochMs, lockOf, STATE, type Statement, unnestUnseen } from './statements.js';
 
 /**

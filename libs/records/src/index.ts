@@ -20,26 +20,25 @@ export {
   type Wish,
 } from './foreign-letters.js';
 export { type Change, isAfter } from './history.js';
+export type {
+  Claim,
+  ClaimRequest,
+  InsertedRecord,
+  JobKey,
+  KeyedInsert,
+  KeyedRecord,
+  NewRecord,
+  NextRecord,
+  Postponement,
+  Previous,
+  Settlement,
+} from './job-record.js';
 export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { migrateDatabase } from './migrate.js';
 export { type DueRecord, OutboxRecords } from './outbox-records.js';
 export { Presence } from './presence.js';
 export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
-export {
-  type Claim,
-  type ClaimRequest,
-  type InsertedRecord,
-  type JobKey,
-  type KeyedInsert,
-  type KeyedRecord,
-  type NewRecord,
-  type NextRecord,
-  type Postponement,
-  PRODUCER_GRACE_MS,
-  type Previous,
-  Records,
-  type Settlement,
-} from './records.js';
+export { PRODUCER_GRACE_MS, Records } from './records.js';
 export { RecordsModule } from './records.module.js';
 export type { RecordsOptions } from './records.module-definition.js';
 export { type Ages, type Pruned, Retention } from './retention.js';

@@ -1,5 +1,5 @@
 import type { ColumnType, Generated } from 'kysely';
-import type { Previous } from './records.js';
+import type { Previous } from './job-record.js';
 import type { JobState, Priority } from './views.js';
 
 /** The tables, as the query builder knows them; `migrations/` makes them and says what each column is for. */

@@ -2,7 +2,7 @@ import { Injectable, Optional } from '@nestjs/common';
 import { sql } from 'kysely';
 import { asUnavailable, Database } from './database.js';
 import { type Change, type HistoryRow, historyOf } from './history.js';
-import type { Previous } from './records.js';
+import type { Previous } from './job-record.js';
 import type { StoredAttempt } from './schema.js';
 
 /** The states of a job. The last four are final, but for `dead`, which a replay sends back to `queued`. */

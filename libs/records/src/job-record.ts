@@ -1,0 +1,139 @@
+import type { JobState, Priority } from './views.js';
+
+/** A job as it is accepted. */
+export interface NewRecord {
+  /** A UUIDv7: ids sort by the time of their making. */
+  id: string;
+  name: string;
+  queue: string;
+  /** The payload, as JSON text. */
+  payload: string;
+  maxAttempts: number;
+  /** `normal` when absent. */
+  priority?: Priority;
+  /** When it may run, as milliseconds from now by the database's clock; or as a point in time. */
+  delayMs?: number;
+  runAt?: Date;
+  /** The batch that it is counted with. */
+  batch?: string;
+  /** The job that is accepted when this one succeeds, with this one's result as its `previous`. */
+  next?: NextRecord;
+  previous?: Previous;
+  /** The W3C trace context that it is accepted in. */
+  traceparent?: string;
+}
+
+/** A job that will be accepted when another one succeeds; its delay counts from then. */
+export type NextRecord = Omit<NewRecord, 'runAt' | 'batch' | 'previous'>;
+
+/** What a job follows. */
+export interface Previous {
+  /** Of a job, or of a batch. */
+  id: string;
+  name: string;
+  /** What the job returned, or how many jobs of the batch ended in which state. */
+  result: unknown;
+}
+
+/** A key that one job may hold at a time; a second job with it is not made. */
+export interface JobKey {
+  /** What the key is for and whose it is; keys of different scopes have nothing to do with each other. */
+  scope: string;
+  key: string;
+  /** Tells whether who comes with the key wants the same job. */
+  fingerprint?: string;
+  /** How long the job holds the key, in milliseconds; and until it has ended, if `untilEnded`. */
+  heldMs: number;
+  untilEnded: boolean;
+}
+
+/** A job that is accepted only if nobody holds its key. */
+export interface KeyedRecord extends NewRecord {
+  key: JobKey;
+}
+
+/** What became of a {@link KeyedRecord}: it was inserted, or another job holds its key. */
+export type KeyedInsert =
+  | { inserted: InsertedRecord; heldBy?: undefined }
+  | { inserted?: undefined; heldBy: { job: string; fingerprint: string | null } };
+
+/** What became of a {@link NewRecord}. */
+export interface InsertedRecord {
+  id: string;
+  state: 'scheduled' | 'queued';
+  createdAt: Date;
+  runAt: Date;
+}
+
+/** A delivery that wants to run. */
+export interface ClaimRequest {
+  id: string;
+  /** The contract that the message names. */
+  name: string;
+  /** The attempt that the message stands for. */
+  attempt: number;
+  /** The message carries no payload: it is to be read from the record. */
+  wantsPayload: boolean;
+  /** The worker runs nothing else: it may take a job that was lost so often that it may be what ended its workers. */
+  alone?: boolean;
+  /** Makes the record when there is none, for a message that did not come from our own producer. */
+  record?: NewRecord;
+}
+
+/** Whether a delivery may run, and if not, why not. */
+export type Claim = Taken | Refused;
+
+interface Taken {
+  taken: true;
+  state: 'running';
+  /** Names this claim in everything that is written for it. */
+  claim: number;
+  attempt: number;
+  maxAttempts: number;
+  /** How often the job was lost with its worker. */
+  losses: number;
+  /** It was lost just before, and this claim runs it again. */
+  rescued: boolean;
+  /** For how long it could have run already, in seconds. */
+  waited: number;
+  /** When the job was accepted, in milliseconds since 1970. */
+  createdMs: number;
+  /** The payload as JSON text, when it was asked for. */
+  payload: string | null;
+  previous: Previous | null;
+  /** Another job follows when it succeeds. */
+  isFollowed: true | null;
+}
+
+export interface Refused {
+  taken: false;
+  state: JobState | null;
+  /** It may be claimed again by a worker that runs nothing else. */
+  mustRunAlone?: boolean;
+  /** The record is of a job of another contract: the message does not stand for it. */
+  isAnotherJob?: boolean | null;
+}
+
+/** A delivery that may not run yet. */
+export interface Postponement extends Pick<ClaimRequest, 'id' | 'name' | 'attempt' | 'record'> {
+  delayMs: number;
+}
+
+/** How a claim ended. */
+export interface Settlement {
+  id: string;
+  claim: number;
+  /** As the claim said. */
+  isFollowed?: true | null;
+  state: 'succeeded' | 'retrying' | 'dead' | 'queued' | 'scheduled' | 'cancelled';
+  /** JSON text of the result. */
+  result?: string;
+  /** Keeps the attempt as failed, with this error as JSON text. */
+  error?: string;
+  /** The attempt is not counted: the worker gave the job back, or the handler put it off. */
+  givenBack?: boolean;
+  /** When the job runs next, in milliseconds from now. */
+  runInMs?: number;
+  /** When the relay is to publish the job unless it is marked as published before, in milliseconds from now. */
+  publishInMs?: number;
+}
