@@ -188,6 +188,13 @@ describe('a claim', () => {
     expect(forged).toMatchObject({ taken: false, state: 'queued', isAnotherJob: true });
     expect(await claim(one, 1)).toMatchObject({ taken: true });
   });
+  test('P6: a message that names another contract puts nothing off', async () => {
+    const putOff = (name: string) => one.records.postpone({ id, name, attempt: 1, delayMs: 60_000 });
+    await putOff('c.d');
+    expect(await one.views.find(id)).toMatchObject({ state: 'queued' });
+    await putOff('a.b');
+    expect(await one.views.find(id)).toMatchObject({ state: 'scheduled' });
+  });
   test('of a job that nobody knows tells so, or makes its record', async () => {
     id = uuidv7();
     expect(await claim(one, 1)).toMatchObject({ taken: false, state: null });
