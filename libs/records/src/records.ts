@@ -35,7 +35,7 @@ export const PRODUCER_GRACE_MS = 5_000;
 const SUSPECT_AFTER_LOSSES = 2;
 /** A key whose holder vanished between two statements is tried again this often. */
 const KEY_TRIES = 5;
-/** The same for a claim that somebody else came before, who then left the job as it was. */
+/** A claim is made this often when somebody else changed the job between two of its statements, and it may still be taken. */
 const CLAIM_TRIES = 3;
 
 /**
@@ -222,6 +222,7 @@ export class Records {
     );
   }
 
+  /** Takes what waits, then what is lost, and says of the rest why not. */
   private async runClaim(
     requests: readonly ClaimRequest[],
     tries = CLAIM_TRIES,
@@ -281,6 +282,7 @@ export class Records {
     return rowCount === successes.length;
   }
 
+  /** Settles in whatever way, and finds out in which state each job is then. */
   private async statesAfter(settlements: Settlement[]): Promise<Map<string, JobState>> {
     const { rows } = await this.database.query<{ id: string; claim: number; state: JobState }>(
       sql.settle(settlements, this.presence.name),
