@@ -1,6 +1,6 @@
 /** @type {import('jest').Config} */
 export default {
-  testMatch: ['<rootDir>/{apps,libs,scripts,test}/**/*.test.ts'],
+  testMatch: ['<rootDir>/{apps,libs,scripts,test}/**/*.{test,spec}.ts'],
   // The services live as long as the run: one broker and one database server, a vhost and a database for each test.
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',

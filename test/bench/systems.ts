@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Environment, freePort } from '#testing';
+import { type Environment, freePort, root } from '#testing';
 import { appsOf } from '../support/exchanged-apps.js';
 import { Child, Crew, type Workers } from './child.js';
 
@@ -33,6 +33,8 @@ export function systemsOn(environment: Environment, redisUrl: string | undefined
   const start = (name: string, env: Record<string, string>) => Child.start(program(name), env, folder);
   const rabbit = { RABBITMQ_URL: environment.rabbitmqUrl, PREFETCH };
   const redis = { REDIS_URL: redisUrl ?? '', CONCURRENCY };
+  // It has its packages beside it.
+  const bullmq = (name: string) => Child.start(join(root, 'test/bench/bullmq', `${name}.js`), redis, root);
   const systems: System[] = [
     warrenOn(environment),
     {
@@ -57,8 +59,8 @@ export function systemsOn(environment: Environment, redisUrl: string | undefined
       id: 'bullmq',
       title: 'BullMQ on Redis with its append-only file: a record that a crash may take back',
       keeps: 'record in memory, on disk a second later',
-      producer: () => start('bullmq-producer', redis),
-      worker: () => start('bullmq-worker', redis),
+      producer: () => bullmq('producer'),
+      worker: () => bullmq('worker'),
     },
   ];
 }

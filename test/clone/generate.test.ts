@@ -11,12 +11,15 @@ beforeAll(async () => {
 afterAll(() => clone?.close());
 
 const run = (...args: string[]) => clone.run(['dist/scripts/generate.js', ...args]);
+const nest = (...args: string[]) =>
+  clone.succeed(['node_modules/@nestjs/cli/bin/nest.js', 'generate', ...args]);
+const changed = () => clone.changes().trim().split('\n').sort();
 
-test('what is generated compiles, lints, passes its test and runs; removed again, nothing of it is left', async () => {
+test('what is generated, here or by Nest, compiles, lints, passes its test and runs; removed again, nothing of it is left', async () => {
   const handler = await run('handler', 'invoice.render');
   expect(handler.output).toMatch(/^Wrote libs\/contracts\/src\/invoice\.render\.ts\n.*Next:\n.*npm test/s);
   expect(await run('schedule', 'nightly.sync')).toMatchObject({ code: 0 });
-  expect(clone.changes().trim().split('\n').sort()).toEqual([
+  expect(changed()).toEqual([
     '?? apps/worker/src/handlers/render-invoice.handler.test.ts',
     '?? apps/worker/src/handlers/render-invoice.handler.ts',
     '?? apps/worker/src/handlers/sync-nightly.handler.test.ts',
@@ -29,8 +32,13 @@ test('what is generated compiles, lints, passes its test and runs; removed again
     'AM libs/contracts/src/schedules.ts',
   ]);
   await clone.lint();
+  for (const what of ['service', 'controller']) await nest(what, 'stock', '--project', 'worker');
+  for (const project of ['api', 'cli']) await nest('service', 'stock', '--project', project);
+  // Nest sorts no imports.
+  await clone.succeed(['node_modules/@biomejs/biome/bin/biome', 'check', '--write', 'apps']);
+  await clone.lint();
   await clone.build();
-  await clone.test('render-invoice', 'sync-nightly');
+  await clone.test('render-invoice', 'sync-nightly', 'stock');
 
   await withApps(clone, async (url) => {
     await jobSucceeds(url, 'invoice.render', { id: '1' });
@@ -39,7 +47,15 @@ test('what is generated compiles, lints, passes its test and runs; removed again
   });
 
   await clone.succeed(['dist/scripts/remove.js', 'invoice.render', 'nightly.sync']);
-  expect(clone.changes()).toBe('');
+  expect(changed()).toEqual(
+    [
+      ...['api', 'cli', 'worker'].map((app) => `?? apps/${app}/src/stock/stock.service.spec.ts`),
+      ...['api', 'cli', 'worker'].map((app) => `?? apps/${app}/src/stock/stock.service.ts`),
+      ...['', '.spec'].map((kind) => `?? apps/worker/src/stock/stock.controller${kind}.ts`),
+      ...['api', 'cli', 'worker'].map((app) => `AM apps/${app}/src/${app}.module.ts`),
+    ].sort(),
+  );
+  clone.restore();
 }, 300_000);
 
 test.each([

@@ -44,7 +44,7 @@ import { OutboundHttp } from './outbound-http.js';
     IsolationModule.forRootAsync({
       inject: [Settings],
       useFactory: (settings: Settings) => ({
-        entry: new URL('./isolated.js', import.meta.url),
+        entry: new URL('./isolated/isolated.js', import.meta.url),
         memoryMb: settings.ISOLATED_MEMORY,
         log: rootLog('worker', settings.LOG_LEVEL),
       }),
@@ -69,7 +69,8 @@ import { OutboundHttp } from './outbound-http.js';
       ],
     }),
   ],
-  controllers: Object.values(handlers),
+  // In brackets, for `nest generate controller` to add to.
+  controllers: [...Object.values(handlers)],
   providers: [
     // First, so that filters of your own come before it.
     { provide: APP_FILTER, useClass: JobErrorFilter },

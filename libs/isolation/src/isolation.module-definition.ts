@@ -3,7 +3,7 @@ import type { Log } from '#telemetry';
 
 /** What the threads of isolated handlers need to know. */
 export interface IsolationOptions {
-  /** The module that each thread runs; it calls `serveIsolated`. Compiled JavaScript: `new URL('./isolated.js', import.meta.url)`. */
+  /** The module that each thread runs; it calls `serveIsolated`. Compiled JavaScript: `new URL('./isolated/isolated.js', import.meta.url)`. */
   entry: URL | string;
   /** Heap that one thread may use, in MB. */
   memoryMb: number;
