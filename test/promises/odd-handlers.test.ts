@@ -4,7 +4,14 @@ import { defineJob, type Handler, type JobContext, JobHandler, RetryAfterError, 
 import { Views } from '#records';
 import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
-const Odd = defineJob({ name: 'odd.do', queue: 'odd', payload: z.string(), retry: ['1ms'], timeout: '1s' });
+const Odd = defineJob({
+  name: 'odd.do',
+  queue: 'odd',
+  payload: z.string(),
+  result: z.unknown().refine((result) => (result as { doesFit?: boolean } | null)?.doesFit !== false),
+  retry: ['1ms'],
+  timeout: '1s',
+});
 
 const circle: unknown[] = [];
 circle.push(circle);
@@ -37,16 +44,23 @@ const ways: Record<string, (job: JobContext) => unknown> = {
     throw new RetryAfterError('soon' as never);
   },
   'snoozes for a delay that is none': () => snooze(Number.NaN),
-  'returns a bigint': () => 1n,
-  'returns a circle': () => circle,
   'ends after its time-out and grace': () => new Promise((resolve) => setTimeout(resolve, 4_000).unref()),
+};
+const results: Record<string, () => unknown> = {
+  'holds a bigint': () => ({ a: 1n }),
+  'is a circle': () => circle,
+  'holds a Map': () => ({ a: new Map() }),
+  'holds NaN': () => [Number.NaN],
+  'is too large': () => 'x'.repeat(2 ** 21),
+  'has a toJSON that throws': () => ({ toJSON: thrower('toJSON') }),
+  'does not fit the contract': () => ({ doesFit: false }),
 };
 
 @JobHandler(Odd)
 class OddHandler implements Handler<typeof Odd> {
   handle(job: JobContext<typeof Odd>) {
     job.progress(Number.NaN);
-    return ways[job.payload]!(job);
+    return (ways[job.payload] ?? results[job.payload])!(job) as never;
   }
 }
 
@@ -62,14 +76,26 @@ beforeAll(async () => {
 });
 afterAll(() => close());
 
+async function given(way: string) {
+  const { id } = await producer.jobs.enqueue(Odd, way);
+  return eventually(async () => {
+    const found = await producer.app.get(Views).find(id);
+    return found?.state === 'dead' ? found : undefined;
+  });
+}
+
+describe('P6: the work is done, so a job is dead at once when its result', () => {
+  test.each(Object.keys(results))('%s', async (way) => {
+    const { attempt, error } = await given(way);
+    expect(error?.message).toMatch(/^The result .*\/result/);
+    expect(attempt).toBe(1);
+  });
+});
+
 describe('a job ends, and says why, when its handler', () => {
   test.each(Object.keys(ways))('%s', async (way) => {
-    const { id } = await producer.jobs.enqueue(Odd, way);
-    const job = await eventually(async () => {
-      const found = await producer.app.get(Views).find(id);
-      return found?.state === 'dead' ? found : undefined;
-    });
-    expect(job.error?.message).toBeTruthy();
+    const { id, error } = await given(way);
+    expect(error?.message).toBeTruthy();
     // Letters that are taken out come back in time: their records say that they belong there.
     await eventually(async () =>
       (await environment.drainQueue('odd.dead')).some(({ properties }) => properties.messageId === id),

@@ -42,7 +42,7 @@ export class ContractViolationError extends NonRetryableError {
   }
 }
 
-/** A payload that no job may have, whatever its contract: too large, nested too deeply, or not JSON. */
+/** A payload or a result that no job may have, whatever its contract: too large, nested too deeply, or not JSON. */
 export class PayloadError extends Error {
   override readonly name = 'PayloadError';
   constructor(
@@ -50,6 +50,14 @@ export class PayloadError extends Error {
     readonly tooLarge = false,
   ) {
     super(message);
+  }
+}
+
+/** What a handler returned cannot be stored. Trying again would do the work a second time, in vain. */
+export class ResultError extends NonRetryableError {
+  override readonly name = 'ResultError';
+  constructor(cause: unknown) {
+    super(`The result cannot be stored: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }
 }
 

@@ -29,7 +29,7 @@ import { type Arrival, decode, encodeStranger, type JobDelivery } from './messag
 import { meterOf } from './meter.js';
 import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
-import { conform, toJson } from './payload.js';
+import { conform, resultJson } from './payload.js';
 import { Progress } from './progress.js';
 import { RunningAttempt, STOP_GRACE_MS } from './running-attempt.js';
 import { type Secrets, secretsOf } from './secrets.js';
@@ -312,8 +312,7 @@ export class Executor {
       const job = new AttemptContext(arrival, claim, payload, { attempt, secrets, log, about, progress });
       const result = await attempt.outcomeOf(handler(job));
       if (result instanceof Snooze) return { kind: 'snoozed', delay: result.delay };
-      conform(contract, 'result', result);
-      return { kind: 'succeeded', result: toJson(result, this.options.maxPayload) };
+      return { kind: 'succeeded', result: resultJson(contract, result, this.options.maxPayload) };
     } catch (error) {
       const { reason } = attempt;
       if (reason instanceof WorkerStoppingError) return { kind: 'givenBack' };

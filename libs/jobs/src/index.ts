@@ -16,6 +16,7 @@ export {
   JobTimeoutError,
   NonRetryableError,
   PayloadError,
+  ResultError,
   RetryAfterError,
   UnknownContractError,
   type Violation,
@@ -39,6 +40,7 @@ export { JobServer } from './job-server.js';
 export { type EnqueuedJob, type EnqueueOptions, Jobs } from './jobs.js';
 export { JobsModule } from './jobs.module.js';
 export type { JobsOptions } from './jobs.module-definition.js';
+export { toJson } from './json.js';
 export { payloadSchema } from './json-schema.js';
 export { type Arrival, encode } from './message.js';
 export { meterOf } from './meter.js';
@@ -46,7 +48,7 @@ export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { OneShot, type OneShotLimits } from './one-shot.js';
 export type { Outbox } from './outbox.js';
 export { decide, type Outcome } from './outcome.js';
-export { conform, isTooDeep, toViolations } from './payload.js';
+export { conform, isTooDeep, resultJson, toViolations } from './payload.js';
 export type { Progress } from './progress.js';
 export { QueueMetrics } from './queue-metrics.js';
 export { ContractRedaction } from './redaction.js';

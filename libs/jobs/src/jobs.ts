@@ -21,7 +21,7 @@ import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition
 import { meterOf } from './meter.js';
 import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
-import { conform, toJson } from './payload.js';
+import { fittingJson } from './payload.js';
 import { creating } from './spans.js';
 
 /** How a job is to be enqueued. */
@@ -92,16 +92,16 @@ export class Jobs {
   ): Promise<EnqueuedJob> {
     const record = this.prepare(contract, payload, options);
     const key = keyOf(record, options);
-    if (key) return this.enqueueKeyed({ ...record, key }, payload, options.transaction);
+    if (key) return this.enqueueKeyed({ ...record, key }, options.transaction);
     if (options.transaction) {
       const [inserted] = await this.records.insertInto(options.transaction, [record]);
       meterOf(contract).enqueued();
-      return this.show(record, inserted as InsertedRecord, payload);
+      return this.show(record, inserted as InsertedRecord);
     }
     const inserted = await this.records.insert(record);
     meterOf(contract).enqueued();
     if (inserted.state === 'queued') await this.publish(record);
-    return this.show(record, inserted, payload);
+    return this.show(record, inserted);
   }
 
   /** Accepts many jobs of one contract, all or none, in one statement. @throws as {@link enqueue} */
@@ -117,9 +117,7 @@ export class Jobs {
     meterOf(contract).enqueued(records.length);
     if (!options.transaction)
       await this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
-    return records.map((record, index) =>
-      this.show(record, inserted[index] as InsertedRecord, payloads[index]),
-    );
+    return records.map((record, index) => this.show(record, inserted[index] as InsertedRecord));
   }
 
   /** The contract of a name. @throws UnknownContractError */
@@ -157,7 +155,8 @@ export class Jobs {
     }: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority' | 'next'> = {},
     pointer = '/payload',
   ): NewRecord {
-    conform(contract, 'payload', payload, pointer);
+    // The payload as it was given: the handler's side applies defaults and transformations, once.
+    const stored = fittingJson(contract, 'payload', payload, this.options.maxPayload, pointer);
     const home = queue ?? contract.queue;
     if (priority && !this.hasPriorities(home)) {
       throw new ContractError(
@@ -169,8 +168,7 @@ export class Jobs {
       id: newJobId(),
       name: contract.name,
       queue: home,
-      // The payload as it was given: the handler's side applies defaults and transformations, once.
-      payload: toJson(payload, this.options.maxPayload, pointer),
+      payload: stored,
       maxAttempts: contract.retry.length + 1,
       priority,
       delayMs: delay === undefined ? undefined : toMilliseconds(delay),
@@ -194,7 +192,6 @@ export class Jobs {
 
   private async enqueueKeyed(
     record: NewRecord & { key: JobKey },
-    payload: unknown,
     transaction: Queryable | undefined,
   ): Promise<EnqueuedJob> {
     const outcome = transaction
@@ -203,13 +200,13 @@ export class Jobs {
     if (outcome?.inserted) {
       meterOf(record).enqueued();
       if (!transaction && outcome.inserted.state === 'queued') await this.publish(record);
-      return this.show(record, outcome.inserted, payload);
+      return this.show(record, outcome.inserted);
     }
     const { job = '', fingerprint = null } = outcome?.heldBy ?? {};
     if (fingerprint !== (record.key.fingerprint ?? null)) throw new IdempotencyConflictError(job);
     const existing = await this.views.find(job);
     // The key goes with its job, so one that was pruned in this moment left it free.
-    if (!existing) return this.enqueueKeyed(record, payload, transaction);
+    if (!existing) return this.enqueueKeyed(record, transaction);
     return { ...existing, isNew: false };
   }
 
@@ -219,8 +216,8 @@ export class Jobs {
     await this.outbox.backpressure();
   }
 
-  private show(record: NewRecord, inserted: InsertedRecord, payload: unknown): EnqueuedJob {
-    return this.redaction.redact(toView(record, inserted, payload));
+  private show(record: NewRecord, inserted: InsertedRecord): EnqueuedJob {
+    return this.redaction.redact(toView(record, inserted));
   }
 
   /** As {@link publishMany}. */
@@ -273,11 +270,7 @@ function keyOf(
   return { scope: `unique:${record.name}`, key: unique.key, heldMs, untilEnded: true };
 }
 
-function toView(
-  record: NewRecord,
-  { state, createdAt, runAt }: InsertedRecord,
-  payload: unknown,
-): EnqueuedJob {
+function toView(record: NewRecord, { state, createdAt, runAt }: InsertedRecord): EnqueuedJob {
   return {
     isNew: true,
     id: record.id,
@@ -289,7 +282,7 @@ function toView(
     progressNote: null,
     attempt: 0,
     maxAttempts: record.maxAttempts,
-    payload,
+    payload: JSON.parse(record.payload),
     result: null,
     error: null,
     attempts: [],

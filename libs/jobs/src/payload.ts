@@ -1,10 +1,8 @@
 import type { z } from 'zod';
 import type { AnyContract } from './contract.js';
-import { ContractViolationError, PayloadError, type Violation } from './errors.js';
+import { ContractViolationError, ResultError, type Violation } from './errors.js';
+import { MAX_DEPTH, pointerTo, toJson } from './json.js';
 import { Secrets } from './secrets.js';
-
-/** Deeper nesting than any real payload; PostgreSQL and JSON.stringify give up at some thousands. */
-const MAX_DEPTH = 200;
 
 /**
  * Checks a value against the payload's or the result's schema.
@@ -34,32 +32,37 @@ export function conform(
 /** What a schema found, as JSON Pointers below `root`. At most 20: a wrong list of thousands needs no more. */
 export function toViolations(error: z.ZodError, root = ''): Violation[] {
   return error.issues.slice(0, 20).map(({ path, message }) => ({
-    pointer: root + path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+    pointer: root + path.map(pointerTo).join(''),
     detail: message,
   }));
 }
 
 /**
- * Writes a value as the JSON that is stored and sent.
+ * Writes a payload or a result as the JSON that is stored. It is this that is checked, since it is what a worker, or
+ * whoever asks for the result, gets.
  *
- * @param maxBytes longest text allowed.
- * @param what names the value in errors.
- * @throws PayloadError when it is too long, nested too deeply, or no JSON.
+ * @param pointer where the value stands, for errors.
+ * @throws PayloadError when JSON cannot hold it, ContractViolationError when what JSON makes of it does not fit.
  */
-export function toJson(value: unknown, maxBytes: number, what = 'The value'): string {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(value) ?? 'null';
-  } catch (error) {
-    // A circle, a bigint, or a depth that overflows the stack.
-    throw new PayloadError(`${what} cannot be written as JSON: ${(error as Error).message.split('\n')[0]}`);
-  }
-  // A character takes up to three bytes in UTF-8, so short texts need not be measured.
-  if (text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes) {
-    throw new PayloadError(`${what} is longer than ${maxBytes} bytes of JSON (MAX_PAYLOAD)`, true);
-  }
-  if (isTooDeep(text)) throw new PayloadError(`${what} is nested more than ${MAX_DEPTH} levels deep`);
+export function fittingJson(
+  contract: AnyContract,
+  part: 'payload' | 'result',
+  value: unknown,
+  maxBytes: number,
+  pointer = `/${part}`,
+): string {
+  const text = toJson(value, maxBytes, pointer);
+  conform(contract, part, JSON.parse(text), pointer);
   return text;
+}
+
+/** The same for what a handler returned. @throws NonRetryableError: the work is done, and would be done again in vain. */
+export function resultJson(contract: AnyContract, result: unknown, maxBytes: number): string {
+  try {
+    return fittingJson(contract, 'result', result, maxBytes);
+  } catch (error) {
+    throw error instanceof ContractViolationError ? error : new ResultError(error);
+  }
 }
 
 /** Whether a JSON text nests deeper than is safe to hand on. Brackets inside of strings do not count. */

@@ -1,8 +1,8 @@
 import { v7 as uuid } from 'uuid';
-import { type AnyContract, Contracts, type Handler, type PayloadInput, type ResultOf } from '#jobs';
+import { type AnyContract, Contracts, type Handler, type PayloadInput, type ResultOf, toJson } from '#jobs';
 import type { AttemptView, JobState, Previous } from '#records';
 import { MemoryRecords } from './memory-records.js';
-import { MemoryWorker } from './memory-worker.js';
+import { MAX_PAYLOAD, MemoryWorker } from './memory-worker.js';
 
 /** What is particular about an attempt that {@link runJob} runs. */
 export interface RunOptions {
@@ -52,7 +52,7 @@ export async function runJob<C extends AnyContract>(
   const records = new MemoryRecords();
   const worker = new MemoryWorker(new Contracts([contract]), records);
   const { name, queue, retry } = contract;
-  const accepted = { id, name, queue, payload: JSON.stringify(payload ?? null), previous };
+  const accepted = { id, name, queue, payload: toJson(payload, MAX_PAYLOAD, '/payload'), previous };
   await records.insert({ ...accepted, maxAttempts: retry.length + 1 });
   const job = records.get(id);
   job.attempt = attempt - 1;
