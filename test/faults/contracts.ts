@@ -41,7 +41,7 @@ export const FlakyLedger = defineJob({
 export const CrashLedger = defineJob({
   name: 'ledger.crash',
   queue: 'ledger',
-  payload: z.object({ ...numbered, how: z.enum(['exit', 'memory']) }),
+  payload: z.object({ ...numbered, how: z.enum(['exit', 'memory', 'rejection']) }),
   retry,
   timeout,
 });

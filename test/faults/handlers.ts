@@ -61,6 +61,10 @@ export class CrashLedgerHandler implements Handler<typeof CrashLedger> {
   handle(job: JobContext<typeof CrashLedger>) {
     return recorded(job, () => {
       if (job.payload.how === 'exit') process.exit(1);
+      if (job.payload.how === 'rejection') {
+        void Promise.reject(new Error('Nobody catches this'));
+        return new Promise<void>(() => {});
+      }
       for (const heap: unknown[] = []; ; ) heap.push(new Array(100_000).fill(heap.length));
     });
   }

@@ -109,8 +109,7 @@ class World {
       if (deadReason === undefined) this.queue.push({ id, attempt: run.attempt + 1 });
       this.confirmed.push({ id, claim });
     }
-    const isGivenBack = outcome.kind === 'givenBack' && state === 'queued';
-    if (run.message && (!isAcked || isGivenBack)) this.queue.push(run.message);
+    if (run.message && (!isAcked || state === 'queued')) this.queue.push(run.message);
   }
 
   /** Publishes once more what lies in a queue. */
@@ -279,6 +278,7 @@ const outcome: fc.Arbitrary<Outcome> = fc.oneof(
   fc.constant<Outcome>({ kind: 'failed', error: new Error('no') }),
   fc.constant<Outcome>({ kind: 'snoozed', delay: '1h' }),
   fc.constant<Outcome>({ kind: 'givenBack' }),
+  fc.constant<Outcome>({ kind: 'lost', error: new Error('nobody caught it') }),
 );
 const step: fc.Arbitrary<(world: World) => unknown> = fc.oneof(
   { weight: 4, arbitrary: fc.boolean().map((confirmed) => (world: World) => world.enqueue(confirmed)) },

@@ -264,6 +264,19 @@ describe('a settlement', () => {
     expect(await one.views.find(id)).toMatchObject({ state: 'queued', attempt: 0, attempts: [] });
     expect(await claim(two, 1)).toMatchObject({ taken: true, attempt: 1 });
   });
+  test('P7: that gives the job back with what ended its worker uses up no attempt, and counts as a loss', async () => {
+    const error = { message: 'x', class: 'Error', stack: null };
+    await claim(one, 1);
+    await one.records.settle({
+      ...{ id, claim: 1, state: 'queued', givenBack: true },
+      error: JSON.stringify(error),
+    });
+    expect(await one.views.find(id)).toMatchObject({
+      ...{ state: 'queued', attempt: 0 },
+      attempts: [{ attempt: 1, outcome: 'lost', error }],
+    });
+    expect(await claim(two, 1)).toMatchObject({ taken: true, attempt: 1, losses: 1, rescued: true });
+  });
 });
 
 describe('a cancellation', () => {

@@ -1,7 +1,7 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadSettings, SettingsError } from '#config';
-import { NestLogger, rootLog } from '#telemetry';
+import { endOnStrayErrors, logWarnings, NestLogger, rootLog } from '#telemetry';
 import { ApiModule } from './api.module.js';
 import { listenAddress, makeHttpAdapter } from './http.js';
 import { describeApi } from './openapi.controller.js';
@@ -11,12 +11,14 @@ try {
   const settings = loadSettings();
   const address = listenAddress(settings);
   const log = rootLog('api', settings.LOG_LEVEL);
+  logWarnings(log);
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule, makeHttpAdapter(settings), {
     logger: new NestLogger(log),
     bodyParser: false,
     abortOnError: false,
   });
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
+  endOnStrayErrors(log);
   describeApi(app);
   logFailedRequests(app.getHttpAdapter().getInstance(), log);
   await app.listen(settings.PORT, address);

@@ -1,10 +1,10 @@
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadSettings, SettingsError } from '#config';
-import { ContractError, JobServer, OneShot } from '#jobs';
+import { ContractError, Executor, JobServer, OneShot } from '#jobs';
 import { TopologyError } from '#rabbitmq';
 import { SchemaError } from '#records';
-import { NestLogger, rootLog } from '#telemetry';
+import { endOnStrayErrors, logWarnings, NestLogger, rootLog } from '#telemetry';
 import { FlagsError, readFlags } from './flags.js';
 import { WorkerModule } from './worker.module.js';
 
@@ -12,6 +12,7 @@ try {
   const oneShot = readFlags(process.argv.slice(2));
   const settings = loadSettings();
   const log = rootLog('worker', settings.LOG_LEVEL);
+  logWarnings(log);
   // Who asks for health or metrics and does not read the answer must not keep a worker that has drained from ending.
   const adapter = new FastifyAdapter({ forceCloseConnections: true });
   const app = await NestFactory.create<NestFastifyApplication>(WorkerModule, adapter, {
@@ -19,13 +20,8 @@ try {
     abortOnError: false,
   });
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
-  // A promise that a handler left behind, for example: the process is in no known state, so it ends, but in good order.
-  for (const event of ['uncaughtException', 'unhandledRejection']) {
-    process.once(event, (error) => {
-      log.fatal({ err: error }, `${event}: the worker stops`);
-      void app.close().finally(() => process.exit(1));
-    });
-  }
+  const executor = app.get(Executor);
+  executor.guardProcess(endOnStrayErrors(log, (error) => executor.blame(error)));
   app.connectMicroservice({ strategy: app.get(JobServer) }, { inheritAppConfig: true });
   if (oneShot) {
     // It answers no health checks: several may run beside each other on one machine, and its exit code says how it went.

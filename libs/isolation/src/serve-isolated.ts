@@ -1,8 +1,9 @@
+import { setMaxListeners } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { type JobContext, NonRetryableError, Snooze } from '#jobs';
-import { forwardedLog, NestLogger } from '#telemetry';
+import { forwardedLog, logWarnings, NestLogger } from '#telemetry';
 import { IsolatedServer } from './isolated-server.js';
 import type { Ending, FromThread, JobData, ToThread } from './messages.js';
 import { fromPlainError, toPlainError } from './plain-error.js';
@@ -25,6 +26,7 @@ export async function serveIsolated(module: Type): Promise<void> {
   const log = (ofJob: () => boolean) =>
     forwardedLog(logLevel, (line) => post({ kind: 'log', line, ofJob: ofJob() }));
 
+  logWarnings(log(() => false));
   const server = new IsolatedServer();
   const app = await NestFactory.createMicroservice(module, {
     strategy: server,
@@ -36,6 +38,7 @@ export async function serveIsolated(module: Type): Promise<void> {
   let attempt: AbortController | undefined;
   const run = async (data: JobData) => {
     const current = new AbortController();
+    setMaxListeners(0, current.signal);
     attempt = current;
     const isRunning = () => attempt === current;
     const progress = throttleProgress((fraction, note) => {

@@ -4,22 +4,11 @@ import type { JobContext } from './handler.js';
 import type { Arrival } from './message.js';
 import type { Progress } from './progress.js';
 import type { RunningAttempt } from './running-attempt.js';
-import type { Secrets } from './secrets.js';
-
-/** What log lines say of an attempt. */
-export interface About {
-  job: string;
-  name: string;
-  attempt: number;
-  traceId: string | undefined;
-}
 
 /** What an attempt has to do with beside its job. */
 export interface AttemptTools {
   attempt: RunningAttempt;
-  secrets: Secrets;
   log: Log;
-  about: About;
   progress: Progress;
 }
 
@@ -64,16 +53,17 @@ export class AttemptContext implements JobContext {
   }
 
   get log(): Log {
-    const { log, about, secrets } = this.#tools;
+    const { log, attempt } = this.#tools;
+    const { about, secrets } = attempt;
     this.#log ??= scrubbedLog(log.child(about), (text) => secrets.scrub(text));
     return this.#log;
   }
 
   /** Handlers take it out of the context before they call it. */
   get progress(): JobContext['progress'] {
-    const { progress, secrets } = this.#tools;
+    const { progress, attempt } = this.#tools;
     this.#noteProgress ??= (fraction, note) =>
-      progress.note(this.id, this.#claim, fraction, note && secrets.scrub(note));
+      progress.note(this.id, this.#claim, fraction, note && attempt.secrets.scrub(note));
     return this.#noteProgress;
   }
 }

@@ -98,7 +98,8 @@ export class CrashedError extends NonRetryableError {
   override readonly name = 'CrashedError';
   constructor(losses: number) {
     super(
-      `crashed: the job's worker ended ${losses} times while it ran. Did it call process.exit, or run out of memory?`,
+      `crashed: the job's worker ended ${losses} times while it ran. Its lost attempts say what is known; ` +
+        'did it leave an error to nobody to catch, or run out of memory?',
     );
   }
 }

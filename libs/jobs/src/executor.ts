@@ -9,18 +9,12 @@ import {
   Records,
   Throughput,
 } from '#records';
-import { type Log, rootLog, traceIdOf } from '#telemetry';
+import { type Log, rootLog, type StrayError, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
-import { type About, AttemptContext } from './attempt-context.js';
+import { AttemptContext } from './attempt-context.js';
 import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
-import {
-  CancelledError,
-  CrashedError,
-  NoHandlerError,
-  UnknownContractError,
-  WorkerStoppingError,
-} from './errors.js';
+import { CrashedError, NoHandlerError, UnknownContractError } from './errors.js';
 import { Gate } from './gate.js';
 import { type JobContext, Snooze } from './handler.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
@@ -31,7 +25,8 @@ import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
 import { conform, resultJson } from './payload.js';
 import { Progress } from './progress.js';
-import { RunningAttempt, STOP_GRACE_MS } from './running-attempt.js';
+import { type About, RunningAttempt, STOP_GRACE_MS } from './running-attempt.js';
+import { RunningAttempts } from './running-attempts.js';
 import { type Secrets, secretsOf } from './secrets.js';
 import { endProcessing, processing } from './spans.js';
 
@@ -43,6 +38,8 @@ export type RunHandler = (job: JobContext) => Promise<unknown>;
  * have been the cause; the last time it ran alone.
  */
 const MAX_LOSSES = 3;
+/** How long jobs at hand may go on in a worker that an error ends, whatever its grace time: its state is unknown. */
+const CRASH_GRACE_MS = 25_000;
 /** Pause before the database or the broker is asked again for something that has to succeed. */
 const RETRY_PAUSE_MS = 500;
 
@@ -69,14 +66,16 @@ export class Executor {
   private readonly handlers = new Map<string, RunHandler>();
   /** What is at hand in this process: attempts, as `id/attempt`, and deliveries that cannot be read. */
   private readonly atHand = new Map<string | Delivery, AtHand>();
-  private whenDone: () => void = () => {};
-  /** The attempts whose handler runs, as `id/claim`. */
-  private readonly running = new Map<string, RunningAttempt>();
+  private onLeft: () => void = () => {};
+  private readonly running = new RunningAttempts();
   /** How many attempts ended in this process, in whatever way. */
   ended = 0;
   private readonly gate = new Gate();
   private readonly turns = new LoopTurns();
   private readonly stopping = new AbortController();
+  /** Aborted when a grace time that is longer is over all the same. */
+  private readonly hurrying = new AbortController();
+  private hurry: NodeJS.Timeout | undefined;
 
   constructor(
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
@@ -113,7 +112,7 @@ export class Executor {
 
   /** Aborts the signal of a running attempt because its job was cancelled. */
   cancel(id: string, claim: number): void {
-    this.running.get(`${id}/${claim}`)?.cancel();
+    this.running.cancel(id, claim);
   }
 
   /** How many deliveries are at hand. */
@@ -126,17 +125,39 @@ export class Executor {
    * not finished. Whoever calls has seen to it that no more deliveries come.
    */
   async drain(graceMs: number): Promise<void> {
-    const finished = new Promise<void>((resolve) => {
-      this.whenDone = resolve;
-      if (this.atHand.size === 0) resolve();
-    });
-    await Promise.race([finished, pause(graceMs, undefined, { ref: false })]);
+    const { signal } = this.hurrying;
+    const graceOver = pause(graceMs, undefined, { ref: false, signal }).catch(() => {});
+    // Whoever ends the worker is not waited for, but runs until then: nobody else may begin with its job.
+    await Promise.race([this.left(() => this.running.culprits), graceOver]);
     if (this.atHand.size > 0)
       this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
     this.stopping.abort();
-    for (const attempt of this.running.values()) attempt.giveBack();
+    this.running.giveBack();
     // Handlers that heed their signal, and the statements that give the jobs back.
-    await Promise.race([finished, pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
+    await Promise.race([this.left(() => 0), pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
+  }
+
+  /** Says whose an error is that nobody caught: from now on this worker is to end soon. */
+  blame(error: unknown): StrayError {
+    this.hurry ??= setTimeout(() => this.hurrying.abort(), CRASH_GRACE_MS).unref();
+    const stray = this.running.blame(error);
+    this.onLeft();
+    return stray;
+  }
+
+  /** Keeps handlers from ending the process. @param end does so in good order. */
+  guardProcess(end: (error: unknown, how: string) => void): void {
+    this.running.guardProcess(end);
+  }
+
+  /** Waits until no more than so many deliveries are at hand. */
+  private left(count: () => number): Promise<void> {
+    return new Promise((resolve) => {
+      this.onLeft = () => {
+        if (this.atHand.size <= count()) resolve();
+      };
+      this.onLeft();
+    });
   }
 
   /** Never rejects. */
@@ -148,7 +169,7 @@ export class Executor {
       await this.onUnexpected(delivery, error);
     } finally {
       this.atHand.delete(delivery.key);
-      if (this.atHand.size === 0) this.whenDone();
+      this.onLeft();
     }
   }
 
@@ -191,7 +212,9 @@ export class Executor {
       meter.claimed(arrival.queue, claim.waited, claim.rescued);
       let outcome: Outcome = { kind: 'snoozed', delay: delay ?? 0 };
       if (delay === undefined)
-        outcome = await step.run(() => this.run(arrival, claim, contract, about, secrets));
+        outcome = await step.run(() =>
+          this.run(arrival, claim, contract, new RunningAttempt(about, claim.claim, secrets)),
+        );
       endProcessing(step, outcome);
       const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
       this.progress.forget(arrival.id);
@@ -201,8 +224,8 @@ export class Executor {
       report(this.log, about, outcome, state, secrets);
       this.throughput.note(arrival.queue, state);
 
-      // Given back: unacknowledged, it returns to its queue as the channel closes.
-      if (outcome.kind === 'givenBack' && state === 'queued') return true;
+      // Given back, or lost: unacknowledged, it returns to its queue as the channel closes.
+      if (state === 'queued') return true;
       if (state === decision.settlement.state && state !== 'succeeded')
         await this.publish({ ...arrival, traceparent }, claim, decision);
       delivery.ack();
@@ -284,11 +307,8 @@ export class Executor {
     arrival: Arrival,
     claim: Taken,
     contract: AnyContract | undefined,
-    about: About,
-    secrets: Secrets,
+    attempt: RunningAttempt,
   ): Promise<Outcome> {
-    const attempt = new RunningAttempt();
-    const key = `${arrival.id}/${claim.claim}`;
     const meter = meterOf(contract);
     let startedAt: number | undefined;
     try {
@@ -305,23 +325,17 @@ export class Executor {
       await this.turns.start();
       startedAt = meter.started();
       attempt.startTimeout(contract.timeout);
-      this.running.set(key, attempt);
       if (this.stopping.signal.aborted) attempt.giveBack();
 
       const { log, progress } = this;
-      const job = new AttemptContext(arrival, claim, payload, { attempt, secrets, log, about, progress });
-      const result = await attempt.outcomeOf(handler(job));
+      const job = new AttemptContext(arrival, claim, payload, { attempt, log, progress });
+      const result = await this.running.run(attempt, () => handler(job));
       if (result instanceof Snooze) return { kind: 'snoozed', delay: result.delay };
       return { kind: 'succeeded', result: resultJson(contract, result, this.options.maxPayload) };
     } catch (error) {
-      const { reason } = attempt;
-      if (reason instanceof WorkerStoppingError) return { kind: 'givenBack' };
-      if (reason instanceof CancelledError) return { kind: 'cancelled', error: reason };
-      // A handler that heeds its signal rejects with an AbortError of some library's; the time-out is what happened.
-      return { kind: 'failed', error: reason ?? error };
+      return attempt.failureBy(error);
     } finally {
-      attempt.clear();
-      this.running.delete(key);
+      this.running.ended(attempt);
       if (startedAt !== undefined) meter.stopped(startedAt);
     }
   }
@@ -409,8 +423,8 @@ const silent = rootLog('silent', 'silent');
 /** Errors are logged as they are stored: cut, without secrets, and whatever it was that the handler threw. */
 function report(log: Log, about: About, outcome: Outcome, state: JobState | null, secrets: Secrets): void {
   if (!state) log.warn(about, 'The job was taken over by another worker meanwhile; this outcome is dropped');
-  else if (outcome.kind === 'failed') {
+  else if (outcome.kind === 'failed' || outcome.kind === 'lost') {
     const { class: type, ...error } = describeError(outcome.error, secrets);
-    log.warn({ ...about, err: { type, ...error }, state }, `Attempt failed; now ${state}`);
+    log.warn({ ...about, err: { type, ...error }, state }, `Attempt ${outcome.kind}; now ${state}`);
   } else log.info({ ...about, state }, `Attempt ended; now ${state}`);
 }

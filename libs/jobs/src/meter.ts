@@ -4,7 +4,7 @@ import type { AnyContract } from './contract.js';
 import type { Outcome } from './outcome.js';
 
 /** How an attempt ended, as its metric names it; `superseded`: another worker had the job meanwhile. */
-const ENDINGS = ['succeeded', 'failed', 'snoozed', 'cancelled', 'givenBack', 'superseded'] as const;
+const ENDINGS = ['succeeded', 'failed', 'snoozed', 'cancelled', 'givenBack', 'lost', 'superseded'] as const;
 /** The states in which a job has ended. */
 const FINALS = ['succeeded', 'dead', 'cancelled'] as const;
 

@@ -11,7 +11,9 @@ export type Outcome =
   /** Somebody cancelled the job, and its handler heeded that. */
   | { kind: 'cancelled'; error: unknown }
   /** The worker stops before the handler was done; the attempt does not count. */
-  | { kind: 'givenBack' };
+  | { kind: 'givenBack' }
+  /** The worker ends by an error that nobody caught, of this attempt or, as far as is known, of any. */
+  | { kind: 'lost'; error: unknown };
 
 /** What follows from an outcome: what the record says, and which message goes out before the delivery is acknowledged. */
 export interface Decision {
@@ -35,6 +37,7 @@ const MAX_DELAY_MS = 365 * 86_400_000;
  *   chooses its own delay, for which there is no queue: the record keeps the time and the relay publishes then.
  * - Failed without tries left, or with a `NonRetryableError`: a dead letter.
  * - Snoozed: as `RetryAfterError`, and the attempt does not count. Given back: it does not count either.
+ * - Lost: it does not count, but the loss does, as of any worker that is gone.
  *
  * @param retry the contract's delays. @param attempt the attempt that ended, from 1. @param secrets what its errors
  * must not quote.
@@ -55,6 +58,13 @@ export function decide(
     case 'givenBack':
       // The message goes back to its queue by itself, unless its channel is long gone.
       return { settlement: { state: 'queued', givenBack: true, publishInMs: PUBLISH_GRACE_MS } };
+    case 'lost':
+      return {
+        settlement: {
+          ...{ state: 'queued', givenBack: true, publishInMs: PUBLISH_GRACE_MS },
+          error: JSON.stringify(describeError(outcome.error, secrets)),
+        },
+      };
     case 'snoozed': {
       const delay = boundedDelay(outcome.delay);
       return { settlement: { state: 'scheduled', givenBack: true, runInMs: delay, publishInMs: delay } };
@@ -104,7 +114,7 @@ const STACK_BYTES = 8_192;
  * fit for `jsonb`.
  * Never throws: a job whose error cannot be read would stay as running for ever.
  */
-export function describeError(error: unknown, secrets?: Secrets): StoredError {
+export function describeError(error: unknown, secrets?: Pick<Secrets, 'scrub'>): StoredError {
   const shown = (text: string) => secrets?.scrub(text) ?? text;
   try {
     const { name, message, stack } = error instanceof Error ? error : new Error(textOf(error));

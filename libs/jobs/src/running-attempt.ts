@@ -1,10 +1,21 @@
+import { setMaxListeners } from 'node:events';
 import { type Duration, toMilliseconds } from '#config';
 import { CancelledError, JobTimeoutError, WorkerStoppingError } from './errors.js';
+import type { Outcome } from './outcome.js';
+import type { Secrets } from './secrets.js';
 
 /** After its time-out a handler has this long to notice its signal; then the attempt has failed without it. */
 const TIMEOUT_GRACE_MS = 2_000;
 /** The same when the worker stops. */
 export const STOP_GRACE_MS = 1_000;
+
+/** What log lines say of an attempt. */
+export interface About {
+  job: string;
+  name: string;
+  attempt: number;
+  traceId: string | undefined;
+}
 
 /**
  * One attempt while its handler runs: the signal that the handler is given, and an end for the case that the handler
@@ -16,12 +27,24 @@ export class RunningAttempt {
   private timer: NodeJS.Timeout | undefined;
   private rejectOverdue: ((reason: unknown) => void) | undefined;
   /** Why the attempt is to stop: the error that says which of the reasons it was. */
-  reason: Error | undefined;
+  private reason: Error | undefined;
+  private uncaught: { error: unknown } | undefined;
+  /** It is what ends the worker: whatever its handler still does, it is lost. */
+  isCulprit = false;
+
+  /** @param claim the number of its claim. @param secrets what nobody may quote. */
+  constructor(
+    readonly about: About,
+    readonly claim: number,
+    readonly secrets: Secrets,
+  ) {}
 
   /** Aborted by the time-out, a cancellation or the end of the worker, with {@link reason}. */
   get signal(): AbortSignal {
     if (!this.controller) {
       this.controller = new AbortController();
+      // A handler may hand it to as many as it likes.
+      setMaxListeners(0, this.controller.signal);
       if (this.reason) this.controller.abort(this.reason);
     }
     return this.controller.signal;
@@ -35,8 +58,19 @@ export class RunningAttempt {
   outcomeOf<T>(handling: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.rejectOverdue = reject;
-      handling.then(resolve, reject);
+      handling.then((result) => (this.isCulprit ? reject(this.reason) : resolve(result)), reject);
     });
+  }
+
+  /** What became of the attempt when its handler threw, or had to be left alone: the reason to stop, if there was one. */
+  failureBy(error: unknown): Outcome {
+    const { reason, uncaught, isCulprit } = this;
+    const isStopped = reason instanceof WorkerStoppingError;
+    if (uncaught && (isCulprit || isStopped)) return { kind: 'lost', error: uncaught.error };
+    if (isStopped) return { kind: 'givenBack' };
+    if (reason instanceof CancelledError) return { kind: 'cancelled', error: reason };
+    // A handler that heeds its signal rejects with an AbortError of some library's; the time-out is what happened.
+    return { kind: 'failed', error: reason ?? error };
   }
 
   /** Starts the clock. */
@@ -55,6 +89,18 @@ export class RunningAttempt {
   /** The worker stops. */
   giveBack(): void {
     this.end(new WorkerStoppingError(), STOP_GRACE_MS);
+  }
+
+  /** The worker ends by an error that this attempt left to nobody to catch. */
+  blame(error: unknown): void {
+    this.isCulprit = true;
+    this.suspect(error);
+    this.abort(new WorkerStoppingError());
+  }
+
+  /** The worker ends by an error that may be of this attempt. The attempt is lost if it does not end in time. */
+  suspect(error: unknown): void {
+    this.uncaught ??= { error };
   }
 
   /** Stops the clock: the handler is done. */

@@ -128,7 +128,7 @@ export interface Settlement {
   state: 'succeeded' | 'retrying' | 'dead' | 'queued' | 'scheduled' | 'cancelled';
   /** JSON text of the result. */
   result?: string;
-  /** Keeps the attempt as failed, with this error as JSON text. */
+  /** Keeps the attempt as failed, with this error as JSON text; as lost, which counts as a loss, if it is given back. */
   error?: string;
   /** The attempt is not counted: the worker gave the job back, or the handler put it off. */
   givenBack?: boolean;

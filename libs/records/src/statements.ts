@@ -153,6 +153,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     with settled as (
       update jobs j
       set state = case when j.cancel_requested_at is null then s.state else 'cancelled' end,
+          losses = j.losses + (s.given_back and s.error is not null)::int,
           attempt = j.attempt - (s.given_back and j.cancel_requested_at is null)::int,
           result = case when j.cancel_requested_at is null then s.result end,
           run_at = coalesce(now() + s.run_in * interval '1 millisecond', j.run_at),
@@ -166,7 +167,8 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
             when s.error is null and j.cancel_requested_at is null then j.attempts
             else j.attempts || jsonb_build_object(
               'attempt', j.attempt, 'claim', j.claim, 'worker', $8::text, 'startedAt', j.started_at, 'finishedAt', now(),
-              'outcome', case when j.cancel_requested_at is null then 'failed' else 'cancelled' end,
+              'outcome', case when j.cancel_requested_at is not null then 'cancelled'
+                when s.given_back then 'lost' else 'failed' end,
               'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
                 'The handler took no notice of the cancellation and ended by itself'))) end
       from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[])

@@ -11,6 +11,11 @@ const TAKEOVER_LIMIT_MS = 10_000;
 const STANDSTILL_MS = 20;
 /** P7: how often a job may take its worker with it. */
 const TAKEOVERS = 3;
+const CRASHES = [
+  ['exit', 'F20', 'ends its worker'],
+  ['memory', 'F20b', "exhausts its worker's memory"],
+  ['rejection', 'F20c', 'leaves a promise that rejects'],
+] as const;
 
 /** Faults of processes: killed, stopped, blocked, with a wrong clock. */
 export const workerFaults: Fault[] = [
@@ -118,10 +123,10 @@ export const workerFaults: Fault[] = [
       };
     },
   },
-  ...(['exit', 'memory'] as const).map(
-    (how): Fault => ({
-      id: how === 'exit' ? 'F20' : 'F20b',
-      title: `a job ${how === 'exit' ? 'ends its worker' : "exhausts its worker's memory"} each time; its neighbours go on`,
+  ...CRASHES.map(
+    ([how, id, what]): Fault => ({
+      id,
+      title: `a job ${what} each time; its neighbours go on`,
       promises: 'P7',
       async run(scene) {
         const api = await scene.api();
