@@ -39,10 +39,33 @@ class DoubleHandler implements Handler<typeof Double> {
   }
 }
 
+/** Its schemas must see each text once: the second time they would make another one of it. */
+const Moment = defineJob({
+  name: 'moment.note',
+  queue: 'words',
+  payload: z.object({
+    at: z.coerce.date(),
+    text: z.string().transform((text) => `${text}!`),
+    until: z.date().optional(),
+  }),
+  result: z.object({ at: z.coerce.date(), text: z.string().transform((text) => `${text}?`) }),
+});
+const Maybe = defineJob({ name: 'moment.maybe', queue: 'words', payload: z.string().default('x') });
+
+@JobHandler(Moment)
+class MomentHandler implements Handler<typeof Moment> {
+  handle({ payload: { at, text }, previous }: JobContext<typeof Moment>) {
+    return {
+      at: new Date(at.getTime() + 1),
+      text: previous ? Moment.result.parse(previous.result).text : text,
+    };
+  }
+}
+
 let environment: Environment;
 let worker: Awaited<ReturnType<typeof givenWorker>>;
 let producer: Awaited<ReturnType<typeof givenProducer>>;
-const contracts = [Count, Double];
+const contracts = [Count, Double, Moment, Maybe];
 const find = (id: string | null) => producer.app.get(Views).find(id ?? '');
 const reaches = (id: string | null, state: string) =>
   eventually(async () => {
@@ -53,7 +76,10 @@ const reaches = (id: string | null, state: string) =>
 beforeAll(async () => {
   environment = await givenEnvironment(contracts);
   producer = await givenProducer(environment, { contracts });
-  worker = await givenWorker(environment, { contracts, handlers: [CountHandler, DoubleHandler] });
+  worker = await givenWorker(environment, {
+    contracts,
+    handlers: [CountHandler, DoubleHandler, MomentHandler],
+  });
 });
 afterAll(async () => {
   await worker?.close();
@@ -77,6 +103,34 @@ test('three jobs run one after the other, each with the result of the one before
   const third = await reaches(second.next, 'succeeded');
   expect(third).toMatchObject({ result: { doubled: 25, of: second.id }, next: null });
   expect(third.startedAt!.getTime() - second.finishedAt!.getTime()).toBeGreaterThanOrEqual(500);
+});
+
+test('what JSON makes of a payload or a result is checked, stored and handed on, and goes through its schema once', async () => {
+  const payload = { at: new Date(0), text: 'a' };
+  const first = await producer.jobs.enqueue(Moment, payload, { next: nextJob(Moment, payload) });
+  const stored = { at: '1970-01-01T00:00:00.000Z', text: 'a' };
+  expect(first.payload).toEqual(stored);
+  const second = await reaches(first.next, 'succeeded');
+  expect(second.payload).toEqual(stored);
+  expect(second.previous?.result).toEqual({ at: '1970-01-01T00:00:00.001Z', text: 'a!' });
+  expect(second.result).toEqual({ at: '1970-01-01T00:00:00.001Z', text: 'a!?' });
+});
+
+test('what a worker would not take, a producer does not', async () => {
+  const { jobs } = producer;
+  await expect(jobs.enqueue(Maybe, undefined)).rejects.toThrow('/payload: Invalid input: expected string');
+  const dated = { at: 0, text: '', until: new Date() };
+  const refusal =
+    '/until: Invalid input: expected date, received string; in JSON there is none: the schema may be';
+  await expect(jobs.enqueue(Moment, dated)).rejects.toThrow(`/payload${refusal}`);
+  await expect(jobs.enqueueMany(Moment, [dated])).rejects.toThrow(refusal);
+  const next = nextJob(Moment, dated);
+  await expect(jobs.enqueue(Count, { word: 'x' }, { next })).rejects.toThrow(
+    `/options/next/payload${refusal}`,
+  );
+  await expect(jobs.enqueue(Count, { word: 'x', at: [Number.NaN] } as never)).rejects.toThrow(
+    '/payload/at/0 is NaN',
+  );
 });
 
 test('a chain stops at a job that dies, and goes on when that is replayed and succeeds', async () => {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#config';
+import { misfitOf } from './fits-json.js';
 
 /** What producer and worker share about one kind of job. Made by {@link defineJob}. */
 export interface Contract<
@@ -53,7 +54,9 @@ const MAX_DURATION_MS = 2 ** 31 - 1;
  * Without `result` a handler may return anything that JSON can hold; without `retry` a job is tried five times, after
  * 5 s, 30 s, 2 min and 10 min; without `timeout` an attempt may take 30 s.
  *
- * @throws ContractError when name, queue or a duration cannot be used; the message says which and why.
+ * Payloads and results go through JSON before they are checked, so their schemas are of what JSON can hold.
+ *
+ * @throws ContractError when name, queue, a schema or a duration cannot be used; the message says which and why.
  */
 export function defineJob<
   const Name extends string,
@@ -91,7 +94,11 @@ export function defineJob<
       `queue ${JSON.stringify(queue)} must be a name like those of jobs, not start with "jobs." and not end in ".dead"`,
     );
   }
-  if (!payload) fail('payload is missing: give the zod schema that payloads must fit');
+  if (!payload?._zod) fail('payload is missing: give the zod schema that payloads must fit');
+  for (const [part, schema] of Object.entries({ payload, result })) {
+    const misfit = misfitOf(schema);
+    if (misfit) fail(`/${part}${misfit}`);
+  }
   for (const [what, value] of [
     ...retry.map((delay) => ['retry', delay] as const),
     ['timeout', timeout] as const,

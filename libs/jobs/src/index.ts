@@ -48,7 +48,7 @@ export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { OneShot, type OneShotLimits } from './one-shot.js';
 export type { Outbox } from './outbox.js';
 export { decide, type Outcome } from './outcome.js';
-export { conform, isTooDeep, resultJson, toViolations } from './payload.js';
+export { conform, fittingJson, isTooDeep, resultJson, toViolations } from './payload.js';
 export type { Progress } from './progress.js';
 export { QueueMetrics } from './queue-metrics.js';
 export { ContractRedaction } from './redaction.js';

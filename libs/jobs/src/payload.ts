@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { AnyContract } from './contract.js';
 import { ContractViolationError, ResultError, type Violation } from './errors.js';
+import { adviceOn } from './fits-json.js';
 import { MAX_DEPTH, pointerTo, toJson } from './json.js';
 import { Secrets } from './secrets.js';
 
@@ -31,9 +32,9 @@ export function conform(
 
 /** What a schema found, as JSON Pointers below `root`. At most 20: a wrong list of thousands needs no more. */
 export function toViolations(error: z.ZodError, root = ''): Violation[] {
-  return error.issues.slice(0, 20).map(({ path, message }) => ({
-    pointer: root + path.map(pointerTo).join(''),
-    detail: message,
+  return error.issues.slice(0, 20).map((issue) => ({
+    pointer: root + issue.path.map(pointerTo).join(''),
+    detail: issue.message + (issue.code === 'invalid_type' ? adviceOn(issue.expected) : ''),
   }));
 }
 

@@ -41,22 +41,24 @@ function facesOf({ _zod: { def } }: Schema, value?: unknown): z.core.$ZodType[] 
   }
 }
 
-/** The schema of what stands under a key of a value; without a key, of everything that may stand in one. */
-function innerOf({ _zod: { def } }: Schema, key?: string): (z.core.$ZodType | null | undefined)[] {
+/** The schemas of what may stand in a value: under keys of their own, and under any other. */
+export function innerOf({ _zod: { def } }: Schema): {
+  keys: Record<string, z.core.$ZodType>;
+  others?: z.core.$ZodType | null;
+} {
   switch (def.type) {
     case 'object':
-      if (key === undefined) return [...Object.values(def.shape), def.catchall];
-      return [Object.hasOwn(def.shape, key) ? def.shape[key] : def.catchall];
+      return { keys: def.shape, others: def.catchall };
     case 'array':
-      return [def.element];
+      return { keys: {}, others: def.element };
     case 'tuple':
-      return key === undefined ? [...def.items, def.rest] : [def.items[Number(key)] ?? def.rest];
+      return { keys: Object.fromEntries(Object.entries(def.items)), others: def.rest };
     case 'record':
     case 'map':
     case 'set':
-      return [def.valueType];
+      return { keys: {}, others: def.valueType };
     default:
-      return [];
+      return { keys: {} };
   }
 }
 
@@ -64,8 +66,11 @@ function innerOf({ _zod: { def } }: Schema, key?: string): (z.core.$ZodType | nu
 export const hasMarks = cached((root) => {
   const seen = new Set([root]);
   // A set that grows while it is gone through: schemas may contain themselves.
-  for (const schema of seen)
-    for (const inner of [...facesOf(schema), ...innerOf(schema)]) if (inner) seen.add(inner as Schema);
+  for (const schema of seen) {
+    const { keys, others } = innerOf(schema);
+    for (const inner of [...facesOf(schema), ...Object.values(keys), others])
+      if (inner) seen.add(inner as Schema);
+  }
   return [...seen].some(isMarked);
 });
 
@@ -135,7 +140,10 @@ export function redact(
 /** The schemas with marks for what stands under a key. */
 function below(schemas: Schema[], key: string): Schema[] {
   const found: Schema[] = [];
-  for (const schema of schemas)
-    for (const inner of innerOf(schema, key)) if (inner && hasMarks(inner)) found.push(inner as Schema);
+  for (const schema of schemas) {
+    const { keys, others } = innerOf(schema);
+    const inner = Object.hasOwn(keys, key) ? keys[key] : others;
+    if (inner && hasMarks(inner)) found.push(inner as Schema);
+  }
   return found;
 }

@@ -26,12 +26,19 @@ describe('defineSchedule refuses', () => {
     ['a wrong expression', { cron: '0 25 * * *' }, /\("note.daily"\): cron "0 25 \* \* \*" cannot be used/],
     ['no contract', { job: undefined }, /job is no contract/],
     ['a payload that does not fit', { payload: { text: 1 } }, /does not fit note: \/payload\/text/],
+    ['a payload that JSON cannot hold', { payload: { text: new Map() } }, /\/payload\/text is of type Map/],
     ['an unknown policy', { missed: 'some' }, /missed must be/],
     ['an unknown overlap', { overlap: 'queue' }, /overlap must be/],
     ['a jitter without a unit', { jitter: '5' }, /"5" is no duration/],
   ])('%s', (_, wrong, message) => {
     expect(() => defineSchedule({ ...usual, ...(wrong as object) })).toThrow(message);
   });
+});
+
+test('the payload is what JSON makes of it, and that is what must fit', () => {
+  const Moment = defineJob({ name: 'moment', queue: 'note', payload: z.object({ at: z.iso.datetime() }) });
+  const { payload } = defineSchedule({ ...usual, job: Moment, payload: { at: new Date(0) as never } });
+  expect(payload).toEqual({ at: '1970-01-01T00:00:00.000Z' });
 });
 
 test('jitter is the same in every process, differs by tick, and keeps within its bound', () => {
