@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { counted } from '#config';
 import { hashPassword } from '../apps/api/src/dashboard/passwords.js';
 import { edit, Refusal, runCommand, tidy } from './generate/tree.js';
 import { formsOf, occurs, renamer } from './init/forms.js';
@@ -25,7 +26,7 @@ await runCommand(async (argv) => {
 
   if (withoutExamples) removeAll(['examples']);
   if (name === old) console.log(`The service is named ${name} already`);
-  else console.log(`Renamed ${old} to ${name}, in ${rename(old, name)} files`);
+  else console.log(`Renamed ${old} to ${name}, in ${counted(rename(old, name), 'file')}`);
   await makeSecrets();
   console.log('Next: npm run settings && npm run describe && npm run check && npm test');
 });

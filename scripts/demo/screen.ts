@@ -1,3 +1,4 @@
+import { grouped } from '#config';
 import type { QueueProgress } from './progress.js';
 
 const HIDE_CURSOR = '\x1b[?25l';
@@ -105,9 +106,6 @@ export class Screen {
 
 /** Milliseconds as people read them: 1.4 s. */
 export const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;
-
-/** 1,000: the same whatever the language of the machine. */
-export const grouped = (count: number) => count.toLocaleString('en-US');
 
 /** See {@link Screen.paint}. */
 export type Paint = Screen['paint'];

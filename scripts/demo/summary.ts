@@ -1,9 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { counted, grouped } from '#config';
 import type { Job } from './client.js';
 import type { Mailbox, Subscriber } from './receivers.js';
-import { grouped, type Paint, seconds } from './screen.js';
+import { type Paint, seconds } from './screen.js';
 import type { Planned } from './workload.js';
 
 /** Where the work of the jobs can be seen by others than Warren. */
@@ -44,8 +45,8 @@ export async function summarize(
     Jobs: `${grouped(jobs.length)} in ${seconds(duration(jobs))}, from the first accepted to the last ended`,
     Mails: `${grouped(mails)} received by the SMTP server`,
     Webhooks: `${grouped(webhooks)} received, with the right signature`,
-    Reports: `${grouped(reports.files)} files with ${grouped(reports.rows)} rows, ${kilobytes(reports.bytes)}`,
-    Pictures: `${grouped(pictures.files)} files, ${kilobytes(pictures.bytes)}`,
+    Reports: `${counted(reports.files, 'file')} with ${counted(reports.rows, 'row')}, ${kilobytes(reports.bytes)}`,
+    Pictures: `${counted(pictures.files, 'file')}, ${kilobytes(pictures.bytes)}`,
   };
   return {
     lines: [
@@ -57,7 +58,9 @@ export async function summarize(
       ...rows.flatMap((row) => compare(row, planned, jobs)),
       ...compareDeliveries('mail', mailbox.received, recipients(planned)),
       ...compareDeliveries('webhook', subscriber.received, idsOf('webhook.deliver', jobs)),
-      ...(subscriber.forged > 0 ? [`${subscriber.forged} webhooks came without a right signature`] : []),
+      ...(subscriber.forged > 0
+        ? [`${counted(subscriber.forged, 'webhook')} came without a right signature`]
+        : []),
       ...reports.problems,
       ...pictures.problems,
     ],
@@ -99,7 +102,7 @@ function compareDeliveries(what: string, received: Map<string, number>, expected
   const unknown = [...received.keys()].filter((one) => !expected.has(one)).length;
   return Object.entries({ missing, 'received more than once': repeated, 'nobody sent': unknown })
     .filter(([, count]) => count > 0)
-    .map(([how, count]) => `${grouped(count)} ${what}s ${how}`);
+    .map(([how, count]) => `${counted(count, what)} ${how}`);
 }
 
 const recipients = (planned: readonly Planned[]) =>

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { userInfo } from 'node:os';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import pg from 'pg';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
@@ -13,6 +13,8 @@ import {
   givenProcess,
   root,
 } from '#testing';
+import { commandLine } from '../../apps/cli/src/command-line.js';
+import { codeOf } from '../../apps/cli/src/exit.js';
 
 /**
  * Dead letters of the test that replays very many. `REPLAYED=100000` is for a look at memory and time, not for every
@@ -60,6 +62,22 @@ function jobs(args: string[], input = ''): Promise<{ code: number; stdout: strin
     );
     child.stdin?.end(input);
   });
+}
+/** The same in this process, which is many times as fast. */
+async function within(line: string): Promise<{ code: number | undefined; stdout: string; stderr: string }> {
+  Object.assign(process.env, settings());
+  const [stdout, stderr] = (['stdout', 'stderr'] as const).map((name) =>
+    jest.spyOn(process[name], 'write').mockReturnValue(true),
+  );
+  const error = await commandLine()
+    .parseAsync(line.split(' '), { from: 'user' })
+    .catch((failure: Error) => failure);
+  const told = [stdout, stderr].map((write) => {
+    const text = write!.mock.calls.map(([chunk]) => chunk).join('');
+    write!.mockRestore();
+    return text;
+  });
+  return { code: error instanceof Error ? codeOf(error) : 0, stdout: told[0]!, stderr: told[1]! };
 }
 /** The result of a command that succeeds. */
 async function result(...args: string[]) {
@@ -116,12 +134,30 @@ describe('jobs', () => {
       [['replay', 'nonsense'], 2, /UUID/],
       [['show', UNKNOWN], 3, /No job/],
       [['pause', 'nowhere'], 3, /nowhere/],
+      [['list', '--queue', 'nowhere'], 3, /nowhere/],
     ];
     const answers = await Promise.all(codes.map(([args]) => jobs(args)));
     for (const [index, [, code, message]] of codes.entries()) {
       expect(answers[index]).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(message) });
     }
   });
+});
+
+test('whatever there is not is said to be missing, with exit code 3, by every command and option', async () => {
+  const lines = [
+    ...['show', 'cancel', 'replay', 'discard', 'list --batch'].map((command) => `${command} ${UNKNOWN}`),
+    ...['list', 'list --state dead', 'dead', 'dead --error gone', 'replay', 'discard'].flatMap((command) =>
+      ['--queue nowhere', '--name nobody'].map((filter) => `${command} ${filter}`),
+    ),
+    ...['foreign list', 'foreign replay', 'foreign discard'].map((command) => `${command} --queue nowhere`),
+    ...['foreign show', 'foreign replay', 'foreign discard'].map((command) => `${command} nowhere`),
+    ...['run', 'pause', 'resume'].map((command) => `schedules ${command} nobody`),
+    ...['pause nowhere', 'resume nowhere', 'enqueue nobody {}'],
+    'enqueue demo.flaky {"failures":0} --queue nowhere',
+  ];
+  for (const line of lines) {
+    expect({ line, ...(await within(line)) }).toEqual({ line, code: 3, stdout: '', stderr: '' });
+  }
 });
 
 describe('dead letters', () => {
@@ -208,7 +244,25 @@ test('queues, schedules and workers are shown, paused and resumed', async () => 
   expect(schedules.items).toMatchObject([{ name: 'records.prune' }]);
   expect(paused.state).toBe('paused');
   expect((await jobs(['queues'])).stdout).toMatch(/^image .* yes +-$/m);
+  expect((await within('pause image')).stdout).toBe('image was paused already\n');
   expect(await jobs(['resume', 'image'])).toMatchObject({ code: 0, stdout: 'image is resumed\n' });
+  expect(await within('resume image')).toMatchObject({ code: 0, stdout: 'image was not paused\n' });
+
+  const schedule = async (deed: string) => (await within(`schedules ${deed} records.prune`)).stdout;
+  expect(await schedule('pause')).toBe('records.prune was paused already\n');
+  expect(await schedule('resume')).toBe('records.prune is active\n');
+  expect(await schedule('resume')).toBe('records.prune was not paused\n');
+});
+
+test('a queue and a name without jobs are listed as empty; one alone is told of as one', async () => {
+  for (const filter of ['--queue=webhook', '--name=report.generate', '--state=cancelled'])
+    expect(await within(`list --state discarded ${filter}`)).toMatchObject({ code: 0, stderr: '' });
+  const [one] = await givenDead(1, 'alone');
+  expect((await within('dead --error alone')).stdout).toMatch(/^1 dead letter$/m);
+  expect(await within(`discard ${one!.id} ${UNKNOWN}`)).toMatchObject({
+    stdout: 'Discarded 1 dead letter\n',
+    stderr: 'Of the ids, 1 is not of a dead letter that fits\n',
+  });
 });
 
 test('each deed leaves an audit line: who did what to what, and how much it changed', async () => {

@@ -115,7 +115,7 @@ test('P8: on SIGTERM a worker with --drain finishes what is at hand and exits 0,
   const worker = await givenOneShot([]);
   await eventually(() => receiver.waiting.length === 1);
   const stopped = worker.stop('SIGTERM');
-  await eventually(() => worker.output().includes('1 jobs are at hand'));
+  await eventually(() => worker.output().includes('1 job is at hand'));
   await deliver();
   receiver.open();
   expect(await stopped).toBe(0);

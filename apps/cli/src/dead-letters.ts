@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import type { DeadLetterFilter } from '#records';
 import { type Bulk, confirm, mustBeMeant } from './confirm.js';
 import { notFound } from './exit.js';
-import { answer, progressBar, table } from './output.js';
+import { mustBeKnown } from './known.js';
+import { answer, progressBar, say, table } from './output.js';
 import { type Common, command, stopIf, withTools } from './run.js';
 import type { Tools } from './tools.js';
 import { readCount, readIds, readTime } from './values.js';
@@ -68,16 +69,17 @@ const withFilter = (command: Command): Command =>
     .option('--from <time>', 'that died then or later', readTime)
     .option('--to <time>', 'that died before then', readTime);
 
-async function groups({ dead }: Tools, options: DeedOptions): Promise<void> {
-  const filter = filterOf(options);
-  const { count, groups } = await dead.groups(filter);
+async function groups(tools: Tools, options: DeedOptions): Promise<void> {
+  const { counted } = await import('#config');
+  const { count, groups } = await tools.dead.groups(filterOf(options));
+  if (count === 0) await mustBeKnown(tools, options);
   answer(options, { count, groups }, () =>
     [
       table(
         ['COUNT', 'QUEUE', 'NAME', 'NEWEST', 'ERROR'],
         groups.map(({ count, queue, name, newest, errorForm }) => [count, queue, name, newest, errorForm]),
       ),
-      `${count} dead letters`,
+      counted(count, 'dead letter'),
     ].join('\n'),
   );
 }
@@ -89,19 +91,28 @@ async function run(deed: keyof typeof deeds, ids: string[], options: DeedOptions
 }
 
 async function change(
-  { dead, deed: answerable }: Tools,
+  tools: Tools,
   signal: AbortSignal,
   deed: keyof typeof deeds,
   ids: string[],
   options: DeedOptions,
 ): Promise<void> {
+  const { counted } = await import('#config');
+  const { dead, deed: answerable } = tools;
   const given = filterOf(options);
   // What dies after it was counted is not meant; neither is what died again while this was killed and called again.
-  const filter = { ...given, ids: ids.length > 0 ? ids : undefined, to: given.to ?? (await dead.now()) };
+  const filter = {
+    ...given,
+    ids: ids.length > 0 ? [...new Set(ids)] : undefined,
+    to: given.to ?? (await dead.now()),
+  };
   const total = await dead.count(filter);
+  if (total === 0) await mustBeKnown(tools, given);
   if (total === 0) throw notFound('No dead letter fits');
   const { ask, doing, done } = deeds[deed];
-  if (ids.length === 0) await confirm(`${ask} ${total} dead letters?`, options);
+  if (filter.ids && total < filter.ids.length)
+    say(`Of the ids, ${counted(filter.ids.length - total, 'is', 'are')} not of a dead letter that fits`);
+  if (!filter.ids) await confirm(`${ask} ${counted(total, 'dead letter')}?`, options);
 
   const bar = progressBar(doing, total);
   const { perSecond } = options;
@@ -109,8 +120,11 @@ async function change(
   const count = await answerable(`dead-letters.${deed}`, subject, () =>
     dead[deed](filter, { perSecond, signal, onProgress: bar.show }),
   ).finally(bar.end);
-  stopIf(signal, `${done} ${count} of ${total} dead letters; the same command goes on with the rest`);
-  answer(options, { count }, () => `${done} ${count} dead letters`);
+  stopIf(
+    signal,
+    `${done} ${count} of ${counted(total, 'dead letter')}; the same command goes on with the rest`,
+  );
+  answer(options, { count }, () => `${done} ${counted(count, 'dead letter')}`);
 }
 
 const filterOf = ({ queue, name, error, from, to }: DeedOptions): DeadLetterFilter => ({

@@ -2,10 +2,14 @@ import type { Command } from 'commander';
 import type { ForeignLetterView } from '#records';
 import { type Bulk, confirm, mustBeMeant } from './confirm.js';
 import { notFound } from './exit.js';
+import { mustBeKnown } from './known.js';
 import { answer, clean, table, toJson } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
 import { readCount } from './values.js';
+
+/** Where the broker puts what no queue takes. */
+const UNROUTABLE = 'jobs.unroutable';
 
 interface ListOptions extends Common {
   queue?: string;
@@ -52,8 +56,9 @@ export function addForeignLetters(program: Command): void {
   }
 }
 
-async function list({ foreign }: Tools, { queue, limit, ...options }: ListOptions): Promise<void> {
-  const letters = await foreign.list({ queue }, { limit });
+async function list(tools: Tools, { queue, limit, ...options }: ListOptions): Promise<void> {
+  const letters = await tools.foreign.list({ queue }, { limit });
+  if (letters.length === 0 && queue !== UNROUTABLE) await mustBeKnown(tools, { queue });
   const { showBody } = await import('#records');
   answer(options, { items: letters.map(({ body, ...letter }) => ({ ...letter, ...showBody(body) })) }, () =>
     table(
@@ -97,16 +102,22 @@ function describe({
 }
 
 async function wish(
-  { foreign, deed: answerable }: Tools,
+  tools: Tools,
   deed: 'replay' | 'discard',
   ids: string[],
   options: DeedOptions,
 ): Promise<void> {
+  const { counted } = await import('#config');
+  const { foreign, deed: answerable } = tools;
   const filter = { queue: options.queue, ids: ids.length > 0 ? ids : undefined };
   const total = await foreign.count(filter);
+  if (total === 0 && filter.queue !== UNROUTABLE) await mustBeKnown(tools, filter);
   if (total === 0) throw notFound('No letter fits');
   if (ids.length === 0)
-    await confirm(`${deed === 'replay' ? 'Replay' : 'Discard'} ${total} foreign letters?`, options);
+    await confirm(
+      `${deed === 'replay' ? 'Replay' : 'Discard'} ${counted(total, 'foreign letter')}?`,
+      options,
+    );
   const count = await answerable(`foreign-letters.${deed}`, JSON.stringify(filter), () =>
     foreign.wish(deed, filter),
   );
@@ -114,6 +125,6 @@ async function wish(
     options,
     { count },
     () =>
-      `${count} letters will be ${deed === 'replay' ? 'replayed' : 'discarded'}; a worker does it within seconds`,
+      `${counted(count, 'letter')} will be ${deed === 'replay' ? 'replayed' : 'discarded'}; a worker does it within seconds`,
   );
 }

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import type { JobState, JobView, Priority } from '#records';
 import { Failure, notFound, wrongUse } from './exit.js';
+import { mustBeKnown } from './known.js';
 import { answer, clean, cut, table, toJson } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
@@ -89,8 +90,9 @@ export function addJobs(program: Command): void {
     .action((id: string, options: Common) => withTools((tools) => cancel(tools, id, options)));
 }
 
-async function list({ views }: Tools, { cursor, ...options }: ListOptions): Promise<void> {
-  const items = await views.list({ ...options, before: cursor });
+async function list(tools: Tools, { cursor, ...options }: ListOptions): Promise<void> {
+  const items = await tools.views.list({ ...options, before: cursor });
+  if (items.length === 0) await mustBeKnown(tools, options);
   const next = items.length === options.limit ? (items.at(-1)?.id ?? null) : null;
   answer(options, { items, next }, () =>
     [

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { QueueView } from '#records';
 import { notFound } from './exit.js';
-import { answer, clean, table } from './output.js';
+import { answer, clean, table, unchanged } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
 
@@ -26,12 +26,11 @@ export function addQueues(program: Command): void {
         withTools(async (tools) => {
           if (!tools.contracts.queues.has(queue))
             throw notFound(`No contract has a queue named ${clean(queue)}`);
-          await tools.deed(`queue.${deed}`, queue, async () => {
-            await tools.queues[deed](queue);
-            return 1;
-          });
+          const changed = await tools.deed(`queue.${deed}`, queue, async () =>
+            Number(await tools.queues[deed](queue)),
+          );
           const shown = (await readQueues(tools)).find((view) => view.queue === queue);
-          answer(options, shown, () => `${queue} is ${deed}d`);
+          answer(options, shown, () => (changed ? `${queue} is ${deed}d` : unchanged(queue, deed)));
         }),
     );
   }

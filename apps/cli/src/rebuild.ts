@@ -38,6 +38,7 @@ async function rebuild(
   signal: AbortSignal,
   options: Common,
 ): Promise<void> {
+  const { counted } = await import('#config');
   say('Waiting for the broker');
   const patience = AbortSignal.any([signal, AbortSignal.timeout(BROKER_PATIENCE_MS)]);
   await broker.declare(contracts.topology, patience).catch((error: Error) => {
@@ -46,7 +47,7 @@ async function rebuild(
   });
   const newest = uuidv7();
   const owed = await deed('rebuild', 'all', () =>
-    outbox.oweAll((count) => say(`${count} unfinished jobs found`)),
+    outbox.oweAll((count) => say(`${counted(count, 'unfinished job')} found`)),
   );
   relay.start();
   const bar = progressBar('Publishing', owed);
@@ -58,5 +59,5 @@ async function rebuild(
   await relay.stop();
   bar.end();
   stopIf(signal, 'Interrupted; the relays of the workers publish the rest');
-  answer(options, { published: owed }, () => `Published ${owed} unfinished jobs again`);
+  answer(options, { published: owed }, () => `Published ${counted(owed, 'unfinished job')} again`);
 }

@@ -4,6 +4,7 @@ import type { Tools } from './tools.js';
 
 /** How long a command that was interrupted may take to end in good order. */
 const FAREWELL_MS = 5_000;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /** What every command takes. */
 export interface Common {
@@ -26,19 +27,19 @@ export function command(parent: Command, usage: string, description: string, ...
  */
 export async function withTools(task: (tools: Tools, signal: AbortSignal) => Promise<void>): Promise<void> {
   const interruption = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    // A second one ends the process at once, as is usual.
-    process.once(signal, () => {
-      interruption.abort();
-      setTimeout(() => process.exit(EXIT.interrupted), FAREWELL_MS).unref();
-    });
-  }
+  const interrupt = () => {
+    interruption.abort();
+    setTimeout(() => process.exit(EXIT.interrupted), FAREWELL_MS).unref();
+  };
+  // A second one ends the process at once, as is usual.
+  for (const signal of SIGNALS) process.once(signal, interrupt);
   const { openTools } = await import('./tools.js');
   const tools = await openTools();
   try {
     await task(tools, interruption.signal);
   } finally {
     await tools.close();
+    for (const signal of SIGNALS) process.off(signal, interrupt);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { ScheduleView } from '#schedules';
 import { Failure, notFound } from './exit.js';
-import { answer, clean, table } from './output.js';
+import { answer, clean, table, unchanged } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
 
@@ -49,11 +49,12 @@ export function addSchedules(program: Command): void {
       (name: string, options: Common) =>
         withTools(async (tools) => {
           await find(tools, name);
-          await tools.deed(`schedule.${deed}`, name, async () => {
-            await tools.schedules[deed](name);
-            return 1;
-          });
-          answer(options, await find(tools, name), ({ state }) => `${name} is ${state}`);
+          const changed = await tools.deed(`schedule.${deed}`, name, async () =>
+            Number(await tools.schedules[deed](name)),
+          );
+          answer(options, await find(tools, name), ({ state }) =>
+            changed ? `${name} is ${state}` : unchanged(name, deed),
+          );
         }),
     );
   }

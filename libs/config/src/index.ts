@@ -1,3 +1,4 @@
+export { counted, grouped } from './counted.js';
 export { type Duration, duration, formatDuration, toMilliseconds } from './duration.js';
 export {
   describeSettings,

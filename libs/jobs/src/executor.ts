@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
+import { counted } from '#config';
 import { Broker, type Delivery, isOutage } from '#rabbitmq';
 import {
   type Claim,
@@ -130,7 +131,7 @@ export class Executor {
     // Whoever ends the worker is not waited for, but runs until then: nobody else may begin with its job.
     await Promise.race([this.left(() => this.running.culprits), graceOver]);
     if (this.atHand.size > 0)
-      this.logger.warn(`Giving back ${this.atHand.size} jobs that did not end in time`);
+      this.logger.warn(`Giving back ${counted(this.atHand.size, 'job')} that did not end in time`);
     this.stopping.abort();
     this.running.giveBack();
     // Handlers that heed their signal, and the statements that give the jobs back.

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
+import { counted } from '#config';
 import { Broker, type Consumer, type Priority, priorityQueue } from '#rabbitmq';
 import { Database, DatabaseUnavailableError, Presence } from '#records';
 import { Admission } from './admission.js';
@@ -143,7 +144,8 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
 
   private async drain(): Promise<void> {
     this.starting.abort();
-    if (this.executor.size > 0) this.logger.log(`Stopping; ${this.executor.size} jobs are at hand`);
+    if (this.executor.size > 0)
+      this.logger.log(`Stopping; ${counted(this.executor.size, 'job is', 'jobs are')} at hand`);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
     await Promise.all([
       this.executor.drain(this.options.shutdownGraceMs ?? 25_000),

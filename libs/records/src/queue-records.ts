@@ -28,24 +28,26 @@ export class QueueRecords {
 
   constructor(private readonly database: Database) {}
 
-  /** Stops all workers from taking jobs of a queue, within a second, until it is resumed. */
-  async pause(queue: string): Promise<void> {
-    await this.rows({
+  /**
+   * Stops all workers from taking jobs of a queue, within a second, until it is resumed.
+   *
+   * @returns whether that changed anything.
+   */
+  async pause(queue: string): Promise<boolean> {
+    return this.change({
       name: 'pause-queue',
       text: 'insert into paused_queues (queue) values ($1) on conflict do nothing',
       values: [queue],
     });
-    this.counting = undefined;
   }
 
-  /** Lets workers take jobs of a queue again. */
-  async resume(queue: string): Promise<void> {
-    await this.rows({
+  /** Lets workers take jobs of a queue again. @returns whether it was paused. */
+  async resume(queue: string): Promise<boolean> {
+    return this.change({
       name: 'resume-queue',
       text: 'delete from paused_queues where queue = $1',
       values: [queue],
     });
-    this.counting = undefined;
   }
 
   /** The queues that are paused. */
@@ -128,6 +130,12 @@ export class QueueRecords {
       view(row.queue).oldestWaiting = times.find(({ id }) => id === row.oldest)?.run_at ?? null;
     }
     return [...views.values()];
+  }
+
+  private async change(statement: Statement): Promise<boolean> {
+    const { rowCount } = await this.database.query(statement);
+    this.counting = undefined;
+    return rowCount === 1;
   }
 
   private async rows<Row = unknown>(statement: Statement): Promise<Row[]> {

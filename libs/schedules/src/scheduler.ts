@@ -7,6 +7,7 @@ import {
   type OnModuleDestroy,
   type OnModuleInit,
 } from '@nestjs/common';
+import { counted } from '#config';
 import { ContractError, Contracts, Jobs } from '#jobs';
 import { Database, type Queryable } from '#records';
 import { decide, dueTicks } from './decide.js';
@@ -132,7 +133,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
       if (missed.length > 0) {
         const first = missed[0]?.tick.toISOString();
         this.logger.warn(
-          `${schedule.name} missed ${missed.length} ticks since ${first} (${schedule.missed})`,
+          `${schedule.name} missed ${counted(missed.length, 'tick')} since ${first} (${schedule.missed})`,
         );
       }
       const job = await this.enqueue(schedule, decisions, transaction);

@@ -71,16 +71,22 @@ export class Schedules {
     });
   }
 
-  /** Lets no tick of a schedule fire until it is resumed. */
-  async pause(name: string): Promise<void> {
-    await this.database.query(sql.pause(name));
+  /** Lets no tick of a schedule fire until it is resumed. @returns whether that changed anything. */
+  async pause(name: string): Promise<boolean> {
+    return (await this.database.query(sql.pause(name))).rowCount === 1;
   }
 
-  /** Lets a schedule fire again, from its next tick on: what fell into the pause was not missed. */
-  async resume(name: string): Promise<void> {
-    await this.locked(name, async ({ spec, paused, now }, transaction) => {
+  /**
+   * Lets a schedule fire again, from its next tick on: what fell into the pause was not missed.
+   *
+   * @returns whether it was paused.
+   */
+  async resume(name: string): Promise<boolean> {
+    const wasPaused = await this.locked(name, async ({ spec, paused, now }, transaction) => {
       if (paused) await transaction.query(sql.resume(name, new Ticks(spec).after(now)));
+      return paused;
     });
+    return wasPaused ?? false;
   }
 
   private view(row: Row): ScheduleView {

@@ -134,7 +134,7 @@ export const lock = (name: string): Statement => ({
 });
 
 export const pause = (name: string): Statement => ({
-  text: 'update schedules set paused = true where name = $1',
+  text: 'update schedules set paused = true where name = $1 and not paused',
   values: [name],
 });
 

@@ -1,5 +1,6 @@
 import { BadRequestException, Body, Get, Post, Query, Redirect } from '@nestjs/common';
 import { z } from 'zod';
+import { counted } from '#config';
 import { type DeadGroup, DeadRecords, ForeignLetters, likeForms, SHOWN_GROUPS } from '#records';
 import { Deed } from '../deed.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
@@ -33,8 +34,7 @@ type DeedName = keyof typeof deeds;
 const notices: Record<string, (count: number) => string> = {
   replay: (count) => `${dead(count)} sent back to work, at most a thousand in a second.`,
   discard: (count) => `${dead(count)} given up for good. The records stay.`,
-  wish: (count) =>
-    `${number(count)} foreign ${count === 1 ? 'message' : 'messages'}: a worker does it within seconds.`,
+  wish: (count) => `${counted(count, 'foreign message')}: a worker does it within seconds.`,
 };
 
 @DashboardController('/dead-letters')
@@ -113,7 +113,7 @@ ${about(filter)}
   }
 }
 
-const dead = (count: number) => `${number(count)} dead ${count === 1 ? 'letter' : 'letters'}`;
+const dead = (count: number) => counted(count, 'dead letter');
 
 const done = (deed: DeedName, count: number) => ({
   url: `/dashboard/dead-letters?done=${deed}&count=${count}`,

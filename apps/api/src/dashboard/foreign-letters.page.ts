@@ -1,5 +1,6 @@
 import { BadRequestException, Body, Get, Post, Query, Redirect } from '@nestjs/common';
 import { z } from 'zod';
+import { counted } from '#config';
 import { ForeignLetters, type ForeignLetterView, type Wish } from '#records';
 import { Deed } from '../deed.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
@@ -83,7 +84,7 @@ const row = (
   { queue, id, reason, copies, size, body, headers, properties, foundAt, wish }: ForeignLetterView,
 ): Value[] => [
   html`<details><summary><span class="error">${reason}</span></summary>
-<p class="hint">Body, ${number(size)} bytes${body.length < size && `, the first ${number(body.length)} of them`}</p><pre tabindex="0">${shownBytes(body)}</pre>
+<p class="hint">Body, ${counted(size, 'byte')}${body.length < size && `, the first ${number(body.length)} of them`}</p><pre tabindex="0">${shownBytes(body)}</pre>
 <p class="hint">Properties and headers</p><pre tabindex="0">${shownJson({ ...properties, headers })}</pre></details>`,
   queue,
   number(copies),

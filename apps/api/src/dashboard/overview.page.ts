@@ -1,4 +1,5 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
+import { counted } from '#config';
 import { QueueRecords, type Tally, Throughput } from '#records';
 import { Deed } from '../deed.js';
 import { Board, type QueueRow } from './board.js';
@@ -36,7 +37,7 @@ export class OverviewPage {
       this.throughput.since(steps, stepS),
     ]);
     const sum = (outcome: keyof Tally) => tallies.reduce((sum, tally) => sum + tally[outcome], 0);
-    const told = `${number(sum('succeeded'))} attempts succeeded, ${number(sum('retrying'))} failed and were tried again, ${number(sum('dead'))} failed for good`;
+    const told = `${counted(sum('succeeded'), 'attempt')} succeeded, ${number(sum('retrying'))} failed and were tried again, ${number(sum('dead'))} failed for good`;
     return page({
       title: 'Overview',
       visitor,
@@ -87,7 +88,7 @@ function symptoms(queues: readonly QueueRow[]): Value {
     return html`<p class="problem">The broker does not answer. Jobs are accepted and recorded, and wait until it does.</p>`;
   }
   return queues.map(({ queue, queued, consumers, paused, oldestWaiting }) => {
-    const waits = html`<strong>${queue}</strong>: ${number(queued)} ${queued === 1 ? 'job waits' : 'jobs wait'}`;
+    const waits = html`<strong>${queue}</strong>: ${counted(queued, 'job waits', 'jobs wait')}`;
     if (queued === 0) return null;
     if (paused) return html`<p class="warning">${waits}, because the queue is paused.</p>`;
     if (consumers === 0) return html`<p class="problem">${waits}, and no worker takes them.</p>`;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { grouped } from '#config';
 import { type Html, html, type Value } from './html.js';
 
 /** The pieces that pages are made of. */
@@ -42,7 +43,7 @@ export function duration(from: Date | string | null, to: Date | string | null): 
 }
 
 /** A number for people: `12,345`. */
-export const number = (value: number): string => value.toLocaleString('en-US');
+export const number = grouped;
 
 /** A count that stands back when it is zero. */
 export const count = (value: number, kind = ''): Html =>

@@ -1,3 +1,5 @@
+import { counted } from '#config';
+
 /** More than this of one value helps nobody, and makes a slow page. */
 const MAX_SHOWN = 64 * 1024;
 
@@ -5,7 +7,7 @@ const MAX_SHOWN = 64 * 1024;
 export function shownJson(value: unknown): string {
   const text = JSON.stringify(value, null, 2) ?? 'nothing';
   if (text.length <= MAX_SHOWN) return text;
-  return `${text.slice(0, MAX_SHOWN)}\n… and ${text.length - MAX_SHOWN} characters more: GET /jobs/{id} has all of it`;
+  return `${text.slice(0, MAX_SHOWN)}\n… and ${counted(text.length - MAX_SHOWN, 'character')} more: GET /jobs/{id} has all of it`;
 }
 
 /** The body of a foreign message, as it was noted without its secrets: as JSON or text where it is that, else its bytes in hexadecimal digits. */

@@ -1,0 +1,25 @@
+import { notFound } from './exit.js';
+import { clean } from './output.js';
+import type { Tools } from './tools.js';
+
+/** What jobs are looked for by, and somebody may misspell. */
+export interface Named {
+  queue?: string;
+  name?: string;
+  batch?: string;
+}
+
+/**
+ * For an answer that is empty: nothing may fit at the moment, or nothing ever can, as no contract and no job is of
+ * that name.
+ *
+ * @throws Failure in the second case, for a queue or a name that is misspelt, or a batch that there is not.
+ */
+export async function mustBeKnown({ contracts, views }: Tools, { queue, name, batch }: Named): Promise<void> {
+  const hasJobs = async (filter: Named) => (await views.list({ ...filter, limit: 1 })).length > 0;
+  if (queue !== undefined && !contracts.queues.has(queue) && !(await hasJobs({ queue })))
+    throw notFound(`No contract has a queue named ${clean(queue)}, and no job is in one`);
+  if (name !== undefined && !contracts.find(name) && !(await hasJobs({ name })))
+    throw notFound(`No contract is named ${clean(name)}, and no job is of one`);
+  if (batch !== undefined && !(await hasJobs({ batch }))) throw notFound(`No batch has the id ${batch}`);
+}
