@@ -1,2 +1,4 @@
 // The entry point as `npm run build` lays it out: dist/apps/worker/main.js.
-import './src/main.js';
+// Stacks name the TypeScript. Node notes a map while it loads a module, so this comes before all others.
+process.setSourceMapsEnabled(true);
+await import('./src/main.js');

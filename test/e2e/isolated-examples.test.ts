@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import * as contracts from '#contracts';
@@ -48,6 +48,24 @@ async function run<C extends AnyContract>(contract: C, payload: PayloadInput<C>)
     return job?.finishedAt ? job : undefined;
   }, 40_000);
 }
+
+test('stacks in records and in the log name the file and the line of the TypeScript, of threads too', async () => {
+  const [failed, isolated] = await Promise.all([
+    run(contracts.DemoFlaky, { failures: 1 }),
+    run(contracts.ResizeImage, { source: 'in/none.png', widths: [100], format: 'jpeg' }),
+  ]);
+  for (const [{ attempts }, name] of [
+    [failed, 'demo-flaky.handler.ts'],
+    [isolated, 'file-store.ts'],
+  ] as const) {
+    const stack = attempts[0]?.error?.stack ?? '';
+    const [, file = stack, line] = /^ +at (?:.+ \()?(\/.+):(\d+):\d+\)?$/m.exec(stack) ?? [];
+    expect(basename(file)).toBe(name);
+    expect((await readFile(file, 'utf8')).split('\n')[Number(line) - 1]).toContain('throw new');
+    expect(stack).not.toMatch(/dist\/(apps|libs)/);
+  }
+  expect(worker.output()).not.toMatch(/dist\/(apps|libs)/);
+});
 
 test('image.resize and report.generate run in threads of the built worker, which ends in good order with them', async () => {
   const [picture, report] = await Promise.all([
