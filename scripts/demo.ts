@@ -4,12 +4,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { maskUrl } from '#config';
+import { counted, grouped, maskUrl } from '#config';
 import { AppError, Apps } from './apps.js';
 import { Client } from './demo/client.js';
 import { Progress } from './demo/progress.js';
 import { openMailbox, openSubscriber } from './demo/receivers.js';
-import { grouped, Screen } from './demo/screen.js';
+import { Screen } from './demo/screen.js';
 import { type Evidence, summarize } from './demo/summary.js';
 import { makePictures, PICTURES, planJobs, SALES } from './demo/workload.js';
 import { seedDemoSales } from './demo-sales.js';
@@ -167,7 +167,7 @@ async function work({ screen, ending }: Run, { progress, pictures, subscriber }:
     screen.progress(queues, isLast);
     if (isLast) return;
     if (Date.now() > deadline) {
-      throw new Error(`${planned.length - ended} jobs have not ended after ${JOBS_LIMIT_MS / 1_000} s`);
+      throw new Error(`${counted(planned.length - ended, 'job has', 'jobs have')} not ended after ${JOBS_LIMIT_MS / 1_000} s`);
     }
   }
 }
