@@ -167,7 +167,9 @@ async function work({ screen, ending }: Run, { progress, pictures, subscriber }:
     screen.progress(queues, isLast);
     if (isLast) return;
     if (Date.now() > deadline) {
-      throw new Error(`${counted(planned.length - ended, 'job has', 'jobs have')} not ended after ${JOBS_LIMIT_MS / 1_000} s`);
+      throw new Error(
+        `${counted(planned.length - ended, 'job has', 'jobs have')} not ended after ${JOBS_LIMIT_MS / 1_000} s`,
+      );
     }
   }
 }
