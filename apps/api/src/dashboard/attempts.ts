@@ -35,3 +35,74 @@ export class FailedAttempts {
     return Math.max(0, count - (this.now() - since) / FORGIVEN_EVERY_MS);
   }
 }
+
+/** Waits of a second or so, where a check takes some 80 ms. */
+const MAX_WAITING = 8;
+/** Of those, from one network. */
+const MAX_WAITING_TOGETHER = 3;
+/** Where people have signed in before; beyond this the oldest are forgotten. */
+const MAX_KNOWN = 1_000;
+
+/**
+ * Has passwords checked one after the other, so that a flood of attempts takes neither memory nor the threads that other
+ * work needs. Few wait, and the others are refused at once. Those who have signed in from their network before have a lane
+ * of their own, so that no stranger is before them.
+ */
+export class SignInLanes {
+  private readonly known = new Set<string>();
+  private readonly lanes = { known: new Lane(), strange: new Lane() };
+
+  /**
+   * Runs a check in its turn.
+   *
+   * @param check resolves to whether it was really them.
+   * @returns what the check made; undefined when there is no room, and nothing was run.
+   */
+  run<T>(
+    network: string,
+    name: string,
+    check: () => Promise<T | undefined>,
+  ): Promise<T | undefined> | undefined {
+    const who = `${network} ${name}`;
+    const lane = this.known.has(who) ? this.lanes.known : this.lanes.strange;
+    return lane.run(network, check)?.then((made) => {
+      if (made !== undefined) this.remember(who);
+      return made;
+    });
+  }
+
+  private remember(who: string): void {
+    this.known.delete(who);
+    this.known.add(who);
+    const [oldest] = this.known;
+    if (this.known.size > MAX_KNOWN && oldest !== undefined) this.known.delete(oldest);
+  }
+}
+
+/** One at a time; of those that wait, few from one network. */
+class Lane {
+  private last: Promise<unknown> = Promise.resolve();
+  private readonly inside = new Map<string, number>();
+  private count = 0;
+
+  run<T>(network: string, task: () => Promise<T>): Promise<T> | undefined {
+    const together = this.inside.get(network) ?? 0;
+    if (this.count >= MAX_WAITING || together >= MAX_WAITING_TOGETHER) return undefined;
+    this.inside.set(network, together + 1);
+    this.count++;
+    const done = this.last.then(task).finally(() => {
+      this.count--;
+      const left = (this.inside.get(network) ?? 1) - 1;
+      if (left > 0) this.inside.set(network, left);
+      else this.inside.delete(network);
+    });
+    this.last = done.catch(() => {});
+    return done;
+  }
+}
+
+/** Whoever has one address of IPv6 has a whole network of 64 bits of them. */
+export const networkOf = (address: string): string =>
+  address.includes('.') || !address.includes(':')
+    ? address
+    : address.split('::')[0]!.split(':').slice(0, 4).join(':');

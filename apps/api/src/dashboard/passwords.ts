@@ -5,8 +5,6 @@ import { promisify } from 'node:util';
 const LOG2_COST = 15;
 const BLOCK_SIZE = 8;
 const KEY_LENGTH = 32;
-/** Checked at once, so that a flood of attempts takes neither memory nor the threads that other work needs. */
-const AT_ONCE = 2;
 
 const derive = promisify<string, Buffer, number, object, Buffer>(scrypt);
 const options = (log2Cost: number) => ({
@@ -22,22 +20,11 @@ export async function hashPassword(password: string): Promise<string> {
   return ['scrypt', LOG2_COST, salt.toString('base64url'), key.toString('base64url')].join('.');
 }
 
-let checking = 0;
-const waiting: (() => void)[] = [];
-
 /** Whether a password is the one of a hash that {@link hashPassword} made. */
 export async function isPassword(password: string, hash: string): Promise<boolean> {
   const [, log2Cost, salt = '', expected = ''] = hash.split('.');
-  if (checking >= AT_ONCE) await new Promise<void>((go) => waiting.push(go));
-  else checking++;
-  try {
-    const key = await derive(password, Buffer.from(salt, 'base64url'), KEY_LENGTH, options(Number(log2Cost)));
-    return timingSafeEqual(key, Buffer.from(expected, 'base64url'));
-  } finally {
-    const next = waiting.shift();
-    if (next) next();
-    else checking--;
-  }
+  const key = await derive(password, Buffer.from(salt, 'base64url'), KEY_LENGTH, options(Number(log2Cost)));
+  return timingSafeEqual(key, Buffer.from(expected, 'base64url'));
 }
 
 /** A hash that no password has: whoever names no user waits as long as one who errs in the password. */

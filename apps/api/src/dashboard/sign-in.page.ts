@@ -2,7 +2,7 @@ import { Body, Get, HttpCode, Logger, Post, Query, Req, Res } from '@nestjs/comm
 import type { FastifyReply } from 'fastify';
 import { Audit } from '#records';
 import { Access, cookieOf, tokenOf } from './access.js';
-import { FailedAttempts } from './attempts.js';
+import { FailedAttempts, networkOf, SignInLanes } from './attempts.js';
 import { DashboardController, type DashboardRequest, ForAllRoles, Open } from './dashboard.guard.js';
 import { attribute, type Html, html } from './html.js';
 import { page } from './layout.js';
@@ -10,11 +10,15 @@ import { MAX_AGE_S, Sessions } from './sessions.js';
 
 /** No password is longer; hashing a megabyte is work that nobody should ask for. */
 const MAX_LENGTH = 200;
+/** When there is room again for somebody whose attempt could not wait. */
+const BUSY_S = 1;
+const WRONG = 'Wrong name or password.';
 
 @DashboardController()
 export class SignInPage {
   private readonly logger = new Logger('Dashboard');
   private readonly failed = new FailedAttempts();
+  private readonly lanes = new SignInLanes();
 
   constructor(
     private readonly access: Access,
@@ -39,19 +43,26 @@ export class SignInPage {
   ): Promise<Html | undefined> {
     const { name, password, to } = body ?? {};
     if (typeof name !== 'string' || typeof password !== 'string') return form(to);
-    const key = `${request.ip} ${name.slice(0, MAX_LENGTH)}`;
+    if (name.length > MAX_LENGTH || password.length > MAX_LENGTH) {
+      reply.status(401);
+      return form(to, name.slice(0, MAX_LENGTH), WRONG);
+    }
+    const network = networkOf(request.ip);
+    const key = `${network} ${name}`;
     const waitS = this.failed.waitS(key);
-    if (waitS > 0) {
-      reply.status(429).header('retry-after', waitS);
-      return form(to, name, `Too many attempts. Try again in ${waitS} s.`);
+    const attempt =
+      waitS === 0 ? this.lanes.run(network, name, () => this.sessions.begin(name, password)) : undefined;
+    if (!attempt) {
+      const againS = waitS || BUSY_S;
+      reply.status(429).header('retry-after', againS);
+      return form(to, name, `Too many attempts. Try again in ${againS} s.`);
     }
     this.failed.count(key);
-    const isTooLong = name.length > MAX_LENGTH || password.length > MAX_LENGTH;
-    const session = isTooLong ? undefined : await this.sessions.begin(name, password);
+    const session = await attempt;
     if (!session) {
       this.logger.warn(`Wrong name or password for the dashboard, from ${request.ip}`);
       reply.status(401);
-      return form(to, name, 'Wrong name or password.');
+      return form(to, name, WRONG);
     }
     this.failed.forget(key);
     await this.audit.deed(
