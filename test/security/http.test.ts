@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -75,21 +75,70 @@ describe('what nobody expects', () => {
   });
 });
 
-test('without keys no other name than localhost is answered to, so that no web page gets in by rebinding its own', async () => {
-  const open = await (await givenProcess('api', environment)).ready();
-  const statusFor = async (host: string, path = '/jobs') => {
-    const request = get(`${open.url}${path}`, { headers: { host } });
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
+describe('without keys', () => {
+  let open: AppProcess;
+  beforeAll(async () => {
+    open = await (await givenProcess('api', environment)).ready();
+  });
+  afterAll(() => open?.stop('SIGKILL'));
+  const statusFor = async (method: string, path: string, headers: Record<string, string>) => {
+    const sent = request(`${open.url}${path}`, { method, headers }).end();
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
     response.resume();
     return response.statusCode;
   };
-  const { port } = new URL(open.url);
-  for (const host of ['localhost', '127.0.0.1', '[::1]', 'LOCALHOST'])
-    expect([host, await statusFor(`${host}:${port}`)]).toEqual([host, 200]);
-  for (const host of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil.example'])
-    expect([host, await statusFor(`${host}:${port}`)]).toEqual([host, 403]);
-  expect(await statusFor('evil.example', '/health/live')).toBe(200);
-  await open.stop('SIGKILL');
+  const isPaused = async (queue: string) =>
+    (await environment.sql('select 1 from paused_queues where queue = $1', [queue])).length === 1;
+
+  test('no other name than those of this machine is answered to, so that no web page gets in by rebinding its own', async () => {
+    const { port } = new URL(open.url);
+    for (const path of ['/jobs', '/dashboard', '/metrics', '/openapi.json']) {
+      for (const host of ['localhost', '127.0.0.1', '127.1.2.3', '[::1]', 'LOCALHOST', 'api.localhost'])
+        expect([host, await statusFor('GET', path, { host: `${host}:${port}` })]).toEqual([host, 200]);
+      for (const host of [
+        'evil.example',
+        '127.0.0.1.evil.example',
+        'localhost.evil.example',
+        'api',
+        '0.0.0.0',
+      ])
+        expect([host, await statusFor('GET', path, { host: `${host}:${port}` })]).toEqual([host, 403]);
+    }
+    expect(await statusFor('GET', '/health/live', { host: `evil.example:${port}` })).toBe(200);
+  });
+
+  const id = '01900000-0000-7000-8000-000000000000';
+  const deeds = [
+    ['POST', '/queues/email/pause'],
+    ['POST', '/schedules/records.prune/run'],
+    ['POST', `/jobs/${id}/cancel`],
+    ['POST', '/dead-letters/discard'],
+    ['POST', '/dashboard/queues/email/pause'],
+    ['POST', '/dashboard/sign-out'],
+  ] as const;
+  test.each<Record<string, string>>([
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { origin: 'http://localhost:1' },
+  ])('nothing is done that a page of another site asks for: %p', async (headers) => {
+    for (const [method, path] of deeds)
+      expect([path, await statusFor(method, path, headers)]).toEqual([path, 403]);
+    expect(await isPaused('email')).toBe(false);
+  });
+  test('what a page of the api or no page asks for is done, and a link from elsewhere is followed', async () => {
+    for (const headers of [
+      { 'sec-fetch-site': 'same-origin' },
+      { 'sec-fetch-site': 'none' },
+      { origin: open.url },
+      {},
+    ] as Record<string, string>[])
+      expect(await statusFor('POST', '/queues/email/pause', headers)).toBe(200);
+    expect(await statusFor('POST', '/queues/email/resume', {})).toBe(200);
+    const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
+    expect(await statusFor('GET', '/dashboard', link)).toBe(200);
+  });
 });
 
 test('whether it is ready is told to anybody, and no address with it', async () => {

@@ -4,12 +4,14 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { Settings } from '#config';
 import { PUBLIC } from '#health';
-import { isForLocalName } from './local-name.js';
+import type { Sender } from './deed.js';
+import { isDeed, isForLocalName, isFromHere } from './origin.js';
 import { ProblemException } from './problem.filter.js';
 
 /**
  * Lets in requests that carry one of `API_KEYS` as `Authorization: Bearer …`. When there are none, everybody on this
- * machine, but no web page.
+ * machine, but no web page of another. `HttpModule` asks it before a body is read; as a guard it asks again, for routes
+ * that came to Nest some other way.
  */
 @Injectable()
 export class ApiKeyGuard implements CanActivate {
@@ -23,18 +25,35 @@ export class ApiKeyGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean {
-    if (this.reflector.getAllAndOverride<boolean>(PUBLIC, [context.getHandler(), context.getClass()]))
-      return true;
-    const request = context.switchToHttp().getRequest<FastifyRequest & { client?: string }>();
-    if (this.keys.length === 0) {
-      if (isForLocalName(request)) return true;
+    const isPublic = this.reflector.getAllAndOverride<boolean>(PUBLIC, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
+    if (!isPublic) this.identify(context.switchToHttp().getRequest<FastifyRequest>());
+    return true;
+  }
+
+  /** Notes in a request who sends it. @throws ProblemException when it may not come in. */
+  identify(request: FastifyRequest & Sender): void {
+    if (request.client !== undefined) return;
+    request.client = this.keys.length === 0 ? this.neighbour(request) : this.holder(request);
+  }
+
+  private neighbour(request: FastifyRequest): string {
+    if (!isForLocalName(request))
       throw new ProblemException(403, 'foreign-host', 'Without API_KEYS the api answers to localhost only');
-    }
-    const [, given] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? [];
-    if (given && this.knows(given)) {
-      request.client = digest(given).toString('base64url');
-      return true;
-    }
+    if (isDeed(request) && !isFromHere(request))
+      throw new ProblemException(
+        403,
+        'foreign-site',
+        'Without API_KEYS the api does nothing that a page of another site asks for',
+      );
+    return '';
+  }
+
+  private holder({ headers }: FastifyRequest): string {
+    const [, given] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
+    if (given && this.knows(given)) return digest(given).toString('base64url');
     throw new ProblemException(401, 'unauthorized', 'Send one of the API keys as Authorization: Bearer KEY');
   }
 

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, Module, type OnApplicationBootstrap } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { Settings, SettingsModule } from '#config';
 import * as contracts from '#contracts';
 import { HealthModule } from '#health';
@@ -8,16 +7,15 @@ import { Contracts, JobsModule, QueueMetrics } from '#jobs';
 import { Broker, RabbitMQModule, TopologyError } from '#rabbitmq';
 import { Database, DatabaseUnavailableError, RecordsModule, SchemaError } from '#records';
 import { TelemetryModule } from '#telemetry';
-import { ApiKeyGuard } from './api-key.guard.js';
 import { BatchesHttpModule } from './batches/batches-http.module.js';
 import { DashboardModule } from './dashboard/dashboard.module.js';
 import { DeadLettersController } from './dead-letters.controller.js';
 import { ForeignLettersController } from './foreign-letters.controller.js';
+import { HttpModule } from './http.module.js';
 import { JobEventsController } from './job-events.controller.js';
-import { JobWatcher } from './job-watcher.js';
+import { JobWatcherModule } from './job-watcher.js';
 import { JobsController } from './jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
-import { ProblemFilter } from './problem.filter.js';
 import { QueuesController } from './queues.controller.js';
 import { SchedulesHttpModule } from './schedules.controller.js';
 import { WorkersController } from './workers.controller.js';
@@ -42,6 +40,8 @@ const RETRY_PAUSE_MS = 1_000;
       inject: [Settings],
       useFactory: (settings: Settings) => ({ maxPayload: settings.MAX_PAYLOAD }),
     }),
+    HttpModule,
+    JobWatcherModule,
     SchedulesHttpModule,
     BatchesHttpModule,
     DashboardModule,
@@ -67,12 +67,7 @@ const RETRY_PAUSE_MS = 1_000;
     WorkersController,
     OpenApiController,
   ],
-  providers: [
-    JobWatcher,
-    QueueMetrics,
-    { provide: APP_FILTER, useClass: ProblemFilter },
-    { provide: APP_GUARD, useClass: ApiKeyGuard },
-  ],
+  providers: [QueueMetrics],
 })
 export class ApiModule implements OnApplicationBootstrap {
   constructor(

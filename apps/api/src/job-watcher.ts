@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, Module, type OnModuleDestroy } from '@nestjs/common';
 import { hasEnded, Views, type WatchedJob } from '#records';
 
 /** How often the records of watched jobs are looked at. */
@@ -95,6 +95,10 @@ export class JobWatcher implements OnModuleDestroy {
     this.isLooking = false;
   }
 }
+
+/** One watcher for the whole api: all who follow jobs share its look at the records, and its limit. */
+@Module({ providers: [JobWatcher], exports: [JobWatcher] })
+export class JobWatcherModule {}
 
 /** Promise.withResolvers, which Node has from version 22 on. */
 function withResolvers<T>() {

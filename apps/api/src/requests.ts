@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#config';
 import { toViolations } from '#jobs';
 import { jobStates, priorities } from '#records';
-import { ProblemException } from './problem.filter.js';
+import { MISFIT, ProblemException } from './problem.filter.js';
 
 /** What requests must look like, checked before anything is done. */
 
@@ -177,13 +177,8 @@ export class Fits<Schema extends z.ZodType> implements PipeTransform<unknown, z.
     if (value === undefined) throw new ProblemException(400, 'no-body', 'The request has no body: send JSON');
     const checked = this.schema.safeParse(value);
     if (checked.success) return checked.data;
-    throw new ProblemException(
-      this.status,
-      'request-does-not-fit',
-      'The request is not what this call takes',
-      {
-        errors: toViolations(checked.error),
-      },
-    );
+    throw new ProblemException(this.status, 'request-does-not-fit', MISFIT, {
+      errors: toViolations(checked.error),
+    });
   }
 }

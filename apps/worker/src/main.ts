@@ -14,7 +14,11 @@ try {
   const log = rootLog('worker', settings.LOG_LEVEL);
   logWarnings(log);
   // Who asks for health or metrics and does not read the answer must not keep a worker that has drained from ending.
-  const adapter = new FastifyAdapter({ forceCloseConnections: true });
+  const adapter = new FastifyAdapter({
+    forceCloseConnections: true,
+    requestTimeout: 10_000,
+    bodyLimit: 1_024,
+  });
   const app = await NestFactory.create<NestFastifyApplication>(WorkerModule, adapter, {
     logger: new NestLogger(log),
     abortOnError: false,

@@ -99,11 +99,32 @@ const schema = z.object({
     .prefault('8')
     .describe('Connections to the database that a process may open.'),
   LISTEN_ADDRESS: z
-    .union([z.ipv4(), z.ipv6(), z.literal('localhost')], 'must be an IP address or localhost')
+    .union(
+      // As a name it would have two addresses, and Fastify a second server that nobody prepared.
+      [z.ipv4(), z.ipv6(), z.literal('localhost').transform(() => '127.0.0.1')],
+      'must be an IP address or localhost',
+    )
     .optional()
     .describe(
       'Address that the api listens on; by default every one with `API_KEYS`, and loopback without. A container whose port is published to its machine only may be open inside: `0.0.0.0`.',
     ),
+  TRUSTED_PROXIES: list
+    .pipe(
+      z.array(
+        z.union(
+          [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()],
+          'each must be an IP address or a network such as 10.0.0.0/8',
+        ),
+      ),
+    )
+    .prefault('')
+    .describe(
+      'Addresses or networks of the proxies before the api, separated by commas: their `X-Forwarded-For` says whose sign-in an attempt is. Without, everybody behind a proxy has its address.',
+    ),
+  REQUEST_TIMEOUT: milliseconds
+    .refine((value) => value >= 100 && value <= 3_600_000, 'must be 100ms to 1h')
+    .prefault('60s')
+    .describe('How long a client may take to send a request to the api, from its first byte to its last.'),
   PORT: port.prefault('3000').describe('Port of the api.'),
   WORKER_PORT: port.prefault('3001').describe('Port on which a worker answers health checks.'),
   API_KEYS: list

@@ -12,6 +12,9 @@ const CHECK_TIMEOUT_MS = 2_000;
 @Public()
 @Controller('health')
 export class HealthController {
+  /** Anybody may ask, and what is asked takes a connection to the database: those who ask at once share an answer. */
+  private readonly asked = new Map<string, Promise<true | string>>();
+
   constructor(
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
@@ -35,10 +38,16 @@ export class HealthController {
 
   private async run({ name, check }: ReadinessCheck) {
     const indicator = this.indicators.check(name);
+    const asked = this.asked.get(name) ?? this.ask(check).finally(() => this.asked.delete(name));
+    this.asked.set(name, asked);
+    const answer = await asked;
+    return answer === true ? indicator.up() : indicator.down({ message: answer });
+  }
+
+  private ask(check: ReadinessCheck['check']): Promise<true | string> {
     const late = new Promise<string>((resolve) => {
       setTimeout(() => resolve('no answer in time'), CHECK_TIMEOUT_MS).unref();
     });
-    const answer = await Promise.race([Promise.resolve().then(check), late]).catch(() => 'does not answer');
-    return answer === true ? indicator.up() : indicator.down({ message: answer });
+    return Promise.race([Promise.resolve().then(check), late]).catch(() => 'does not answer');
   }
 }

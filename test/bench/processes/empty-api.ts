@@ -1,8 +1,9 @@
 import { Body, Controller, HttpCode, Module, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { loadSettings } from '#config';
+import { loadSettings, SettingsModule } from '#config';
 import { makeHttpAdapter } from '../../../apps/api/src/http.js';
+import { HttpModule } from '../../../apps/api/src/http.module.js';
 import { serve, usage } from '../protocol.js';
 
 /** Takes a job's body in and forgets it. */
@@ -22,7 +23,7 @@ class EmptyController {
   }
 }
 
-@Module({ controllers: [EmptyController] })
+@Module({ imports: [SettingsModule.forRoot(), HttpModule], controllers: [EmptyController] })
 class EmptyModule {}
 
 const settings = loadSettings();

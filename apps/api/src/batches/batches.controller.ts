@@ -13,15 +13,16 @@ import type { FastifyReply } from 'fastify';
 import { Batches, BatchRecords, type BatchView } from '#batches';
 import { Jobs } from '#jobs';
 import { Client } from '../api-key.guard.js';
+import type { Intake } from '../bodies.js';
 import { Deed } from '../deed.js';
-import type { Intake } from '../http.js';
+
 import { checkQueue, nextJobOf } from '../next-job.js';
 import { ProblemException } from '../problem.filter.js';
 import { Fits, Id, parseIdempotencyKey } from '../requests.js';
 import { BatchBody, batchRequest, batchSchema } from './batch.schemas.js';
 
-/** Room for 10,000 payloads of 1.6 KiB. While it is worked on, a request takes up several times its size in memory. */
-const intake: Intake = { bodyLimit: 16 * 1024 * 1024, atOnce: 64 * 1024 * 1024 };
+/** Room for 10,000 payloads of 1.6 KiB. */
+const intake: Intake = { bodyLimit: 16 * 1024 * 1024 };
 
 const batch = { description: 'The batch', schema: batchSchema };
 

@@ -76,18 +76,6 @@ export function hasToken(visitor: Visitor, body: unknown): boolean {
   return given.length === wanted.length && timingSafeEqual(given, wanted);
 }
 
-/**
- * Whether a request comes from a page of this dashboard, as browsers tell it. Those that tell nothing are no browsers
- * of the last years; they still need the form's token.
- */
-export function isFromHere({ headers }: FastifyRequest): boolean {
-  const site = headers['sec-fetch-site'];
-  if (site !== undefined) return site === 'same-origin' || site === 'none';
-  if (headers.origin === undefined) return true;
-  const hosts = [headers.host, headers['x-forwarded-host']];
-  return URL.canParse(headers.origin) && hosts.includes(new URL(headers.origin).host);
-}
-
 /** A proxy tells it. Who lies here harms his own cookie only. */
 const isSecure = ({ headers, protocol }: FastifyRequest): boolean =>
   protocol === 'https' || headers['x-forwarded-proto'] === 'https';

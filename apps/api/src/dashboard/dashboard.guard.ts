@@ -18,9 +18,10 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { Public } from '#health';
 import { Audit } from '#records';
+import { Connections } from '../connections.js';
 import { entryOf, type Sender } from '../deed.js';
-import { isForLocalName } from '../local-name.js';
-import { Access, hasToken, isFromHere, type Visitor as Who } from './access.js';
+import { isDeed, isForLocalName, isFromHere } from '../origin.js';
+import { Access, hasToken, type Visitor as Who } from './access.js';
 import { ErrorPageFilter } from './error-page.filter.js';
 import { PageInterceptor } from './page.interceptor.js';
 
@@ -43,6 +44,7 @@ export class DashboardGuard implements CanActivate {
     private readonly access: Access,
     private readonly reflector: Reflector,
     private readonly audit: Audit,
+    private readonly connections: Connections,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -53,17 +55,17 @@ export class DashboardGuard implements CanActivate {
     if (this.access.mode === 'open' && !isForLocalName(request)) {
       throw new ForbiddenException('Without DASHBOARD_USERS the dashboard answers to localhost only.');
     }
-    const isDeed = request.method !== 'GET' && request.method !== 'HEAD';
     if (allows(OPEN)) {
-      if (isDeed && !isFromHere(request)) throw new ForbiddenException(FROM_ELSEWHERE);
+      if (isDeed(request) && !isFromHere(request)) throw new ForbiddenException(FROM_ELSEWHERE);
       return true;
     }
 
     const visitor = await this.access.visitorOf(request);
     if (!visitor) throw new UnauthorizedException();
     request.visitor = visitor;
+    this.connections.welcome(request);
     request.actor = { name: visitor.name, via: 'dashboard' };
-    const refusal = isDeed && refusalOf(request, visitor, allows(FOR_ALL_ROLES));
+    const refusal = isDeed(request) && refusalOf(request, visitor, allows(FOR_ALL_ROLES));
     if (!refusal) return true;
     const entry = entryOf(context, this.reflector);
     if (entry) await this.audit.refusal(entry, refusal);

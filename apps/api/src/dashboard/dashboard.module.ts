@@ -2,7 +2,8 @@ import { Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { BatchesModule } from '#batches';
 import { SchedulesModule } from '#schedules';
-import { JobWatcher } from '../job-watcher.js';
+import { HttpModule } from '../http.module.js';
+import { JobWatcherModule } from '../job-watcher.js';
 import { Access } from './access.js';
 import { AssetsController } from './assets.controller.js';
 import { AuditPage } from './audit.page.js';
@@ -22,7 +23,7 @@ import { WorkersPage } from './workers.page.js';
 
 /** The dashboard. Whoever wants none deletes this folder and the line that imports it. */
 @Module({
-  imports: [BatchesModule, SchedulesModule],
+  imports: [BatchesModule, SchedulesModule, HttpModule, JobWatcherModule],
   controllers: [
     AssetsController,
     SignInPage,
@@ -37,7 +38,7 @@ import { WorkersPage } from './workers.page.js';
     WorkersPage,
     AuditPage,
   ],
-  providers: [Access, Sessions, Board, JobWatcher],
+  providers: [Access, Sessions, Board],
 })
 export class DashboardModule implements OnModuleInit {
   constructor(private readonly http: HttpAdapterHost) {}

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { DatabaseUnavailableError } from '#records';
+import { toProblem } from '../problem.filter.js';
 import type { DashboardRequest } from './dashboard.guard.js';
 import { html } from './html.js';
 import { page } from './layout.js';
@@ -14,7 +14,7 @@ export class ErrorPageFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<DashboardRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const status = statusOf(error);
+    const { status } = toProblem(error);
     if (status === 401) {
       const to = request.method === 'GET' ? `?to=${encodeURIComponent(request.url)}` : '';
       return void reply.redirect(`/dashboard/sign-in${to}`, 303);
@@ -33,11 +33,6 @@ export class ErrorPageFilter implements ExceptionFilter {
         }).toString(),
       );
   }
-}
-
-function statusOf(error: unknown): number {
-  if (error instanceof HttpException) return error.getStatus();
-  return error instanceof DatabaseUnavailableError ? 503 : 500;
 }
 
 function adviceOf(error: unknown, status: number): string {

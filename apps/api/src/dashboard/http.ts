@@ -1,32 +1,30 @@
 import type { FastifyInstance } from 'fastify';
 
-/** Forms of the dashboard are short. */
-const FORM_BYTES = 64 * 1024;
-
 /**
- * Nothing is loaded or run but what the dashboard itself serves, no page of it is shown within another, and no
- * browser or proxy keeps one.
+ * Nothing is loaded or run but what the dashboard itself serves, and no page of it is shown within another. It comes on
+ * top of what every answer has.
  */
-const HEADERS = {
-  'content-security-policy':
+const HEADERS = new Map([
+  [
+    'content-security-policy',
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; " +
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-opener-policy': 'same-origin',
-  'cache-control': 'no-store',
-};
+      "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+  ],
+  ['referrer-policy', 'no-referrer'],
+  ['cross-origin-opener-policy', 'same-origin'],
+]);
 
 const isOurs = (url: string | undefined) => /^\/dashboard(?![^/?#])/.test(url ?? '');
 
 /** Has Fastify take forms, and send these headers, under /dashboard only. */
 export function serveDashboard(fastify: FastifyInstance): void {
-  fastify.addHook('onRequest', async ({ url }, reply) => {
-    if (isOurs(url)) reply.headers(HEADERS);
+  fastify.server.prependListener('request', ({ url }, response) => {
+    if (isOurs(url)) response.setHeaders(HEADERS);
   });
+  fastify.removeContentTypeParser('application/x-www-form-urlencoded');
   fastify.addContentTypeParser(
     'application/x-www-form-urlencoded',
-    { parseAs: 'string', bodyLimit: FORM_BYTES },
+    { parseAs: 'string' },
     (request, body, done) => {
       if (isOurs(request.routeOptions.url))
         return done(null, Object.fromEntries(new URLSearchParams(String(body))));
