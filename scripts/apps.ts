@@ -76,6 +76,13 @@ export class Apps {
   }
 }
 
+/** Where an api that is ready shows its dashboard; undefined when it has none. */
+export async function dashboardOf(apiUrl: string): Promise<string | undefined> {
+  const address = `${apiUrl}/dashboard`;
+  const { status } = await fetch(address, { redirect: 'manual' });
+  return status === 404 ? undefined : address;
+}
+
 async function isReady(app: AppName, url: string, signal: AbortSignal): Promise<void> {
   const deadline = Date.now() + READY_LIMIT_MS;
   for (let last = 'no answer'; ; ) {

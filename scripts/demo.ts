@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { counted, grouped, maskUrl } from '#config';
-import { AppError, Apps } from './apps.js';
+import { AppError, Apps, dashboardOf } from './apps.js';
 import { Client } from './demo/client.js';
 import { Progress } from './demo/progress.js';
 import { openMailbox, openSubscriber } from './demo/receivers.js';
@@ -16,7 +16,8 @@ import { seedDemoSales } from './demo-sales.js';
 import { abortWhenTold, Interruption, unlessAborted } from './ending.js';
 import { migrate } from './migration.js';
 import { freePorts } from './services/addresses.js';
-import { type Services, startServices } from './services.js';
+import { announce } from './services/running.js';
+import { isOurs, type Services, startServices } from './services.js';
 
 const HELP = `npm run demo [-- OPTIONS]
 
@@ -53,7 +54,6 @@ interface Run {
 /** Everything that is up when the jobs begin. */
 interface Stage extends Evidence {
   services: Services;
-  key: string;
   client: Client;
   progress: Progress;
   pictures: string[];
@@ -128,13 +128,12 @@ async function setUp(run: Run): Promise<Stage> {
   const subscriber = await openSubscriber(secret);
   stops.push(subscriber.close);
 
-  const key = randomBytes(24).toString('hex');
   const [apiPort, workerPort] = (await freePorts(2)) as [number, number];
   // Only what is named here reaches the apps: no other setting of the environment, and no .env, as the folder has none.
+  // Without keys the api listens on loopback only, where whoever looks at the dashboard may do everything.
   const env = {
     ...addresses,
     PATH: process.env.PATH,
-    API_KEYS: key,
     SMTP_URL: mailbox.url,
     FILES_DIR: filesDir,
     WEBHOOK_SECRET: secret,
@@ -150,10 +149,10 @@ async function setUp(run: Run): Promise<Stage> {
     });
 
   const apiUrl = await start('api', apiPort);
-  const client = new Client(apiUrl, key, signal);
+  const client = new Client(apiUrl, signal);
   const progress = await Progress.begin(client, signal);
   const workerUrl = await start('worker', workerPort);
-  return { services, key, client, progress, pictures, apiUrl, workerUrl, mailbox, subscriber, filesDir };
+  return { services, client, progress, pictures, apiUrl, workerUrl, mailbox, subscriber, filesDir };
 }
 
 /** Enqueues the jobs and shows how far they are, until all have ended. */
@@ -191,26 +190,32 @@ async function sumUp({ screen }: Run, stage: Stage): Promise<boolean> {
 }
 
 /** Prints the addresses and waits until the demo is told to end. */
-async function stayUp({ screen, signal }: Run, { services, key, apiUrl, workerUrl }: Stage): Promise<never> {
+async function stayUp({ screen, signal, stops }: Run, stage: Stage): Promise<never> {
+  const { services, apiUrl, workerUrl } = stage;
+  if (isOurs(services)) {
+    const conceal = announce('npm run demo', services);
+    stops.push(async () => conceal());
+  }
   const { origin, rabbitmqUrl, rabbitmqManagementUrl, databaseUrl } = services;
   // Passwords made here go with the demo; others are nobody's business.
   const shown = (url: string, by: string) => (by === 'environment' ? maskUrl(url) : url);
   const addresses = {
+    dashboard: await dashboardOf(apiUrl),
     api: apiUrl,
-    'api key': key,
     worker: `${workerUrl}/health/ready`,
     database: shown(databaseUrl, origin.postgres),
     broker: shown(rabbitmqUrl, origin.rabbitmq),
     management: shown(rabbitmqManagementUrl, origin.rabbitmq),
   };
   for (const [name, address] of Object.entries(addresses)) {
-    screen.line(`  ${screen.paint('dim', name.padEnd(12))}${address}`);
+    if (address) screen.line(`  ${screen.paint('dim', name.padEnd(12))}${address}`);
   }
   screen.line(`
   Try:
-    curl -i ${apiUrl}/jobs -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' \\
+    curl -i ${apiUrl}/jobs -H 'Content-Type: application/json' \\
       -d '{"name": "demo.flaky", "payload": {"failures": 1}}'
-    curl ${apiUrl}/queues -H 'Authorization: Bearer ${key}'
+    curl ${apiUrl}/queues
+    npm run jobs -- queues
 
   Ctrl-C stops everything.`);
   return unlessAborted(signal, new Promise<never>(() => undefined));

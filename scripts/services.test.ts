@@ -1,9 +1,13 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as pause } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { eventually, root } from '#testing';
 import { checkPostgres, checkRabbitmq, checkRabbitmqManagement, freePorts } from './services/addresses.js';
 import { startServices } from './services.js';
 
@@ -69,32 +73,95 @@ test(
   START_LIMIT_MS,
 );
 
-test(
-  'the program prints the addresses, and its services end even when it is killed',
-  async () => {
-    const program = spawn(process.execPath, ['dist/scripts/services.js'], {
-      env: process.env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    try {
-      const urls: string[] = [];
-      for await (const line of createInterface(program.stdout)) {
-        const [, name, url] = line.match(/^export (\w+)='(.*)'$/) ?? [];
-        expect(name).toBe(VARIABLES[urls.length]);
-        urls.push(url!);
-        if (urls.length === VARIABLES.length) break;
-      }
-      expect(await Promise.all(urls.map(isListening))).toEqual([true, true, true]);
+describe('what one command of a clone has started', () => {
+  let folder: string;
+  const started: ChildProcess[] = [];
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'warren-shared-'));
+  });
+  afterEach(async () => {
+    for (const child of started) child.kill('SIGKILL');
+    await rm(folder, { recursive: true });
+  });
 
-      program.kill('SIGKILL');
-      await once(program, 'exit');
-      while ((await Promise.all(urls.map(isListening))).includes(true)) await pause(50);
-    } finally {
-      program.kill('SIGKILL');
+  /** A program as an npm command of a clone runs it, in a folder of its own. */
+  function start(...[program, ...args]: [string, ...string[]]): ChildProcess {
+    const preload = `--import=${join(root, 'dist/scripts/find-services.js')}`;
+    const isApp = program.startsWith('dist/apps');
+    const options = isApp || program.endsWith('/migrate.js') ? [preload] : [];
+    const child = spawn(process.execPath, [...options, join(root, program), ...args], {
+      cwd: folder,
+      env: { ...process.env, PORT: ports[0], WORKER_PORT: ports[1] },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    started.push(child);
+    return child;
+  }
+  let ports: string[];
+  const printed = async (...command: Parameters<typeof start>) => {
+    const child = start(...command);
+    const [stdout, stderr, [code]] = await Promise.all([
+      text(child.stdout!),
+      text(child.stderr!),
+      once(child, 'exit'),
+    ]);
+    return { stdout, stderr, code };
+  };
+  async function addressesOf(program: ChildProcess): Promise<string[]> {
+    const urls: string[] = [];
+    for await (const line of createInterface(program.stdout!)) {
+      const [, name, url] = line.match(/^export (\w+)='(.*)'$/) ?? [];
+      expect(name).toBe(VARIABLES[urls.length]);
+      urls.push(url!);
+      if (urls.length === VARIABLES.length) break;
     }
-  },
-  START_LIMIT_MS,
-);
+    return urls;
+  }
+
+  test(
+    'is found by the others, and is gone when it ends or is killed',
+    async () => {
+      ports = (await freePorts(2)).map(String);
+      const services = start('dist/scripts/services.js');
+      const urls = await addressesOf(services);
+      expect(await Promise.all(urls.map(isListening))).toEqual([true, true, true]);
+      const note = join(folder, '.services', `${services.pid}.json`);
+      expect((await stat(note)).mode & 0o777).toBe(0o600);
+
+      const found = `npm run services (process ${services.pid})`;
+      expect(await printed('dist/scripts/migrate.js')).toMatchObject({
+        code: 0,
+        stderr: `With the services of ${found}\n`,
+      });
+      expect(await addressesOf(start('dist/scripts/services.js'))).toEqual(urls);
+      const app = start('dist/scripts/start.js');
+      let output = '';
+      app.stdout!.on('data', (chunk) => (output += chunk));
+      await eventually(() => output.includes('Ready:'), 60_000);
+      expect(output).toContain(`The services of ${found} are used`);
+      const [, dashboard] = /^The dashboard: (\S+)$/m.exec(output) ?? [];
+      expect((await fetch(dashboard!)).ok).toBe(true);
+      const listed = await printed('dist/apps/cli/main.js', 'workers', '--json');
+      expect(JSON.parse(listed.stdout).items).toHaveLength(1);
+
+      // What the environment or a file names comes first, and services with other addresses do not fit to it.
+      await writeFile(join(folder, '.env'), 'DATABASE_URL=postgresql://nobody:x@127.0.0.1:1/none\n');
+      expect((await printed('dist/apps/cli/main.js', 'queues')).code).toBe(1);
+      await rm(join(folder, '.env'));
+
+      app.kill('SIGINT');
+      expect(await once(app, 'exit')).toEqual([0, null]);
+      services.kill('SIGKILL');
+      await once(services, 'exit');
+      await eventually(async () => !(await Promise.all(urls.map(isListening))).includes(true));
+      expect((await printed('dist/apps/cli/main.js', 'list', '--limit', '0')).stderr).toContain(
+        `${found} was killed`,
+      );
+      await expect(stat(note)).rejects.toThrow('ENOENT');
+    },
+    START_LIMIT_MS,
+  );
+});
 
 async function isListening(url: string): Promise<boolean> {
   const { hostname, port } = new URL(url);

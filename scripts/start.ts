@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { loadSettings, type Settings } from '#config';
-import { Apps } from './apps.js';
+import { Apps, dashboardOf } from './apps.js';
 import { abortWhenTold, Interruption, unlessAborted } from './ending.js';
 import { migrate } from './migration.js';
-import { startServices } from './services.js';
+import { isOurs, startServices } from './services.js';
 
 /**
  * `npm start`: services as needed, the migration, the api and the worker, in the foreground until SIGINT or SIGTERM.
@@ -23,14 +23,17 @@ let exitCode = 0;
 try {
   await checkPorts(loadSettings());
 
-  const services = await unlessAborted(signal, startServices({ log: (line) => console.log(line) }));
+  const services = await unlessAborted(
+    signal,
+    startServices({ log: (line) => console.log(line), shareAs: 'npm start' }),
+  );
   stops.push(() => services.stop());
   const env = {
     ...process.env,
     RABBITMQ_URL: services.rabbitmqUrl,
     DATABASE_URL: services.databaseUrl,
   };
-  if (Object.values(services.origin).some((origin) => origin !== 'environment')) {
+  if (isOurs(services)) {
     console.log('These are empty and go with this command: to keep jobs, set RABBITMQ_URL and DATABASE_URL');
   }
   const settings = loadSettings(env);
@@ -45,6 +48,8 @@ try {
     apps.start('api', { port: settings.PORT, env, output: STDOUT }, signal),
     apps.start('worker', { port: settings.WORKER_PORT, env, output: STDOUT }, signal),
   ]);
+  const dashboard = await dashboardOf(api);
+  if (dashboard) console.log(`The dashboard: ${dashboard}`);
   console.log(`Ready: the api on ${api}, the worker's health on ${worker}/health/ready. Ctrl-C ends both.`);
   await unlessAborted(signal, new Promise<never>(() => undefined));
 } catch (error) {

@@ -27,7 +27,6 @@ const PAGE = 1_000;
 export class Client {
   constructor(
     private readonly url: string,
-    private readonly key: string,
     private readonly signal: AbortSignal,
   ) {}
 
@@ -55,10 +54,7 @@ export class Client {
     const response = await fetch(this.url + path, {
       method,
       signal: this.signal,
-      headers: {
-        authorization: `Bearer ${this.key}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     if (response.ok) return (await response.json()) as T;

@@ -10,11 +10,21 @@ import { type Environment, givenEnvironment } from '#testing';
 const root = join(import.meta.dirname, '..', '..');
 const LIMIT_MS = 85_000;
 
-/** `npm run demo`, where its output is no terminal. */
-async function runDemo(environment: Record<string, string>, ...options: string[]) {
+/** `npm run demo`, where its output is no terminal; interrupted when it has done what makes it stay. */
+async function runDemo(
+  environment: Record<string, string>,
+  options: string[] = [],
+  staying?: (output: string) => Promise<void>,
+) {
   const child = execFile(process.execPath, ['dist/scripts/demo.js', ...options], {
     cwd: root,
     env: { PATH: process.env.PATH, ...environment },
+  });
+  let output = '';
+  child.stdout!.on('data', (chunk) => {
+    output += chunk;
+    if (staying && output.includes('Ctrl-C stops everything'))
+      void staying(output).finally(() => child.kill('SIGINT'));
   });
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout!),
@@ -42,15 +52,18 @@ describe('npm run demo', () => {
   });
 
   test(
-    'does real jobs, sums them up and leaves nothing running',
+    'does real jobs, sums them up, stays if it is told to, and then leaves nothing running',
     async () => {
-      const { stdout, stderr, code } = await runDemo(settings());
-
-      expect({ code, stderr, end: stdout.trimEnd().split('\n').at(-1) }).toEqual({
-        code: 0,
-        stderr: '',
-        end: '  ✔ All is as expected.',
+      let dashboard = '';
+      const { stdout, stderr, code } = await runDemo(settings(), ['--keep'], async (output) => {
+        const [, first = ''] = /All is as expected\.\s+dashboard +(\S+)\n/.exec(output) ?? [];
+        dashboard = await (await fetch(first)).text();
       });
+
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain('  ✔ All is as expected.\n');
+      // Whoever opens it may look and do.
+      expect(dashboard).toContain('action="/dashboard/queues/email/pause"');
       expect(stdout).not.toContain('\x1b');
       // succeeded, dead, attempts
       expect(rowsOf(stdout)).toEqual({
@@ -98,9 +111,9 @@ describe('npm run demo', () => {
   });
 
   test('explains itself', async () => {
-    expect((await runDemo({}, '--help')).stdout).toContain('--keep');
+    expect((await runDemo({}, ['--help'])).stdout).toContain('--keep');
 
-    const { stderr, code } = await runDemo({}, '--kep');
+    const { stderr, code } = await runDemo({}, ['--kep']);
     expect(stderr).toContain("Unknown option '--kep'");
     expect(code).toBe(2);
   });
