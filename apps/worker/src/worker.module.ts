@@ -46,6 +46,7 @@ import { OutboundHttp } from './outbound-http.js';
       useFactory: (settings: Settings) => ({
         entry: new URL('./isolated/isolated.js', import.meta.url),
         memoryMb: settings.ISOLATED_MEMORY,
+        threads: settings.ISOLATED_THREADS,
         log: rootLog('worker', settings.LOG_LEVEL),
       }),
     }),

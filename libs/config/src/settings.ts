@@ -157,6 +157,12 @@ const schema = z.object({
     .min(32, 'must be at least 32')
     .prefault('512')
     .describe('Heap that one thread of an isolated handler may use, in MB.'),
+  ISOLATED_THREADS: count
+    .max(1_000)
+    .optional()
+    .describe(
+      'Threads of isolated handlers that a worker starts and runs at once; by default as many as the cores that it may use.',
+    ),
   MAX_PAYLOAD: count
     .max(16 * 1024 * 1024)
     .prefault('1048576')

@@ -1,5 +1,14 @@
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
-import { invoke, JOB_TRANSPORT, type JobContext, NonRetryableError } from '#jobs';
+import {
+  type AnyContract,
+  conform,
+  invoke,
+  JOB_TRANSPORT,
+  type JobContext,
+  NoHandlerError,
+  type Returned,
+  returned,
+} from '#jobs';
 
 /**
  * A thread's counterpart of the `JobServer`: Nest finds the handlers for it and wraps them in their guards, pipes,
@@ -9,15 +18,22 @@ export class IsolatedServer extends Server implements CustomTransportStrategy {
   override readonly transportId = JOB_TRANSPORT;
   override readonly propagatesEventHandlerErrors = true;
 
-  /** @throws what the handler throws. */
-  async run(job: JobContext): Promise<unknown> {
+  /** The names of the contracts that it has handlers of. */
+  get contracts(): string[] {
+    return [...this.getHandlers().keys()];
+  }
+
+  /**
+   * Runs a job, from the payload's JSON to the result's.
+   *
+   * @throws what the handler throws, or what is wrong with payload or result.
+   */
+  async run(job: Omit<JobContext, 'payload'>, payload: string, maxBytes: number): Promise<Returned> {
     const handler = this.getHandlers().get(job.name);
-    if (!handler) {
-      throw new NonRetryableError(
-        `No isolated handler for ${job.name}: is its class among the controllers of the isolated module?`,
-      );
-    }
-    return invoke(handler, job);
+    if (!handler) throw new NoHandlerError(job.name);
+    const { contract } = handler.extras as { contract: AnyContract };
+    const checked = conform(contract, 'payload', JSON.parse(payload));
+    return returned(contract, await invoke(handler, Object.assign(job, { payload: checked })), maxBytes);
   }
 
   listen(callback: () => void): void {

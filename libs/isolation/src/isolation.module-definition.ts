@@ -7,6 +7,8 @@ export interface IsolationOptions {
   entry: URL | string;
   /** Heap that one thread may use, in MB. */
   memoryMb: number;
+  /** Threads that start and run at once; as many as there are cores for this process when absent. */
+  threads?: number;
   /** Where the threads log what belongs to no job. */
   log: Log;
   /** How long a thread waits for its next job before it ends, in milliseconds; 30 s when absent. */

@@ -1,28 +1,42 @@
-import type { Duration } from '#config';
-import type { JobContext } from '#jobs';
-import type { PlainError } from './plain-error.js';
+import { z } from 'zod';
+import { type JobContext, type Thrown, thrownSchema } from '#jobs';
 
-/**
- * What goes between the worker and a thread, by structured clone. A thread runs one job at a time and messages keep
- * their order, so none of them has to say which job it is about.
- */
+/** What the worker tells a thread, by structured clone. A thread runs one job at a time. */
 export type ToThread =
-  | { kind: 'run'; job: JobData }
-  | { kind: 'abort'; reason: PlainError }
+  | { kind: 'run'; run: number; job: JobData; payload: string; maxBytes: number }
+  | { kind: 'abort'; reason: Thrown }
   /** Close the Nest context and end. */
   | { kind: 'close' };
 
-export type FromThread =
-  | { kind: 'progress'; fraction: number; note: string | undefined }
-  /** A log line, of the job that runs or, as Nest's own lines, of none. */
-  | { kind: 'log'; line: string; ofJob: boolean }
-  | { kind: 'ended'; ending: Ending };
-
-/** How a handler ended. */
-export type Ending =
-  | { how: 'returned'; result: unknown }
-  | { how: 'snoozed'; delay: Duration | number }
-  | { how: 'threw'; error: PlainError };
-
 /** The part of a job's context that is data; the rest is made anew in the thread. */
-export type JobData = Omit<JobContext, 'signal' | 'log' | 'progress'>;
+export type JobData = Omit<JobContext, 'signal' | 'log' | 'progress' | 'payload'>;
+
+/** The job that something in a thread belongs to. `run` counts the jobs of one thread. */
+const owner = z.object({ run: z.number(), job: z.string(), name: z.string(), attempt: z.number() });
+export type Owner = z.output<typeof owner>;
+
+const fromThread = z.discriminatedUnion('kind', [
+  /** It serves the handlers of these contracts. */
+  z.object({ kind: z.literal('ready'), contracts: z.array(z.string()) }),
+  z.object({
+    kind: z.literal('progress'),
+    run: z.number(),
+    fraction: z.number(),
+    note: z.string().optional(),
+  }),
+  /** A log line, of a job or, as Nest's own lines, of none. */
+  z.object({ kind: z.literal('log'), run: z.number().optional(), line: z.string() }),
+  z.object({ kind: z.literal('succeeded'), run: z.number(), result: z.string() }),
+  z.object({ kind: z.literal('snoozed'), run: z.number(), delay: z.number().min(0) }),
+  z.object({ kind: z.literal('threw'), run: z.number(), error: thrownSchema }),
+  /** The job is over, but for what it left behind. */
+  z.object({ kind: z.literal('free'), leftovers: z.array(z.string()) }),
+  /** Nobody caught an error, of this job if that can be told. */
+  z.object({ kind: z.literal('uncaught'), owner: owner.optional(), error: thrownSchema }),
+]);
+
+/** What a thread tells the worker. */
+export type FromThread = z.output<typeof fromThread>;
+
+/** Checks what came out of a thread: handlers can post there, too. @returns undefined when it is none of ours. */
+export const parseMessage = (message: unknown): FromThread | undefined => fromThread.safeParse(message).data;

@@ -1,12 +1,13 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { type JobContext, NonRetryableError, Snooze } from '#jobs';
+import { readThrown, safeProgress, toError } from '#jobs';
 import { forwardedLog, logWarnings, NestLogger } from '#telemetry';
 import { IsolatedServer } from './isolated-server.js';
-import type { Ending, FromThread, JobData, ToThread } from './messages.js';
-import { fromPlainError, toPlainError } from './plain-error.js';
+import { Leftovers } from './leftovers.js';
+import type { FromThread, Owner, ToThread } from './messages.js';
 import { throttleProgress } from './throttle-progress.js';
 
 /**
@@ -23,66 +24,56 @@ export async function serveIsolated(module: Type): Promise<void> {
   const port = parentPort;
   const { logLevel } = workerData as { logLevel: string };
   const post = (message: FromThread) => port.postMessage(message);
-  const log = (ofJob: () => boolean) =>
-    forwardedLog(logLevel, (line) => post({ kind: 'log', line, ofJob: ofJob() }));
+  const log = (run?: number) => forwardedLog(logLevel, (line) => post({ kind: 'log', run, line }));
 
-  logWarnings(log(() => false));
+  logWarnings(log());
   const server = new IsolatedServer();
   const app = await NestFactory.createMicroservice(module, {
     strategy: server,
-    logger: new NestLogger(log(() => false)),
+    logger: new NestLogger(log()),
     abortOnError: false,
   });
   await app.listen();
 
+  const owners = new AsyncLocalStorage<Owner>();
+  const leftovers = new Leftovers(owners);
   let attempt: AbortController | undefined;
-  const run = async (data: JobData) => {
+
+  const run = async ({ run, job, payload, maxBytes }: Extract<ToThread, { kind: 'run' }>) => {
     const current = new AbortController();
     setMaxListeners(0, current.signal);
     attempt = current;
-    const isRunning = () => attempt === current;
+    const tools = { signal: current.signal, log: log(run) };
     const progress = throttleProgress((fraction, note) => {
-      if (isRunning()) post({ kind: 'progress', fraction, note });
+      if (attempt === current) post({ kind: 'progress', run, fraction, note });
     });
-    const ending = await end(server, {
-      ...data,
-      signal: current.signal,
-      log: log(isRunning),
-      progress: progress.note,
-    });
+    const context = { ...job, ...tools, progress: safeProgress(tools, progress.note) };
+    const owner: Owner = { run, job: job.id, name: job.name, attempt: job.attempt };
+    const ending = await owners
+      .run(owner, () => server.run(context, payload, maxBytes))
+      .then(
+        (outcome) => ({ ...outcome, run }),
+        (error) => ({ kind: 'threw' as const, error: readThrown(error), run }),
+      );
     progress.flush();
     attempt = undefined;
-    try {
-      post({ kind: 'ended', ending });
-    } catch (error) {
-      const problem = new NonRetryableError(
-        `The result of ${data.name} cannot leave its thread: ${(error as Error).message} ` +
-          'The handler must return plain data, without functions',
-        { cause: error },
-      );
-      post({ kind: 'ended', ending: { how: 'threw', error: toPlainError(problem) } });
-    }
+    post(ending);
+    post({ kind: 'free', leftovers: await leftovers.take() });
   };
 
+  process.on('uncaughtException', (error) =>
+    post({ kind: 'uncaught', owner: owners.getStore(), error: readThrown(error) }),
+  );
   port.on('message', async (message: ToThread) => {
     switch (message.kind) {
       case 'run':
-        return run(message.job);
+        return run(message);
       case 'abort':
-        return attempt?.abort(fromPlainError(message.reason));
+        return attempt?.abort(toError(message.reason));
       case 'close':
         await app.close();
         process.exit();
     }
   });
-}
-
-/** Runs a handler. Never throws. */
-async function end(server: IsolatedServer, job: JobContext): Promise<Ending> {
-  try {
-    const result = await server.run(job);
-    return result instanceof Snooze ? { how: 'snoozed', delay: result.delay } : { how: 'returned', result };
-  } catch (error) {
-    return { how: 'threw', error: toPlainError(error) };
-  }
+  post({ kind: 'ready', contracts: server.contracts });
 }

@@ -1,11 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { type JobContext, NonRetryableError, snooze } from '#jobs';
-import { writeForwarded } from '#telemetry';
-import { describeCrash, type IsolatedCrashError } from './crash.js';
+import { type AttemptContext, type Returned, readThrown, type Thrown, toError } from '#jobs';
+import { type Log, writeForwarded } from '#telemetry';
+import { describeCrash } from './crash.js';
 import type { IsolationOptions } from './isolation.module-definition.js';
-import type { Ending, FromThread, JobData, ToThread } from './messages.js';
-import { fromPlainError, toPlainError } from './plain-error.js';
+import { type FromThread, type Owner, parseMessage, type ToThread } from './messages.js';
 
 /**
  * A handler has this long after its signal; then its thread is killed. Less than the executor waits, after a time-out
@@ -14,40 +13,59 @@ import { fromPlainError, toPlainError } from './plain-error.js';
 const KILL_AFTER_MS = 800;
 /** How long a thread may take to close its Nest context. */
 const CLOSE_TIMEOUT_MS = 2_000;
+/** How long it may take to start, on a machine that is busy with other things. */
+const BOOT_TIMEOUT_MS = 60_000;
+/** A thread that does not say for so long that its job is over computes something that the job left behind. */
+const FREE_TIMEOUT_MS = 5_000;
+/** Jobs of a thread, the newest, that still log when they have ended, without their secrets. */
+const MAX_LOGS = 10;
 
-/** What the attempt that runs in a thread waits for. */
+/** What the job that runs waits for. */
 interface Attempt {
-  job: JobContext;
-  end(ending: Ending | IsolatedCrashError): void;
+  run: number;
+  job: AttemptContext;
+  resolve(outcome: Returned): void;
+  reject(error: unknown): void;
 }
 
 /** The worker's side of one thread, which runs one job at a time. */
 export class Thread {
   private readonly worker: Worker;
   private attempt: Attempt | undefined;
+  private runs = 0;
+  private readonly logs = new Map<number, Log>();
   private alive = true;
-  /** Resolves when the thread is gone, with the reason. */
-  readonly gone: Promise<IsolatedCrashError>;
+  /** Something that a job left behind has failed. */
+  private spoilt = false;
+  private hasWarned = false;
+  private readonly booted = defer<readonly string[]>();
+  private free = defer<boolean>();
+  private readonly ended = defer<void>();
+  /** The contracts that it has handlers of, once it stands ready. Rejects with what keeps it from that. */
+  readonly ready = this.booted.promise;
+  /** Resolves when it takes up room no more. */
+  readonly gone = this.ended.promise;
 
+  /** @throws what is wrong with the entry. */
   constructor(private readonly options: IsolationOptions) {
     this.worker = new Worker(options.entry, {
       name: 'isolated',
       workerData: { logLevel: options.log.level },
       resourceLimits: { maxOldGenerationSizeMb: options.memoryMb },
     });
-    this.worker.on('message', (message: FromThread) => this.onMessage(message));
-    this.gone = new Promise((resolve) => {
-      let uncaught: Error | undefined;
-      this.worker.on('error', (error: Error) => {
-        uncaught = error;
-      });
-      this.worker.on('exit', (code) => {
-        this.alive = false;
-        const crash = describeCrash(uncaught, code, options.memoryMb);
-        this.attempt?.end(crash);
-        resolve(crash);
-      });
+    let uncaught: Thrown | undefined;
+    this.worker.on('error', (error) => {
+      uncaught = readThrown(error);
     });
+    this.worker.on('exit', (code) => this.onExit(uncaught, code));
+    this.worker.on('message', (message) => this.onMessage(parseMessage(message)));
+    this.worker.on('messageerror', () => this.onMessage(undefined));
+    const slow = setTimeout(() => {
+      this.booted.reject(new Error(`It has not called serveIsolated for ${BOOT_TIMEOUT_MS / 1_000} s`));
+      this.kill();
+    }, BOOT_TIMEOUT_MS).unref();
+    const onceBooted = () => clearTimeout(slow);
+    this.ready.then(onceBooted, onceBooted);
   }
 
   /** Whether it can take another job. */
@@ -55,32 +73,38 @@ export class Thread {
     return this.alive;
   }
 
+  /** Waits until its last job is over, with what that left behind. @returns whether it may have another one. */
+  get isFree(): Promise<boolean> {
+    return this.runs === 0 ? Promise.resolve(this.alive) : this.free.promise;
+  }
+
   /**
    * Runs a job.
    *
-   * @returns what its handler returned.
-   * @throws what its handler threw, IsolatedCrashError, or the signal's reason when the thread had to be killed.
+   * @throws what its handler threw, or IsolatedCrashError.
    */
-  async run(job: JobContext): Promise<unknown> {
-    const { signal, log: _, progress: __, ...data } = job;
+  async run(job: AttemptContext, payload: string, maxBytes: number): Promise<Returned> {
+    const { signal } = job;
     signal.throwIfAborted();
+    const run = ++this.runs;
+    this.keepLog(run, job.log);
+    this.free = defer();
     let killing: NodeJS.Timeout | undefined;
     const onAbort = () => {
-      this.post({ kind: 'abort', reason: toPlainError(signal.reason) });
+      this.post({ kind: 'abort', reason: readThrown(signal.reason) });
       killing = setTimeout(() => this.kill(), KILL_AFTER_MS);
     };
     signal.addEventListener('abort', onAbort, { once: true });
     try {
-      const ending = await new Promise<Ending | IsolatedCrashError>((end) => {
-        this.attempt = { job, end };
-        this.hand(data);
+      return await new Promise<Returned>((resolve, reject) => {
+        this.attempt = { run, job, resolve, reject };
+        this.post({ kind: 'run', run, job: { ...job }, payload, maxBytes });
       });
-      if (ending instanceof Error) throw signal.aborted ? signal.reason : ending;
-      return outcome(ending);
     } finally {
+      this.attempt = undefined;
       clearTimeout(killing);
       signal.removeEventListener('abort', onAbort);
-      this.attempt = undefined;
+      this.expectFree(job.log);
     }
   }
 
@@ -92,51 +116,106 @@ export class Thread {
     this.kill();
   }
 
-  /** Stops it wherever it is, in a busy loop too; only native code runs to its end. */
+  /** Stops it wherever it is, in a busy loop too; only native code runs to its end, and takes up no room meanwhile. */
   private kill(): void {
     this.alive = false;
     void this.worker.terminate();
-  }
-
-  private hand(job: JobData): void {
-    try {
-      this.post({ kind: 'run', job });
-    } catch (error) {
-      throw new NonRetryableError(
-        `The payload of ${job.name} cannot go into a thread: ${(error as Error).message} ` +
-          'Its schema must make plain data of it, without functions',
-        { cause: error },
-      );
-    }
+    this.free.resolve(false);
+    this.ended.resolve();
   }
 
   private post(message: ToThread): void {
     this.worker.postMessage(message);
   }
 
-  private onMessage(message: FromThread): void {
-    const { job, end } = this.attempt ?? {};
-    switch (message.kind) {
-      case 'progress':
-        job?.progress(message.fraction, message.note);
-        break;
-      case 'log':
-        writeForwarded((message.ofJob && job?.log) || this.options.log, message.line);
-        break;
-      case 'ended':
-        end?.(message.ending);
-        break;
+  private keepLog(run: number, log: Log): void {
+    this.logs.set(run, log);
+    this.logs.delete(run - MAX_LOGS);
+  }
+
+  private expectFree(log: Log): void {
+    const late = setTimeout(() => {
+      log.warn('The job left behind something that computes: its thread is killed');
+      this.kill();
+    }, FREE_TIMEOUT_MS).unref();
+    void this.free.promise.then(() => clearTimeout(late));
+  }
+
+  private onMessage(message: FromThread | undefined): void {
+    const { attempt } = this;
+    if (!message) this.onStrange();
+    else if (message.kind === 'ready') this.booted.resolve(message.contracts);
+    else if (message.kind === 'log') this.write(message.line, message.run);
+    else if (message.kind === 'free') this.onFree(message.leftovers);
+    else if (message.kind === 'uncaught') this.onUncaught(message.error, message.owner);
+    // What comes late, from something that an earlier job left behind, is nothing of this one.
+    else if (message.run !== attempt?.run) return;
+    else if (message.kind === 'progress') attempt.job.progress(message.fraction, message.note);
+    else if (message.kind === 'threw') attempt.reject(toError(message.error));
+    else attempt.resolve(message);
+  }
+
+  /** A handler has posted it itself. */
+  private onStrange(): void {
+    if (this.hasWarned) return;
+    this.hasWarned = true;
+    const log = this.logs.get(this.runs) ?? this.options.log;
+    log.warn('What a handler posts to parentPort is ignored: that port is for Warren alone');
+  }
+
+  private write(line: string, run: number | undefined): void {
+    const log = run === undefined ? this.options.log : this.logs.get(run);
+    if (log) writeForwarded(log, line);
+  }
+
+  private onFree(leftovers: readonly string[]): void {
+    if (leftovers.length > 0) {
+      this.logs
+        .get(this.runs)
+        ?.warn({ leftovers }, 'The job left something behind in its thread, which is not used again');
     }
+    this.free.resolve(this.alive && !this.spoilt && leftovers.length === 0);
+  }
+
+  /** An error ends the job that it belongs to, and nobody else's. */
+  private onUncaught(error: Thrown, owner: Owner | undefined): void {
+    if (this.attempt && (owner?.run ?? this.attempt.run) === this.attempt.run) {
+      this.attempt.reject(describeCrash(error, 0, this.options.memoryMb));
+      this.kill();
+      return;
+    }
+    const message = 'Something that a job left behind in its thread failed; the thread is not used again';
+    const log = owner && this.logs.get(owner.run);
+    if (log) log.warn({ err: toError(error) }, message);
+    // Its secrets are not known any more, and the message may quote them.
+    else this.options.log.warn({ ...owner, err: { type: error.name } }, message);
+    this.spoilt = true;
+    if (!this.attempt && this.alive) void this.close();
+  }
+
+  private onExit(uncaught: Thrown | undefined, code: number): void {
+    const crash = describeCrash(uncaught, code, this.options.memoryMb);
+    const wasIdle = this.alive && !this.attempt;
+    this.alive = false;
+    this.booted.reject(
+      uncaught
+        ? toError(uncaught)
+        : new Error(`It ended with exit code ${code} and did not call serveIsolated`),
+    );
+    if (wasIdle && this.runs > 0)
+      this.logs.get(this.runs)?.warn({ err: crash }, 'A thread that did nothing ended');
+    this.attempt?.reject(crash);
+    this.free.resolve(false);
+    this.ended.resolve();
   }
 }
 
-function outcome(ending: Ending): unknown {
-  switch (ending.how) {
-    case 'returned':
-      return ending.result;
-    case 'snoozed':
-      return snooze(ending.delay);
-    case 'threw':
-      throw fromPlainError(ending.error);
-  }
+/** A promise that somebody else fulfils. */
+function defer<T>() {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((...settle) => {
+    [resolve, reject] = settle;
+  });
+  return { promise, resolve, reject };
 }

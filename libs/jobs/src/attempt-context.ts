@@ -2,7 +2,7 @@ import type { Claim, Previous } from '#records';
 import { currentTraceparent, type Log, scrubbedLog } from '#telemetry';
 import type { JobContext } from './handler.js';
 import type { Arrival } from './message.js';
-import type { Progress } from './progress.js';
+import { type Progress, safeProgress } from './progress.js';
 import type { RunningAttempt } from './running-attempt.js';
 
 /** What an attempt has to do with beside its job. */
@@ -61,9 +61,10 @@ export class AttemptContext implements JobContext {
 
   /** Handlers take it out of the context before they call it. */
   get progress(): JobContext['progress'] {
-    const { progress, attempt } = this.#tools;
-    this.#noteProgress ??= (fraction, note) =>
+    this.#noteProgress ??= safeProgress(this, (fraction, note) => {
+      const { progress, attempt } = this.#tools;
       progress.note(this.id, this.#claim, fraction, note && attempt.secrets.scrub(note));
+    });
     return this.#noteProgress;
   }
 }

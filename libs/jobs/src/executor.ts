@@ -17,15 +17,17 @@ import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
 import { CrashedError, NoHandlerError, UnknownContractError } from './errors.js';
 import { Gate } from './gate.js';
-import { type JobContext, Snooze } from './handler.js';
+import type { JobContext } from './handler.js';
+import { Isolation, type Seat } from './isolation.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { LoopTurns } from './loop-turns.js';
 import { type Arrival, decode, encodeStranger, type JobDelivery } from './message.js';
 import { meterOf } from './meter.js';
 import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
-import { conform, resultJson } from './payload.js';
+import { conform } from './payload.js';
 import { Progress } from './progress.js';
+import { returned } from './returned.js';
 import { type About, RunningAttempt, STOP_GRACE_MS } from './running-attempt.js';
 import { RunningAttempts } from './running-attempts.js';
 import { type Secrets, secretsOf } from './secrets.js';
@@ -64,7 +66,7 @@ type Refused = Extract<Claim, { taken: false }>;
 @Injectable()
 export class Executor {
   private readonly logger = new Logger(Executor.name);
-  private readonly handlers = new Map<string, RunHandler>();
+  private readonly handlers = new Map<string, RunHandler | Isolation>();
   /** What is at hand in this process: attempts, as `id/attempt`, and deliveries that cannot be read. */
   private readonly atHand = new Map<string | Delivery, AtHand>();
   private onLeft: () => void = () => {};
@@ -89,9 +91,9 @@ export class Executor {
     @Optional() private readonly admission?: Admission,
   ) {}
 
-  /** Sets the handler of a contract. */
-  register(contract: AnyContract, run: RunHandler): void {
-    this.handlers.set(contract.name, run);
+  /** Sets the handler of a contract, or what runs it in a thread. */
+  register(contract: AnyContract, handler: RunHandler | Isolation): void {
+    this.handlers.set(contract.name, handler);
   }
 
   /** Takes a delivery; what becomes of it is nobody else's concern. Never throws. */
@@ -133,6 +135,7 @@ export class Executor {
     if (this.atHand.size > 0)
       this.logger.warn(`Giving back ${counted(this.atHand.size, 'job')} that did not end in time`);
     this.stopping.abort();
+    for (const handler of this.handlers.values()) if (handler instanceof Isolation) handler.stop();
     this.running.giveBack();
     // Handlers that heed their signal, and the statements that give the jobs back.
     await Promise.race([this.left(() => 0), pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
@@ -179,6 +182,9 @@ export class Executor {
    * @returns false when it must run alone and does not.
    */
   private async execute(delivery: Delivery, arrival: Arrival, alone: boolean): Promise<boolean> {
+    const handler = this.handlers.get(arrival.name);
+    // Before all else: a job that waits for a thread has not started, and must keep no other one from it.
+    const seat = handler instanceof Isolation ? await handler.seat() : undefined;
     const turn = this.gate.enter(alone);
     if (turn) await turn;
     let pass: Pass | undefined;
@@ -214,7 +220,7 @@ export class Executor {
       let outcome: Outcome = { kind: 'snoozed', delay: delay ?? 0 };
       if (delay === undefined)
         outcome = await step.run(() =>
-          this.run(arrival, claim, contract, new RunningAttempt(about, claim.claim, secrets)),
+          this.run(arrival, claim, contract, new RunningAttempt(about, claim.claim, secrets), seat),
         );
       endProcessing(step, outcome);
       const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
@@ -233,6 +239,7 @@ export class Executor {
       return true;
     } finally {
       pass?.release?.();
+      seat?.leave();
       this.gate.leave();
     }
   }
@@ -309,6 +316,7 @@ export class Executor {
     claim: Taken,
     contract: AnyContract | undefined,
     attempt: RunningAttempt,
+    seat: Seat | undefined,
   ): Promise<Outcome> {
     const meter = meterOf(contract);
     let startedAt: number | undefined;
@@ -317,11 +325,10 @@ export class Executor {
       if (!contract) throw new UnknownContractError(arrival.name);
       const handler = this.handlers.get(contract.name);
       if (!handler) throw new NoHandlerError(contract.name);
-      const payload = conform(
-        contract,
-        'payload',
-        claim.payload === null ? arrival.value : JSON.parse(claim.payload),
-      );
+      const given = claim.payload ?? arrival.payload ?? 'null';
+      const value = () => (claim.payload === null ? arrival.value : JSON.parse(claim.payload));
+      // The schema of an isolated handler makes of it what may not cross to its thread.
+      const payload = seat ? undefined : conform(contract, 'payload', value());
 
       await this.turns.start();
       startedAt = meter.started();
@@ -330,9 +337,12 @@ export class Executor {
 
       const { log, progress } = this;
       const job = new AttemptContext(arrival, claim, payload, { attempt, log, progress });
-      const result = await this.running.run(attempt, () => handler(job));
-      if (result instanceof Snooze) return { kind: 'snoozed', delay: result.delay };
-      return { kind: 'succeeded', result: resultJson(contract, result, this.options.maxPayload) };
+      const { maxPayload } = this.options;
+      if (handler instanceof Isolation) {
+        if (!seat) throw new NoHandlerError(contract.name);
+        return await this.running.run(attempt, () => seat.run(job, given, maxPayload));
+      }
+      return returned(contract, await this.running.run(attempt, () => handler(job)), maxPayload);
     } catch (error) {
       return attempt.failureBy(error);
     } finally {

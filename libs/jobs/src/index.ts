@@ -1,4 +1,5 @@
 export { Admission, type Pass, type Refusal } from './admission.js';
+export type { AttemptContext } from './attempt-context.js';
 export {
   type AnyContract,
   type Contract,
@@ -14,6 +15,7 @@ export {
   ContractViolationError,
   IdempotencyConflictError,
   JobTimeoutError,
+  NoHandlerError,
   NonRetryableError,
   PayloadError,
   ResultError,
@@ -34,7 +36,7 @@ export {
   snooze,
 } from './handler.js';
 export { invoke } from './invoker.js';
-export { Isolation } from './isolation.js';
+export { Isolation, type Seat } from './isolation.js';
 export { JobErrorFilter } from './job-error.filter.js';
 export { JobServer } from './job-server.js';
 export { type EnqueuedJob, type EnqueueOptions, Jobs } from './jobs.js';
@@ -49,8 +51,10 @@ export { OneShot, type OneShotLimits } from './one-shot.js';
 export type { Outbox } from './outbox.js';
 export { decide, type Outcome } from './outcome.js';
 export { conform, fittingJson, isTooDeep, resultJson, toViolations } from './payload.js';
-export type { Progress } from './progress.js';
+export { type Progress, safeProgress } from './progress.js';
 export { QueueMetrics } from './queue-metrics.js';
 export { ContractRedaction } from './redaction.js';
 export { Relay } from './relay.js';
+export { type Returned, returned } from './returned.js';
 export { redact, secret } from './secret.js';
+export { readThrown, type Thrown, thrownSchema, toError } from './thrown.js';

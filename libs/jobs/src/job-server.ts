@@ -43,6 +43,8 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   private readonly consumers: Consumer[] = [];
   /** The work queue of each consumer. */
   private readonly queueOf = new Map<Consumer, string>();
+  /** The contracts whose handlers are isolated. */
+  private readonly isolated = new Set<string>();
   private paused: ReadonlySet<string> = new Set();
   private maxAttempts = Number.POSITIVE_INFINITY;
   private readonly starting = new AbortController();
@@ -76,7 +78,10 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     try {
       this.registerHandlers();
       const queues = this.servedQueues();
-      await this.broker.check(this.contracts.topology, this.starting.signal);
+      await Promise.all([
+        this.startIsolation(queues),
+        this.broker.check(this.contracts.topology, this.starting.signal),
+      ]);
       await this.whenDatabaseAnswers(() => this.database.checkSchema());
       await this.whenDatabaseAnswers(() => this.presence.id());
       const paused = await this.whenDatabaseAnswers(() => this.pauses.now());
@@ -190,7 +195,8 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       } else if (limits && !this.admission) {
         problems.push(`${className} has limits, which take a LimitsModule: import it, or drop the options`);
       } else {
-        if (isolated && isolation) this.executor.register(contract, (job) => isolation.run(job));
+        if (isolated) this.isolated.add(contract.name);
+        if (isolated && isolation) this.executor.register(contract, isolation);
         else this.executor.register(contract, this.invoker.callOf(type, handler));
         if (limits) this.admission?.register(contract, limits);
       }
@@ -210,9 +216,21 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     return wanted;
   }
 
+  /** A handler that cannot run in its thread stops the start, as one does whose provider Nest does not find. */
+  private async startIsolation(queues: readonly string[]): Promise<void> {
+    const names = [...this.isolated].filter((name) =>
+      queues.includes(this.contracts.find(name)?.queue ?? ''),
+    );
+    if (names.length > 0) await this.isolation?.start(names);
+  }
+
+  /** Of a queue whose jobs all need a thread no more are taken than there are threads: other workers may have some. */
   private prefetchOf(queue: string): number {
     const { prefetch } = this.options;
-    return prefetch?.queues.get(queue) ?? prefetch?.fallback ?? 20;
+    const wanted = prefetch?.queues.get(queue) ?? prefetch?.fallback ?? 20;
+    const names = this.contracts.queues.get(queue) ?? [];
+    const isIsolated = names.length > 0 && names.every((name) => this.isolated.has(name));
+    return isIsolated ? Math.min(wanted, this.isolation?.threads ?? wanted) : wanted;
   }
 
   private consume(queue: string): void {

@@ -1,8 +1,33 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Records } from '#records';
+import type { JobContext } from './handler.js';
+import { textOf } from './thrown.js';
 
 /** How often the newest progress of all running jobs is written, in one statement. */
 const WRITE_EVERY_MS = 500;
+const NOTE_LENGTH = 200;
+
+/**
+ * What handlers are given as `progress`: it takes whatever they pass, and hands on what can be stored. Fractions beyond
+ * 0 and 1 are cut, and notes made texts; where there is no fraction nothing is handed on, which is logged once.
+ */
+export function safeProgress(
+  job: Pick<JobContext, 'log'>,
+  note: JobContext['progress'],
+): JobContext['progress'] {
+  let hasWarned = false;
+  return (fraction: unknown, text: unknown) => {
+    if (typeof fraction === 'number' && !Number.isNaN(fraction))
+      return note(Math.min(1, Math.max(0, fraction)), textOf(text ?? undefined));
+    if (!hasWarned) job.log.warn(`progress() takes a number from 0 to 1: a ${kindOf(fraction)} is ignored`);
+    hasWarned = true;
+  };
+}
+
+const kindOf = (fraction: unknown) => (typeof fraction === 'number' ? 'NaN' : typeof fraction);
+
+/** PostgreSQL holds neither NUL nor half of a surrogate pair. */
+const storable = (note: string) => note.slice(0, NOTE_LENGTH).replaceAll('\0', '').toWellFormed();
 
 /** Collects what handlers tell of their progress, so that telling it costs no write. */
 @Injectable()
@@ -15,11 +40,9 @@ export class Progress implements OnApplicationShutdown {
 
   constructor(private readonly records: Records) {}
 
-  /** Notes how far a job is, from 0 to 1. Values beyond are cut; what is no number is ignored. */
-  note(id: string, claim: number, fraction: number, note?: string): void {
-    if (typeof fraction !== 'number' || Number.isNaN(fraction)) return;
-    const progress = Math.min(1, Math.max(0, fraction));
-    this.changed.set(id, { id, claim, progress, note: note?.slice(0, 200).replaceAll('\0', '') ?? null });
+  /** Notes how far a job is, from 0 to 1. */
+  note(id: string, claim: number, progress: number, note?: string): void {
+    this.changed.set(id, { id, claim, progress, note: note === undefined ? null : storable(note) });
     this.timer ??= setTimeout(() => void this.write(), WRITE_EVERY_MS).unref();
   }
 

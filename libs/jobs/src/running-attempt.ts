@@ -3,6 +3,7 @@ import { type Duration, toMilliseconds } from '#config';
 import { CancelledError, JobTimeoutError, WorkerStoppingError } from './errors.js';
 import type { Outcome } from './outcome.js';
 import type { Secrets } from './secrets.js';
+import { readThrown, toError } from './thrown.js';
 
 /** After its time-out a handler has this long to notice its signal; then the attempt has failed without it. */
 const TIMEOUT_GRACE_MS = 2_000;
@@ -70,7 +71,7 @@ export class RunningAttempt {
     if (isStopped) return { kind: 'givenBack' };
     if (reason instanceof CancelledError) return { kind: 'cancelled', error: reason };
     // A handler that heeds its signal rejects with an AbortError of some library's; the time-out is what happened.
-    return { kind: 'failed', error: reason ?? error };
+    return { kind: 'failed', error: reason ?? toError(readThrown(error)) };
   }
 
   /** Starts the clock. */
@@ -100,7 +101,7 @@ export class RunningAttempt {
 
   /** The worker ends by an error that may be of this attempt. The attempt is lost if it does not end in time. */
   suspect(error: unknown): void {
-    this.uncaught ??= { error };
+    this.uncaught ??= { error: toError(readThrown(error)) };
   }
 
   /** Stops the clock: the handler is done. */

@@ -21,8 +21,12 @@ export function forwardedLog(level: string, send: (line: string) => void): Log {
   );
 }
 
-/** Writes a line of a {@link forwardedLog}, whose errors are in the form that logs have already. */
+/**
+ * Writes a line of a {@link forwardedLog}, whose errors are in the form that logs have already. A field `level` of the
+ * line's own stands in the place of the level.
+ */
 export function writeForwarded(log: Log, line: string): void {
   const { level, msg, ...fields } = JSON.parse(line) as { level: Level; msg?: string };
-  log.child({}, { serializers: { err: (err) => err } })[level](fields, msg);
+  const known = typeof level === 'string' && Object.hasOwn(pino.levels.values, level) ? level : 'info';
+  log.child({}, { serializers: { err: (err) => err } })[known](fields, msg);
 }

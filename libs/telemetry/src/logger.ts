@@ -1,5 +1,6 @@
+import { types } from 'node:util';
 import type { LoggerService } from '@nestjs/common';
-import { type Logger, pino } from 'pino';
+import { type LogFn, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 import { maskUrl } from '#config';
 import { redactFields } from './redact.js';
@@ -74,11 +75,25 @@ const terminal = {
 
 type Clean = (text: string) => string;
 
-/** The options of pino that keep secrets out of a log; see {@link redactFields}. */
+/**
+ * The options of pino that keep secrets out of a log, see {@link redactFields}, and let nobody fail by what is logged:
+ * a getter that throws, for example, makes a line that says so.
+ */
 export const guards = (clean: Clean) => ({
+  hooks: {
+    logMethod(this: Logger, line: Parameters<LogFn>, write: LogFn) {
+      try {
+        write.apply(this, line);
+      } catch {
+        write.call(this, {}, 'A log line is left out: what was passed to the log cannot be read');
+      }
+    },
+  },
   formatters: { log: <Fields extends object>(fields: Fields) => redactFields(fields, clean) },
   serializers: {
-    msg: (text: unknown) => (typeof text === 'string' ? clean(text) : text),
+    // Of a symbol or a function pino would make a line that is no JSON.
+    msg: (text: unknown) =>
+      typeof text === 'string' ? clean(text) : /symbol|function/.test(typeof text) ? String(text) : text,
     // The formatter has made plain fields of errors.
     err: (fields: unknown) => fields,
   },
@@ -88,7 +103,7 @@ export const guards = (clean: Clean) => ({
 export function guardChildren(log: Logger, clean: Clean): Logger {
   const { child } = log;
   log.child = function (this: Logger, fields: object, options?: object) {
-    return child.call(this, redactFields(fields, clean), options);
+    return child.call(this, redactFields(Object(fields), clean), options);
   } as typeof child;
   return log;
 }
@@ -140,8 +155,7 @@ export class NestLogger implements LoggerService {
   ) {
     const context = typeof rest.at(-1) === 'string' ? rest.at(-1) : undefined;
     const stack = rest.length > 1 && typeof rest[0] === 'string' ? rest[0] : undefined;
-    if (message instanceof Error) this.root[level]({ context, err: message }, message.message);
-    else
-      this.root[level]({ context, stack }, typeof message === 'string' ? message : JSON.stringify(message));
+    if (types.isNativeError(message)) this.root[level]({ context, err: message });
+    else this.root[level]({ context, stack }, typeof message === 'object' ? '%j' : '%s', message);
   }
 }

@@ -1,0 +1,78 @@
+import { type AsyncLocalStorage, createHook } from 'node:async_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** What can still do something when a job is over, as `async_hooks` names it. */
+const KINDS = new Set([
+  ...['Timeout', 'Immediate', 'WORKER', 'MESSAGEPORT', 'PROCESSWRAP', 'FSEVENTWRAP', 'STATWATCHER'],
+  ...['TCPWRAP', 'TCPSERVERWRAP', 'PIPEWRAP', 'PIPESERVERWRAP', 'UDPWRAP', 'SIGNALWRAP'],
+]);
+/** A file that is being closed, for example, is gone within this time. */
+const GRACE_MS = 200;
+const LOOK_EVERY_MS = 10;
+/** Frames of Node's own above the one that asked for a timer or a handle. */
+const STACK_DEPTH = 20;
+/** A job may make millions of timers. */
+const FEW = 1_000;
+
+interface Started {
+  kind: string;
+  /** A timer that was cleared still claims to hold the process. */
+  resource: { hasRef?(): boolean; _destroyed?: boolean };
+  /** Where; written out only when somebody asks. */
+  at: { stack?: string };
+}
+
+/**
+ * Notes what a job starts, and tells what of it is left when the job is over: timers, servers, watchers and other handles
+ * that would keep a process alive. What libraries start is none: the connections of a pool, and the timers that watch over
+ * them, are there for the next job. So a resource counts when code outside of `node_modules` asked for it.
+ */
+export class Leftovers {
+  private started: Started[] = [];
+  private room = FEW;
+
+  /** @param owners tells whether what runs is a job's. */
+  constructor(owners: AsyncLocalStorage<unknown>) {
+    const init = (_id: number, kind: string, _trigger: number, resource: object) => {
+      if (!KINDS.has(kind) || owners.getStore() === undefined) return;
+      const at = {};
+      const { stackTraceLimit } = Error;
+      Error.stackTraceLimit = STACK_DEPTH;
+      Error.captureStackTrace(at, init);
+      Error.stackTraceLimit = stackTraceLimit;
+      this.started.push({ kind, resource, at });
+      if (this.started.length > this.room) this.forget();
+    };
+    createHook({ init }).enable();
+  }
+
+  /** What the last job left behind, and where it began. From then on all that is started is the next one's. */
+  async take(): Promise<string[]> {
+    let found: string[] = [];
+    for (let waited = 0; waited < GRACE_MS; waited += LOOK_EVERY_MS) {
+      // First a turn of the event loop: what the job's end sets going is no leftover.
+      await (waited === 0 ? new Promise(setImmediate) : pause(LOOK_EVERY_MS));
+      this.forget();
+      found = [...this.started.flatMap(describe), ...process.getActiveResourcesInfo().filter(isFileRequest)];
+      if (found.length === 0) break;
+    }
+    this.started = [];
+    return [...new Set(found)];
+  }
+
+  /** Forgets what is gone. */
+  private forget(): void {
+    this.started = this.started.filter(({ resource }) => resource.hasRef?.() && !resource._destroyed);
+    this.room = Math.max(FEW, 2 * this.started.length);
+  }
+}
+
+const isFileRequest = (kind: string) => kind.startsWith('FSReq');
+
+/** @returns nothing when a library asked for it. */
+function describe({ kind, at }: Started): string[] {
+  const [, ...frames] = (at.stack ?? '').split('\n');
+  const caller = frames.find((frame) => !/[( ]node:/.test(frame));
+  if (caller && /[\\/]node_modules[\\/]/.test(caller)) return [];
+  return [caller ? `${kind} ${caller.trim()}` : kind];
+}

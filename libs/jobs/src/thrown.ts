@@ -1,0 +1,116 @@
+import { types } from 'node:util';
+import { z } from 'zod';
+import { toMilliseconds } from '#config';
+import { NonRetryableError, RetryAfterError } from './errors.js';
+
+/**
+ * Whatever a handler threw, as data: what was thrown itself may be a proxy, or have getters that throw in their turn.
+ * All failures take this form, those of handlers in threads and of others, and so they are recorded alike.
+ */
+export interface Thrown {
+  /** What the executor decides by. */
+  kind: 'error' | 'non-retryable' | 'retry-after';
+  /** The class that records and logs show. */
+  name: string;
+  message: string;
+  stack?: string;
+  code?: string | number;
+  /** Milliseconds, of a `RetryAfterError`. */
+  delay?: number;
+  cause?: Thrown;
+  /** Of an `AggregateError`. */
+  errors?: Thrown[];
+}
+
+/** Checks what another thread sent. */
+export const thrownSchema: z.ZodType<Thrown> = z.object({
+  kind: z.enum(['error', 'non-retryable', 'retry-after']),
+  name: z.string(),
+  message: z.string(),
+  stack: z.string().optional(),
+  code: z.union([z.string(), z.number()]).optional(),
+  delay: z.number().min(0).optional(),
+  cause: z.lazy(() => thrownSchema).optional(),
+  errors: z.array(z.lazy(() => thrownSchema)).optional(),
+});
+
+/** Errors that are kept of one failure, with causes and the parts of aggregates; causes may go in a circle. */
+const MAX_ERRORS = 20;
+/** More than a record shows: secrets are looked for before a text is cut to what is shown. */
+const MAX_LENGTH = 1024 * 1024;
+const UNREADABLE = 'What was thrown cannot be read';
+
+/** Reads whatever was thrown. Never throws. */
+export function readThrown(thrown: unknown, left = { errors: MAX_ERRORS }): Thrown {
+  const get = (key: string) => safely(() => (thrown as Record<string, unknown>)[key]);
+  const inner = (error: unknown) => (left.errors-- > 0 ? [readThrown(error, left)] : []);
+  const isError = types.isNativeError(thrown) || is(thrown, Error);
+  const unread = thrown === undefined ? 'undefined' : UNREADABLE;
+  if (!isError) return { kind: 'error', name: typeof thrown, message: textOf(thrown) ?? unread };
+
+  const [cause, errors, code] = [get('cause'), get('errors'), get('code')];
+  const all = is(thrown, AggregateError)
+    ? safely(() => [...(errors as unknown[])].flatMap(inner))
+    : undefined;
+  return {
+    name: nameOf(get('name'), get('constructor')),
+    message: textOf(get('message')) ?? UNREADABLE,
+    stack: textOf(get('stack') || undefined),
+    code: typeof code === 'number' ? code : typeof code === 'string' ? cut(code) : undefined,
+    cause: cause === undefined ? undefined : inner(cause)[0],
+    errors: all,
+    ...kindOf(thrown),
+  };
+}
+
+/** Makes an error of it again, which nothing can go wrong with. */
+export function toError({ kind, name, message, stack, code, delay = 0, cause, errors }: Thrown): Error {
+  const options = cause && { cause: toError(cause) };
+  let error: Error;
+  if (kind === 'non-retryable') error = new NonRetryableError(message, options);
+  else if (kind === 'retry-after') error = new RetryAfterError(delay, message, options);
+  else if (errors) error = new AggregateError(errors.map(toError), message, options);
+  else error = new Error(message, options);
+  const own = { name, stack, ...(code !== undefined && { code }) };
+  for (const [key, value] of Object.entries(own))
+    Object.defineProperty(error, key, { value, writable: true, configurable: true });
+  return error;
+}
+
+/** The text of whatever a handler handed over; undefined when it has none. Never throws. */
+export function textOf(value: unknown): string | undefined {
+  const text = safely(() => {
+    if (typeof value === 'string' || value === undefined) return value;
+    const { message } = Object(value) as { message?: unknown };
+    return typeof message === 'string' ? message : (safely(() => JSON.stringify(value)) ?? String(value));
+  });
+  return text === undefined ? undefined : cut(text);
+}
+
+function kindOf(thrown: unknown): Pick<Thrown, 'kind' | 'delay'> & { message?: string } {
+  if (is(thrown, NonRetryableError)) return { kind: 'non-retryable' };
+  if (!is(thrown, RetryAfterError)) return { kind: 'error' };
+  try {
+    return { kind: 'retry-after', delay: toMilliseconds((thrown as RetryAfterError).delay) };
+  } catch (error) {
+    return { kind: 'error', message: `The delay of a RetryAfterError cannot be used: ${textOf(error)}` };
+  }
+}
+
+function nameOf(name: unknown, type: unknown): string {
+  if (typeof name === 'string' && name !== '' && name !== 'Error') return cut(name);
+  const own = safely(() => (type as { name: unknown }).name);
+  return typeof own === 'string' && own !== '' ? cut(own) : 'Error';
+}
+
+const is = (value: unknown, type: new (...args: never[]) => unknown) =>
+  safely(() => value instanceof type) ?? false;
+const cut = (text: string) => text.slice(0, MAX_LENGTH);
+
+function safely<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
