@@ -29,6 +29,7 @@ import {
   RetryAfterError,
   snooze,
 } from '#jobs';
+import { OddIsolated, OddIsolatedHandler, OddPlain, OddPlainHandler } from './odd-handlers.js';
 
 const none = z.object({});
 const once = { queue: 'isolated', retry: [] } as const;
@@ -122,10 +123,24 @@ export class EndHandler {
       case 'memory':
         for (const kept: number[][] = []; ; ) kept.push(new Array(1_000).fill(Math.random()));
       case 'left behind':
-        setTimeout(() => Promise.reject(new Error('left behind')), 200);
+        setTimeout(() => Promise.reject(new Error('left behind')), 1_000);
         return 'done';
+      case 'left unseen':
+        // A timer that keeps no process alive, such as libraries have.
+        setTimeout(() => raise('left unseen'), 300).unref();
+        return 'done';
+      case 'outlast':
+        await new Promise((resolve) => setTimeout(resolve, 900));
+        return threadId;
     }
   }
+}
+
+/** Has little time. */
+export const Quick = defineJob({ ...once, name: 'isolated.quick', payload: none, timeout });
+@JobHandler(Quick, { isolated: true })
+export class QuickHandler {
+  handle() {}
 }
 
 /** Chooses when to be tried again. */
@@ -193,8 +208,27 @@ export class DeafHandler {
   }
 }
 
-export const contracts = [Spin, Where, Wait, End, EndLater, Nested, Plain, Deaf];
+const raise = (message: string) => {
+  throw new Error(message);
+};
+
+export const contracts = [
+  OddPlain,
+  OddIsolated,
+  Quick,
+  Spin,
+  Where,
+  Wait,
+  End,
+  EndLater,
+  Nested,
+  Plain,
+  Deaf,
+];
 export const handlers = [
+  OddPlainHandler,
+  OddIsolatedHandler,
+  QuickHandler,
   SpinHandler,
   WhereHandler,
   WaitHandler,

@@ -46,7 +46,7 @@ const log = forwardedLog('info', (line) => logged.push(JSON.parse(line)));
 
 beforeAll(async () => {
   const file = (name: string) => new URL(`../isolation/${name}.ts`, import.meta.url);
-  entry = await compile(file('thread'), file('handlers'));
+  entry = await compile(file('thread'), file('handlers'), file('odd-handlers'));
   environment = await givenEnvironment(contracts);
   producer = await givenProducer(environment, { contracts });
 });
@@ -183,7 +183,7 @@ describe('With one worker', () => {
     ['non-retryable', 'PaymentDeclined', /^insufficient funds$/],
     ['type-error', 'TypeError', /missing/],
     ['text', 'string', /^only text$/],
-    ['function', 'NonRetryableError', /cannot leave its thread/],
+    ['function', 'ResultError', /\/result\/attempt is a function/],
     ['exit', 'IsolatedCrashError', /process\.exit\(7\)/],
     ['uncaught', 'IsolatedCrashError', /nobody caught this/],
     ['memory', 'IsolatedCrashError', /128 MB.*ISOLATED_MEMORY/],
@@ -210,12 +210,28 @@ describe('With one worker', () => {
     expect(runAt.getTime()).toBeGreaterThan(Date.now() + 6 * 86_400_000);
   });
 
-  test('a rejection that a handler leaves behind ends its thread and nothing else', async () => {
+  test('a thread in which a job left something behind is not used again, and the log names the job', async () => {
     const { threadId } = await where();
-    expect(await run(End, { how: 'left behind' })).toMatchObject({ state: 'succeeded', result: 'done' });
-    const { err } = await line('A thread that did nothing ended');
-    expect(err).toMatchObject({ message: expect.stringContaining('left behind') });
+    const job = await run(End, { how: 'left behind' });
+    expect(job).toMatchObject({ state: 'succeeded', result: 'done' });
+    const { leftovers } = await line(
+      'The job left something behind in its thread, which is not used again',
+      job.id,
+    );
+    expect(leftovers).toEqual([expect.stringMatching(/^Timeout .*EndHandler\.handle .*handlers\.js/)]);
     expect((await where()).threadId).not.toBe(threadId);
+  });
+
+  test('what an earlier job left behind unseen fails nobody else; the log names it, and the thread is not used again', async () => {
+    const left = await enqueue(End, { how: 'left unseen' });
+    const present = await run(End, { how: 'outlast' });
+    expect(present).toMatchObject({ state: 'succeeded', result: expect.any(Number) });
+    const { err } = await line(
+      'Something that a job left behind in its thread failed; the thread is not used again',
+      left,
+    );
+    expect(err).toMatchObject({ type: 'Error', message: 'left unseen' });
+    expect((await where()).threadId).not.toBe(present.result);
   });
 });
 
