@@ -12,6 +12,7 @@ if (!env.RABBITMQ_URL || !env.DATABASE_URL) {
   const running = await findRunning(env, (line) => console.error(line));
   if (running) {
     env.RABBITMQ_URL = running.rabbitmqUrl;
+    env.RABBITMQ_MANAGEMENT_URL ||= running.rabbitmqManagementUrl;
     env.DATABASE_URL = running.databaseUrl;
     console.error(`With the services of ${running.command} (process ${running.pid})`);
   }

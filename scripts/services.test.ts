@@ -87,9 +87,7 @@ describe('what one command of a clone has started', () => {
   /** A program as an npm command of a clone runs it, in a folder of its own. */
   function start(...[program, ...args]: [string, ...string[]]): ChildProcess {
     const preload = `--import=${join(root, 'dist/scripts/find-services.js')}`;
-    const isApp = program.startsWith('dist/apps');
-    const options = isApp || program.endsWith('/migrate.js') ? [preload] : [];
-    const child = spawn(process.execPath, [...options, join(root, program), ...args], {
+    const child = spawn(process.execPath, [preload, join(root, program), ...args], {
       cwd: folder,
       env: { ...process.env, PORT: ports[0], WORKER_PORT: ports[1] },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -136,9 +134,9 @@ describe('what one command of a clone has started', () => {
       expect(await addressesOf(start('dist/scripts/services.js'))).toEqual(urls);
       const app = start('dist/scripts/start.js');
       let output = '';
-      app.stdout!.on('data', (chunk) => (output += chunk));
+      for (const stream of [app.stdout!, app.stderr!]) stream.on('data', (chunk) => (output += chunk));
       await eventually(() => output.includes('Ready:'), 60_000);
-      expect(output).toContain(`The services of ${found} are used`);
+      expect(output).toContain(`With the services of ${found}`);
       const [, dashboard] = /^The dashboard: (\S+)$/m.exec(output) ?? [];
       expect((await fetch(dashboard!)).ok).toBe(true);
       const listed = await printed('dist/apps/cli/main.js', 'workers', '--json');

@@ -4,9 +4,9 @@ import { checkPostgres, checkRabbitmq, checkRabbitmqManagement } from './service
 import { composeRuns, startCompose } from './services/compose.js';
 import { type PostgresAddresses, startPrivatePostgres } from './services/postgres.js';
 import { type RabbitmqAddresses, startPrivateRabbitmq } from './services/rabbitmq.js';
-import { announce, findRunning } from './services/running.js';
+import { announce } from './services/running.js';
 
-export type Origin = 'environment' | 'running' | 'compose' | 'private';
+export type Origin = 'environment' | 'compose' | 'private';
 
 export interface Services extends RabbitmqAddresses, PostgresAddresses {
   origin: { rabbitmq: Origin; postgres: Origin };
@@ -19,10 +19,7 @@ export interface ServicesOptions {
   log?: (line: string) => void;
   /** Start everything anew, whatever the environment names. */
   ownOnly?: boolean;
-  /**
-   * The command, such as `npm start`, when it shares services with others of this clone: it uses what they have
-   * started, and they find what it starts. Tests and the demo want empty ones.
-   */
+  /** The command, such as `npm start`, when others of this clone are to find what it starts. */
   shareAs?: string;
 }
 
@@ -34,9 +31,8 @@ interface Source<Addresses> {
 
 /**
  * Gives development and tests a broker and a database, each from the first of these that there is: the address in
- * RABBITMQ_URL (and RABBITMQ_MANAGEMENT_URL) or DATABASE_URL; what another command has started, if they are shared;
- * Docker Compose; a server of its own in a temporary folder. What is started ends with this process at the latest,
- * even if that is killed.
+ * RABBITMQ_URL (and RABBITMQ_MANAGEMENT_URL) or DATABASE_URL; Docker Compose; a server of its own in a temporary
+ * folder. What is started ends with this process at the latest, even if that is killed.
  * @returns the addresses, once all of them answer
  * @throws Error when an address in the environment does not answer, or when a service cannot be had; the message
  *   says what to set or install. Nothing that was started is left then.
@@ -46,9 +42,7 @@ export async function startServices({
   ownOnly = false,
   shareAs,
 }: ServicesOptions = {}): Promise<Services> {
-  const named = ownOnly ? {} : await fromEnvironment(log);
-  const given =
-    shareAs && !(named.rabbitmq && named.postgres) ? { ...(await fromRunning(log)), ...named } : named;
+  const given = ownOnly ? {} : await fromEnvironment(log);
   const composed = await fromCompose(given, log);
   const { rabbitmq, postgres } = await bothOrNeither(
     given.rabbitmq ?? composed.rabbitmq ?? privately(startPrivateRabbitmq(log)),
@@ -72,7 +66,7 @@ export async function startServices({
 
 /** Whether this process has started any of them, so that they are empty and end with it. */
 export const isOurs = ({ origin }: Pick<Services, 'origin'>): boolean =>
-  Object.values(origin).some((one) => one === 'compose' || one === 'private');
+  Object.values(origin).some((one) => one !== 'environment');
 
 interface Found {
   rabbitmq?: Source<RabbitmqAddresses>;
@@ -88,11 +82,11 @@ async function fromEnvironment(log: (line: string) => void): Promise<Found> {
     const answer = inEnvironment('RABBITMQ_MANAGEMENT_URL', management, checkRabbitmqManagement);
     // Only tests need the management API, so a broker without one will do unless one was promised.
     await (RABBITMQ_MANAGEMENT_URL ? answer : answer.catch((error: Error) => log(error.message)));
-    found.rabbitmq = notOurs('environment', { rabbitmqUrl: RABBITMQ_URL, rabbitmqManagementUrl: management });
+    found.rabbitmq = notOurs({ rabbitmqUrl: RABBITMQ_URL, rabbitmqManagementUrl: management });
   }
   if (DATABASE_URL) {
     await inEnvironment('DATABASE_URL', DATABASE_URL, checkPostgres);
-    found.postgres = notOurs('environment', { databaseUrl: DATABASE_URL });
+    found.postgres = notOurs({ databaseUrl: DATABASE_URL });
   }
   return found;
 }
@@ -120,20 +114,8 @@ function managementUrlBeside(rabbitmqUrl: string): string {
   return `http://${username || 'guest'}:${password || 'guest'}@${hostname}:15672`;
 }
 
-function notOurs<Addresses>(origin: Origin, addresses: Addresses): Source<Addresses> {
-  return { origin, addresses, stop: async () => undefined };
-}
-
-async function fromRunning(log: (line: string) => void): Promise<Found> {
-  const { RABBITMQ_URL, DATABASE_URL } = process.env;
-  const running = await findRunning({ RABBITMQ_URL, DATABASE_URL }, log);
-  if (!running) return {};
-  const { command, pid, rabbitmqUrl, rabbitmqManagementUrl, databaseUrl } = running;
-  log(`The services of ${command} (process ${pid}) are used, and go with it`);
-  return {
-    rabbitmq: notOurs('running', { rabbitmqUrl, rabbitmqManagementUrl }),
-    postgres: notOurs('running', { databaseUrl }),
-  };
+function notOurs<Addresses>(addresses: Addresses): Source<Addresses> {
+  return { origin: 'environment', addresses, stop: async () => undefined };
 }
 
 async function fromCompose(given: Found, log: (line: string) => void): Promise<Found> {
