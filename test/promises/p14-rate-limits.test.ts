@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { LimitsModule } from '#limits';
@@ -10,7 +11,8 @@ const Limited = defineJob({ name: 'limited.call', queue: 'calls', payload, retry
 const ByTenant = defineJob({ name: 'limited.by-tenant', queue: 'calls', payload, retry: [] });
 const Bursting = defineJob({ name: 'limited.burst', queue: 'calls', payload, retry: [] });
 const Free = defineJob({ name: 'free.call', queue: 'calls', payload, retry: [] });
-const contracts = [Limited, ByTenant, Bursting, Free];
+const Hourly = defineJob({ name: 'limited.hourly', queue: 'hourly', payload, retry: [] });
+const contracts = [Limited, ByTenant, Bursting, Free, Hourly];
 
 const MAX = 20;
 const PER_MS = 1_000;
@@ -43,6 +45,12 @@ class BurstingHandler implements Handler<typeof Bursting> {
     note(job);
   }
 }
+@JobHandler(Hourly, { rateLimit: { max: 1, per: '1h' }, concurrency: { max: 1 } })
+class HourlyHandler implements Handler<typeof Hourly> {
+  handle(job: JobContext<typeof Hourly>) {
+    note(job);
+  }
+}
 @JobHandler(Free)
 class FreeHandler implements Handler<typeof Free> {
   handle(job: JobContext<typeof Free>) {
@@ -67,7 +75,7 @@ afterEach(async () => {
 
 /** Two workers, each with its own connections and executor. */
 async function givenTwoWorkers() {
-  const handlers = [LimitedHandler, ByTenantHandler, BurstingHandler, FreeHandler];
+  const handlers = [LimitedHandler, ByTenantHandler, BurstingHandler, FreeHandler, HourlyHandler];
   for (let n = 0; n < 2; n++)
     workers.push(await givenWorker(environment, { contracts, handlers, imports: [LimitsModule] }));
 }
@@ -187,4 +195,32 @@ test('P5: an attempt that was lost with its worker and is then put off by a limi
     [1, 'failed'],
     [2, 'succeeded'],
   ]);
+});
+
+test('P14, P10: what is not going to start takes no turn, whatever the reason', async () => {
+  const elsewhere = await givenProducer(environment, { contracts });
+  const records = elsewhere.app.get(Records);
+  const set = (columns: string) => (id: string) =>
+    environment.sql(`update jobs set ${columns} where id = $1`, [id]);
+  const reasons: ((id: string) => Promise<unknown>)[] = [
+    (id) => records.cancel([id]),
+    (id) => records.claim({ id, name: Hourly.name, attempt: 1, wantsPayload: false }),
+    set(`attempt = 3`),
+    set(`state = 'succeeded', attempt = 1, finished_at = now()`),
+    set(`state = 'scheduled', run_at = now() + interval '1 day', publish_at = now() + interval '1 day'`),
+    set(`name = '${Limited.name}'`),
+    set(`losses = 3`),
+  ];
+  for (const reason of reasons) await reason((await producer.jobs.enqueue(Hourly, {})).id);
+  const message = { messageId: uuid(), type: Hourly.name, contentType: 'application/json' };
+  await environment.publish(Hourly.name, '{"tenant":7}', message);
+  const { id } = await producer.jobs.enqueue(Hourly, {});
+  await eventually(async () => (await environment.countReady('hourly')) === reasons.length + 2);
+
+  await givenTwoWorkers();
+  await eventually(async () => (await producer.app.get(Views).find(id))?.state === 'succeeded', 20_000);
+  await eventually(async () => (await environment.countReady('hourly')) === 0);
+  expect(timesOf(Hourly.name)).toHaveLength(1);
+  expect(await environment.sql('select from concurrency_waiters')).toEqual([]);
+  await elsewhere.close();
 });

@@ -4,8 +4,10 @@ import { counted } from '#config';
 import { Broker, type Delivery, isOutage } from '#rabbitmq';
 import {
   type Claim,
+  type ClaimRequest,
   DatabaseUnavailableError,
   type JobState,
+  MAX_LOSSES,
   OverloadedError,
   Records,
   Throughput,
@@ -36,11 +38,6 @@ import { endProcessing, processing } from './spans.js';
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
 
-/**
- * A job that was lost with its worker this often is not run again. The first time it had neighbours, any of which may
- * have been the cause; the last time it ran alone.
- */
-const MAX_LOSSES = 3;
 /** How long jobs at hand may go on in a worker that an error ends, whatever its grace time: its state is unknown. */
 const CRASH_GRACE_MS = 25_000;
 /** Pause before the database or the broker is asked again for something that has to succeed. */
@@ -53,7 +50,8 @@ type Refused = Extract<Claim, { taken: false }>;
  * The way of one job through a worker, from delivery to acknowledgement:
  *
  *   1. decode  – does the message make sense? If not, it goes to the dead letters as it is.
- *   2. admit   – may it start yet? Not over a limit: then its record is put off, and the message is dropped.
+ *   2. admit   – may it start yet? Not over a limit: then its record is put off, and the message is dropped. A job
+ *                without limits is not asked, and one that would not start either way takes no turn.
  *   3. claim   – may it run? Not if it has ended, or runs elsewhere, or is an older copy: then it is dropped.
  *   4. run     – the handler, with a time limit.
  *   5. settle  – the record learns the outcome. From here on it is safe to lose everything else.
@@ -190,15 +188,17 @@ export class Executor {
     let pass: Pass | undefined;
     try {
       const contract = this.contracts.find(arrival.name);
-      if (this.admission?.limits(arrival.name)) {
-        const answer = await this.admit(arrival, contract, this.admission);
+      const request = claimRequestOf(arrival, contract, alone);
+      const limits = this.admission?.limits(arrival.name) ? this.admission : undefined;
+      if (limits && (await this.wouldStart(request))) {
+        const answer = await this.admit(arrival, request, limits);
         if ('delayMs' in answer) {
           delivery.ack();
           return true;
         }
         pass = answer;
       }
-      const claim = await this.claim(arrival, contract, alone);
+      const claim = await this.persistently(() => this.records.claim(request));
       if (!claim.taken) {
         if (claim.mustRunAlone && !alone) return false;
         await this.drop(delivery, arrival, contract, claim);
@@ -206,7 +206,9 @@ export class Executor {
       }
 
       const secrets = secretsOf(arrival, claim, this.contracts);
-      const delay = pass?.confirm && (await this.persistently(async () => pass?.confirm?.()));
+      let delay = pass?.confirm && (await this.persistently(async () => pass?.confirm?.()));
+      // It could not have started when it was asked for: without a turn it goes round once more.
+      if (limits && !pass && claim.losses < MAX_LOSSES) delay = 0;
       const step = processing(delivery, arrival, claim.attempt);
       const { traceparent } = step;
       const about: About = {
@@ -247,28 +249,20 @@ export class Executor {
   /** Asks whether the job may start yet; puts it off if not. */
   private async admit(
     arrival: Arrival,
-    contract: AnyContract | undefined,
+    request: ClaimRequest,
     admission: Admission,
   ): Promise<Pass | Refusal> {
-    const { id, name, attempt } = arrival;
     const answer = await this.persistently(() => admission.admit(arrival));
     if ('delayMs' in answer) {
-      const record = newRecordOf(arrival, contract);
-      await this.persistently(() =>
-        this.records.postpone({ id, name, attempt, delayMs: answer.delayMs, record }),
-      );
+      await this.persistently(() => this.records.postpone({ ...request, delayMs: answer.delayMs }));
       await this.persistently(async () => answer.recorded?.());
     }
     return answer;
   }
 
-  /** Asks the record whether the job may run. A job of a known contract that has no record yet gets one. */
-  private claim(arrival: Arrival, contract: AnyContract | undefined, alone: boolean): Promise<Claim> {
-    const { id, name, attempt, payload } = arrival;
-    const record = newRecordOf(arrival, contract);
-    return this.persistently(() =>
-      this.records.claim({ id, name, attempt, wantsPayload: payload === null, alone, record }),
-    );
+  /** What is not going to start must not use up a turn of a limit. Jobs without a limit are not asked. */
+  private wouldStart(request: ClaimRequest): Promise<boolean> {
+    return this.persistently(() => this.records.wouldStart(request));
   }
 
   /** Lets go of a message whose job may not run. What has a record needs it no more. */
@@ -420,13 +414,16 @@ function passes(error: unknown): boolean {
   return error instanceof DatabaseUnavailableError || error instanceof OverloadedError || isOutage(error);
 }
 
-/** The record of a job that nobody but its message knows. */
-function newRecordOf(
-  { id, name, queue, priority, traceparent, payload }: Arrival,
+/** Asks the record whether the job may run. A job of a known contract that nobody but its message knows gets a record. */
+function claimRequestOf(
+  { id, name, attempt, queue, priority, traceparent, payload }: Arrival,
   contract: AnyContract | undefined,
-) {
-  if (!contract || payload === null) return undefined;
-  return { id, name, queue, priority, traceparent, payload, maxAttempts: contract.retry.length + 1 };
+  alone: boolean,
+): ClaimRequest {
+  const request = { id, name, attempt, wantsPayload: payload === null, alone };
+  if (!contract || payload === null) return request;
+  const maxAttempts = contract.retry.length + 1;
+  return { ...request, record: { id, name, queue, priority, traceparent, payload, maxAttempts } };
 }
 
 const silent = rootLog('silent', 'silent');

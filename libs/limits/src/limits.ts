@@ -6,7 +6,6 @@ import {
   type AnyContract,
   type Arrival,
   ContractError,
-  ContractViolationError,
   conform,
   type HandlerLimits,
   type Pass,
@@ -77,9 +76,14 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
     const limit = this.known.get(job.name);
     if (!limit) return {};
     const { rate, concurrency } = limit;
-    const payload = rate?.key || concurrency?.key ? await this.payloadOf(limit, job) : undefined;
-    // Without a payload that fits there is no key; and the job does not start, but fails.
-    if (payload instanceof ContractViolationError) return {};
+    const given = job.payload === null ? await this.views.payloadOf(job.id) : job.value;
+    let payload: unknown;
+    try {
+      payload = conform(limit.contract, 'payload', given);
+    } catch {
+      // It has no key, and takes no turn: it does not start, but fails.
+      return {};
+    }
 
     let slot: Slot | undefined;
     if (concurrency) {
@@ -118,16 +122,6 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
       return 'delayMs' in turn ? turn.delayMs : undefined;
     };
     return { confirm };
-  }
-
-  /** The payload as the handler would get it, or why it would not. */
-  private async payloadOf({ contract }: Limit, { id, payload, value }: Arrival): Promise<unknown> {
-    const given = payload === null ? await this.views.payloadOf(id) : value;
-    try {
-      return conform(contract, 'payload', given);
-    } catch (error) {
-      return error;
-    }
   }
 
   private keyOf({ name }: Arrival, { key }: { key?: KeyOf }, payload: unknown): string {

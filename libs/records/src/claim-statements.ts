@@ -80,7 +80,7 @@ export const refusals = (
 ): Statement => ({
   name: 'refusals',
   text: `
-    select m.id, false as taken, j.state, j.name <> m.name as "isAnotherJob",
+    select m.id, m.attempt, false as taken, j.state, j.losses + ${IS_LOSS}::int as losses, j.name <> m.name as "isAnotherJob",
       coalesce(${IS_WAITING}, false) as "isWaiting", coalesce(${IS_LOST}, false) as "isLost",
       not m.alone and j.losses + ${IS_LOSS}::int >= $5 as "isSuspect"
     from unnest($1::uuid[], $2::int[], $3::text[], $6::bool[]) as m (id, attempt, name, alone)

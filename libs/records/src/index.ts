@@ -1,4 +1,5 @@
 export { Audit, type AuditLine, type Deed, type Via } from './audit.js';
+export { MAX_LOSSES } from './claims.js';
 export { Coalescer, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import * as claiming from './claim-statements.js';
+import { Claims } from './claims.js';
 import { Coalescer, OverloadedError } from './coalescer.js';
 import { Database, type Queryable } from './database.js';
 import type {
@@ -11,32 +12,19 @@ import type {
   KeyedRecord,
   NewRecord,
   Postponement,
-  Refused,
   Settlement,
 } from './job-record.js';
 import { Presence } from './presence.js';
 import * as sql from './statements.js';
 import type { JobState } from './views.js';
 
-/** A delivery that was not claimed, and whether it could be by now. */
-interface RefusalRow extends Refused {
-  id: string;
-  isWaiting: boolean;
-  isLost: boolean;
-  isSuspect: boolean | null;
-}
-
 /**
  * How long the relay leaves a new record to the producer that is publishing it anyway. It is the longest that a job
  * waits when its producer dies between record and publish.
  */
 export const PRODUCER_GRACE_MS = 5_000;
-/** A job that was lost this often with its worker may be what ended it: from then on it runs alone, or not at all. */
-const SUSPECT_AFTER_LOSSES = 2;
 /** A key whose holder vanished between two statements is tried again this often. */
 const KEY_TRIES = 5;
-/** A claim is made this often when somebody else changed the job between two of its statements, and it may still be taken. */
-const CLAIM_TRIES = 3;
 
 /**
  * All that is written of a job in its life, named after what happens to the job. Whatever happens to many jobs at
@@ -47,7 +35,7 @@ const CLAIM_TRIES = 3;
 export class Records {
   private readonly inserts: Coalescer<NewRecord, InsertedRecord>;
   private readonly keyedInserts: Coalescer<KeyedRecord, KeyedInsert>;
-  private readonly claims: Coalescer<ClaimRequest, Claim>;
+  private readonly claims: Claims;
   private readonly postponements: Coalescer<Postponement, undefined>;
   private readonly settlements: Coalescer<Settlement, JobState | null>;
 
@@ -63,7 +51,7 @@ export class Records {
       options,
       bySize,
     );
-    this.claims = new Coalescer((requests) => this.claimAll(requests), options);
+    this.claims = new Claims(database, presence, (records) => this.insertInto(database, records));
     this.settlements = new Coalescer(
       (settlements) => this.settleAll(settlements),
       options,
@@ -141,12 +129,17 @@ export class Records {
     });
   }
 
+  /** Whether a delivered job would start if it were claimed now: for who has something to do before that. */
+  wouldStart(request: ClaimRequest): Promise<boolean> {
+    return this.claims.wouldStart(request);
+  }
+
   /**
    * Takes a delivered job for this worker, or says why not: it has ended, another worker has it, or the message is
    * older than the record. This is what makes a second delivery harmless.
    */
   claim(request: ClaimRequest): Promise<Claim> {
-    return this.claims.add(request);
+    return this.claims.claim(request);
   }
 
   /**
@@ -198,63 +191,6 @@ export class Records {
     return rows.length > 0;
   }
 
-  private async claimAll(requests: ClaimRequest[]): Promise<Claim[]> {
-    // One statement takes a row once: of two deliveries of one job, the second is claimed after the first.
-    const first = new Map<string, ClaimRequest>();
-    for (const request of requests) if (!first.has(request.id)) first.set(request.id, request);
-    const now = [...first.values()];
-    const later = requests.filter((request) => first.get(request.id) !== request);
-
-    let claims = await this.runClaim(now);
-    const arrived = now.filter(({ id, record }) => record && claims.get(id)?.state === null);
-    if (arrived.length > 0) {
-      await this.insertInto(
-        this.database,
-        arrived.map(({ record }) => record as NewRecord),
-      );
-      claims = new Map([...claims, ...(await this.runClaim(arrived))]);
-    }
-    const afterwards = later.length > 0 ? await this.claimAll(later) : [];
-    return requests.map((request) =>
-      first.get(request.id) === request
-        ? (claims.get(request.id) as Claim)
-        : (afterwards[later.indexOf(request)] as Claim),
-    );
-  }
-
-  /** Takes what waits, then what is lost, and says of the rest why not. */
-  private async runClaim(
-    requests: readonly ClaimRequest[],
-    tries = CLAIM_TRIES,
-  ): Promise<Map<string, Claim>> {
-    const worker = await this.presence.id();
-    const claims = new Map<string, Claim>();
-    const take = async (statement: sql.Statement) => {
-      const { rows } = await this.database.query<Claim & { id: string }>(statement);
-      for (const row of rows) claims.set(row.id, row);
-    };
-    await take(claiming.claim(requests, worker, SUSPECT_AFTER_LOSSES));
-    if (claims.size === requests.length) return claims;
-
-    const left = requests.filter(({ id }) => !claims.has(id));
-    const { rows } = await this.database.query<RefusalRow>(
-      claiming.refusals(left, worker, SUSPECT_AFTER_LOSSES),
-    );
-    const refused = new Map(rows.map((row) => [row.id, row]));
-    const open = left.filter(({ id }) => mayStillBeTaken(refused.get(id)));
-    const lost = open.filter(({ id }) => refused.get(id)?.isLost);
-    if (lost.length > 0) await take(claiming.takeOver(lost, worker, SUSPECT_AFTER_LOSSES));
-
-    // Between two of the statements somebody else took it, or gave it back.
-    const raced = open.filter(({ id }) => !claims.has(id));
-    const again = raced.length > 0 && tries > 1 ? await this.runClaim(raced, tries - 1) : undefined;
-    for (const [id, row] of refused) {
-      const refusal = { ...row, mustRunAlone: row.isWaiting || row.isLost };
-      if (!claims.has(id)) claims.set(id, again?.get(id) ?? refusal);
-    }
-    return claims;
-  }
-
   private async postponeAll(postponements: Postponement[]): Promise<undefined[]> {
     const { rows } = await this.database.query<{ id: string }>(claiming.postpone(postponements));
     const unknown = new Set(rows.map(({ id }) => id));
@@ -291,7 +227,6 @@ export class Records {
   }
 }
 
-const mayStillBeTaken = (row?: RefusalRow) => row && (row.isWaiting || row.isLost) && !row.isSuspect;
 const claimOf = ({ id, claim }: Pick<Settlement, 'id' | 'claim'>) => `${id}/${claim}`;
 const nameOf = ({ scope, key }: Pick<JobKey, 'scope' | 'key'>) => `${scope}\n${key}`;
 

@@ -1,0 +1,118 @@
+import * as claiming from './claim-statements.js';
+import { Coalescer } from './coalescer.js';
+import type { Database } from './database.js';
+import type { Claim, ClaimRequest, NewRecord, Refused } from './job-record.js';
+import type { Presence } from './presence.js';
+import type { Statement } from './statements.js';
+
+/** A delivery that was not claimed, and whether it could be by now. */
+interface RefusalRow extends Refused {
+  id: string;
+  attempt: number;
+  losses: number;
+  isWaiting: boolean;
+  isLost: boolean;
+  isSuspect: boolean | null;
+}
+
+/** A job that was lost this often with its worker may be what ended it: from then on it runs alone, or not at all. */
+const SUSPECT_AFTER_LOSSES = 2;
+/** A job that was lost this often is not run again. The first time it had neighbours; the last time it ran alone. */
+export const MAX_LOSSES = 3;
+/** A claim is made this often when somebody else changed the job between two of its statements, and it may still be taken. */
+const CLAIM_TRIES = 3;
+
+/** How a worker takes what it was delivered: the part of `Records` that claims. */
+export class Claims {
+  private readonly looks: Coalescer<ClaimRequest, boolean>;
+  private readonly claims: Coalescer<ClaimRequest, Claim>;
+
+  /** @param insert makes the records of jobs that only their messages know. */
+  constructor(
+    private readonly database: Database,
+    private readonly presence: Presence,
+    private readonly insert: (records: readonly NewRecord[]) => Promise<unknown>,
+  ) {
+    const options = { lanes: 2, batch: 500, limit: 20_000 };
+    this.looks = new Coalescer((requests) => this.lookAt(requests), options);
+    this.claims = new Coalescer((requests) => this.claimAll(requests), options);
+  }
+
+  wouldStart(request: ClaimRequest): Promise<boolean> {
+    return this.looks.add(request);
+  }
+
+  claim(request: ClaimRequest): Promise<Claim> {
+    return this.claims.add(request);
+  }
+
+  private async lookAt(requests: ClaimRequest[]): Promise<boolean[]> {
+    const worker = await this.presence.id();
+    const { rows } = await this.database.query<RefusalRow>(
+      claiming.refusals(requests, worker, SUSPECT_AFTER_LOSSES),
+    );
+    const found = new Map(rows.map((row) => [deliveryOf(row), row]));
+    return requests.map((request) => {
+      const row = found.get(deliveryOf(request));
+      if (!row || row.state === null) return request.record !== undefined;
+      return mayStillBeTaken(row) && row.losses < MAX_LOSSES;
+    });
+  }
+
+  private async claimAll(requests: ClaimRequest[]): Promise<Claim[]> {
+    // One statement takes a row once: of two deliveries of one job, the second is claimed after the first.
+    const first = new Map<string, ClaimRequest>();
+    for (const request of requests) if (!first.has(request.id)) first.set(request.id, request);
+    const now = [...first.values()];
+    const later = requests.filter((request) => first.get(request.id) !== request);
+
+    let claims = await this.runClaim(now);
+    const arrived = now.filter(({ id, record }) => record && claims.get(id)?.state === null);
+    if (arrived.length > 0) {
+      await this.insert(arrived.map(({ record }) => record as NewRecord));
+      claims = new Map([...claims, ...(await this.runClaim(arrived))]);
+    }
+    const afterwards = later.length > 0 ? await this.claimAll(later) : [];
+    return requests.map((request) =>
+      first.get(request.id) === request
+        ? (claims.get(request.id) as Claim)
+        : (afterwards[later.indexOf(request)] as Claim),
+    );
+  }
+
+  /** Takes what waits, then what is lost, and says of the rest why not. */
+  private async runClaim(
+    requests: readonly ClaimRequest[],
+    tries = CLAIM_TRIES,
+  ): Promise<Map<string, Claim>> {
+    const worker = await this.presence.id();
+    const claims = new Map<string, Claim>();
+    const take = async (statement: Statement) => {
+      const { rows } = await this.database.query<Claim & { id: string }>(statement);
+      for (const row of rows) claims.set(row.id, row);
+    };
+    await take(claiming.claim(requests, worker, SUSPECT_AFTER_LOSSES));
+    if (claims.size === requests.length) return claims;
+
+    const left = requests.filter(({ id }) => !claims.has(id));
+    const { rows } = await this.database.query<RefusalRow>(
+      claiming.refusals(left, worker, SUSPECT_AFTER_LOSSES),
+    );
+    const refused = new Map(rows.map((row) => [row.id, row]));
+    const open = left.filter(({ id }) => mayStillBeTaken(refused.get(id)));
+    const lost = open.filter(({ id }) => refused.get(id)?.isLost);
+    if (lost.length > 0) await take(claiming.takeOver(lost, worker, SUSPECT_AFTER_LOSSES));
+
+    // Between two of the statements somebody else took it, or gave it back.
+    const raced = open.filter(({ id }) => !claims.has(id));
+    const again = raced.length > 0 && tries > 1 ? await this.runClaim(raced, tries - 1) : undefined;
+    for (const [id, row] of refused) {
+      const refusal = { ...row, mustRunAlone: row.isWaiting || row.isLost };
+      if (!claims.has(id)) claims.set(id, again?.get(id) ?? refusal);
+    }
+    return claims;
+  }
+}
+
+const mayStillBeTaken = (row?: RefusalRow) => !!row && (row.isWaiting || row.isLost) && !row.isSuspect;
+const deliveryOf = ({ id, attempt }: Pick<ClaimRequest, 'id' | 'attempt'>) => `${id}/${attempt}`;
