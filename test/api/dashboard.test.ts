@@ -1,7 +1,10 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
+import { exchange, head } from '../support/raw-http.js';
 
 const PASSWORD = 'correct horse battery staple';
 const KEY = 'a-key-for-this-test-only';
@@ -18,7 +21,7 @@ beforeAll(async () => {
     givenEnvironment(Object.values(contracts)),
     hashPassword(PASSWORD),
   ]);
-  const users = `operator:ada:${hash},viewer:bob:${hash}`;
+  const users = `operator:ada:${hash},viewer:bob:${hash},viewer:zoe:${hash}`;
   [api, open, off] = await Promise.all([
     givenProcess('api', environment, { DASHBOARD_USERS: users, API_KEYS: KEY }).then((app) => app.ready()),
     givenProcess('api', environment).then((app) => app.ready()),
@@ -210,10 +213,54 @@ describe('a deed', () => {
   });
 });
 
+describe('signing in while somebody tries many names at once', () => {
+  const attempt = async (name: string, password: string, localAddress?: string) => {
+    const form = new URLSearchParams({ name, password }).toString();
+    const sent = request(`${api.url}/dashboard/sign-in`, {
+      method: 'POST',
+      localAddress,
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    }).end(form);
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    answer.resume();
+    return answer;
+  };
+  test('is refused beyond what can be checked soon, and done for those known from there, or elsewhere', async () => {
+    expect((await attempt('ada', PASSWORD)).statusCode).toBe(303);
+    const attack = Array.from({ length: 400 }, (_, number) => attempt(`nobody-${number}`, 'guess'));
+    const [first] = await Promise.all([attack.at(0), attack.at(-1)]);
+    expect([401, 429]).toContain(first?.statusCode);
+    const more = Array.from({ length: 100 }, (_, number) => attempt(`someone-${number}`, 'guess'));
+    const [known, elsewhere] = await Promise.all([
+      attempt('ada', PASSWORD),
+      attempt('bob', PASSWORD, '127.0.0.2'),
+    ]);
+    expect([known.statusCode, elsewhere.statusCode]).toEqual([303, 303]);
+    const answers = await Promise.all([...attack, ...more]);
+    const refused = answers.filter(({ statusCode }) => statusCode === 429);
+    expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([401, 429]));
+    expect(refused.every(({ headers }) => Number(headers['retry-after']) >= 1)).toBe(true);
+    await eventually(async () => (await attempt('zoe', PASSWORD)).statusCode === 303);
+  });
+});
+
 test('a form is taken by the dashboard only, and no longer one than 64 KiB', async () => {
   const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/x-www-form-urlencoded' };
   expect((await fetch(`${api.url}/jobs`, { method: 'POST', headers, body: 'name=x' })).status).toBe(415);
   expect((await post('/sign-in', { name: 'x'.repeat(70_000) })).status).toBe(413);
+  const form = { 'content-type': headers['content-type'] };
+  const refused = [
+    await exchange(api.url, head('POST /dashboard/sign-in', { ...form, 'content-length': '16000000' })),
+    await exchange(
+      api.url,
+      `${head('POST /dashboard/sign-in', { ...form, 'transfer-encoding': 'chunked' })}11170\r\n${'x'.repeat(70_000)}`,
+    ),
+  ];
+  for (const { status, headers } of refused) {
+    expect([status, headers.get('content-type')]).toEqual([413, expect.stringContaining('problem+json')]);
+    expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+  }
 });
 
 test('styles and script may be kept for ever, and an old address still gives the new ones', async () => {
@@ -241,6 +288,23 @@ describe('without DASHBOARD_USERS', () => {
     expect((await post('/queues/demo/pause', {}, {}, open)).status).toBe(403);
     expect((await post('/queues/demo/pause', { csrf }, {}, open)).status).toBe(303);
     expect(await isPaused('demo')).toBe(true);
+    const evil: Record<string, string>[] = [
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
+      { origin: 'null' },
+    ];
+    for (const headers of evil)
+      expect((await post('/queues/demo/resume', { csrf }, headers, open)).status).toBe(403);
+    const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
+    expect((await get('', link, open)).status).toBe(200);
+    for (const [host, status] of [
+      ['localhost', 200],
+      ['api', 403],
+      ['evil.example', 403],
+    ] as const) {
+      const answer = await exchange(open.url, head('GET /dashboard', { host, connection: 'close' }));
+      expect([host, answer.status]).toEqual([host, status]);
+    }
   });
 });
 

@@ -14,6 +14,7 @@ import {
   givenWorker,
 } from '#testing';
 import { type EventStream, givenEventStream } from '../support/event-stream.js';
+import { givenSocket, head } from '../support/raw-http.js';
 
 /** Tells its progress and goes on when the test says so; fails as often as it was told to. */
 @JobHandler(DemoFlaky)
@@ -89,6 +90,18 @@ const WHOLE = [
   '2.progress.0.75 step 0.75',
   '2.succeeded 2',
 ];
+
+test('what is no HTTP ends a stream, and nothing is written into it', async () => {
+  const { job } = await enqueue(0);
+  const socket = await givenSocket(api.url);
+  let text = '';
+  socket.on('data', (chunk) => (text += chunk));
+  socket.write(head(`GET /jobs/${job.id}/events`));
+  await eventually(() => text.includes('event: state'));
+  socket.write('HELO there\r\n\r\n');
+  await once(socket, 'close');
+  expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1);
+});
 
 test('every change of state and progress is told as it happens, until the end, and a client that lost its connection goes on where it was', async () => {
   const { job } = await enqueue(1);

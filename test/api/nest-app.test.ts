@@ -98,9 +98,12 @@ describe.each<[string, () => Promise<INestApplication>]>([
     return { status: answer.status, isProblem, body: JSON.parse(await answer.text()) };
   };
 
-  test('takes jobs and forms, and refuses what the deployed api refuses', async () => {
-    const payload = { to: 'ada@example.com', subject: 'Hello', text: 'World' };
-    expect((await call('POST', '/jobs', { name: 'email.send', payload })).status).toBe(202);
+  test('reads bodies, and refuses what the deployed api refuses', async () => {
+    expect(await call('POST', '/jobs', { name: 'unknown', payload: {} })).toMatchObject({
+      status: 404,
+      isProblem: true,
+      body: { type: 'urn:warren:problem:unknown-contract' },
+    });
     expect(await call('POST', '/jobs', { text: 'x'.repeat(1_100_000) })).toMatchObject({
       status: 413,
       isProblem: true,
@@ -109,9 +112,6 @@ describe.each<[string, () => Promise<INestApplication>]>([
       status: 403,
       isProblem: true,
     });
-    const form = new URLSearchParams({ name: 'ada', password: 'no' });
-    const signIn = await fetch(`${url}/dashboard/sign-in`, { method: 'POST', body: form });
-    expect(signIn.headers.get('x-content-type-options')).toBe('nosniff');
   });
 
   test.each<[string, string, object | undefined, number, object]>([

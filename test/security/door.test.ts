@@ -1,14 +1,11 @@
 import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
-import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
 import { answerOn, exchange, givenSocket, head } from '../support/raw-http.js';
 
 const [KEY, OTHER] = ['a-key-for-this-test-only', 'another-key-of-this-test'] as const;
-const PASSWORD = 'correct horse battery staple';
 const MIB = 1024 * 1024;
 
 let environment: Environment;
@@ -18,15 +15,8 @@ let hasty: AppProcess;
 const sockets: Socket[] = [];
 
 beforeAll(async () => {
-  const [made, hash] = await Promise.all([
-    givenEnvironment(Object.values(contracts)),
-    hashPassword(PASSWORD),
-  ]);
-  environment = made;
-  const settings = {
-    API_KEYS: `${KEY},${OTHER}`,
-    DASHBOARD_USERS: ['ada', 'bob', 'eve'].map((name) => `operator:${name}:${hash}`).join(),
-  };
+  environment = await givenEnvironment(Object.values(contracts));
+  const settings = { API_KEYS: `${KEY},${OTHER}`, MAX_PAYLOAD: String(16 * MIB) };
   [api, hasty] = await Promise.all([
     givenProcess('api', environment, settings).then((app) => app.ready()),
     givenProcess('api', environment, { ...settings, REQUEST_TIMEOUT: '1s' }).then((app) => app.ready()),
@@ -46,12 +36,12 @@ const open = async (bytes: string | Buffer = '', on = api) => {
   if (bytes.length > 0) socket.write(bytes);
   return socket;
 };
-/** A batch with a body of that length, most of which is a name that nothing has. */
-const postBatch = (key: string, length: number) =>
-  fetch(`${api.url}/batches`, {
+/** A job with a body of that length, most of which is a name that nothing has. */
+const postLarge = (key: string, length: number) =>
+  fetch(`${api.url}/jobs`, {
     method: 'POST',
     headers: { ...json, ...bearer(key) },
-    body: JSON.stringify({ name: 'n'.repeat(length), payloads: [{}] }),
+    body: JSON.stringify({ name: 'n'.repeat(length), payload: {} }),
   });
 const announce = (path: string, length: number, headers: Record<string, string> = {}) =>
   head(`POST ${path}`, { ...json, 'content-length': String(length), ...headers });
@@ -75,12 +65,10 @@ const expectProblem = (
 
 describe('P15: without a key', () => {
   test.each<[string, string, Record<string, string>, number]>([
-    ['a batch', '/batches', {}, 401],
-    ['a batch that waits to be asked for', '/batches', { expect: '100-continue' }, 401],
-    ['a batch of a wrong key', '/batches', bearer('wrong'), 401],
     ['a job', '/jobs', {}, 401],
+    ['a job that waits to be asked for', '/jobs', { expect: '100-continue' }, 401],
+    ['a job of a wrong key', '/jobs', bearer('wrong'), 401],
     ['what is nowhere', '/nowhere', {}, 404],
-    ['a form', '/dashboard/sign-in', {}, 413],
     ['what reads no body', '/health/live', {}, 404],
   ])('%s is answered before its body comes, and its connection closed', async (_, path, headers, status) => {
     const answer = await exchange(api.url, `${announce(path, 16 * MIB, headers)}{`);
@@ -89,22 +77,12 @@ describe('P15: without a key', () => {
     expectProblem(answer, status);
   });
   test('a body that is sent all the same is thrown away, and the answer is read', async () => {
-    const answer = await fetch(`${api.url}/batches`, {
+    const answer = await fetch(`${api.url}/jobs`, {
       method: 'POST',
       headers: json,
       body: 'x'.repeat(4 * MIB),
     });
     expect(answer.status).toBe(401);
-  });
-  test('a body of no announced length ends at what a form may have', async () => {
-    const chunk = `${(70_000).toString(16)}\r\n${'x'.repeat(70_000)}\r\n`;
-    const form = {
-      'content-type': 'application/x-www-form-urlencoded',
-      'transfer-encoding': 'chunked',
-    };
-    const answer = await exchange(api.url, head('POST /dashboard/sign-in', form) + chunk);
-    expectProblem(answer, 413);
-    expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'");
   });
   test('the oldest of many connections goes, and one with a key stays', async () => {
     const mine = await open(head('GET /queues', bearer(KEY)));
@@ -121,28 +99,28 @@ describe('P15: without a key', () => {
 
 describe('P15: large bodies', () => {
   test('that were announced and do not come keep no other from coming', async () => {
-    for (let count = 0; count < 6; count++) await open(`${announce('/batches', 16 * MIB, bearer(KEY))}{`);
-    expect((await postBatch(KEY, MIB)).status).toBe(404);
+    for (let count = 0; count < 6; count++) await open(`${announce('/jobs', 16 * MIB, bearer(KEY))}{`);
+    expect((await postLarge(KEY, MIB)).status).toBe(404);
   });
   test('are no more than may be at work, and those of one key keep nobody else from coming', async () => {
     const body = Buffer.alloc(16 * MIB - 100_000, ' ');
     for (let count = 0; count < 4; count++) {
-      const socket = await open(announce('/batches', 16 * MIB, bearer(KEY)));
+      const socket = await open(announce('/jobs', 16 * MIB, bearer(KEY)));
       socket.write(body);
     }
     const refused = await eventually(async () => {
-      const answer = await postBatch(KEY, MIB);
+      const answer = await postLarge(KEY, MIB);
       return answer.status === 503 ? answer : undefined;
     });
     expect(refused.headers.get('retry-after')).not.toBeNull();
-    expect((await postBatch(OTHER, MIB)).status).toBe(404);
+    expect((await postLarge(OTHER, MIB)).status).toBe(404);
     for (const socket of sockets) socket.destroy();
-    await eventually(async () => (await postBatch(KEY, MIB)).status === 404);
+    await eventually(async () => (await postLarge(KEY, MIB)).status === 404);
   });
   test('are asked for once their key is known', async () => {
-    const body = JSON.stringify({ name: 'unknown', payloads: [{}] });
+    const body = JSON.stringify({ name: 'unknown', payload: {} });
     const expecting = { ...bearer(KEY), expect: '100-continue', connection: 'close' };
-    const socket = await open(announce('/batches', body.length, expecting));
+    const socket = await open(announce('/jobs', body.length, expecting));
     expect((await answerOn(socket)).status).toBe(100);
     socket.write(body);
     expect((await answerOn(socket)).status).toBe(404);
@@ -151,7 +129,6 @@ describe('P15: large bodies', () => {
 
 test.each<[string, string]>([
   ['a body', `${announce('/jobs', 100, bearer(KEY))}{`],
-  ['a form', `${announce('/dashboard/sign-in', 100)}{`],
   ['a head', 'POST /jobs HTTP/1.1\r\nhost: localhost\r\n'],
   ['nothing', ''],
 ])('%s that does not come in time is given up', async (_, bytes) => {
@@ -187,55 +164,5 @@ describe('what Node or Fastify refuse is problem details', () => {
     const answer = await exchange(api.url, bytes);
     expect(answer.status).toBe(status);
     expectProblem(answer, status);
-  });
-  test('and nothing is written into an answer that has begun', async () => {
-    const { id } = (await (
-      await fetch(`${api.url}/jobs`, {
-        method: 'POST',
-        headers: { ...json, ...bearer(KEY) },
-        body: JSON.stringify({
-          name: 'email.send',
-          payload: { to: 'ada@example.com', subject: 'Hello', text: 'World' },
-        }),
-      })
-    ).json()) as { id: string };
-    const socket = await open(head(`GET /jobs/${id}/events`, bearer(KEY)));
-    let text = '';
-    socket.on('data', (chunk) => (text += chunk));
-    await eventually(() => text.includes('event: state'));
-    socket.write('HELO there\r\n\r\n');
-    await once(socket, 'close');
-    expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1);
-  });
-});
-
-describe('signing in while somebody tries many names at once', () => {
-  const signIn = async (name: string, password: string, localAddress?: string) => {
-    const form = new URLSearchParams({ name, password }).toString();
-    const sent = request(`${api.url}/dashboard/sign-in`, {
-      method: 'POST',
-      localAddress,
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    }).end(form);
-    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
-    answer.resume();
-    return answer;
-  };
-  test('is refused beyond what can be checked soon, and done for those known from there, or elsewhere', async () => {
-    expect((await signIn('ada', PASSWORD)).statusCode).toBe(303);
-    const attack = Array.from({ length: 400 }, (_, number) => signIn(`nobody-${number}`, 'guess'));
-    const [first] = await Promise.all([attack.at(0), attack.at(-1)]);
-    expect([401, 429]).toContain(first?.statusCode);
-    const more = Array.from({ length: 100 }, (_, number) => signIn(`someone-${number}`, 'guess'));
-    const [known, elsewhere] = await Promise.all([
-      signIn('ada', PASSWORD),
-      signIn('bob', PASSWORD, '127.0.0.2'),
-    ]);
-    expect([known.statusCode, elsewhere.statusCode]).toEqual([303, 303]);
-    const answers = await Promise.all([...attack, ...more]);
-    const refused = answers.filter(({ statusCode }) => statusCode === 429);
-    expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([401, 429]));
-    expect(refused.every(({ headers }) => Number(headers['retry-after']) >= 1)).toBe(true);
-    await eventually(async () => (await signIn('eve', PASSWORD)).statusCode === 303);
   });
 });
