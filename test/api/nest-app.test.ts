@@ -146,9 +146,19 @@ describe.each<[string, () => Promise<INestApplication>]>([
         if (!isOfNest) places.set(token, (places.get(token) ?? 0) + 1);
       }
     }
-    expect([...places].filter(([, count]) => count > 1).map(([token]) => String(token))).toEqual([]);
+    expect(
+      [...places]
+        .filter(([, count]) => count > 1)
+        .map(([token]) => (token as { name?: string }).name ?? String(token)),
+    ).toEqual([]);
     expect(places.size).toBeGreaterThan(20);
   });
+});
+
+test('an app that is closed as soon as it runs does not end the process of its test', async () => {
+  const app = await NestFactory.create(OwnModule, new FastifyAdapter(), { logger: false });
+  await app.init();
+  await app.close();
 });
 
 /** Nest itself puts these into every module. */
