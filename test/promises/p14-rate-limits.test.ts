@@ -178,6 +178,12 @@ test('a limit that makes no sense stops the start', async () => {
   ).rejects.toThrow('@JobHandler(limited.call): rateLimit.max must be a whole number from 1');
 });
 
+test('a limit takes a LimitsModule: without one the worker does not start, and says so', async () => {
+  await expect(givenWorker(environment, { contracts, handlers: [LimitedHandler] })).rejects.toThrow(
+    'LimitedHandler has limits, which take a LimitsModule: import it, or drop the options',
+  );
+});
+
 test('P5: an attempt that was lost with its worker and is then put off by a limit is not used up', async () => {
   await producer.jobs.enqueueMany(Limited, Array<object>(2 * MAX).fill({}));
   const { id } = await producer.jobs.enqueue(Limited, { tenant: 'failing' });

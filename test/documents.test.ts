@@ -1,0 +1,70 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { root } from '#testing';
+
+/** What the documents say of the source, as far as a program can tell. */
+
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const below = (folder: string, ending: string) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith(ending))
+    .map((file) => join(folder, file));
+
+// A clone that has taken a part out, and this test with it, keeps what documents it likes.
+const isWhole = existsSync(join(root, 'test/clone/removing.test.ts'));
+const documents = isWhole ? ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...below('docs', '.md')] : [];
+const source = ['apps', 'libs']
+  .flatMap((folder) =>
+    below(folder, '.ts')
+      .filter((file) => !file.endsWith('.test.ts'))
+      .map(read),
+  )
+  .join('\n');
+
+/** The headings of a page, as links name them. */
+const anchorsOf = (page: string) =>
+  [...page.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+test('every link leads to a file and a heading, and every npm command is one', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: object };
+  const wrong = documents.flatMap((document) => {
+    const text = read(document);
+    const links = [...text.matchAll(/\]\(([^)\s:]+)\)/g)].map(([, link = '']) => link);
+    const commands = [...text.matchAll(/npm run (?:--\S+ )*([a-z][a-z:-]*)/g)].map(([, name = '']) => name);
+    return [
+      ...links.filter((link) => {
+        const [path, anchor] = link.split('#');
+        const target = path ? normalize(join(dirname(document), path)) : document;
+        return !existsSync(join(root, target)) || (anchor && !anchorsOf(read(target)).includes(anchor));
+      }),
+      ...commands.filter((name) => !Object.hasOwn(scripts, name)),
+    ].map((what) => `${document}: ${what}`);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('docs/http.md lists the problems that the api answers with, docs/metrics.md the metrics and the alarms', () => {
+  if (!isWhole) return;
+  const named = (text: string, pattern: RegExp) =>
+    [...new Set([...text.matchAll(pattern)].map(([, name = '']) => name))].sort();
+  const missing = (names: string[], text: string) => names.filter((name) => !text.includes(name));
+  const [http, metrics] = [read('docs/http.md'), read('docs/metrics.md')];
+  const problems = named(http.slice(http.indexOf('| status |')), /`([a-z]+(?:-[a-z]+)+)`/g);
+  expect(missing(problems, source)).toEqual([]);
+  expect(missing(named(source, /new ProblemException\(\s*\d+,\s*'([a-z-]+)'/g), http)).toEqual([]);
+  expect(missing(named(metrics, /^\| `(\w+)`/gm), source)).toEqual([]);
+  expect(missing(named(read('docker/prometheus/alerts.yml'), /alert: (\w+)/g), metrics)).toEqual([]);
+});
+
+test('the way of a job is told in as many files as the README says', () => {
+  if (!isWhole) return;
+  const table = read('docs/way-of-a-job.md').split('## The record is the truth')[0]!;
+  expect(new Set(table.match(/\]\(\.\.\/[^)]+\)/g)).size).toBe(12);
+  expect(read('README.md')).toContain('(docs/way-of-a-job.md), in twelve files');
+});
