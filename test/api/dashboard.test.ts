@@ -1,13 +1,33 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { z } from 'zod';
 import * as contracts from '#contracts';
-import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
+import type { JobView } from '#records';
+import {
+  type AppProcess,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+  givenProducer,
+  givenWorker,
+} from '#testing';
 import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
 import { exchange, head } from '../support/raw-http.js';
+import { givenReceiver } from '../support/receiver.js';
 
 const PASSWORD = 'correct horse battery staple';
 const KEY = 'a-key-for-this-test-only';
+
+const Call = defineJob({ name: 'call.made', queue: 'call', payload: z.url(), retry: [] });
+@JobHandler(Call)
+class CallHandler implements Handler<typeof Call> {
+  async handle({ payload }: JobContext<typeof Call>) {
+    await Promise.any([fetch(payload)]);
+  }
+}
 
 let environment: Environment;
 let hash: string;
@@ -18,7 +38,7 @@ let off: AppProcess;
 
 beforeAll(async () => {
   [environment, hash] = await Promise.all([
-    givenEnvironment(Object.values(contracts)),
+    givenEnvironment([...Object.values(contracts), Call]),
     hashPassword(PASSWORD),
   ]);
   const users = `operator:ada:${hash},viewer:bob:${hash},viewer:zoe:${hash}`;
@@ -326,4 +346,43 @@ test('what is done over HTTP has an audit line with a part of the hash of its ke
     { actor, deed: 'job.cancel', subject: '01900000-0000-7000-8000-000000000000', count: 0 },
   ]);
   expect(JSON.stringify(lines)).not.toContain(KEY.slice(0, 8));
+});
+
+test('what an error was caused by stands wherever the error is shown', async () => {
+  const apps = await Promise.all([
+    givenProducer(environment, { contracts: [Call] }),
+    givenWorker(environment, { contracts: [Call], handlers: [CallHandler] }),
+  ]);
+  try {
+    const { url, close } = await givenReceiver();
+    await close();
+    const { id } = await apps[0].jobs.enqueue(Call, url);
+    const job = await eventually(async () => {
+      const answer = await fetch(`${open.url}/jobs/${id}`);
+      const job = (await answer.json()) as JobView;
+      return job.state === 'dead' ? job : undefined;
+    });
+    const refused = `connect ECONNREFUSED ${new URL(url).host}`;
+    expect(job.error).toMatchObject({
+      class: 'AggregateError',
+      message: 'All promises were rejected',
+      causes: [
+        { class: 'TypeError', message: 'fetch failed' },
+        { class: 'Error', message: refused, code: 'ECONNREFUSED' },
+      ],
+    });
+    const page = await (await get(`/jobs/${id}`, {}, open)).text();
+    expect(
+      page.match(new RegExp(`<strong>Error</strong> <code>ECONNREFUSED</code> ${refused}`, 'g')),
+    ).toHaveLength(2);
+    const said = `All promises were rejected: ${refused}`;
+    expect(await (await get('/jobs?state=dead', {}, open)).text()).toContain(said);
+    expect(await (await fetch(`${open.url}/jobs/${id}/events`)).text()).toContain(`"error":"${said}"`);
+    const errorForm = said.replaceAll(/\d+/g, '#');
+    expect(await (await get('/dead-letters', {}, open)).text()).toContain(errorForm);
+    const groups = await fetch(`${open.url}/dead-letters?error=${encodeURIComponent(refused)}`);
+    expect(await groups.json()).toMatchObject({ count: 1, groups: [{ errorForm }] });
+  } finally {
+    for (const app of apps) await app.close();
+  }
 });

@@ -92,7 +92,8 @@ function givenDead(count: number, message: string) {
      select gen_random_uuid(), 'demo.flaky', 'demo', 'dead', '{"failures": 0}', 4, 4, 4, now(), now() - interval '1 s', $2,
        jsonb_build_array(jsonb_build_object('attempt', 4, 'claim', 4, 'outcome', 'failed', 'worker', 'w',
          'startedAt', now(), 'finishedAt', now(),
-         'error', jsonb_build_object('class', 'Error', 'message', $2::text, 'stack', null)))
+         'error', jsonb_build_object('class', 'Error', 'message', $2::text, 'stack', null,
+           'causes', '[{"class": "Error", "message": "deep down", "code": "EDEEP"}]'::jsonb)))
      from generate_series(1, $1) returning id`,
     [count, message],
   );
@@ -165,6 +166,7 @@ describe('dead letters', () => {
     const [first] = await givenDead(3, HOSTILE);
     const listed = await jobs(['list', '--state', 'dead']);
     const shown = await jobs(['show', first!.id, '--json']);
+    expect((await jobs(['show', first!.id])).stdout).toMatch(/^Caused by Error EDEEP: deep down$/m);
     for (const { stdout } of [listed, shown]) {
       expect(stdout).toContain('gone');
       expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u);

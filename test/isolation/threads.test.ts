@@ -80,6 +80,10 @@ describe('P3: nothing that a handler hands over ends or hurts a worker, and isol
       outcomes[how] = isolated;
     }
     const told = (how: string) => outcomes[how];
+    expect(outcomes['throws an aggregate']?.error?.causes).toEqual([
+      { class: 'TypeError', message: 'one' },
+      { class: 'Error', message: 'two', code: 'E2' },
+    ]);
     for (const how of ['odd progress', 'odd log lines', 'posts'])
       expect([how, told(how)?.state]).toEqual([how, 'succeeded']);
     expect(told('throws what cannot be read')).toMatchObject({

@@ -70,9 +70,22 @@ const placeOf = (name: string) => `#/components/schemas/${name}`;
 
 const time: Schema = { type: 'string', format: 'date-time' };
 const orNull = (schema: Schema): Schema => ({ anyOf: [schema, { type: 'null' }] });
+const cause = {
+  message: { type: 'string' },
+  class: { type: 'string' },
+  code: { type: 'string', examples: ['ECONNREFUSED'] },
+};
 const error = orNull({
   type: 'object',
-  properties: { message: { type: 'string' }, class: { type: 'string' }, stack: orNull({ type: 'string' }) },
+  properties: {
+    ...cause,
+    stack: orNull({ type: 'string' }),
+    causes: {
+      type: 'array',
+      description: 'What caused it, and the errors of an aggregate; the last one lies deepest',
+      items: { type: 'object', properties: cause },
+    },
+  },
 });
 
 const jobSchemas: Record<string, Schema> = {
@@ -205,7 +218,10 @@ const jobSchemas: Record<string, Schema> = {
     properties: {
       queue: { type: 'string' },
       name: { type: 'string' },
-      errorForm: { type: 'string', description: 'The message, with `#` for each number and UUID in it' },
+      errorForm: {
+        type: 'string',
+        description: 'The message and its deepest cause, with `#` for each number and UUID in it',
+      },
       count: { type: 'integer' },
       oldest: time,
       newest: time,

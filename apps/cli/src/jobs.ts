@@ -91,6 +91,7 @@ export function addJobs(program: Command): void {
 }
 
 async function list(tools: Tools, { cursor, ...options }: ListOptions): Promise<void> {
+  const { saidBy } = await import('#records');
   const items = await tools.views.list({ ...options, before: cursor });
   if (items.length === 0) await mustBeKnown(tools, options);
   const next = items.length === options.limit ? (items.at(-1)?.id ?? null) : null;
@@ -100,7 +101,7 @@ async function list(tools: Tools, { cursor, ...options }: ListOptions): Promise<
         ['ID', 'NAME', 'QUEUE', 'STATE', 'ATTEMPT', 'CREATED', 'ERROR'],
         items.map(({ id, name, queue, state, attempt, maxAttempts, createdAt, error }) => [
           ...[id, name, queue, state, `${attempt} of ${maxAttempts}`, createdAt],
-          error ? cut(error.message, LONGEST_ERROR) : null,
+          error ? cut(saidBy(error), LONGEST_ERROR) : null,
         ]),
       ),
       ...(next ? [`More: --cursor ${next}`] : []),
@@ -185,6 +186,10 @@ function describe({ attempts, payload, result, error, previous, ...job }: JobVie
             ]),
           ),
         ]),
+    ...(error?.causes ?? []).map(
+      ({ class: type, code, message }) =>
+        `Caused by ${clean(`${type}${code ? ` ${code}` : ''}: ${message}`)}`,
+    ),
     ...(error?.stack ? ['', ...error.stack.split('\n').map(clean)] : []),
   ].join('\n');
 }

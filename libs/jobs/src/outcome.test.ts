@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Duration } from '#config';
+import { saidBy } from '#records';
 import { NonRetryableError, RetryAfterError } from './errors.js';
 import { decide, describeError } from './outcome.js';
 
@@ -110,4 +111,58 @@ describe('describeError', () => {
       }),
     );
   });
+
+  test('all that caused it is kept, with class, message and code, and the errors of an aggregate', () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED ::1:80'), { code: 'ECONNREFUSED' });
+    const timedOut = Object.assign(new RangeError('connect timed out'), { code: 7 });
+    const all = new AggregateError([refused, timedOut, 'a text'], '');
+    const described = describeError(new TypeError('fetch failed', { cause: all }));
+    expect(described).toMatchObject({ class: 'TypeError', message: 'fetch failed' });
+    expect(described.causes).toEqual([
+      { class: 'AggregateError', message: 'AggregateError' },
+      { class: 'Error', message: 'connect ECONNREFUSED ::1:80', code: 'ECONNREFUSED' },
+      { class: 'RangeError', message: 'connect timed out', code: '7' },
+      { class: 'string', message: 'a text' },
+    ]);
+    expect(saidBy(described)).toBe('fetch failed: a text');
+    expect(decide({ kind: 'failed', error: all }, [], 1).deadReason).toBe('AggregateError: a text');
+    expect(saidBy(describeError(new Error('why: connect timed out', { cause: timedOut })))).toBe(
+      'why: connect timed out',
+    );
+    expect(describeError(new Error('alone'))).not.toHaveProperty('causes');
+  });
+  test.each<[string, unknown]>([
+    ['a circle', circular()],
+    [
+      'a getter that throws',
+      Object.defineProperty(new Error('a'), 'cause', { get: () => circular().nothing.at }),
+    ],
+    ['a proxy', new Error('a', { cause: new Proxy(new Error('b'), { get: () => circular().nothing.at }) })],
+    [
+      'a thousand errors',
+      new AggregateError(Array.from({ length: 1_000 }, () => new Error('€'.repeat(1_000)))),
+    ],
+    ['errors that are none', Object.assign(new Error('a'), { errors: [{ value: 'hunter22' }] })],
+    ['no text for jsonb', new Error('a', { cause: new Error('b\0\ud800') })],
+    ['a secret', new Error('a', { cause: Object.assign(new Error('of hunter22'), { code: 'hunter22' }) })],
+    ['an object with a secret', new Error('a', { cause: { at: { apiKey: 'swordfish' } } })],
+    ['a URL', new Error('a', { cause: new Error('amqp://me:hunter22@host') })],
+  ])('causes are cut, storable, and without secrets: %s', (_, thrown) => {
+    const scrub = (text: string) => text.replaceAll('hunter22', '[redacted]');
+    const text = JSON.stringify(describeError(thrown, { scrub }));
+    expect(text).not.toMatch(/\\u0000|\\ud[89a-f]|hunter22|swordfish/i);
+    expect(text.match(/"class"/g)!.length).toBeLessThanOrEqual(21);
+    expect(Buffer.byteLength(text)).toBeLessThan(24_000);
+  });
+  test('a circle of causes ends where it begins', () => {
+    expect(describeError(circular()).causes).toEqual([{ class: 'Error', message: 'inner' }]);
+  });
 });
+
+// biome-ignore lint/suspicious/noExplicitAny: read in ways that an error is not made for
+function circular(): any {
+  const inner = new Error('inner');
+  const outer = new Error('outer', { cause: inner });
+  inner.cause = outer;
+  return outer;
+}

@@ -1,7 +1,8 @@
 import { type Duration, maskUrl, toMilliseconds } from '#config';
-import type { Settlement } from '#records';
+import { type Settlement, type StoredError, saidBy } from '#records';
 import { NonRetryableError, RetryAfterError } from './errors.js';
 import type { Secrets } from './secrets.js';
+import { readThrown, type Thrown } from './thrown.js';
 
 /** How one attempt ended. */
 export type Outcome =
@@ -77,7 +78,7 @@ export function decide(
       if (next === undefined || error instanceof NonRetryableError) {
         return {
           settlement: { state: 'dead', error: stored, publishInMs: PUBLISH_GRACE_MS },
-          deadReason: described.message,
+          deadReason: saidBy(described),
         };
       }
       if (error instanceof RetryAfterError) {
@@ -98,37 +99,35 @@ export function decide(
   }
 }
 
-/** An error as the record keeps it. */
-export interface StoredError {
-  message: string;
-  class: string;
-  stack: string | null;
-}
-
 const MESSAGE_BYTES = 2_048;
-/** Enough for the frames that matter; a thousand failing jobs must not fill the database with stacks. */
+/** Of each cause; there are 20 at most. A thousand failing jobs must not fill the database. */
+const CAUSE_BYTES = 512;
+/** Enough for the frames that matter. */
 const STACK_BYTES = 8_192;
 
 /**
- * Puts whatever was thrown into a form that can be stored: without the job's secrets and credentials in URLs, cut, and
- * fit for `jsonb`.
+ * Puts whatever was thrown into a form that can be stored, with all that caused it: without the job's secrets and
+ * credentials in URLs, cut, and fit for `jsonb`.
  * Never throws: a job whose error cannot be read would stay as running for ever.
  */
 export function describeError(error: unknown, secrets?: Pick<Secrets, 'scrub'>): StoredError {
-  const shown = (text: string) => secrets?.scrub(text) ?? text;
-  try {
-    const { name, message, stack } = error instanceof Error ? error : new Error(textOf(error));
-    const className =
-      error instanceof Error ? String(name !== 'Error' ? name : error.constructor.name) : typeof error;
-    return {
-      message: storable(shown(String(message)) || className, MESSAGE_BYTES),
-      class: storable(className, 200),
-      stack: error instanceof Error && stack ? storable(shown(String(stack)), STACK_BYTES) : null,
-    };
-  } catch {
-    return { message: 'What was thrown cannot be read', class: 'unknown', stack: null };
-  }
+  const shown = (text: string, maxBytes: number) => storable(secrets?.scrub(text) ?? text, maxBytes);
+  const told = ({ name, message, code }: Thrown, maxBytes: number) => ({
+    message: shown(message || name, maxBytes),
+    class: shown(name, 200),
+    ...(code !== undefined && { code: shown(String(code), 200) }),
+  });
+  const thrown = readThrown(error);
+  const causes = causesOf(thrown).map((cause) => told(cause, CAUSE_BYTES));
+  return {
+    ...told(thrown, MESSAGE_BYTES),
+    stack: thrown.stack ? shown(thrown.stack, STACK_BYTES) : null,
+    ...(causes.length > 0 && { causes }),
+  };
 }
+
+const causesOf = ({ errors = [], cause }: Thrown): Thrown[] =>
+  [...errors, ...(cause ? [cause] : [])].flatMap((inner) => [inner, ...causesOf(inner)]);
 
 /** jsonb holds neither NUL nor half of a surrogate pair. */
 function storable(text: string, maxBytes: number): string {
@@ -138,17 +137,6 @@ function storable(text: string, maxBytes: number): string {
     .subarray(0, maxBytes)
     .toString('utf8')
     .replace(/\uFFFD+$/, '');
-}
-
-function textOf(thrown: unknown): string {
-  if (typeof thrown === 'string') return thrown;
-  const { message } = (thrown ?? {}) as { message?: unknown };
-  if (typeof message === 'string') return message;
-  try {
-    return JSON.stringify(thrown) ?? String(thrown);
-  } catch {
-    return String(thrown);
-  }
 }
 
 function boundedDelay(delay: Duration | number): number {

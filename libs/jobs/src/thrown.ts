@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { z } from 'zod';
 import { toMilliseconds } from '#config';
 import { NonRetryableError, RetryAfterError } from './errors.js';
+import { redact } from './secret.js';
 
 /**
  * Whatever a handler threw, as data: what was thrown itself may be a proxy, or have getters that throw in their turn.
@@ -18,7 +19,7 @@ export interface Thrown {
   /** Milliseconds, of a `RetryAfterError`. */
   delay?: number;
   cause?: Thrown;
-  /** Of an `AggregateError`. */
+  /** Of an aggregate. */
   errors?: Thrown[];
 }
 
@@ -41,24 +42,27 @@ const MAX_LENGTH = 1024 * 1024;
 const UNREADABLE = 'What was thrown cannot be read';
 
 /** Reads whatever was thrown. Never throws. */
-export function readThrown(thrown: unknown, left = { errors: MAX_ERRORS }): Thrown {
+export function readThrown(thrown: unknown, seen: unknown[] = []): Thrown {
+  seen.push(thrown);
   const get = (key: string) => safely(() => (thrown as Record<string, unknown>)[key]);
-  const inner = (error: unknown) => (left.errors-- > 0 ? [readThrown(error, left)] : []);
-  const isError = types.isNativeError(thrown) || is(thrown, Error);
+  const inner = (error: unknown) =>
+    seen.length > MAX_ERRORS || seen.includes(error) ? [] : [readThrown(error, seen)];
   const unread = thrown === undefined ? 'undefined' : UNREADABLE;
-  if (!isError) return { kind: 'error', name: typeof thrown, message: textOf(thrown) ?? unread };
+  const [cause, errors, given] = [get('cause'), get('errors'), get('code')];
+  const code = typeof given === 'string' ? cut(given) : typeof given === 'number' ? given : undefined;
+  if (!isError(thrown))
+    return { kind: 'error', name: typeof thrown, message: textOf(thrown) ?? unread, code };
 
-  const [cause, errors, code] = [get('cause'), get('errors'), get('code')];
-  const all = is(thrown, AggregateError)
-    ? safely(() => [...(errors as unknown[])].flatMap(inner))
-    : undefined;
+  // Libraries have classes of their own for many errors; what they call so may be something else.
+  const isPart = is(thrown, AggregateError) ? () => true : isError;
+  const all = safely(() => (errors as unknown[]).filter(isPart).flatMap(inner)) ?? [];
   return {
     name: nameOf(get('name'), get('constructor')),
     message: textOf(get('message')) ?? UNREADABLE,
     stack: textOf(get('stack') || undefined),
-    code: typeof code === 'number' ? code : typeof code === 'string' ? cut(code) : undefined,
+    code,
     cause: cause === undefined ? undefined : inner(cause)[0],
-    errors: all,
+    errors: all.length > 0 ? all : undefined,
     ...kindOf(thrown),
   };
 }
@@ -82,7 +86,9 @@ export function textOf(value: unknown): string | undefined {
   const text = safely(() => {
     if (typeof value === 'string' || value === undefined) return value;
     const { message } = Object(value) as { message?: unknown };
-    return typeof message === 'string' ? message : (safely(() => JSON.stringify(value)) ?? String(value));
+    return typeof message === 'string'
+      ? message
+      : (safely(() => JSON.stringify(redact(value))) ?? String(value));
   });
   return text === undefined ? undefined : cut(text);
 }
@@ -103,6 +109,7 @@ function nameOf(name: unknown, type: unknown): string {
   return typeof own === 'string' && own !== '' ? cut(own) : 'Error';
 }
 
+const isError = (value: unknown) => types.isNativeError(value) || is(value, Error);
 const is = (value: unknown, type: new (...args: never[]) => unknown) =>
   safely(() => value instanceof type) ?? false;
 const cut = (text: string) => text.slice(0, MAX_LENGTH);

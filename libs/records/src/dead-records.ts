@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
-import { formOf } from './error-form.js';
+import { formOf, saidInSql } from './error-form.js';
 import { FIRST_ID } from './outbox-records.js';
 import type { JobState } from './views.js';
 
@@ -23,7 +23,7 @@ const MATCHES_BUT_FORM = `
   state = 'dead' and ($1::uuid[] is null or id = any ($1)) and ($2::text is null or queue = $2)
   and ($3::text is null or name = $3)
   and ($4::text is null or $4 !~ '\\d'
-    or position(lower($4 collate "C") in lower((attempts -> -1 -> 'error' ->> 'message') collate "C")) > 0)
+    or position(lower($4 collate "C") in lower(${saidInSql(`attempts -> -1 -> 'error'`)} collate "C")) > 0)
   and ($5::text is null or error_form = $5)
   and ($6::timestamptz is null or finished_at >= $6) and ($7::timestamptz is null or finished_at < $7)`;
 /** Whether the form of an error has the text. */
@@ -222,7 +222,7 @@ export class DeadRecords {
       name: 'bury',
       text: `
         update jobs set state = 'dead', finished_at = now(), publish_at = null,
-          error_form = ${formOf(`$2::jsonb ->> 'message'`)},
+          error_form = ${formOf(saidInSql('$2::jsonb'))},
           attempts = attempts || jsonb_build_object('attempt', attempt + 1, 'outcome', 'lost', 'error', $2::jsonb,
             'worker', null, 'startedAt', null, 'finishedAt', now())
         where id = any ($1::uuid[]) and state in ('queued', 'retrying')`,

@@ -1,3 +1,4 @@
+import { saidBy } from './error-form.js';
 import type { StoredAttempt } from './schema.js';
 import type { JobState } from './views.js';
 
@@ -48,7 +49,7 @@ const ORDER: Record<JobState | 'progress', number> = {
  */
 export function historyOf(row: HistoryRow): Change[] {
   const changes: Change[] = [];
-  const add = (claim: number, state: JobState, attempt: number, at: Change['at'], error?: string) => {
+  const add = (claim: number, state: JobState, attempt: number, at: Change['at'], error?: string | null) => {
     const id = `${claim}.${state}`;
     if (changes.at(-1)?.id !== id) changes.push({ id, state, attempt, at, ...(error && { error }) });
   };
@@ -59,7 +60,7 @@ export function historyOf(row: HistoryRow): Change[] {
   for (const [index, { attempt, claim, outcome, startedAt, finishedAt, error }] of row.attempts.entries()) {
     // The broker may give up on a job that nobody claimed.
     if (claim === undefined) {
-      add(newest, 'dead', attempt, finishedAt, error?.message);
+      add(newest, 'dead', attempt, finishedAt, error && saidBy(error));
       continue;
     }
     newest = claim;
@@ -70,7 +71,7 @@ export function historyOf(row: HistoryRow): Change[] {
     const isNewest = index === row.attempts.length - 1;
     const following = isNewest ? nextAttempt(row) : (row.attempts[index + 1]?.attempt ?? 0);
     const wasLast = following <= attempt;
-    add(claim, wasLast ? 'dead' : 'retrying', attempt, finishedAt, error?.message);
+    add(claim, wasLast ? 'dead' : 'retrying', attempt, finishedAt, error && saidBy(error));
     // A replay counts as a claim, so what still waits after it is told of below.
     const waits = (row.state === 'queued' || row.state === 'scheduled') && row.claim <= claim + 1;
     const isReplayed = wasLast && !(isNewest && (row.state === 'dead' || row.state === 'discarded' || waits));

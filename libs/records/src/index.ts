@@ -11,7 +11,7 @@ export {
   type ReplayOptions,
   SHOWN_GROUPS,
 } from './dead-records.js';
-export { likeForms } from './error-form.js';
+export { likeForms, type StoredError, saidBy } from './error-form.js';
 export {
   type ForeignLetter,
   type ForeignLetterFilter,

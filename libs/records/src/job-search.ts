@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from './database.js';
+import { saidInSql } from './error-form.js';
 import type { JobState } from './views.js';
 
 /** Which jobs to look for; absent means any. */
@@ -87,7 +88,7 @@ export class JobSearch {
         select j.id, j.name, j.queue, j.state, j.attempt, j.max_attempts as "maxAttempts", j.progress,
           j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt",
           j.finished_at as "finishedAt", c.seen, c.last_seen as "lastSeen",
-          case when j.state <> 'succeeded' then left(j.attempts -> -1 -> 'error' ->> 'message', 200) end as error
+          case when j.state <> 'succeeded' then left(${saidInSql(`j.attempts -> -1 -> 'error'`)}, 200) end as error
         from counted c left join (found f join jobs j on j.id = f.id) on true
         order by j.id desc`,
       values,

@@ -1,5 +1,6 @@
 import { plain } from './array-text.js';
 import { LOST_ATTEMPT } from './claim-statements.js';
+import { saidInSql } from './error-form.js';
 import { lockOf, STATE, type Statement } from './statements.js';
 
 /** The statements of the outbox: `publish_at` says when the relay must publish a job unless somebody has done so before. */
@@ -33,7 +34,8 @@ export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): S
           state = case when j.state = 'scheduled' then 'queued' else j.state end
       from due
       where j.id = due.id
-      returning j.id, j.name, j.queue, j.priority, j.traceparent, j.state, j.attempt, j.claim, j.attempts -> -1 -> 'error' ->> 'message' as error,
+      returning j.id, j.name, j.queue, j.priority, j.traceparent, j.state, j.attempt, j.claim,
+        ${saidInSql(`j.attempts -> -1 -> 'error'`)} as error,
         case when octet_length(j.payload::text) <= $3 then j.payload::text end as payload, due.publish_at
     )
     select id, name, queue, priority, traceparent, state, attempt, claim, error, payload from taken order by publish_at, id`,

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated } from 'kysely';
+import type { StoredError } from './error-form.js';
 import type { Previous } from './job-record.js';
 import type { JobState, Priority } from './views.js';
 
@@ -45,5 +46,5 @@ export interface StoredAttempt {
   worker: string | null;
   startedAt: string;
   finishedAt: string;
-  error: { message: string; class: string; stack: string | null } | null;
+  error: StoredError | null;
 }

@@ -1,5 +1,5 @@
 import { plain, quoted } from './array-text.js';
-import { formOf } from './error-form.js';
+import { formOf, saidInSql } from './error-form.js';
 import type { JobKey, KeyedRecord, NewRecord, Settlement } from './job-record.js';
 import { WORKER_LOCK_CLASS } from './presence.js';
 
@@ -161,7 +161,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
           finished_at = case
             when j.cancel_requested_at is not null or s.state in ('succeeded', 'dead', 'cancelled') then now() end,
           error_form = case when s.state = 'dead' and j.cancel_requested_at is null
-            then ${formOf(`coalesce(s.error ->> 'message', '')`)} else '' end,
+            then ${formOf(`coalesce(${saidInSql('s.error')}, '')`)} else '' end,
           progress = case when s.state = 'succeeded' and j.cancel_requested_at is null then 1 else j.progress end,
           attempts = case
             when s.error is null and j.cancel_requested_at is null then j.attempts

@@ -1,6 +1,7 @@
 import { Injectable, Optional } from '@nestjs/common';
 import { sql } from 'kysely';
 import { asUnavailable, Database } from './database.js';
+import type { StoredError } from './error-form.js';
 import { type Change, type HistoryRow, historyOf } from './history.js';
 import type { Previous } from './job-record.js';
 import type { StoredAttempt } from './schema.js';
@@ -66,7 +67,7 @@ export interface AttemptView {
   worker: string | null;
   startedAt: string | Date | null;
   finishedAt: string | Date | null;
-  error: { message: string; class: string; stack: string | null } | null;
+  error: StoredError | null;
 }
 
 /** Which jobs to list; absent means any. */

@@ -37,7 +37,7 @@ const MAX_DEPTH = 20;
 
 /**
  * The fields of a log line without secrets: no payloads and results, nothing under a key that names a secret, and of
- * errors no more than type, message, stack, code and cause, because database drivers keep values of statements in
+ * errors no more than type, message, stack, code, cause and the errors of an aggregate, because database drivers keep values of statements in
  * their further properties. Never throws.
  *
  * @param clean what is done with every text.
@@ -88,7 +88,15 @@ function walkFields(value: object, clean: Clean, above: object[]): object {
   return copy ?? fields;
 }
 
-function errorFields(error: Error & { code?: unknown }): object {
-  const { name, message, stack, code, cause } = error;
-  return { type: name === 'Error' ? error.constructor.name : name, message, stack, code, cause };
+/** Errors of an aggregate that a line shows. */
+const MAX_ERRORS = 20;
+
+function errorFields(error: Error & { code?: unknown; errors?: unknown }): object {
+  const { name, message, stack, code, cause, errors } = error;
+  const parts = Array.isArray(errors) ? errors.filter((part) => part instanceof Error) : [];
+  return {
+    type: name === 'Error' ? error.constructor.name : name,
+    ...{ message, stack, code, cause },
+    ...(parts.length > 0 && { errors: parts.slice(0, MAX_ERRORS) }),
+  };
 }

@@ -5,7 +5,7 @@ import { Id } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { deed, page } from './layout.js';
-import { badge, duration, jobLink, jobPath, time } from './parts.js';
+import { badge, duration, failure, jobLink, jobPath, time } from './parts.js';
 import { shownJson } from './shown.js';
 
 /** What a deed led to, by the word that the address carries. */
@@ -123,7 +123,7 @@ ${job.next && fact('Then', jobLink(job.next))}
 ${job.traceId && fact('Trace', html`<span class="id">${job.traceId}</span>`)}
 </dl>
 ${job.progress !== null && html`<p class="progress"><progress max="1" value="${job.progress}" aria-label="Progress"></progress> <span>${Math.round(job.progress * 100)} %</span> <span class="hint">${job.progressNote}</span></p>`}
-${job.error && html`<p class="problem"><strong>${job.error.class}</strong> ${job.error.message}</p>`}`;
+${job.error && failure('problem', job.error)}`;
 }
 
 /** Newest first: what matters most is what happened last. */
@@ -148,5 +148,5 @@ const attempt = ({ attempt, outcome, worker, startedAt, finishedAt, error }: Att
   html`<li class="${outcome}"><h3>Attempt ${attempt} ${badge(outcome)}</h3>
 <p class="hint">${startedAt && html`started ${time(startedAt)}`}${finishedAt && startedAt && html`, took ${duration(startedAt, finishedAt)}`}${worker && html`, on <span class="id">${worker}</span>`}</p>
 ${outcome === 'lost' && !error && html`<p>The worker died, or lost its machine, while it had this job.</p>`}
-${error && html`<p class="error"><strong>${error.class}</strong> ${error.message}</p>`}
+${error && failure('error', error)}
 ${error?.stack && html`<details><summary>Stack</summary><pre tabindex="0">${error.stack}</pre></details>`}</li>`;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { grouped } from '#config';
+import type { StoredError } from '#records';
 import { type Html, html, type Value } from './html.js';
 
 /** The pieces that pages are made of. */
@@ -48,6 +49,13 @@ export const number = grouped;
 /** A count that stands back when it is zero. */
 export const count = (value: number, kind = ''): Html =>
   value === 0 ? html`<span class="none">0</span>` : html`<span class="${kind}">${number(value)}</span>`;
+
+/** An error and what caused it. */
+export const failure = (kind: 'problem' | 'error', { causes = [], ...error }: StoredError): Html =>
+  html`<p class="${kind}">${said(error)}</p>${causes.length > 0 && html`<ul class="causes" aria-label="Caused by">${causes.map((cause) => html`<li>${said(cause)}</li>`)}</ul>`}`;
+
+const said = ({ class: type, code, message }: Omit<StoredError, 'stack'>) =>
+  html`<strong>${type}</strong> ${code && html`<code>${code}</code> `}${message}`;
 
 /** The address of a job's page. */
 export const jobPath = (id: string): string => `/dashboard/jobs/${encodeURIComponent(id)}`;
