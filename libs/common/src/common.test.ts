@@ -1,0 +1,123 @@
+import { describe, expect, test } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { PollingLoop, settledWithin, TransientError, untilAvailable } from './index.js';
+
+class Away extends TransientError {}
+
+function recorder() {
+  const lines: string[] = [];
+  const logger = { log: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
+  return { lines, logger: logger as unknown as Logger };
+}
+
+/** A loop whose n-th run does what the n-th step says, and which is stopped after the last. */
+async function play(steps: (() => unknown)[], intervalMs = 1) {
+  const { lines, logger } = recorder();
+  let run = 0;
+  let finish = () => {};
+  const played = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const loop = new PollingLoop({ name: 'Polling', logger, intervalMs }, async () => {
+    const step = steps[run++];
+    if (step) return (await step()) as boolean;
+    finish();
+    return false;
+  });
+  loop.start();
+  await played;
+  await loop.stop();
+  return lines;
+}
+
+describe('PollingLoop', () => {
+  const fail = (error: Error) => () => Promise.reject(error);
+
+  test('logs an outage once when it begins and once when it ends', async () => {
+    const lines = await play([fail(new Error('one')), fail(new Error('two')), () => undefined]);
+    expect(lines).toEqual([
+      'Polling failed and is tried again: one',
+      expect.stringMatching(/^Polling works again after \d+\.\d s$/),
+    ]);
+  });
+
+  test('leaves the end of a service that is away to those who log it', async () => {
+    expect(await play([fail(new Away('away')), () => undefined])).toEqual([]);
+  });
+
+  test('runs again at once while there is more', async () => {
+    const runs: string[] = [];
+    const { logger } = recorder();
+    const loop = new PollingLoop(
+      { name: 'Polling', logger, intervalMs: 2 ** 30 },
+      async () => runs.push('') < 3,
+    );
+    loop.start(0);
+    while (runs.length < 3) await new Promise(setImmediate);
+    await loop.stop();
+    expect(runs).toHaveLength(3);
+  });
+
+  test('wake ends the rest, and counts while the task runs', async () => {
+    const { logger } = recorder();
+    let runs = 0;
+    const loop = new PollingLoop({ name: 'Polling', logger, intervalMs: 2 ** 30 }, async () => {
+      if (++runs === 1) loop.wake();
+    });
+    loop.start();
+    loop.wake();
+    while (runs < 2) await new Promise(setImmediate);
+    await loop.stop();
+  });
+
+  test('stop waits for the current run and begins none after it', async () => {
+    const { logger } = recorder();
+    let [begun, ended] = [0, 0];
+    let finish = () => {};
+    const loop = new PollingLoop({ name: 'Polling', logger, intervalMs: 1 }, async () => {
+      begun++;
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      ended++;
+      return true;
+    });
+    loop.start(0);
+    while (begun === 0) await new Promise(setImmediate);
+    const stopped = loop.stop();
+    finish();
+    await stopped;
+    expect([begun, ended]).toEqual([1, 1]);
+  });
+});
+
+describe('untilAvailable', () => {
+  const signal = new AbortController().signal;
+
+  test('tries again what is away, tells once, and gives the result', async () => {
+    const outages: Error[] = [];
+    let runs = 0;
+    const task = async () => {
+      if (++runs < 3) throw new Away(`${runs}`);
+      return runs;
+    };
+    expect(await untilAvailable(task, signal, (error) => outages.push(error))).toBe(3);
+    expect(outages.map(({ message }) => message)).toEqual(['1']);
+  });
+
+  test('throws at once what will not pass', async () => {
+    await expect(untilAvailable(() => Promise.reject(new Error('no')), signal)).rejects.toThrow('no');
+  });
+
+  test('gives up when it is told to', async () => {
+    const stop = new AbortController();
+    const failed = untilAvailable(() => Promise.reject(new Away('away')), stop.signal);
+    stop.abort();
+    await expect(failed).rejects.toThrow('away');
+  });
+});
+
+test('settledWithin tells whether a promise settled in time, and throws nothing', async () => {
+  expect(await settledWithin(Promise.reject(new Error('no')), 1_000)).toBe(true);
+  expect(await settledWithin(new Promise(() => {}), 1)).toBe(false);
+});

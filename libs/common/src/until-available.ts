@@ -1,0 +1,39 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { TransientError } from './transient-error.js';
+
+/** Pause before a service that was away or overloaded is asked again. */
+const RETRY_PAUSE_MS = 500;
+
+/**
+ * Runs a task until it succeeds, for what has to succeed before work can go on.
+ *
+ * @param signal gives up once aborted; the last error is thrown then.
+ * @param onOutage told of the first {@link TransientError}, once.
+ * @returns what the task returned.
+ * @throws any other error of the task, at once.
+ */
+export function untilAvailable<T>(
+  task: () => Promise<T>,
+  signal: AbortSignal,
+  onOutage?: (error: TransientError) => void,
+): Promise<T> {
+  return task().catch((error) => tryAgain(task, signal, error, onOutage));
+}
+
+async function tryAgain<T>(
+  task: () => Promise<T>,
+  signal: AbortSignal,
+  first: unknown,
+  onOutage?: (error: TransientError) => void,
+): Promise<T> {
+  for (let error = first; ; ) {
+    if (signal.aborted || !(error instanceof TransientError)) throw error;
+    if (error === first) onOutage?.(error);
+    await pause(RETRY_PAUSE_MS, undefined, { signal }).catch(() => {});
+    try {
+      return await task();
+    } catch (next) {
+      error = next;
+    }
+  }
+}
