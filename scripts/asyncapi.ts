@@ -1,5 +1,6 @@
+import type { Priority } from '#define-job';
 import { type AnyContract, type Contracts, payloadSchema } from '#jobs';
-import { directRoutingKey, EXCHANGE, type Priority } from '#rabbitmq';
+import { directRoutingKey, EXCHANGE } from '#rabbitmq';
 
 /**
  * Jobs on the wire, as AsyncAPI 3 describes them: what a program has to publish so that a worker runs it. The prose of

@@ -3,7 +3,7 @@ import type { Names } from './names.js';
 /** The contract of a new kind of job. One that is scheduled has nothing to be told. */
 export const contractFile = (name: string, { contract, queue }: Names, isScheduled: boolean) => `\
 import { z } from 'zod';
-import { defineJob } from '#jobs';
+import { defineJob } from '#define-job';
 
 /** What ${name} is for, in a sentence. */
 export const ${contract} = defineJob({

@@ -1,7 +1,8 @@
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
-import type { JobState, JobView, Priority } from '#records';
+import { type JobState, jobStates, type Priority, priorities } from '#define-job';
+import type { JobView } from '#records';
 import { Failure, notFound, wrongUse } from './exit.js';
 import { mustBeKnown } from './known.js';
 import { answer, clean, cut, table, toJson } from './output.js';
@@ -13,13 +14,6 @@ import { readCount, readId, readTime } from './values.js';
 const BROKER_PATIENCE_MS = 2_000;
 const LOOK_EVERY_MS = 20;
 const LONGEST_ERROR = 60;
-
-/** Written out, for the libs are not loaded for a help text. */
-const states: JobState[] = [
-  ...(['scheduled', 'queued', 'running', 'retrying', 'succeeded', 'dead'] as const),
-  ...(['cancelled', 'discarded'] as const),
-];
-const priorities: Priority[] = ['high', 'normal', 'low'];
 
 interface ListOptions extends Common {
   state?: JobState;
@@ -47,7 +41,7 @@ export function addJobs(program: Command): void {
     'list --state dead --queue email',
     'list --json --limit 5',
   )
-    .addOption(new Option('--state <state>').choices(states))
+    .addOption(new Option('--state <state>').choices(jobStates))
     .option('--name <name>', 'of the contract, such as email.send')
     .option('--queue <queue>', 'of this queue')
     .option('--batch <id>', 'of this batch', readId)

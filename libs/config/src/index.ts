@@ -1,5 +1,5 @@
+export { type Duration, duration, formatDuration, toMilliseconds } from '#define-job';
 export { counted, grouped } from './counted.js';
-export { type Duration, duration, formatDuration, toMilliseconds } from './duration.js';
 export {
   describeSettings,
   loadSettings,

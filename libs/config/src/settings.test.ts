@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { formatDuration, toMilliseconds } from './duration.js';
+import { formatDuration, toMilliseconds } from '#define-job';
 import { loadSettings, maskUrl, SettingsError } from './settings.js';
 
 test('without anything set, the defaults are good for a local stack', () => {

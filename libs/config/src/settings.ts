@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
-import { type Duration, toMilliseconds } from './duration.js';
+import { type Duration, toMilliseconds } from '#define-job';
 import { unfitForProduction } from './production.js';
 
 const list = z.string().transform((text) =>

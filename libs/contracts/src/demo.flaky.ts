@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineJob } from '#jobs';
+import { defineJob } from '#define-job';
 
 /** Fails on its first attempts, as many as asked for: 1 to 3 show retries, more make a dead letter. */
 export const DemoFlaky = defineJob({

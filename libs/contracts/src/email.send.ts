@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineJob, secret } from '#jobs';
+import { defineJob, secret } from '#define-job';
 
 /** Sends one plain-text mail. */
 export const SendEmail = defineJob({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineJob } from '#jobs';
+import { defineJob } from '#define-job';
 
 /** Makes smaller copies of a picture, one for each width. */
 export const ResizeImage = defineJob({

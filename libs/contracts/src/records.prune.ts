@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineJob } from '#jobs';
+import { defineJob } from '#define-job';
 
 /** Deletes the records that are older than JOB_RETENTION. */
 export const PruneRecords = defineJob({

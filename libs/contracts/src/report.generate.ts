@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineJob } from '#jobs';
+import { defineJob } from '#define-job';
 
 /** Writes the sales of a period, summed up by day and product, as a CSV file; tells its progress. */
 export const GenerateReport = defineJob({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineJob } from '#jobs';
+import { defineJob } from '#define-job';
 
 /**
  * Delivers an event to a subscriber's URL, signed by Standard Webhooks. The delays grow to hours, because a

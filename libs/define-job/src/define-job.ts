@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type Duration, toMilliseconds } from '#config';
+import { type Duration, toMilliseconds } from './duration.js';
+import { ContractError } from './errors.js';
 import { misfitOf } from './fits-json.js';
 
 /** What producer and worker share about one kind of job. Made by {@link defineJob}. */
@@ -112,9 +113,4 @@ export function defineJob<
     }
   }
   return Object.freeze({ name, queue, payload, result, retry, timeout, priorities });
-}
-
-/** A contract, or the way in which contracts and handlers are put together, cannot be used. Stops the start. */
-export class ContractError extends Error {
-  override readonly name = 'ContractError';
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { defineJob } from './contract.js';
+import { defineJob } from './define-job.js';
 import { misfitOf } from './fits-json.js';
 
 const instant = z.codec(z.iso.datetime(), z.date(), {

@@ -1,8 +1,6 @@
 import type { z } from 'zod';
-import { pointerTo } from './json.js';
-import { innerOf } from './secret.js';
-
-type Schema = z.core.$ZodTypes;
+import { pointerTo } from './json-pointer.js';
+import { innerOf, type Schema } from './schema-walk.js';
 
 /** What no JSON fits, by the schema's type, and what to write instead. */
 const INSTEAD: Record<string, string> = {

@@ -1,4 +1,4 @@
-import type { AnyContract } from './contract.js';
+import type { AnyContract } from '#define-job';
 import type { HandlerLimits } from './handler.js';
 import type { Arrival } from './message.js';
 

@@ -1,5 +1,5 @@
+import { type AnyContract, ContractError } from '#define-job';
 import { buildTopology, priorityQueue, type Topology } from '#rabbitmq';
-import { type AnyContract, ContractError } from './contract.js';
 
 /** The contracts that an app was given, by name. */
 export class Contracts {

@@ -1,26 +1,4 @@
-import { type Duration, toMilliseconds } from '#config';
-
-/** Thrown by a handler: trying again would not help. The job becomes a dead letter at once. */
-export class NonRetryableError extends Error {
-  override readonly name: string = 'NonRetryableError';
-}
-
-/**
- * Thrown by a handler: the attempt failed, and the next one should come after this delay rather than the contract's,
- * for example what a server's `Retry-After` asked for. It counts as an attempt like any other failure.
- */
-export class RetryAfterError extends Error {
-  override readonly name = 'RetryAfterError';
-  /** @param delay a duration such as `90s`, or milliseconds. @throws RangeError when it is none. */
-  constructor(
-    readonly delay: Duration | number,
-    message = `The job asked to be tried again after ${delay}`,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-    toMilliseconds(delay);
-  }
-}
+import { type Duration, NonRetryableError } from '#define-job';
 
 /** One thing that does not fit a schema, and where: a JSON Pointer (RFC 6901) such as `/payload/to`. */
 export interface Violation {

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
 import { counted } from '#config';
+import type { AnyContract, JobState } from '#define-job';
 import { Broker, type Delivery, isOutage } from '#rabbitmq';
 import {
   type Claim,
   type ClaimRequest,
   DatabaseUnavailableError,
-  type JobState,
   MAX_LOSSES,
   OverloadedError,
   Records,
@@ -15,7 +15,6 @@ import {
 import { type Log, rootLog, type StrayError, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
 import { AttemptContext } from './attempt-context.js';
-import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
 import { CrashedError, NoHandlerError, UnknownContractError } from './errors.js';
 import { Gate } from './gate.js';

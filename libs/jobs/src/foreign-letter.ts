@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { directRoutingKey, EXCHANGE, type OutgoingMessage } from '#rabbitmq';
 import type { ForeignLetter } from '#records';
 import { type DeadLetter, encodeUnreadable, NO_RECORD_HEADER, REASON_HEADER } from './message.js';
-import { redact } from './secret.js';
+import { redact } from './redact.js';
 
 /** Letters that no record stands for: how they are known, described, and sent back. */
 

@@ -1,9 +1,9 @@
 import { Controller, type ScopeOptions, type Type } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
-import { type Duration, toMilliseconds } from '#config';
+import type { Snooze } from '#define-job';
+import { type AnyContract, ContractError, type Duration, type PayloadOf, type ResultOf } from '#define-job';
 import type { Previous } from '#records';
 import type { Log } from '#telemetry';
-import { type AnyContract, ContractError, type PayloadOf, type ResultOf } from './contract.js';
 
 /** Marks handlers as ours among the controllers of an app; see `JobServer`. */
 export const JOB_TRANSPORT = Symbol('warren jobs');
@@ -104,17 +104,3 @@ export interface HandlerExtras extends Record<string, unknown> {
 
 /** Whether a class is a handler with `isolated: true`, for the module that threads run. */
 export const isIsolated = (target: Type): boolean => Reflect.getMetadata(ISOLATED, target) === true;
-
-/** A handler's wish to run again later; see {@link snooze}. */
-export class Snooze {
-  constructor(readonly delay: Duration | number) {
-    toMilliseconds(delay);
-  }
-}
-
-/**
- * Returned by a handler to run again later. It is not a failure and uses up no attempt.
- *
- * @param delay a duration such as `5m`, or milliseconds. @throws RangeError when it is none.
- */
-export const snooze = (delay: Duration | number): Snooze => new Snooze(delay);

@@ -1,14 +1,20 @@
-export { Admission, type Pass, type Refusal } from './admission.js';
-export type { AttemptContext } from './attempt-context.js';
 export {
   type AnyContract,
   type Contract,
   ContractError,
   defineJob,
+  NonRetryableError,
   type PayloadInput,
   type PayloadOf,
   type ResultOf,
-} from './contract.js';
+  RetryAfterError,
+  Snooze,
+  secret,
+  snooze,
+} from '#define-job';
+export { Admission, type Pass, type Refusal } from './admission.js';
+export type { AttemptContext } from './attempt-context.js';
+
 export { Contracts } from './contracts.js';
 export {
   CancelledError,
@@ -16,10 +22,8 @@ export {
   IdempotencyConflictError,
   JobTimeoutError,
   NoHandlerError,
-  NonRetryableError,
   PayloadError,
   ResultError,
-  RetryAfterError,
   UnknownContractError,
   type Violation,
 } from './errors.js';
@@ -32,8 +36,6 @@ export {
   type JobContext,
   JobHandler,
   type JobHandlerOptions,
-  Snooze,
-  snooze,
 } from './handler.js';
 export { invoke } from './invoker.js';
 export { Isolation, type Seat } from './isolation.js';
@@ -53,8 +55,8 @@ export { decide, type Outcome } from './outcome.js';
 export { conform, fittingJson, isTooDeep, resultJson, toViolations } from './payload.js';
 export { type Progress, safeProgress } from './progress.js';
 export { QueueMetrics } from './queue-metrics.js';
+export { redact } from './redact.js';
 export { ContractRedaction } from './redaction.js';
 export { Relay } from './relay.js';
 export { type Returned, returned } from './returned.js';
-export { redact, secret } from './secret.js';
 export { readThrown, type Thrown, thrownSchema, toError } from './thrown.js';

@@ -9,7 +9,7 @@ import {
 import { ApplicationConfig, ModuleRef } from '@nestjs/core';
 import type { MessageHandler } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
-import type { AnyContract } from './contract.js';
+import type { AnyContract } from '#define-job';
 import type { RunHandler } from './executor.js';
 import type { Handler, JobContext } from './handler.js';
 import { JobErrorFilter } from './job-error.filter.js';

@@ -1,6 +1,6 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
+import type { AnyContract } from '#define-job';
 import type { Log } from '#telemetry';
-import type { AnyContract } from './contract.js';
 import { Contracts } from './contracts.js';
 
 /** What the jobs of an app need to know. */

@@ -1,19 +1,24 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { type Duration, toMilliseconds } from '#config';
+import {
+  type AnyContract,
+  ContractError,
+  type Duration,
+  type PayloadInput,
+  type Priority,
+  toMilliseconds,
+} from '#define-job';
 import {
   type InsertedRecord,
   type JobKey,
   type JobView,
   type NewRecord,
   type NextRecord,
-  type Priority,
   type Queryable,
   Records,
   Redaction,
   Views,
 } from '#records';
-import { type AnyContract, ContractError, type PayloadInput } from './contract.js';
 import { Contracts } from './contracts.js';
 import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
 import { newJobId } from './job-id.js';

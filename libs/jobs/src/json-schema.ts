@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AnyContract } from './contract.js';
+import type { AnyContract } from '#define-job';
 
 /**
  * The JSON Schema of what a producer hands over, to stand in a document of which it is a part; what is secret is

@@ -1,3 +1,4 @@
+import { pointerTo } from '#define-job';
 import { PayloadError } from './errors.js';
 import { describeError } from './outcome.js';
 
@@ -47,10 +48,6 @@ export function toJson(value: unknown, maxBytes: number, pointer: string): strin
   }
   return text;
 }
-
-/** A key as a part of a JSON Pointer (RFC 6901). */
-export const pointerTo = (key: PropertyKey): string =>
-  `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 
 /** What JSON would change, and where in the value. */
 interface Problem {

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { z } from 'zod';
+import { defineJob } from '#define-job';
 import type { Delivery, OutgoingMessage } from '#rabbitmq';
-import { defineJob } from './contract.js';
 import { Contracts } from './contracts.js';
 import { decode, encode } from './message.js';
 

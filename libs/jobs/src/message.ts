@@ -1,13 +1,11 @@
 import { parse } from 'secure-json-parse';
 import { validate as isUuid } from 'uuid';
-import type { Duration } from '#config';
-import { formatDuration, toMilliseconds } from '#config';
+import { type Duration, formatDuration, type Priority, toMilliseconds } from '#define-job';
 import {
   type Delivery,
   directRoutingKey,
   EXCHANGE,
   type OutgoingMessage,
-  type Priority,
   RETRY_DELAY_HEADER,
 } from '#rabbitmq';
 import { readTraceparent } from '#telemetry';

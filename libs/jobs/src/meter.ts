@@ -1,6 +1,5 @@
-import type { JobState } from '#records';
+import type { AnyContract, JobState } from '#define-job';
 import { metrics, Tally } from '#telemetry';
-import type { AnyContract } from './contract.js';
 import type { Outcome } from './outcome.js';
 
 /** How an attempt ended, as its metric names it; `superseded`: another worker had the job meanwhile. */

@@ -1,5 +1,4 @@
-import type { Duration } from '#config';
-import type { AnyContract, PayloadInput } from './contract.js';
+import type { AnyContract, Duration, PayloadInput } from '#define-job';
 
 /** A job that is enqueued when something else has ended well: another job, or a batch. Made by {@link nextJob}. */
 export interface NextJob {

@@ -1,5 +1,5 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
-import type { Duration } from '#config';
+import type { Duration } from '#define-job';
 import { Broker } from '#rabbitmq';
 import { OutboxRecords } from '#records';
 import { lookUp, metrics, type Step } from '#telemetry';

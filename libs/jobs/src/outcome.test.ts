@@ -1,8 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Duration } from '#config';
+import { type Duration, NonRetryableError, RetryAfterError } from '#define-job';
 import { saidBy } from '#records';
-import { NonRetryableError, RetryAfterError } from './errors.js';
 import { decide, describeError } from './outcome.js';
 
 const retry: Duration[] = ['5s', '1m'];

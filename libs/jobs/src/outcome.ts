@@ -1,6 +1,6 @@
-import { type Duration, maskUrl, toMilliseconds } from '#config';
+import { maskUrl } from '#config';
+import { type Duration, NonRetryableError, RetryAfterError, toMilliseconds } from '#define-job';
 import { type Settlement, type StoredError, saidBy } from '#records';
-import { NonRetryableError, RetryAfterError } from './errors.js';
 import type { Secrets } from './secrets.js';
 import { readThrown, type Thrown } from './thrown.js';
 

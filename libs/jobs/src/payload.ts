@@ -1,8 +1,7 @@
 import type { z } from 'zod';
-import type { AnyContract } from './contract.js';
+import { type AnyContract, adviceOn, pointerTo } from '#define-job';
 import { ContractViolationError, ResultError, type Violation } from './errors.js';
-import { adviceOn } from './fits-json.js';
-import { MAX_DEPTH, pointerTo, toJson } from './json.js';
+import { MAX_DEPTH, toJson } from './json.js';
 import { Secrets } from './secrets.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { Priority } from '#rabbitmq';
+import type { Priority } from '#define-job';
 
 /**
  * How a worker's prefetch of a queue with priorities is shared out. A share that has no jobs lies idle, and that is

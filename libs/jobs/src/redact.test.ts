@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { hasMarks, redact, secret } from './secret.js';
+import { secret } from '#define-job';
+import { hasMarks, redact } from './redact.js';
 import { Secrets } from './secrets.js';
 
 const hidden = '[redacted]';

@@ -1,66 +1,8 @@
-import { z } from 'zod';
+import type { z } from 'zod';
+import { facesOf, innerOf, isSecret, type Schema } from '#define-job';
 import { isNoSecret, isSecretKey, REDACTED } from '#telemetry';
 
-/**
- * Marks a part of a contract as secret: handlers get it as it is, and wherever the job is shown stands `[redacted]`.
- *
- * ```ts
- * payload: z.object({ user: z.string(), code: secret(z.string().length(8)) }),
- * ```
- *
- * The mark is JSON Schema's `writeOnly`, so the api's description shows it too.
- */
-export const secret = <Schema extends z.ZodType>(schema: Schema): Schema =>
-  schema.meta({ writeOnly: true }) as Schema;
-
-type Schema = z.core.$ZodTypes;
-
-const isMarked = cached((schema) => z.globalRegistry.get(schema)?.writeOnly === true);
-
-/** The schemas that a value itself has to fit, one of them or all; or the one that its discriminator chooses. */
-function facesOf({ _zod: { def } }: Schema, value?: unknown): z.core.$ZodType[] {
-  switch (def.type) {
-    case 'union': {
-      const { discriminator } = def as z.core.$ZodDiscriminatedUnionDef;
-      const chosen =
-        discriminator === undefined
-          ? undefined
-          : def.options.find(({ _zod }) =>
-              _zod.propValues?.[discriminator]?.has((value as Record<string, never>)?.[discriminator]),
-            );
-      return chosen ? [chosen] : [...def.options];
-    }
-    case 'intersection':
-      return [def.left, def.right];
-    case 'pipe':
-      return [def.in, def.out];
-    case 'lazy':
-      return [def.getter()];
-    default:
-      return 'innerType' in def ? [def.innerType] : [];
-  }
-}
-
-/** The schemas of what may stand in a value: under keys of their own, and under any other. */
-export function innerOf({ _zod: { def } }: Schema): {
-  keys: Record<string, z.core.$ZodType>;
-  others?: z.core.$ZodType | null;
-} {
-  switch (def.type) {
-    case 'object':
-      return { keys: def.shape, others: def.catchall };
-    case 'array':
-      return { keys: {}, others: def.element };
-    case 'tuple':
-      return { keys: Object.fromEntries(Object.entries(def.items)), others: def.rest };
-    case 'record':
-    case 'map':
-    case 'set':
-      return { keys: {}, others: def.valueType };
-    default:
-      return { keys: {} };
-  }
-}
+const isMarked = cached(isSecret);
 
 /** Whether anything in a schema is marked. */
 export const hasMarks = cached((root) => {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type JobView, type Previous, Redaction } from '#records';
 import { Contracts } from './contracts.js';
-import { redact } from './secret.js';
+import { redact } from './redact.js';
 
 /**
  * What is shown of a job, by its contract. In payloads, keys that name secrets count as much as marks. In results only

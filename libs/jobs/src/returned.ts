@@ -1,6 +1,4 @@
-import { toMilliseconds } from '#config';
-import type { AnyContract } from './contract.js';
-import { Snooze } from './handler.js';
+import { type AnyContract, Snooze, toMilliseconds } from '#define-job';
 import type { Outcome } from './outcome.js';
 import { resultJson } from './payload.js';
 

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { type Duration, toMilliseconds } from '#config';
+import { type Duration, toMilliseconds } from '#define-job';
 import { CancelledError, JobTimeoutError, WorkerStoppingError } from './errors.js';
 import type { Outcome } from './outcome.js';
 import type { Secrets } from './secrets.js';

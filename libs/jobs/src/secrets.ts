@@ -3,7 +3,7 @@ import type { Previous } from '#records';
 import { REDACTED } from '#telemetry';
 import type { Contracts } from './contracts.js';
 import type { Arrival } from './message.js';
-import { redact } from './secret.js';
+import { redact } from './redact.js';
 
 /** Shorter texts are in every sentence. */
 const MIN_LENGTH = 4;

@@ -1,8 +1,7 @@
 import { types } from 'node:util';
 import { z } from 'zod';
-import { toMilliseconds } from '#config';
-import { NonRetryableError, RetryAfterError } from './errors.js';
-import { redact } from './secret.js';
+import { NonRetryableError, RetryAfterError, toMilliseconds } from '#define-job';
+import { redact } from './redact.js';
 
 /**
  * Whatever a handler threw, as data: what was thrown itself may be a proxy, or have getters that throw in their turn.

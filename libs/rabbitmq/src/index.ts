@@ -19,7 +19,6 @@ export {
   declareTopology,
   directRoutingKey,
   EXCHANGE,
-  type Priority,
   priorityQueue,
   RETRY_DELAY_HEADER,
   retryQueue,

@@ -1,5 +1,5 @@
 import type { Channel, Options } from 'amqplib';
-import { type Duration, formatDuration, toMilliseconds } from '#config';
+import { type Duration, formatDuration, type Priority, toMilliseconds } from '#define-job';
 import type { BrokerConnection } from './connection.js';
 
 /**
@@ -36,12 +36,9 @@ export const deadLetterQueue = (queue: string) => `${queue}.dead`;
 export const retryQueue = (delay: Duration) => `${EXCHANGE.retry}.${formatDuration(toMilliseconds(delay))}`;
 
 /**
- * What goes first within a work queue that has priorities: a queue for each, with its own consumers. Priorities of
- * the broker's own do not exist on quorum queues before 4.3.
+ * The queue of a priority: each has one, with its own consumers, because quorum queues have no priorities before
+ * RabbitMQ 4.3. The normal one is the work queue itself, so priorities can be added to a queue later.
  */
-export type Priority = 'high' | 'normal' | 'low';
-
-/** The queue of a priority. The normal one is the work queue itself, so priorities can be added to a queue later. */
 export const priorityQueue = (queue: string, priority: Priority) =>
   priority === 'normal' ? queue : `${queue}.${priority}`;
 

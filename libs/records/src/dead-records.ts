@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import type { JobState } from '#define-job';
 import { Database } from './database.js';
 import { formOf, saidInSql } from './error-form.js';
 import { FIRST_ID } from './outbox-records.js';
-import type { JobState } from './views.js';
 
 /** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
 const PAGE = 1_000;

@@ -1,3 +1,4 @@
+export { hasEnded, type JobState, jobStates, type Priority, priorities } from '#define-job';
 export { Audit, type AuditLine, type Deed, type Via } from './audit.js';
 export { MAX_LOSSES } from './claims.js';
 export { Coalescer, OverloadedError } from './coalescer.js';
@@ -46,13 +47,8 @@ export { type Ages, type Pruned, Retention } from './retention.js';
 export { type AttemptOutcome, outcomes, type Tally, Throughput } from './throughput.js';
 export {
   type AttemptView,
-  hasEnded,
-  type JobState,
   type JobView,
-  jobStates,
   type ListFilter,
-  type Priority,
-  priorities,
   Redaction,
   Views,
   type WatchedJob,

@@ -1,4 +1,4 @@
-import type { JobState, Priority } from './views.js';
+import type { JobState, Priority } from '#define-job';
 
 /** A job as it is accepted. */
 export interface NewRecord {

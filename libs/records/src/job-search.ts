@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { JobState } from '#define-job';
 import { Database } from './database.js';
 import { saidInSql } from './error-form.js';
-import type { JobState } from './views.js';
 
 /** Which jobs to look for; absent means any. */
 export interface SearchFilter {

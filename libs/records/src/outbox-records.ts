@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { Priority } from '#define-job';
 import { Database } from './database.js';
 import * as sql from './outbox-statements.js';
-import type { Priority } from './views.js';
 
 /** A job whose message the broker may not have. */
 export interface DueRecord {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { JobState } from '#define-job';
 import { Database } from './database.js';
 import type { Statement } from './statements.js';
-import type { JobState } from './views.js';
 
 /** The states in which a job still concerns its queue. */
 export type OpenState = Exclude<JobState, 'succeeded' | 'cancelled' | 'discarded'>;

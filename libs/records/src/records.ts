@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { JobState } from '#define-job';
 import * as claiming from './claim-statements.js';
 import { Claims } from './claims.js';
 import { Coalescer, OverloadedError } from './coalescer.js';
@@ -16,7 +17,6 @@ import type {
 } from './job-record.js';
 import { Presence } from './presence.js';
 import * as sql from './statements.js';
-import type { JobState } from './views.js';
 
 /**
  * How long the relay leaves a new record to the producer that is publishing it anyway. It is the longest that a job

@@ -1,7 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
+import type { JobState, Priority } from '#define-job';
 import type { StoredError } from './error-form.js';
 import type { Previous } from './job-record.js';
-import type { JobState, Priority } from './views.js';
 
 /** The tables, as the query builder knows them; `migrations/` makes them and says what each column is for. */
 export interface Schema {

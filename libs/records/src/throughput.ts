@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import type { JobState } from '#define-job';
 import { Database } from './database.js';
-import type { JobState } from './views.js';
 
 /** How often a worker adds what it counted; killed, it takes the counts of this time with it. */
 const WRITE_EVERY_MS = 5_000;

@@ -1,30 +1,11 @@
 import { Injectable, Optional } from '@nestjs/common';
 import { sql } from 'kysely';
+import type { JobState, Priority } from '#define-job';
 import { asUnavailable, Database } from './database.js';
 import type { StoredError } from './error-form.js';
 import { type Change, type HistoryRow, historyOf } from './history.js';
 import type { Previous } from './job-record.js';
 import type { StoredAttempt } from './schema.js';
-
-/** The states of a job. The last four are final, but for `dead`, which a replay sends back to `queued`. */
-export const jobStates = [
-  'scheduled',
-  'queued',
-  'running',
-  'retrying',
-  'succeeded',
-  'dead',
-  'cancelled',
-  'discarded',
-] as const;
-export type JobState = (typeof jobStates)[number];
-
-/** Which jobs of a queue go first, where its contracts have priorities. */
-export const priorities = ['high', 'normal', 'low'] as const;
-export type Priority = (typeof priorities)[number];
-/** Whether a job in this state has come to its end. A replay can still send a dead one back to work. */
-export const hasEnded = (state: JobState): boolean =>
-  jobStates.indexOf(state) >= jobStates.indexOf('succeeded');
 
 /** A job as clients see it. */
 export interface JobView {
