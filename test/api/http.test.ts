@@ -113,6 +113,27 @@ describe('POST /jobs', () => {
     expect([first.status, second.status, second.body.id]).toEqual([202, 200, first.body.id]);
   });
 
+  test('no replay brings a job back while another one holds its unique key', async () => {
+    const options = { unique: { key: 'replayed/ada' } };
+    const enqueue = async () =>
+      (await call('POST', '/jobs', { name: 'email.send', payload: mail, options })).body.id as string;
+    const first = await enqueue();
+    await environment.sql(`update jobs set state = 'dead', finished_at = now() where id = $1`, [first]);
+    const second = await enqueue();
+    expect(await call('POST', `/jobs/${first}/replay`)).toMatchObject({
+      status: 409,
+      body: {
+        type: 'urn:warren:problem:unique-key-held',
+        holder: second,
+        detail: expect.stringContaining(second),
+      },
+    });
+    const bulk = () => call('POST', '/dead-letters/replay', { ids: [first] });
+    expect((await bulk()).body).toEqual({ count: 0, leftOut: 1 });
+    await call('POST', `/jobs/${second}/cancel`);
+    expect((await bulk()).body).toEqual({ count: 1 });
+  });
+
   const nested = `{"name":"webhook.deliver","payload":{"url":"https://example.com","type":"x","data":${'['.repeat(300)}${']'.repeat(300)}}}`;
   test.each<[string, unknown, Record<string, string>, number, Record<string, unknown>]>([
     ['not JSON', '{"name":', {}, 400, {}],

@@ -3,7 +3,7 @@ import { connect } from 'amqplib';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { Views } from '#records';
+import { Records, Views } from '#records';
 import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Greet = defineJob({ name: 'greet.say', queue: 'greet', payload: z.object({ name: z.string() }) });
@@ -49,6 +49,9 @@ describe('P6: a message that cannot be understood is a dead letter at once, with
     ['a __proto__ key', '{"name":"x","__proto__":{"admin":true}}', {}, /prototype/],
     ['no messageId', '{"name":"x"}', { messageId: undefined }, /messageId/],
     ['a messageId that is no UUID', '{"name":"x"}', { messageId: "1'; drop table jobs" }, /messageId/],
+    ['a body over MAX_PAYLOAD', `{"name":"${'x'.repeat(1024 * 1024)}"}`, {}, /longer than 1048576 bytes/],
+    ['15 MB that are no JSON', '['.repeat(15_000_000), {}, /MAX_PAYLOAD/],
+    ['a type with NUL', '{"name":"x"}', { type: 'greet.say\0' }, /NUL/],
     ['no type', '{"name":"x"}', { type: undefined }, /type is missing/],
     ['an unknown type', '{"name":"x"}', { type: 'greet.sing' }, /No contract is named/],
     ['the type of an object method', '{"name":"x"}', { type: 'constructor' }, /No contract is named/],
@@ -65,6 +68,15 @@ describe('P6: a message that cannot be understood is a dead letter at once, with
     expect(letter!.headers['x-dead-reason']).toMatch(reason);
     expect(letter!.content).toBe(Buffer.from(content as string).toString('latin1'));
   });
+});
+
+test('a job whose message is longer than MAX_PAYLOAD by now takes the payload of its record', async () => {
+  const id = uuidv7();
+  const record = { id, name: 'greet.say', queue: 'greet', maxAttempts: 1, payload: '{"name":"as accepted"}' };
+  await producer.app.get(Records).insert(record);
+  await environment.publish('greet.say', 'x'.repeat(1024 * 1024 + 1), { ...fine(), messageId: id });
+  await eventually(async () => (await find(id))?.state === 'succeeded');
+  expect(greeted).toContain('as accepted');
 });
 
 test('P6: a payload that does not fit its contract is a dead letter at once, and a record tells where', async () => {

@@ -46,13 +46,18 @@ afterAll(async () => {
 
 function startWorker(): Worker {
   const presence = new Presence(database);
-  return { presence, records: new Records(database, presence), owed: new OutboxRecords(database), runs: [] };
+  return {
+    presence,
+    records: new Records(database.records, presence),
+    owed: new OutboxRecords(database.records),
+    runs: [],
+  };
 }
 
 /** One broker, two workers, and what was promised of the jobs so far. */
 class World {
   readonly workers = [startWorker(), startWorker()];
-  readonly dead = new DeadRecords(database);
+  readonly dead = new DeadRecords(database.records);
   readonly jobs: string[] = [];
   /** What lies in queues. Order is no promise, so any message may come next. */
   private readonly queue: Message[] = [];

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { Database, DatabaseUnavailableError } from '#records';
+import { Database, DatabaseUnavailableError, type Queryable } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
 let environment: Environment;
@@ -14,32 +14,78 @@ afterAll(async () => {
   await environment?.close();
 });
 
-const failWith = (code: string) =>
-  database.query({ text: `do $$ begin raise exception using errcode = '${code}'; end $$`, values: [] });
-
-test.each([
-  ['a failover left the database read-only', '25006'],
-  ['the password was changed', '28P01'],
-  ['the database is being renamed', '3D000'],
-  ['two statements locked each other out', '40P01'],
-  ['it is not migrated yet', '42P01'],
-  ['it lacks a column that a newer release has', '42703'],
-  ['a grant is missing', '42501'],
-  ['the disk is full', '53100'],
-])('jobs wait for the database when %s', async (_, code) => {
-  await expect(failWith(code)).rejects.toBeInstanceOf(DatabaseUnavailableError);
+const raising = (code: string) => ({
+  text: `do $$ begin raise exception using errcode = '${code}'; end $$`,
+  values: [],
 });
 
 test.each([
-  ['a value that does not fit', '22P02'],
-  ['a row that is there already', '23505'],
-])('%s is no outage', async (_, code) => {
-  await expect(failWith(code)).rejects.toMatchObject({ code });
+  ['a failover left the database read-only', '25006', /refuses/],
+  ['the password was changed', '28P01', /refuses/],
+  ['the database is being renamed', '3D000', /refuses/],
+  ['two statements locked each other out', '40P01', /refuses/],
+  ['it is not migrated yet', '42P01', /schema .*npm run migrate/],
+  ['it lacks a column that a newer release has', '42703', /schema .*npm run migrate/],
+  ['a grant is missing', '42501', /lacks a grant/],
+  ['the disk is full', '53100', /does not answer/],
+])('jobs wait for the database when %s, and the message says so', async (_, code, message) => {
+  const failure = await database.records.query(raising(code)).catch((error) => error);
+  expect(failure).toBeInstanceOf(DatabaseUnavailableError);
+  expect(failure.message).toMatch(message);
+});
+
+test('a row that is there already is no outage', async () => {
+  await expect(database.records.query(raising('23505'))).rejects.toMatchObject({ code: '23505' });
+});
+
+test.each(['22021', '22P02', '22P05', '22008'])(
+  '%s is told as a mistake of whoever gave the value',
+  async (code) => {
+    await expect(database.records.query(raising(code))).rejects.toMatchObject({ name: 'InputError', code });
+  },
+);
+
+test.each(['42P01', '42703', '42501', '40P01', '57014', '22P02', '23505'])(
+  'an error %s of a statement that is not Warren’s reaches whoever sent it as itself',
+  async (code) => {
+    await expect(database.query(raising(code))).rejects.toMatchObject({ name: 'error', code });
+    const inTransaction = database.transaction((transaction) => transaction.query(raising(code)));
+    await expect(inTransaction).rejects.toMatchObject({ name: 'error', code });
+  },
+);
+
+test('an outage is one for every statement', async () => {
+  for (const code of ['08006', '53300', '57P01'])
+    await expect(database.query(raising(code))).rejects.toBeInstanceOf(DatabaseUnavailableError);
+  const lost = { text: 'select pg_terminate_backend(pg_backend_pid())', values: [] };
+  await expect(database.query(lost)).rejects.toBeInstanceOf(DatabaseUnavailableError);
+  expect((await database.query({ text: 'select 1 as one', values: [] })).rows).toEqual([{ one: 1 }]);
+  const nowhere = new Database({ url: 'postgresql://127.0.0.1:1/none', poolSize: 1 });
+  await expect(nowhere.transaction(async () => {})).rejects.toBeInstanceOf(DatabaseUnavailableError);
+  await nowhere.onApplicationShutdown();
+});
+
+test('only Warren’s own statements are planned for keys, on the same connections', async () => {
+  const setting = {
+    text: "select current_setting('enable_hashjoin') as hash, pg_backend_pid() as pid",
+    values: [],
+  };
+  const read = async (queryable: Queryable) => (await queryable.query(setting)).rows[0] as { hash: string };
+  const own = await read(database.records);
+  const others = await read(database);
+  const inTransaction = await database.transaction(read);
+  const broken = database.transaction((transaction) => transaction.query({ text: 'nonsense', values: [] }));
+  await expect(broken).rejects.toMatchObject({ code: '42601' });
+  expect([own.hash, others.hash, inTransaction.hash]).toEqual(['off', 'on', 'on']);
+  expect(await read(database.records)).toEqual(own);
+  expect(await database.records.transaction(read)).toEqual(own);
+  expect(others).toEqual({ ...own, hash: 'on' });
 });
 
 test('a statement that cannot even be written is no outage', async () => {
   const unwritable = { toPostgres: () => 'x'.repeat(2 ** 29) };
-  await expect(database.query({ text: 'select $1', values: [unwritable] })).rejects.toBeInstanceOf(
-    RangeError,
-  );
+  for (const queryable of [database, database.records])
+    await expect(queryable.query({ text: 'select $1', values: [unwritable] })).rejects.toBeInstanceOf(
+      RangeError,
+    );
 });

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { type DeadGroup, DeadRecords } from '#records';
+import { type DeadGroup, DeadRecords, type Done } from '#records';
 import { Deed } from './deed.js';
 import { DeadLettersBody, DeadLettersQuery, Fits, ReplayBody } from './requests.js';
 
@@ -21,6 +21,15 @@ const perSecondSchema = {
 const counted = {
   status: 200,
   schema: { type: 'object', properties: { count: { type: 'integer' } } },
+};
+
+const leftOut = {
+  type: 'integer',
+  description: 'Those whose unique key another job holds, if any: they stay dead',
+};
+const replayed = {
+  status: 200,
+  schema: { type: 'object', properties: { ...counted.schema.properties, leftOut } },
 };
 
 /** Dead letters, many at once: all, or those that a filter names. Killed half-way, the same call goes on with the rest. */
@@ -62,9 +71,10 @@ export class DeadLettersController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Send dead letters back to work' })
   @ApiBody({ schema: { type: 'object', properties: { ...filterSchema, ids, perSecond: perSecondSchema } } })
-  @ApiResponse(counted)
-  async replay(@Body(new Fits(ReplayBody)) { perSecond, ...filter }: ReplayBody): Promise<{ count: number }> {
-    return { count: await this.dead.replay(filter, { perSecond }) };
+  @ApiResponse(replayed)
+  async replay(@Body(new Fits(ReplayBody)) { perSecond, ...filter }: ReplayBody): Promise<Done> {
+    const { count, leftOut } = await this.dead.replayAll(filter, { perSecond });
+    return leftOut > 0 ? { count, leftOut } : { count };
   }
 
   @Post('discard')

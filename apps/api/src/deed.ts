@@ -11,7 +11,7 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
-import { Audit, type Deed as Entry, type Via } from '#records';
+import { Audit, type Done, type Deed as Entry, type Via } from '#records';
 
 const DEED = 'deed';
 
@@ -41,15 +41,15 @@ class DeedInterceptor implements NestInterceptor {
   private async witness(entry: Entry, next: CallHandler): Promise<unknown> {
     let answer: unknown;
     let refusal: HttpException | undefined;
-    await this.audit.deed(entry, async () => {
+    await this.audit.deed<Done>(entry, async () => {
       try {
         answer = await lastValueFrom(next.handle());
-        return countOf(answer);
+        return doneBy(answer);
       } catch (error) {
         // What was refused changed nothing; after any other error nobody knows.
         if (!(error instanceof HttpException)) throw error;
         refusal = error;
-        return 0;
+        return { count: 0 };
       }
     });
     if (refusal) throw refusal;
@@ -67,9 +67,9 @@ export function entryOf(context: ExecutionContext, reflector: Reflector): Entry 
 }
 
 /** Bulk deeds answer with a count; all others concern one thing. */
-function countOf(answer: unknown): number {
-  const { count } = (answer ?? {}) as { count?: unknown };
-  return typeof count === 'number' ? count : 1;
+function doneBy(answer: unknown): Done {
+  const { count, leftOut } = (answer ?? {}) as Partial<Done>;
+  return typeof count === 'number' ? { count, leftOut } : { count: 1 };
 }
 
 /** Tells keys apart without giving them away. */

@@ -17,6 +17,7 @@ import { FASTIFY_ROUTE_CONFIG_METADATA } from '@nestjs/platform-fastify/constant
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Settings } from '#config';
 import { PUBLIC } from '#health';
+import { isStorable, UNSTORABLE } from '#records';
 import { ApiKeyGuard } from './api-key.guard.js';
 import { boundBodies } from './bodies.js';
 import { Connections } from './connections.js';
@@ -97,6 +98,10 @@ export class HttpModule implements NestModule {
       this.keys.identify(request);
       this.connections.welcome(request);
     }
+    // What a path names is looked for in the database, by whatever route.
+    for (const [name, value] of Object.entries(request.params ?? {}))
+      if (!isStorable(String(value)))
+        throw new ProblemException(400, 'bad-path', `The ${name} in the path ${UNSTORABLE}`);
     if (hasBody(request) && Number(headers['content-length']) > (routeOptions.bodyLimit ?? 0))
       throw new PayloadTooLargeException(TOO_LARGE);
   }

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Injectable, Module, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, Logger, Module, type OnModuleDestroy } from '@nestjs/common';
 import { hasEnded, Views, type WatchedJob } from '#records';
 
 /** How often the records of watched jobs are looked at. */
@@ -22,6 +22,7 @@ export interface Watcher {
  */
 @Injectable()
 export class JobWatcher implements OnModuleDestroy {
+  private readonly logger = new Logger(JobWatcher.name);
   private readonly watched = new Map<string, { latest?: WatchedJob; watchers: Set<Watcher> }>();
   private readonly stopping = new AbortController();
   private count = 0;
@@ -88,11 +89,21 @@ export class JobWatcher implements OnModuleDestroy {
         const entry = this.watched.get(job.id);
         if (!entry) continue;
         entry.latest = job;
-        for (const watcher of [...entry.watchers]) watcher.tell(job);
+        for (const watcher of [...entry.watchers]) this.tell(watcher, job);
       }
       await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
     }
     this.isLooking = false;
+  }
+
+  /** One that cannot be told is let go; the others are told all the same. */
+  private tell(watcher: Watcher, job: WatchedJob): void {
+    try {
+      watcher.tell(job);
+    } catch (error) {
+      this.logger.warn(`Whoever follows the job ${job.id} could not be told: ${(error as Error).message}`);
+      watcher.stop();
+    }
   }
 }
 

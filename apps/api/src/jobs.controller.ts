@@ -182,7 +182,7 @@ export class JobsController {
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Send a dead letter back to work, attempts counted from zero' })
   @ApiResponse({ status: 200, description: 'The job', schema: { $ref: '#/components/schemas/Job' } })
-  @ApiResponse({ status: 409, description: 'The job is not dead' })
+  @ApiResponse({ status: 409, description: 'The job is not dead, or another one holds its unique key' })
   replay(@Param('id') id: string): Promise<JobView> {
     return this.changeDead(id, () => this.dead.replay({ ids: [id] }));
   }
@@ -203,6 +203,15 @@ export class JobsController {
     const changed = await change();
     const job = await this.find(id);
     if (changed > 0) return job;
+    const holder = job.state === 'dead' && (await this.dead.keyHolder(id));
+    if (holder) {
+      throw new ProblemException(
+        409,
+        'unique-key-held',
+        `The job ${holder} holds the unique key of this one: replay it when that one has ended and its time is over`,
+        { holder },
+      );
+    }
     throw new ProblemException(
       409,
       'not-dead',

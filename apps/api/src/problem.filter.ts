@@ -9,7 +9,7 @@ import {
   toViolations,
   UnknownContractError,
 } from '#jobs';
-import { DatabaseUnavailableError, OverloadedError } from '#records';
+import { DatabaseUnavailableError, InputError, OverloadedError } from '#records';
 
 /** Seconds after which a client should try again while the database is away. */
 const RETRY_AFTER_S = 5;
@@ -99,6 +99,11 @@ export function toProblem(error: unknown): Problem {
   // Nobody else parses with zod and lets it throw but a controller of one's own, at what a client sent.
   if (error instanceof z.ZodError) {
     return problemOf(422, 'request-does-not-fit', MISFIT, { errors: toViolations(error) });
+  }
+  if (error instanceof InputError) {
+    return problemOf(422, 'request-does-not-fit', error.message, {
+      errors: [{ pointer: `/options/${error.option.replaceAll('.', '/')}`, detail: error.detail }],
+    });
   }
   if (error instanceof PayloadError)
     return problemOf(error.tooLarge ? 413 : 422, 'payload-unusable', error.message);

@@ -1,14 +1,17 @@
 import type { PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#config';
-import { toViolations } from '#jobs';
-import { jobStates, priorities } from '#records';
+import { KEY_LENGTH, MAX_DELAY_DAYS, toViolations } from '#jobs';
+import { isStorable, jobStates, priorities, UNSTORABLE } from '#records';
 import { MISFIT, ProblemException } from './problem.filter.js';
 
 /** What requests must look like, checked before anything is done. */
 
-/** A delay of more than this is a mistake. */
-const MAX_DELAY_DAYS = 3_650;
+/** A text that PostgreSQL can hold. */
+export const text = (maxLength: number) =>
+  z.string().max(maxLength).refine(isStorable, { error: UNSTORABLE });
+const Text = text(300);
+const Name = text(100);
 
 const Delay = z
   .union([z.number(), z.string()], { error: 'expected milliseconds, or a duration such as "10m"' })
@@ -43,7 +46,7 @@ export const EnqueueBody = z.strictObject({
     .strictObject({
       ...whenAndWhere,
       priority: z.enum(priorities).optional(),
-      unique: z.strictObject({ key: z.string().min(1).max(255), for: Delay.optional() }).optional(),
+      unique: z.strictObject({ key: text(KEY_LENGTH).min(1), for: Delay.optional() }).optional(),
       next: z.unknown().optional(),
     })
     .refine(...notBothTimes)
@@ -90,13 +93,6 @@ const Cursor = z
   .transform((text) => Buffer.from(text, 'base64url').toString())
   .pipe(z.uuid({ error: NO_CURSOR }));
 
-/** PostgreSQL takes no text with NUL in it. */
-const Text = z
-  .string()
-  .max(300)
-  .refine((text) => !text.includes('\0'), { error: 'must not contain NUL' });
-const Name = Text.max(100);
-
 /** Which dead letters are meant. */
 const deadLetters = {
   queue: Name.optional(),
@@ -138,7 +134,7 @@ export type ForeignLettersQuery = z.output<typeof ForeignLettersQuery>;
 export const ForeignLettersBody = z
   .strictObject({
     queue: Name.optional(),
-    ids: z.array(z.string().max(100)).max(10_000).optional(),
+    ids: z.array(Name).max(10_000).optional(),
     all: z.literal(true).optional(),
   })
   .refine(({ queue, ids, all }) => queue !== undefined || ids !== undefined || all, {

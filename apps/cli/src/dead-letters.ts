@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { DeadLetterFilter } from '#records';
+import type { DeadLetterFilter, Done } from '#records';
 import { type Bulk, confirm, mustBeMeant } from './confirm.js';
-import { notFound } from './exit.js';
+import { Failure, notFound } from './exit.js';
 import { mustBeKnown } from './known.js';
 import { answer, progressBar, say, table } from './output.js';
 import { type Common, command, stopIf, withTools } from './run.js';
@@ -117,14 +117,24 @@ async function change(
   const bar = progressBar(doing, total);
   const { perSecond } = options;
   const subject = JSON.stringify({ ids: filter.ids, ...given });
-  const count = await answerable(`dead-letters.${deed}`, subject, () =>
-    dead[deed](filter, { perSecond, signal, onProgress: bar.show }),
+  const change = { perSecond, signal, onProgress: bar.show };
+  const { count, leftOut = 0 } = await answerable(
+    `dead-letters.${deed}`,
+    subject,
+    async (): Promise<Done> =>
+      deed === 'replay' ? dead.replayAll(filter, change) : { count: await dead.discard(filter, change) },
   ).finally(bar.end);
+  const held = `left out ${leftOut}: another job holds their unique key`;
+  if (count === 0 && leftOut > 0) throw new Failure(`${done} nothing, ${held}`);
   stopIf(
     signal,
     `${done} ${count} of ${counted(total, 'dead letter')}; the same command goes on with the rest`,
   );
-  answer(options, { count }, () => `${done} ${counted(count, 'dead letter')}`);
+  answer(
+    options,
+    leftOut > 0 ? { count, leftOut } : { count },
+    () => `${done} ${counted(count, 'dead letter')}${leftOut > 0 ? `; ${held}` : ''}`,
+  );
 }
 
 const filterOf = ({ queue, name, error, from, to }: DeedOptions): DeadLetterFilter => ({

@@ -6,6 +6,7 @@ import { Broker } from '#rabbitmq';
 import {
   Audit,
   DeadRecords,
+  type Done,
   ForeignLetters,
   OutboxRecords,
   QueueRecords,
@@ -28,7 +29,7 @@ export async function openTools() {
   const audit = app.get(Audit);
   return {
     /** Does something that people are answerable for: who did it is kept, and how much it changed. */
-    deed: (deed: string, subject: string, task: () => Promise<number>) =>
+    deed: <Result extends number | Done>(deed: string, subject: string, task: () => Promise<Result>) =>
       audit.deed({ actor: account(), via: 'cli', deed, subject }, task),
     broker: app.get(Broker),
     contracts: app.get(Contracts),

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { Database, DatabaseUnavailableError, type NewRecord, Presence, Records } from '#records';
+import { DatabaseUnavailableError, type NewRecord, Presence, Records, RecordsDatabase } from '#records';
 import { BatchRecords, type EndedBatch } from './batch-records.js';
 
 /** How often batches are looked at: the longest that the end of one goes unnoticed. */
@@ -24,11 +24,15 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly stopping = new AbortController();
   private loop: Promise<void> = Promise.resolve();
   private failing = false;
+  /** One alone, after several could not be completed together. */
+  private atOnce = LIMIT;
+  /** Those that cannot be completed; tried again by the worker that does this next. */
+  private readonly stuck = new Set<string>();
 
   constructor(
     private readonly batches: BatchRecords,
     private readonly records: Records,
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
     private readonly presence: Presence,
   ) {}
 
@@ -56,19 +60,34 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   /** @returns whether there may be more to complete at once. */
   private async look(): Promise<boolean> {
     if (!(await this.presence.leads(DUTY))) return false;
-    const completed = await this.database.transaction(async (transaction) => {
-      const ended = await this.batches.takeEnded(transaction, LIMIT);
-      if (ended.length === 0) return 0;
+    let ended: EndedBatch[] = [];
+    const completing = this.database.transaction(async (transaction) => {
+      ended = await this.batches.takeEnded(transaction, this.atOnce, [...this.stuck]);
       const following = ended.flatMap(followingOf);
       if (following.length > 0) await this.records.insertInto(transaction, following);
       await this.batches.complete(
         transaction,
         ended.map(({ id }) => id),
       );
-      return ended.length;
     });
+    const isDone = await completing.then(
+      () => true,
+      (error) => this.setApart(ended, error),
+    );
     this.failing = false;
-    return completed === LIMIT;
+    const isMore = !isDone || ended.length === this.atOnce;
+    if (!isMore) this.atOnce = LIMIT;
+    return isMore;
+  }
+
+  /** A batch that cannot be completed must not keep the others from it. */
+  private setApart([first, ...others]: EndedBatch[], error: Error): false {
+    if (!first || error instanceof DatabaseUnavailableError) throw error;
+    this.atOnce = 1;
+    if (others.length > 0) return false;
+    this.stuck.add(first.id);
+    this.logger.error(`The batch ${first.id} cannot be completed: ${error.message}`);
+    return false;
   }
 
   private onFailure(error: Error): false {

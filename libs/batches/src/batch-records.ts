@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import {
-  Database,
   hasEnded,
   type JobState,
   jobStates,
   type NextRecord,
   type Queryable,
   Records,
+  RecordsDatabase,
 } from '#records';
 
 /** Jobs that one statement cancels. */
@@ -79,7 +79,7 @@ const toView = (batch: BatchView): BatchView => ({ ...batch, counts: countsOf(ba
 @Injectable()
 export class BatchRecords {
   constructor(
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
     private readonly records: Records,
   ) {}
 
@@ -175,19 +175,27 @@ export class BatchRecords {
     }
   }
 
-  /** Locks batches of which every job has ended and that nobody has completed or completes at this moment. */
-  async takeEnded(transaction: Queryable, limit: number): Promise<EndedBatch[]> {
+  /**
+   * Locks batches of which every job has ended and that nobody has completed or completes at this moment.
+   *
+   * @param others those that are left alone.
+   */
+  async takeEnded(
+    transaction: Queryable,
+    limit: number,
+    others: readonly string[] = [],
+  ): Promise<EndedBatch[]> {
     const { rows } = await transaction.query({
       name: 'batch-take-ended',
       text: `
         select b.id, b.name, b.total, ${COUNTS}, b.on_complete as "onComplete", b.on_success as "onSuccess"
         from batches b
-        where b.completed_at is null
+        where b.completed_at is null and b.id <> all ($2::uuid[])
           and not exists (select from jobs j where j.batch = b.id and j.state in (${UNFINISHED}))
         order by b.id
         limit $1
         for update of b skip locked`,
-      values: [limit],
+      values: [limit, others],
     });
     return (rows as EndedBatch[]).map((batch) => ({ ...batch, counts: countsOf(batch.counts) }));
   }

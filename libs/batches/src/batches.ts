@@ -7,6 +7,7 @@ import {
   ContractViolationError,
   type EnqueueOptions,
   IdempotencyConflictError,
+  idempotencyOf,
   Jobs,
   meterOf,
   type NextJob,
@@ -14,12 +15,12 @@ import {
   type Violation,
 } from '#jobs';
 import {
-  Database,
   type InsertedRecord,
   type NewRecord,
   PRODUCER_GRACE_MS,
   type Queryable,
   Records,
+  RecordsDatabase,
 } from '#records';
 import { BatchRecords, type BatchView, countsOf, type NewBatch } from './batch-records.js';
 
@@ -59,7 +60,7 @@ export class Batches {
     private readonly jobs: Jobs,
     private readonly records: Records,
     private readonly batches: BatchRecords,
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
   ) {}
 
   /**
@@ -157,7 +158,7 @@ export class Batches {
 function keyOf(
   { name, onComplete, onSuccess }: NewBatch,
   records: readonly NewRecord[],
-  { idempotencyKey, client = '', delay, runAt, queue }: BatchOptions,
+  { idempotencyKey, client, delay, runAt, queue }: BatchOptions,
 ): NewBatch['key'] {
   if (idempotencyKey === undefined) return undefined;
   const hash = createHash('sha256');
@@ -165,5 +166,5 @@ function keyOf(
   const isNew = (field: string) => field === 'id' || field === 'traceparent';
   hash.update(JSON.stringify(wanted, (field, value) => (isNew(field) ? undefined : value)));
   for (const { payload } of records) hash.update(payload).update('\0');
-  return { scope: `idempotency:${client}`, key: idempotencyKey, fingerprint: hash.digest('base64') };
+  return { ...idempotencyOf(idempotencyKey, client), fingerprint: hash.digest('base64') };
 }

@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
-import { Broker, deadLetterQueue, EXCHANGE, type OutgoingMessage } from '#rabbitmq';
+import { Broker, deadLetterQueue, EXCHANGE, isOutage, type OutgoingMessage } from '#rabbitmq';
 import {
   DatabaseUnavailableError,
+  type DeadCount,
   DeadRecords,
   type ForeignLetter,
   ForeignLetters,
@@ -46,6 +47,8 @@ export class DeadLetterKeeper {
   /** When a queue may be gone through again, by this process's monotonic clock. */
   private readonly restsUntil = new Map<string, number>();
   private failing = false;
+  /** Queues that could not be looked at, and why. */
+  private readonly broken = new Map<string, string>();
 
   constructor(
     private readonly contracts: Contracts,
@@ -90,17 +93,42 @@ export class DeadLetterKeeper {
       this.foreign.wishedQueues(),
     ]);
     const unroutable = EXCHANGE.unroutable;
-    await this.lookAtUnroutable(foreign.get(unroutable) ?? 0, wished.has(unroutable));
+    await this.apart(unroutable, () =>
+      this.lookAtUnroutable(foreign.get(unroutable) ?? 0, wished.has(unroutable)),
+    );
     for (const queue of this.contracts.queues.keys()) {
-      const isWished = wished.has(queue);
-      if (!isWished && (this.restsUntil.get(queue) ?? 0) > performance.now()) continue;
-      const { dead, owed } = counts.find((count) => count.queue === queue) ?? { dead: 0, owed: 0 };
-      const most = dead + (foreign.get(queue) ?? 0);
-      const depth = await this.broker.countReady(deadLetterQueue(queue));
-      const fits = depth >= most - owed && depth <= most;
-      if (isWished || (!fits && this.suspects.has(queue))) await this.goThrough(queue, depth);
-      else if (fits) this.suspects.delete(queue);
-      else this.suspects.add(queue);
+      const count = counts.find((count) => count.queue === queue) ?? { dead: 0, owed: 0 };
+      await this.apart(queue, () => this.lookAt(queue, count, foreign.get(queue) ?? 0, wished.has(queue)));
+    }
+  }
+
+  private async lookAt(
+    queue: string,
+    { dead, owed }: Pick<DeadCount, 'dead' | 'owed'>,
+    foreign: number,
+    isWished: boolean,
+  ): Promise<void> {
+    if (!isWished && (this.restsUntil.get(queue) ?? 0) > performance.now()) return;
+    const most = dead + foreign;
+    const depth = await this.broker.countReady(deadLetterQueue(queue));
+    const fits = depth >= most - owed && depth <= most;
+    if (isWished || (!fits && this.suspects.has(queue))) await this.goThrough(queue, depth);
+    else if (fits) this.suspects.delete(queue);
+    else this.suspects.add(queue);
+  }
+
+  /** A queue that cannot be looked at must not keep the others from it. */
+  private async apart(queue: string, look: () => Promise<void>): Promise<void> {
+    try {
+      await look();
+      this.broken.delete(queue);
+    } catch (error) {
+      const { message } = error as Error;
+      if (error instanceof DatabaseUnavailableError || isOutage(error) || this.stopping.signal.aborted)
+        throw error;
+      if (this.broken.get(queue) !== message)
+        this.logger.warn(`The dead letters of ${queue} could not be looked at: ${message}`);
+      this.broken.set(queue, message);
     }
   }
 

@@ -95,7 +95,7 @@ export class Executor {
 
   /** Takes a delivery; what becomes of it is nobody else's concern. Never throws. */
   take(delivery: JobDelivery): void {
-    const arrival = decode(delivery);
+    const arrival = decode(delivery, this.options.maxPayload);
     const key = 'unreadable' in arrival ? delivery : `${arrival.id}/${arrival.attempt}`;
     const held = this.atHand.get(key);
     if (held) {
@@ -267,19 +267,14 @@ export class Executor {
   /** Lets go of a message whose job may not run. What has a record needs it no more. */
   private async drop(
     delivery: Delivery,
-    { name }: Arrival,
+    { name, lacks = 'the message carries no payload, and there is no record that would' }: Arrival,
     contract: AnyContract | undefined,
     { state, isAnotherJob }: Refused,
   ): Promise<void> {
     // Of a job that nobody knows there is no record to write in, so the message itself is kept.
     if (isAnotherJob) await this.bury(delivery, `the job of this messageId is no ${name}`);
     else if (state === null) {
-      await this.bury(
-        delivery,
-        contract
-          ? 'the message carries no payload, and there is no record that would'
-          : new UnknownContractError(name).message,
-      );
+      await this.bury(delivery, contract ? lacks : new UnknownContractError(name).message);
     } else delivery.ack();
   }
 

@@ -17,6 +17,12 @@ export type { AttemptContext } from './attempt-context.js';
 
 export { Contracts } from './contracts.js';
 export {
+  type EnqueueOptions,
+  idempotencyOf,
+  KEY_LENGTH,
+  MAX_DELAY_DAYS,
+} from './enqueue-options.js';
+export {
   CancelledError,
   ContractViolationError,
   IdempotencyConflictError,
@@ -41,7 +47,7 @@ export { invoke } from './invoker.js';
 export { Isolation, type Seat } from './isolation.js';
 export { JobErrorFilter } from './job-error.filter.js';
 export { JobServer } from './job-server.js';
-export { type EnqueuedJob, type EnqueueOptions, Jobs } from './jobs.js';
+export { type EnqueuedJob, Jobs } from './jobs.js';
 export { JobsModule } from './jobs.module.js';
 export type { JobsOptions } from './jobs.module-definition.js';
 export { toJson } from './json.js';

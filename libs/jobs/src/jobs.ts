@@ -1,13 +1,5 @@
-import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import {
-  type AnyContract,
-  ContractError,
-  type Duration,
-  type PayloadInput,
-  type Priority,
-  toMilliseconds,
-} from '#define-job';
+import { type AnyContract, ContractError, type PayloadInput } from '#define-job';
 import {
   type InsertedRecord,
   type JobKey,
@@ -20,6 +12,7 @@ import {
   Views,
 } from '#records';
 import { Contracts } from './contracts.js';
+import { type EnqueueOptions, keyOf, placeOf } from './enqueue-options.js';
 import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
 import { newJobId } from './job-id.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
@@ -29,45 +22,11 @@ import { Outbox } from './outbox.js';
 import { fittingJson } from './payload.js';
 import { creating } from './spans.js';
 
-/** How a job is to be enqueued. */
-export interface EnqueueOptions {
-  /** Run no earlier than this long from now. */
-  delay?: Duration | number;
-  /** Run no earlier than this. */
-  runAt?: Date;
-  /** Wait in this queue rather than the contract's own. It must be the queue of some contract. */
-  queue?: string;
-  /** Where the queue has priorities; `normal` when absent. */
-  priority?: Priority;
-  /**
-   * Insert into this transaction of the caller's own: the job exists if and only if the transaction commits. The
-   * relay publishes it then, within some seconds.
-   */
-  transaction?: Queryable;
-  /**
-   * Whoever enqueues again with the same key, within 24 hours, gets the same job and no second one, however many do
-   * so at the same time. With another payload it is an error.
-   */
-  idempotencyKey?: string;
-  /** Whose idempotency key it is: the same key of two clients is two keys. */
-  client?: string;
-  /**
-   * No second job of the contract with this key is enqueued while one waits or runs, nor within the time `for` after
-   * it was enqueued: the first one is returned then, whatever its payload.
-   */
-  unique?: { key: string; for?: Duration | number };
-  /** The job that is enqueued when this one succeeds, once, and is given its result: `next: nextJob(SendEmail, mail)`. */
-  next?: NextJob;
-}
-
 /** An accepted job. */
 export interface EnqueuedJob extends JobView {
   /** False when its key was held by this job already, so that no second one was made. */
   isNew: boolean;
 }
-
-/** How long an idempotency key is kept. Clients try again for minutes or hours; a day is what Stripe's API keeps. */
-const IDEMPOTENCY_MS = 24 * 3_600_000;
 
 /** The producer: how jobs are put in. */
 @Injectable()
@@ -85,7 +44,7 @@ export class Jobs {
    * Accepts a job. Once this resolves the job is recorded and cannot be lost; its message goes out at once, or with
    * the relay when no broker answers. While the broker confirms more slowly than jobs come it takes up to 250 ms longer.
    *
-   * @throws ContractViolationError, PayloadError when the payload cannot be accepted.
+   * @throws ContractViolationError, PayloadError when the payload cannot be accepted; InputError when an option cannot.
    * @throws ContractError when it is to have a priority in a queue without any.
    * @throws IdempotencyConflictError when the idempotency key came before, with another payload.
    * @throws DatabaseUnavailableError, OverloadedError when it could not be recorded; try again later.
@@ -146,20 +105,16 @@ export class Jobs {
    * Checks a job and makes its record, which is recorded nowhere yet: for what records jobs in its own way.
    *
    * @param pointer where in the caller's request the payload stands, for errors.
-   * @throws ContractViolationError, PayloadError when the payload cannot be accepted.
+   * @throws ContractViolationError, PayloadError when the payload cannot be accepted; InputError when an option cannot.
    */
   prepare(
     contract: AnyContract,
     payload: unknown,
-    {
-      delay,
-      runAt,
-      queue,
-      priority,
-      next,
-    }: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority' | 'next'> = {},
+    options: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority' | 'next'> = {},
     pointer = '/payload',
   ): NewRecord {
+    const { queue, priority, next } = options;
+    const place = placeOf(options);
     // The payload as it was given: the handler's side applies defaults and transformations, once.
     const stored = fittingJson(contract, 'payload', payload, this.options.maxPayload, pointer);
     const home = queue ?? contract.queue;
@@ -175,9 +130,7 @@ export class Jobs {
       queue: home,
       payload: stored,
       maxAttempts: contract.retry.length + 1,
-      priority,
-      delayMs: delay === undefined ? undefined : toMilliseconds(delay),
-      runAt,
+      ...place,
       next: next && step.run(() => this.prepareNext(next, '/options/next')),
       traceparent: step.traceparent,
     };
@@ -244,35 +197,6 @@ export class Jobs {
   private send({ id, name, queue, payload, priority, traceparent }: NewRecord): Promise<boolean> {
     return this.outbox.publish({ id, name, queue, payload, priority, traceparent, attempt: 1, claim: 0 });
   }
-}
-
-/** The key that an enqueued job is to hold, if any. */
-function keyOf(
-  record: NewRecord,
-  { idempotencyKey, client = '', unique, delay, runAt }: EnqueueOptions,
-): JobKey | undefined {
-  if (idempotencyKey !== undefined) {
-    if (unique)
-      throw new TypeError(
-        'idempotencyKey and unique exclude each other: unique finds the first job by itself',
-      );
-    // Payloads are text here, so that what is left out are the ids and traces of the jobs that follow.
-    const wanted = JSON.stringify(
-      [record.name, record.queue, record.payload, delay ?? runAt ?? null, record.next, record.priority],
-      (field, value) => (field === 'id' || field === 'traceparent' ? undefined : value),
-    );
-    const fingerprint = createHash('sha256').update(wanted).digest('base64');
-    return {
-      scope: `idempotency:${client}`,
-      key: idempotencyKey,
-      fingerprint,
-      heldMs: IDEMPOTENCY_MS,
-      untilEnded: false,
-    };
-  }
-  if (!unique) return undefined;
-  const heldMs = unique.for === undefined ? 0 : toMilliseconds(unique.for);
-  return { scope: `unique:${record.name}`, key: unique.key, heldMs, untilEnded: true };
 }
 
 function toView(record: NewRecord, { state, createdAt, runAt }: InsertedRecord): EnqueuedJob {

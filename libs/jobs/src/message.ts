@@ -8,6 +8,7 @@ import {
   type OutgoingMessage,
   RETRY_DELAY_HEADER,
 } from '#rabbitmq';
+import { isStorable } from '#records';
 import { readTraceparent } from '#telemetry';
 import type { Contracts } from './contracts.js';
 import { isTooDeep } from './payload.js';
@@ -159,6 +160,8 @@ export interface Arrival extends JobMessage {
   /** The payload as JSON text, and as the value that it stands for; null and undefined for a claim check. */
   payload: string | null;
   value: unknown;
+  /** Why the payload was not read, where it was too long to be. */
+  lacks?: string;
   traceparent?: string;
 }
 
@@ -169,12 +172,16 @@ export interface JobDelivery extends Delivery {
   readonly priority?: Priority;
 }
 
-/** Reads a delivered message. @returns what it stands for, or a sentence on why it cannot be understood. */
-export function decode({
-  queue,
-  priority,
-  message,
-}: Pick<JobDelivery, 'queue' | 'priority' | 'message'>): Arrival | { unreadable: string } {
+/**
+ * Reads a delivered message.
+ *
+ * @param maxPayload bytes of the longest body that is looked into.
+ * @returns what it stands for, or a sentence on why it cannot be understood.
+ */
+export function decode(
+  { queue, priority, message }: Pick<JobDelivery, 'queue' | 'priority' | 'message'>,
+  maxPayload = Number.POSITIVE_INFINITY,
+): Arrival | { unreadable: string } {
   const { content, properties } = message;
   const { messageId, type, contentType, contentEncoding, headers = {} } = properties;
   const attempt = headers[ATTEMPT_HEADER] ?? 1;
@@ -184,6 +191,7 @@ export function decode({
     return unreadable('messageId is missing or no UUID');
   if (typeof type !== 'string' || type === '')
     return unreadable('type is missing: it must name the contract');
+  if (!isStorable(type)) return unreadable('type contains NUL');
   if (!Number.isInteger(attempt) || attempt < 1 || attempt > MAX_ATTEMPT) {
     return unreadable(`${ATTEMPT_HEADER} is no attempt: expected an integer from 1 to ${MAX_ATTEMPT}`);
   }
@@ -194,7 +202,7 @@ export function decode({
     return unreadable(`contentEncoding is ${JSON.stringify(contentEncoding)}: expected none`);
   }
   const traceparent = readTraceparent(headers[TRACEPARENT_HEADER]);
-  const arrival = (payload: string | null, value?: unknown): Arrival => ({
+  const arrival = (payload: string | null, value?: unknown, lacks?: string): Arrival => ({
     id: messageId.toLowerCase(),
     name: type,
     queue,
@@ -203,7 +211,11 @@ export function decode({
     traceparent,
     payload,
     value,
+    lacks,
   });
+  // One that was accepted while more was allowed has its payload in its record.
+  if (content.length > maxPayload)
+    return arrival(null, undefined, `the body is longer than ${maxPayload} bytes (MAX_PAYLOAD)`);
   if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0) return arrival(null);
   try {
     const payload = utf8.decode(content);

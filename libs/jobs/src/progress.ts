@@ -1,5 +1,5 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Records } from '#records';
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { eachApart, Records } from '#records';
 import type { JobContext } from './handler.js';
 import { textOf } from './thrown.js';
 
@@ -32,6 +32,7 @@ const storable = (note: string) => note.slice(0, NOTE_LENGTH).replaceAll('\0', '
 /** Collects what handlers tell of their progress, so that telling it costs no write. */
 @Injectable()
 export class Progress implements OnApplicationShutdown {
+  private readonly logger = new Logger(Progress.name);
   private readonly changed = new Map<
     string,
     { id: string; claim: number; progress: number; note: string | null }
@@ -41,7 +42,9 @@ export class Progress implements OnApplicationShutdown {
   constructor(private readonly records: Records) {}
 
   /** Notes how far a job is, from 0 to 1. */
-  note(id: string, claim: number, progress: number, note?: string): void {
+  note(id: string, claim: number, fraction: number, note?: string): void {
+    // Rounded, since PostgreSQL's real holds no number as small as JavaScript's.
+    const progress = Math.round(fraction * 1e6) / 1e6;
     this.changed.set(id, { id, claim, progress, note: note === undefined ? null : storable(note) });
     this.timer ??= setTimeout(() => void this.write(), WRITE_EVERY_MS).unref();
   }
@@ -60,6 +63,11 @@ export class Progress implements OnApplicationShutdown {
     const updates = [...this.changed.values()];
     this.changed.clear();
     // Progress is for looking at: what cannot be written now is overtaken by what comes next.
-    if (updates.length > 0) await this.records.progress(updates).catch(() => {});
+    if (updates.length === 0) return;
+    await eachApart(
+      updates,
+      (some) => this.records.progress(some),
+      ({ id }, { message }) => this.logger.warn(`The progress of the job ${id} was not kept: ${message}`),
+    ).catch(() => {});
   }
 }

@@ -3,11 +3,11 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import { Relay } from '#jobs';
 import {
   Coalescer,
-  Database,
   DatabaseUnavailableError,
   OutboxRecords,
   OverloadedError,
   Presence,
+  RecordsDatabase,
 } from '#records';
 import * as sql from './concurrency-statements.js';
 
@@ -57,7 +57,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   private taken = 0;
 
   constructor(
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
     private readonly outboxRecords: OutboxRecords,
     private readonly presence: Presence,
     private readonly relay: Relay,

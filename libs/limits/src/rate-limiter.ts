@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Coalescer, Database, OverloadedError } from '#records';
+import { Coalescer, OverloadedError, RecordsDatabase } from '#records';
 import { DatabaseClock } from './database-clock.js';
 import type { Pace } from './pace.js';
 
@@ -32,7 +32,7 @@ export class RateLimiter {
   private readonly clock = new DatabaseClock();
   private readonly requests: Coalescer<RateRequest, Turn>;
 
-  constructor(private readonly database: Database) {
+  constructor(private readonly database: RecordsDatabase) {
     // One lane: two statements of one worker would wait for each other's rows.
     this.requests = new Coalescer((requests) => this.takeAll(requests), {
       lanes: 1,

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { Database } from './database.js';
+import { RecordsDatabase } from './records-database.js';
 
 /** Where an operator's hand came from. */
 export type Via = 'dashboard' | 'http' | 'cli';
@@ -21,8 +21,14 @@ export interface AuditLine extends Deed {
   at: Date;
   /** How much it changed; null while it runs, and when it was cut off. */
   count: number | null;
-  /** Why it was not let through; null when it was. */
+  /** Why it, or a part of it, was not let through; null when it was. */
   refusal: string | null;
+}
+
+/** What a deed changed, and how much of what was meant it had to leave out. */
+export interface Done {
+  count: number;
+  leftOut?: number;
 }
 
 /** More of a filter than this tells nobody more. */
@@ -36,7 +42,7 @@ const MAX_SUBJECT = 500;
 export class Audit {
   private readonly logger = new Logger(Audit.name);
 
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: RecordsDatabase) {}
 
   /**
    * Does something that people are answerable for.
@@ -44,7 +50,7 @@ export class Audit {
    * @param task resolves to how much it changed.
    * @returns the same. @throws what the task throws; its line then has no count.
    */
-  async deed(entry: Deed, task: () => Promise<number>): Promise<number> {
+  async deed<Result extends number | Done>(entry: Deed, task: () => Promise<Result>): Promise<Result> {
     const { actor, via, deed } = entry;
     const subject = shownSubject(entry);
     const [line] = (
@@ -54,17 +60,19 @@ export class Audit {
         values: [actor, via, deed, subject],
       })
     ).rows;
-    const count = await task();
-    this.logger.log(`${actor} (${via}) did ${deed} to ${subject}: ${count}`);
+    const result = await task();
+    const { count, leftOut = 0 }: Done = typeof result === 'number' ? { count: result } : result;
+    const refusal = leftOut > 0 ? `${leftOut} left out: another job holds their unique key` : null;
+    this.logger.log(`${actor} (${via}) did ${deed} to ${subject}: ${count}${refusal ? `, ${refusal}` : ''}`);
     // It is done, whatever happens to this.
     await this.database
       .query({
         name: 'audit-end',
-        text: 'update audit set count = $2 where id = $1',
-        values: [line?.id, count],
+        text: 'update audit set count = $2, refusal = $3 where id = $1',
+        values: [line?.id, count, refusal],
       })
       .catch((error: Error) => this.logger.warn(`The count of ${deed} was not kept: ${error.message}`));
-    return count;
+    return result;
   }
 
   /** Keeps that somebody was not let through with a deed, and why. */

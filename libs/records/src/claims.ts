@@ -1,8 +1,8 @@
 import * as claiming from './claim-statements.js';
 import { Coalescer } from './coalescer.js';
-import type { Database } from './database.js';
 import type { Claim, ClaimRequest, NewRecord, Refused } from './job-record.js';
 import type { Presence } from './presence.js';
+import type { RecordsDatabase } from './records-database.js';
 import type { Statement } from './statements.js';
 
 /** A delivery that was not claimed, and whether it could be by now. */
@@ -29,7 +29,7 @@ export class Claims {
 
   /** @param insert makes the records of jobs that only their messages know. */
   constructor(
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
     private readonly presence: Presence,
     private readonly insert: (records: readonly NewRecord[]) => Promise<unknown>,
   ) {

@@ -1,4 +1,4 @@
-import { DatabaseUnavailableError } from './database.js';
+import { DatabaseUnavailableError } from './database-errors.js';
 
 /** How a {@link Coalescer} gathers. */
 export interface CoalescerOptions {
@@ -117,6 +117,28 @@ export class Coalescer<Item, Result> {
       this.busyLanes--;
       if (this.waiting.length > 0) this.schedule();
     }
+  }
+}
+
+/**
+ * Does something for many entries at once. Where one of them makes it fail it is done for each alone, so that it fails
+ * nobody else.
+ *
+ * @param onFailure told of each entry that cannot be helped. @throws DatabaseUnavailableError
+ */
+export async function eachApart<Entry>(
+  entries: readonly Entry[],
+  run: (entries: readonly Entry[]) => Promise<unknown>,
+  onFailure: (entry: Entry, error: Error) => void,
+): Promise<void> {
+  try {
+    await run(entries);
+  } catch (error) {
+    if (error instanceof DatabaseUnavailableError) throw error;
+    const [first, ...others] = entries;
+    if (first === undefined) throw error;
+    if (others.length === 0) onFailure(first, error as Error);
+    else for (const entry of entries) await eachApart([entry], run, onFailure);
   }
 }
 

@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import QueryStream from 'pg-query-stream';
 import { maskUrl } from '#config';
+import { asOutage, asPassing, DatabaseUnavailableError, SchemaError } from './database-errors.js';
 import { pendingMigrations } from './migrate.js';
 import { MODULE_OPTIONS_TOKEN, type RecordsOptions } from './records.module-definition.js';
-import type { Schema } from './schema.js';
+import { inTransaction, type Queryable, RecordsDatabase } from './records-database.js';
+
+export { DatabaseUnavailableError, type Queryable, SchemaError };
 
 /** How long to wait for a connection, and for a statement; a job's own statements take milliseconds. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -16,49 +18,49 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 const FAREWELL_MS = 1_000;
 
 /**
- * A plan is kept for as long as its connection and outlives what it was made for: a claim planned while nothing waited
- * read all that waits, and took 20 ms among 20,000 jobs in place of 2, until the next ANALYZE. What is read here is
- * found by keys or narrow indexes, so plans that read more are out of the question, whatever the statistics say.
+ * How Warren's own statements are planned. A plan is kept for as long as its connection and outlives what it was made
+ * for: a claim planned while nothing waited read all that waits, and took 20 ms among 20,000 jobs in place of 2, until
+ * the next ANALYZE. What is read here is found by keys or narrow indexes, so plans that read more are out of the
+ * question, whatever the statistics say.
  */
-const PLANNER = [
-  'enable_seqscan=off',
-  'enable_hashjoin=off',
-  'enable_mergejoin=off',
-  'enable_material=off',
+const PLANNER = {
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  enable_material: 'off',
   // What is looked up was written moments ago, and is in memory.
-  'random_page_cost=1.1',
-];
-
-/** Whatever runs a statement: the {@link Database}, or a transaction of the caller's own (`pg.PoolClient`). */
-export interface Queryable {
-  query(statement: { text: string; values: unknown[]; name?: string }): Promise<{ rows: unknown[] }>;
-}
+  random_page_cost: '1.1',
+};
+const PLAN_BY_KEYS = Object.entries(PLANNER)
+  .map((setting) => `set ${setting.join(' = ')};`)
+  .join('');
+const PLAN_AS_USUAL = Object.keys(PLANNER)
+  .map((name) => `reset ${name};`)
+  .join('');
 
 /**
- * The pool of connections to PostgreSQL. It alone knows the driver. Its statements are planned for looking things up
- * by key; for a report over many rows take {@link stream}.
+ * The connections of a process to PostgreSQL, for statements of the code around Warren: they are planned as everywhere,
+ * and their errors are their own. For a report over many rows take {@link stream}.
  */
 @Injectable()
 export class Database implements Queryable, OnApplicationShutdown {
-  private readonly logger = new Logger(Database.name);
   private readonly pool: pg.Pool;
-  private awaySince: number | undefined;
-  /** The same pool behind a typed query builder, for queries that are put together at run time. */
-  readonly builder: Kysely<Schema>;
+  /** The same connections, for the statements of Warren itself. */
+  readonly records: RecordsDatabase;
 
   constructor(@Inject(MODULE_OPTIONS_TOKEN) private readonly options: RecordsOptions) {
     this.pool = new pg.Pool({
       ...connectionOptions(options.url),
-      options: PLANNER.map((setting) => `-c ${setting}`).join(' '),
       max: options.poolSize,
+      onConnect: (client) => client.query(PLAN_BY_KEYS),
       statement_timeout: STATEMENT_TIMEOUT_MS,
       // The client's own limit, for a server that does not answer at all.
       query_timeout: STATEMENT_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
     });
     this.pool.on('error', (error) =>
-      this.logger.warn(`An idle connection was lost: ${maskUrl(error.message)}`),
+      new Logger(Database.name).warn(`An idle connection was lost: ${maskUrl(error.message)}`),
     );
-    this.builder = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.pool }) });
+    this.records = new RecordsDatabase(this.pool);
   }
 
   /**
@@ -66,31 +68,51 @@ export class Database implements Queryable, OnApplicationShutdown {
    *
    * @throws DatabaseUnavailableError when the database does not answer; the statement may or may not have run.
    */
-  async query<Row>(statement: {
-    text: string;
-    values: unknown[];
-    name?: string;
-  }): Promise<{ rows: Row[]; rowCount: number | null }> {
-    try {
-      const result = (await this.pool.query(statement)) as unknown as pg.QueryResult & { rows: Row[] };
-      if (this.awaySince !== undefined) this.tellEnd(this.awaySince);
-      return result;
-    } catch (cause) {
-      const error = asUnavailable(cause);
-      if (error instanceof DatabaseUnavailableError && this.awaySince === undefined) {
-        this.awaySince = performance.now();
-        this.logger.error(error.message);
-      }
-      throw error;
-    }
+  query<Row>(
+    statement: Parameters<Queryable['query']>[0],
+  ): Promise<{ rows: Row[]; rowCount: number | null }> {
+    return this.plannedAsUsual(async (client) => {
+      const result = await client.query(statement).catch((error) => {
+        throw asOutage(error);
+      });
+      return result as unknown as pg.QueryResult & { rows: Row[] };
+    });
   }
 
-  /** An outage is told when it begins and when it ends, however many statements it stops. */
-  private tellEnd(since: number): void {
-    this.awaySince = undefined;
-    this.logger.log(
-      `The database answers again, after ${((performance.now() - since) / 1_000).toFixed(1)} s`,
-    );
+  /**
+   * Runs statements in one transaction: all of them, or none when the task throws.
+   *
+   * @throws DatabaseUnavailableError when the database does not answer; they may or may not have run.
+   */
+  transaction<T>(task: (transaction: Queryable) => Promise<T>): Promise<T> {
+    return this.plannedAsUsual((client) => inTransaction(client, task, asOutage));
+  }
+
+  /** Plans what a task runs on a connection as the server does by itself, and gives it back to the others as it was. */
+  private async plannedAsUsual<T>(task: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect().catch((error) => {
+      throw new DatabaseUnavailableError(error);
+    });
+    // Lost between two statements, it fails the next one and must not end the process.
+    client.on('error', ignore);
+    try {
+      await client.query(PLAN_AS_USUAL).catch((error) => {
+        throw asOutage(error);
+      });
+      return await task(client);
+    } finally {
+      // Nobody waits for it. What cannot be set, as in a transaction that was not ended, goes with the connection.
+      client
+        .query(PLAN_BY_KEYS)
+        .then(
+          () => false,
+          () => true,
+        )
+        .then((isBroken) => {
+          client.off('error', ignore);
+          client.release(isBroken);
+        });
+    }
   }
 
   /**
@@ -100,47 +122,14 @@ export class Database implements Queryable, OnApplicationShutdown {
    */
   async checkSchema(): Promise<void> {
     const pending = await pendingMigrations(this.options.url).catch((error) => {
-      throw asUnavailable(error);
+      throw asPassing(error);
     });
     if (pending.length > 0) throw new SchemaError(pending);
   }
 
-  /**
-   * Runs statements in one transaction: all of them, or none when the task throws.
-   *
-   * @throws DatabaseUnavailableError when the database does not answer; they may or may not have run.
-   */
-  async transaction<T>(task: (transaction: Queryable) => Promise<T>): Promise<T> {
-    const client = await this.pool.connect().catch((error) => {
-      throw asUnavailable(error);
-    });
-    // Lost between two statements, it fails the next one and must not end the process.
-    client.on('error', ignore);
-    const query = (statement: string | Parameters<Queryable['query']>[0]) =>
-      client.query(statement).catch((error) => {
-        throw asUnavailable(error);
-      });
-    let rolledBack = true;
-    try {
-      await query('begin');
-      const result = await task({ query });
-      await query('commit');
-      return result;
-    } catch (error) {
-      rolledBack = await client.query('rollback').then(
-        () => true,
-        () => false,
-      );
-      throw error;
-    } finally {
-      client.off('error', ignore);
-      client.release(!rolledBack);
-    }
-  }
-
   /** Whether the database answers, for readiness. Why not stands in the log only: that names hosts, and anybody may ask. */
   async answers(): Promise<true | string> {
-    return this.query({ text: 'select 1', values: [] }).then(
+    return this.records.query({ text: 'select 1', values: [] }).then(
       () => true,
       () => 'does not answer',
     );
@@ -158,7 +147,7 @@ export class Database implements Queryable, OnApplicationShutdown {
     try {
       for await (const row of rows) yield row as Row;
     } catch (error) {
-      throw asUnavailable(error);
+      throw asOutage(error);
     } finally {
       rows.destroy();
       await hangUp(client);
@@ -178,7 +167,7 @@ export class Database implements Queryable, OnApplicationShutdown {
     // Until its owner listens, a loss of the connection must not end the process.
     client.on('error', () => {});
     await client.connect().catch((error) => {
-      throw asUnavailable(error);
+      throw new DatabaseUnavailableError(error);
     });
     return client;
   }
@@ -199,29 +188,6 @@ export async function hangUp(client: pg.Client): Promise<void> {
   (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
 }
 
-/** The database's schema is older than the code. Its message says what to do. */
-export class SchemaError extends Error {
-  override readonly name = 'SchemaError';
-  constructor(pending: readonly string[]) {
-    super(`The database lacks the migrations ${pending.join(', ')}: run \`npm run migrate\``);
-  }
-}
-
-/** The database does not answer, or refuses new work. Whether a statement that was sent has run is not known. */
-export class DatabaseUnavailableError extends Error {
-  override readonly name = 'DatabaseUnavailableError';
-  constructor(cause: unknown) {
-    super(
-      `The database does not answer: ${maskUrl((cause as Error).message || String((cause as { code?: string }).code))}`,
-      {
-        cause,
-      },
-    );
-  }
-}
-
-const ignore = () => {};
-
 function connectionOptions(url: string): pg.ClientConfig {
   return {
     connectionString: url,
@@ -231,18 +197,4 @@ function connectionOptions(url: string): pg.ClientConfig {
   };
 }
 
-/**
- * What passes, or is not the statement's fault, becomes {@link DatabaseUnavailableError}: jobs wait for it, rather
- * than become dead letters. Errors of a statement stay as they are. SQLSTATE classes: 08 connection, 28 and 3D log-in,
- * 40 deadlock, 53 resources, 55 locks, 57 operator intervention (with time-outs and restarts), 58 system; 25006 is a
- * database that is read-only after a failover, and the 42s one that is not migrated yet or lacks a grant. What has no
- * SQLSTATE came from the socket, unless it is a mistake of ours.
- */
-export function asUnavailable(error: unknown): unknown {
-  if (error instanceof TypeError || error instanceof RangeError) return error;
-  const { code } = error as { code?: string };
-  const fromServer = error instanceof pg.DatabaseError && code !== undefined;
-  return fromServer && !/^(08|25006|28|3D|40|42501|42703|42P01|53|55|57|58)/.test(code)
-    ? error
-    : new DatabaseUnavailableError(error);
-}
+const ignore = () => {};

@@ -1,8 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
-import { Database } from './database.js';
+import type { Done } from './audit.js';
+import {
+  type DeadLetterFilter,
+  GROUPS,
+  MATCHES,
+  TAKE_KEYS,
+  TAKE_NOTHING,
+  valuesOf,
+} from './dead-statements.js';
 import { formOf, saidInSql } from './error-form.js';
 import { FIRST_ID } from './outbox-records.js';
+import { RecordsDatabase } from './records-database.js';
 
 /** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
 const PAGE = 1_000;
@@ -13,52 +22,6 @@ const PAGE = 1_000;
 const REPLAY_PER_SECOND = 1_000;
 /** Groups that are shown, the largest first. */
 export const SHOWN_GROUPS = 200;
-
-/**
- * The dead jobs that a filter means, but for the text in their errors; {@link valuesOf} gives its parameters. All but
- * ids is in an index, so that nothing is read of the jobs themselves, whose errors take many pages. Only a text with a
- * number in it is looked for in the message, since forms have none.
- */
-const MATCHES_BUT_FORM = `
-  state = 'dead' and ($1::uuid[] is null or id = any ($1)) and ($2::text is null or queue = $2)
-  and ($3::text is null or name = $3)
-  and ($4::text is null or $4 !~ '\\d'
-    or position(lower($4 collate "C") in lower(${saidInSql(`attempts -> -1 -> 'error'`)} collate "C")) > 0)
-  and ($5::text is null or error_form = $5)
-  and ($6::timestamptz is null or finished_at >= $6) and ($7::timestamptz is null or finished_at < $7)`;
-/** Whether the form of an error has the text. */
-const FORM_MATCHES = `($4::text is null or position(lower(${formOf('$4')}) in lower(error_form)) > 0)`;
-const MATCHES = `${MATCHES_BUT_FORM} and ${FORM_MATCHES}`;
-/**
- * The groups of what a filter means. Materialized, the text is looked for once in each group: among 100,000 letters with
- * 20,000 forms in half the time.
- */
-const GROUPS = `
-  with everything as materialized (
-    select queue, name, error_form, count(*)::int as count, min(finished_at) as oldest, max(finished_at) as newest
-    from jobs where ${MATCHES_BUT_FORM} group by error_form, queue, name
-  ), groups as (select * from everything where ${FORM_MATCHES})`;
-
-const valuesOf = ({ ids, queue, name, error, errorForm, from, to }: DeadLetterFilter) =>
-  [ids, queue, name, error, errorForm, from, to].map((value) => value ?? null);
-
-/** Which dead letters are meant; absent means any. */
-export interface DeadLetterFilter {
-  ids?: readonly string[];
-  queue?: string;
-  name?: string;
-  /**
-   * Part of the first 300 characters of their last error's message, in whatever case. `#` stands for any number or
-   * UUID; numbers stand for themselves, which takes a second for a hundred thousand letters.
-   */
-  error?: string;
-  /** The whole of it in the form that {@link DeadRecords.groups} gives. */
-  errorForm?: string;
-  /** When they died: from then on. */
-  from?: Date;
-  /** Before then. */
-  to?: Date;
-}
 
 /** Dead letters of one contract in one queue that died of the same. It is a filter for them, too. */
 export interface DeadGroup {
@@ -99,30 +62,48 @@ export interface DeadCount {
  */
 @Injectable()
 export class DeadRecords {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: RecordsDatabase) {}
 
   /**
    * Sends dead letters back to work, attempts and losses counted from zero; the relay publishes them, so many in each
-   * second. In pages: killed half-way, the rest is still dead, and the same call goes on with it.
+   * second. In pages: killed half-way, the rest is still dead, and the same call goes on with it. Jobs whose unique key
+   * another one holds are left out, and stay dead.
    *
    * @returns how many.
    */
-  async replay(
+  async replay(filter: DeadLetterFilter, options: ReplayOptions = {}): Promise<number> {
+    return (await this.replayAll(filter, options)).count;
+  }
+
+  /** As {@link replay}. @returns how many, and how many were left out. */
+  async replayAll(
     filter: DeadLetterFilter,
     { perSecond = REPLAY_PER_SECOND, ...options }: ReplayOptions = {},
-  ): Promise<number> {
+  ): Promise<Required<Done>> {
     // A new claim number: the note that the dead letter was published must not be taken for one of the job's message.
     const change = `
       state = case when page.run_at > now() then 'scheduled' else 'queued' end, run_at = page.run_at, error_form = '',
       publish_at = page.run_at, claim = claim + 1, attempt = 0, losses = 0, finished_at = null,
       progress = null, progress_note = null, cancel_requested_at = null`;
-    return this.inPages(change, filter, perSecond, options);
+    return this.inPages(change, filter, perSecond, options, TAKE_KEYS);
+  }
+
+  /** The job that holds the unique key of another one, which therefore cannot be replayed. */
+  async keyHolder(id: string): Promise<string | undefined> {
+    const [row] = await this.rows<{ job: string }>({
+      name: 'key-holder',
+      text: `
+        select k.job from jobs j join job_keys k on k.scope = 'unique:' || j.name and k.key = j.unique_key
+        where j.id = $1 and k.job <> j.id`,
+      values: [id],
+    });
+    return row?.job;
   }
 
   /** Gives dead letters up for good; their records stay. In pages, as {@link replay}. @returns how many. */
-  discard(filter: DeadLetterFilter, options: DeedOptions = {}): Promise<number> {
+  async discard(filter: DeadLetterFilter, options: DeedOptions = {}): Promise<number> {
     const change = `state = 'discarded', finished_at = now(), publish_at = null, error_form = ''`;
-    return this.inPages(change, filter, REPLAY_PER_SECOND, options);
+    return (await this.inPages(change, filter, REPLAY_PER_SECOND, options)).count;
   }
 
   /** How many dead letters a filter means. */
@@ -256,31 +237,33 @@ export class DeadRecords {
     filter: DeadLetterFilter,
     perSecond: number,
     { signal, onProgress }: DeedOptions,
-  ): Promise<number> {
+    allowed = TAKE_NOTHING,
+  ): Promise<Required<Done>> {
     const start = await this.now();
-    let total = 0;
+    let [count, leftOut] = [0, 0];
     for (let after = FIRST_ID; !signal?.aborted; ) {
-      const [row] = await this.rows<{ last: string | null; changed: number }>({
+      const [row] = await this.rows<{ last: string | null; found: number; changed: number }>({
         text: `
           with found as (
-            select id from jobs where ${MATCHES} and id > $8::uuid order by id limit $9 for update
-          ), page as (
+            select id, name, unique_key from jobs where ${MATCHES} and id > $8::uuid order by id limit $9 for update
+          ), ${allowed}, page as (
             select id, $10::timestamptz + (row_number() over (order by id) + $11::int - 1) / $12::int
               * interval '1 second' as run_at
-            from found
+            from allowed
           ), changed as (
             update jobs set ${change} from page where jobs.id = page.id returning 1
           )
-          select (select id from page order by id desc limit 1) as last,
+          select (select id from found order by id desc limit 1) as last, (select count(*)::int from found) as found,
                  (select count(*)::int from changed) as changed`,
-        values: [...valuesOf(filter), after, PAGE, start, total, perSecond],
+        values: [...valuesOf(filter), after, PAGE, start, count, perSecond],
       });
       if (!row?.last) break;
       after = row.last;
-      total += row.changed;
-      onProgress?.(total);
+      count += row.changed;
+      leftOut += row.found - row.changed;
+      onProgress?.(count);
     }
-    return total;
+    return { count, leftOut };
   }
 
   private async rows<Row = unknown>(statement: {

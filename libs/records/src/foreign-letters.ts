@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from './database.js';
+import { RecordsDatabase } from './records-database.js';
 
 /** What somebody wants to become of a foreign letter. */
 export type Wish = 'replay' | 'discard';
@@ -41,7 +41,7 @@ export interface ForeignLetterFilter {
  */
 @Injectable()
 export class ForeignLetters {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: RecordsDatabase) {}
 
   /**
    * Foreign letters, by queue and id.

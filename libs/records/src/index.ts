@@ -1,17 +1,17 @@
 export { hasEnded, type JobState, jobStates, type Priority, priorities } from '#define-job';
-export { Audit, type AuditLine, type Deed, type Via } from './audit.js';
+export { Audit, type AuditLine, type Deed, type Done, type Via } from './audit.js';
 export { MAX_LOSSES } from './claims.js';
-export { Coalescer, OverloadedError } from './coalescer.js';
+export { Coalescer, eachApart, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export {
   type DeadCount,
   type DeadGroup,
-  type DeadLetterFilter,
   DeadRecords,
   type DeedOptions,
   type ReplayOptions,
   SHOWN_GROUPS,
 } from './dead-records.js';
+export type { DeadLetterFilter } from './dead-statements.js';
 export { likeForms, type StoredError, saidBy } from './error-form.js';
 export {
   type ForeignLetter,
@@ -43,7 +43,9 @@ export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
 export { PRODUCER_GRACE_MS, Records } from './records.js';
 export { RecordsModule } from './records.module.js';
 export type { RecordsOptions } from './records.module-definition.js';
+export { RecordsDatabase } from './records-database.js';
 export { type Ages, type Pruned, Retention } from './retention.js';
+export { checkText, checkTime, InputError, isStorable, UNSTORABLE } from './text.js';
 export { type AttemptOutcome, outcomes, type Tally, Throughput } from './throughput.js';
 export {
   type AttemptView,

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
-import { Database } from './database.js';
 import { saidInSql } from './error-form.js';
+import { RecordsDatabase } from './records-database.js';
 
 /** Which jobs to look for; absent means any. */
 export interface SearchFilter {
@@ -54,7 +54,7 @@ const SCATTERED_WINDOW = 4_000;
  */
 @Injectable()
 export class JobSearch {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: RecordsDatabase) {}
 
   async find({ state, name, queue, batch, before, limit }: SearchFilter): Promise<JobsFound> {
     const values: unknown[] = [];

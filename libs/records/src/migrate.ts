@@ -8,6 +8,7 @@ import * as telemetry from './migrations/0006-telemetry.js';
 import * as operator from './migrations/0007-operator.js';
 import * as dashboard from './migrations/0008-dashboard.js';
 import * as deadLetters from './migrations/0009-dead-letters.js';
+import * as uniqueKeys from './migrations/0010-unique-keys.js';
 
 /** Every migration, by name, in the order in which they run. A new one is one file and one line here. */
 const migrations: Record<string, Migration> = {
@@ -19,6 +20,7 @@ const migrations: Record<string, Migration> = {
   '0007-operator': operator,
   '0008-dashboard': dashboard,
   '0009-dead-letters': deadLetters,
+  '0010-unique-keys': uniqueKeys,
 };
 
 /**

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Priority } from '#define-job';
-import { Database } from './database.js';
 import * as sql from './outbox-statements.js';
+import { RecordsDatabase } from './records-database.js';
 
 /** A job whose message the broker may not have. */
 export interface DueRecord {
@@ -29,7 +29,7 @@ export const FIRST_ID = '00000000-0000-0000-0000-000000000000';
  */
 @Injectable()
 export class OutboxRecords {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: RecordsDatabase) {}
 
   /** Notes that the broker has confirmed the messages of these jobs, unless they moved on since. */
   async markPublished(published: readonly { id: string; claim: number }[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
-import { Database } from './database.js';
+import { RecordsDatabase } from './records-database.js';
 import type { Statement } from './statements.js';
 
 /** The states in which a job still concerns its queue. */
@@ -26,7 +26,7 @@ const FRESH_FACTOR = 5;
 export class QueueRecords {
   private counting: { until: number; views: Promise<QueueView[]> } | undefined;
 
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: RecordsDatabase) {}
 
   /**
    * Stops all workers from taking jobs of a queue, within a second, until it is resumed.

@@ -9,14 +9,17 @@ import { Presence } from './presence.js';
 import { QueueRecords } from './queue-records.js';
 import { Records } from './records.js';
 import { ConfigurableModuleClass } from './records.module-definition.js';
+import { RecordsDatabase } from './records-database.js';
 import { Retention } from './retention.js';
 import { Throughput } from './throughput.js';
 import { Views } from './views.js';
 import { WorkerRecords } from './worker-records.js';
 
 const parts = [
-  ...[Database, Records, OutboxRecords, DeadRecords, ForeignLetters, QueueRecords, WorkerRecords],
+  ...[Records, OutboxRecords, DeadRecords, ForeignLetters, QueueRecords, WorkerRecords],
   ...[Views, Retention, Presence, Audit, JobSearch, Throughput],
+  Database,
+  { provide: RecordsDatabase, inject: [Database], useFactory: ({ records }: Database) => records },
 ];
 
 /** Connects an app to the job records: `RecordsModule.forRoot({ url, poolSize })`, or `forRootAsync`. */

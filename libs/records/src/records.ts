@@ -3,7 +3,6 @@ import type { JobState } from '#define-job';
 import * as claiming from './claim-statements.js';
 import { Claims } from './claims.js';
 import { Coalescer, OverloadedError } from './coalescer.js';
-import { Database, type Queryable } from './database.js';
 import type {
   Claim,
   ClaimRequest,
@@ -16,6 +15,7 @@ import type {
   Settlement,
 } from './job-record.js';
 import { Presence } from './presence.js';
+import { type Queryable, RecordsDatabase } from './records-database.js';
 import * as sql from './statements.js';
 
 /**
@@ -40,7 +40,7 @@ export class Records {
   private readonly settlements: Coalescer<Settlement, JobState | null>;
 
   constructor(
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
     private readonly presence: Presence,
   ) {
     const options = { lanes: 2, batch: 500, limit: 20_000 };

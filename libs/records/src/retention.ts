@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { Database } from './database.js';
+import { DatabaseUnavailableError } from './database-errors.js';
+import { RecordsDatabase } from './records-database.js';
 import { lockOf } from './statements.js';
 import { MINUTE_S } from './throughput.js';
 
@@ -48,10 +49,15 @@ export interface Pruned {
  */
 @Injectable()
 export class Retention {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: RecordsDatabase) {}
 
-  /** Ends after the step at hand when its consumer does. */
+  /**
+   * Ends after the step at hand when its consumer does.
+   *
+   * @throws at the end, when a piece of a table could not be pruned; all others are.
+   */
   async *prune(ages: Ages): AsyncGenerator<Pruned> {
+    let failure: Error | undefined;
     const sizes = await Promise.all(Object.keys(tables).map((table) => this.pagesOf(table)));
     const total = sizes.reduce((sum, pages) => sum + pages, 0);
     let before = 0;
@@ -59,13 +65,18 @@ export class Retention {
       const pages = sizes[index] as number;
       for (let page = 0; page < pages; page += STEP_PAGES) {
         const startedAt = performance.now();
-        const deleted = await this.step(table, isPast, ages, page);
+        const deleted = await this.step(table, isPast, ages, page).catch((error) => {
+          if (error instanceof DatabaseUnavailableError) throw error;
+          failure ??= new Error(`The table ${table} could not be pruned: ${error.message}`, { cause: error });
+          return 0;
+        });
         const tookMs = performance.now() - startedAt;
         yield { table, deleted, fraction: (before + Math.min(page + STEP_PAGES, pages)) / total };
         await pause(REST_FACTOR * tookMs);
       }
       before += pages;
     }
+    if (failure) throw failure;
   }
 
   private async step(table: string, isPast: string, ages: Ages, page: number): Promise<number> {

@@ -30,20 +30,21 @@ export const unnestUnseen = (...arrays: string[]) =>
 /** A time as milliseconds since 1970: the driver takes longer to read one from its text than for the rest of a row. */
 export const epochMs = (column: string) => `date_part('epoch', ${column}) * 1000`;
 
-const insertText = (onlyIf = '') => `
+/** @param keyed a join with the keys that were taken, which leaves the other records out. */
+const insertText = (keyed = '') => `
     insert into jobs
-      (id, name, queue, payload, max_attempts, priority, batch, next, previous, traceparent, state, run_at, publish_at)
+      (id, name, queue, payload, max_attempts, priority, batch, next, previous, traceparent, state, run_at, publish_at${keyed && ', unique_key'})
     select n.id, n.name, n.queue, n.payload, n.max_attempts, coalesce(n.priority, 'normal'), n.batch, n.next, n.previous, n.traceparent,
            case when n.run_at > now() then 'scheduled' else 'queued' end,
            greatest(n.run_at, now()),
-           case when n.run_at > now() then n.run_at else now() + $8 * interval '1 millisecond' end
+           case when n.run_at > now() then n.run_at else now() + $8 * interval '1 millisecond' end${keyed && ', n.unique_key'}
     from (
       select m.id, m.name, m.queue, m.payload, m.max_attempts, m.priority, m.batch, m.next, m.previous, m.traceparent,
-             coalesce(m.run_at, now() + m.delay_ms * interval '1 millisecond') as run_at
+             coalesce(m.run_at, now() + m.delay_ms * interval '1 millisecond') as run_at${keyed && ', k.unique_key'}
       from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::float8[], $7::timestamptz[],
                   $9::text[], $10::uuid[], $11::json[], $12::json[], $13::text[])
         as m (id, name, queue, payload, max_attempts, delay_ms, run_at, priority, batch, next, previous, traceparent)
-      ${onlyIf}
+      ${keyed}
     ) n
     on conflict (id) do nothing`;
 const NOW = `${epochMs('now()')} as "nowMs"`;
@@ -77,9 +78,12 @@ export const insert = (records: readonly NewRecord[], graceMs: number): Statemen
 });
 
 /**
- * Inserts each record whose key is free, and takes the key for it; keys must differ from each other. A key whose job
- * cannot be seen yet was taken by a statement that runs at the same time, so it is not free.
+ * Whether the key of a row in `job_keys` is free. A job that cannot be seen yet was inserted by a statement that runs at
+ * the same time, and has not ended.
  */
+export const IS_FREE = `held.expires_at <= now() and (not held.until_ended or job_has_ended(held.job))`;
+
+/** Inserts each record whose key is free, and takes the key for it; keys must differ from each other. */
 export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): Statement => ({
   name: 'insert-keyed',
   text: `
@@ -88,14 +92,15 @@ export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): S
       select n.scope, n.key, n.fingerprint, n.job, now() + n.held_ms * interval '1 millisecond', n.until_ended
       from unnest($14::text[], $15::text[], $16::text[], $1::uuid[], $17::float8[], $18::bool[])
         as n (scope, key, fingerprint, job, held_ms, until_ended)
+      -- Two statements that take the same keys must not wait for each other.
+      order by n.scope, n.key
       on conflict (scope, key) do update
       set fingerprint = excluded.fingerprint, job = excluded.job,
           expires_at = excluded.expires_at, until_ended = excluded.until_ended
-      where held.expires_at <= now() and (not held.until_ended or exists (
-        select from jobs j where j.id = held.job and j.state in ('succeeded', 'dead', 'cancelled', 'discarded')))
-      returning job
+      where ${IS_FREE}
+      returning job, case when until_ended then key end as unique_key
     )
-    ${insertText('where m.id in (select job from k)')}
+    ${insertText('join k on k.job = m.id')}
     returning id, ${NOW}`,
   values: [
     ...insertValues(records, graceMs),

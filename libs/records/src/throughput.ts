@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
-import { Database } from './database.js';
+import { RecordsDatabase } from './records-database.js';
 
 /** How often a worker adds what it counted; killed, it takes the counts of this time with it. */
 const WRITE_EVERY_MS = 5_000;
@@ -30,7 +30,7 @@ export class Throughput implements BeforeApplicationShutdown {
   private counts = new Map<string, { queue: string; outcome: AttemptOutcome; count: number }>();
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: RecordsDatabase) {}
 
   /** Counts an attempt by the state that it left its job in; null and states that tell no outcome are not counted. */
   note(queue: string, state: JobState | null): void {

@@ -1,10 +1,11 @@
 import { Injectable, Optional } from '@nestjs/common';
 import { sql } from 'kysely';
 import type { JobState, Priority } from '#define-job';
-import { asUnavailable, Database } from './database.js';
+import { asPassing } from './database-errors.js';
 import type { StoredError } from './error-form.js';
 import { type Change, type HistoryRow, historyOf } from './history.js';
 import type { Previous } from './job-record.js';
+import { RecordsDatabase } from './records-database.js';
 import type { StoredAttempt } from './schema.js';
 
 /** A job as clients see it. */
@@ -87,7 +88,7 @@ export abstract class Redaction {
 @Injectable()
 export class Views {
   constructor(
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
     /** Absent where there are no contracts: in the threads of isolated handlers. */
     @Optional() private readonly redaction?: Redaction,
   ) {}
@@ -187,7 +188,7 @@ export class Views {
     try {
       return await query();
     } catch (error) {
-      throw asUnavailable(error);
+      throw asPassing(error);
     }
   }
 }

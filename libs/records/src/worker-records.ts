@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from './database.js';
 import { Presence } from './presence.js';
+import { RecordsDatabase } from './records-database.js';
 import { lockOf } from './statements.js';
 
 /** Running jobs that are shown of one worker; there may be thousands. */
@@ -33,7 +33,7 @@ export interface WorkerView extends WorkerReport {
 @Injectable()
 export class WorkerRecords {
   constructor(
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
     private readonly presence: Presence,
   ) {}
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '#records';
+import { RecordsDatabase } from '#records';
 import { lookUp, metrics, type Sample } from '#telemetry';
 import { Schedules } from './schedules.js';
 import * as sql from './statements.js';
@@ -9,7 +9,7 @@ import * as sql from './statements.js';
 export class ScheduleMetrics {
   constructor(
     private readonly schedules: Schedules,
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
   ) {
     lookUp([metrics.scheduleLastSuccess, metrics.schedulePeriod], () => this.read());
   }

@@ -9,7 +9,7 @@ import {
 } from '@nestjs/common';
 import { counted } from '#config';
 import { ContractError, Contracts, Jobs } from '#jobs';
-import { Database, type Queryable } from '#records';
+import { eachApart, type Queryable, RecordsDatabase } from '#records';
 import { decide, dueTicks } from './decide.js';
 import { jitterOf, type Schedule, type Spec, toSpec } from './schedule.js';
 import * as sql from './statements.js';
@@ -42,13 +42,16 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
   private readonly known = new Map<string, Known>();
   private loop: Promise<void> = Promise.resolve();
   private declaredAt: number | undefined;
-  private failure: string | undefined;
+  /** Schedules that the database does not take as the code declares them. */
+  private readonly unstorable = new Set<string>();
+  /** What fails at the moment, by the schedule; '' for all of them. */
+  private readonly failures = new Map<string, string>();
 
   constructor(
     @Inject(SCHEDULES) private readonly schedules: readonly Schedule[],
     private readonly contracts: Contracts,
     private readonly jobs: Jobs,
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
   ) {}
 
   /** @throws ContractError when two schedules have one name, or the app does not have a schedule's contract. */
@@ -83,9 +86,9 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
     while (!signal.aborted) {
       try {
         await this.once();
-        this.failure = undefined;
+        this.failures.delete('');
       } catch (error) {
-        this.onFailure(error as Error);
+        this.onFailure('', error as Error);
       }
       await pause(PAUSE_MS, undefined, { signal }).catch(() => {});
     }
@@ -95,31 +98,41 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
     if (this.declaredAt === undefined || Date.now() - this.declaredAt > CONFIRM_EVERY_MS)
       await this.declare();
     const known = [...this.known.values()].map(({ schedule: { name }, spec }) => ({ name, spec }));
-    const { rows } = await this.database.query<{ name: string }>(sql.due(known));
-    let failure: unknown;
+    const storable = known.filter(({ name }) => !this.unstorable.has(name));
+    const { rows } = await this.database.query<{ name: string }>(sql.due(storable));
     for (const { name } of rows) {
       // One that cannot be enqueued must not keep the others from it.
-      await this.fire(this.known.get(name) as Known).catch((error) => (failure = error));
+      await this.fire(this.known.get(name) as Known).then(
+        () => this.failures.delete(name),
+        (error) => this.onFailure(name, error),
+      );
     }
-    if (failure) throw failure;
   }
 
   /** Brings the rows in line with the code. */
   private async declare(): Promise<void> {
     const isStart = this.declaredAt === undefined;
-    await this.database.transaction(async (transaction) => {
-      const [{ now }] = (await transaction.query(sql.clock())).rows as [{ now: Date }];
-      const declarations = [...this.known.values()].map(({ schedule: { name }, spec, ticks }) => ({
-        name,
-        spec,
-        nextAt: ticks.after(now),
-      }));
-      await transaction.query(sql.declare(declarations, isStart));
-      const { rows } = await transaction.query(sql.disableOthers([...this.known.keys()], isStart));
-      for (const { name, before } of rows as { name: string; before: boolean }[]) {
-        if (!before) this.logger.warn(`The schedule ${name} is disabled: the code does not declare it`);
-      }
-    });
+    const [clock] = (await this.database.query<{ now: Date }>(sql.clock())).rows as [{ now: Date }];
+    this.unstorable.clear();
+    await eachApart(
+      [...this.known.values()],
+      async (known) => {
+        const declarations = known.map(({ schedule: { name }, spec, ticks }) => ({
+          ...{ name, spec },
+          nextAt: ticks.after(clock.now),
+        }));
+        await this.database.query(sql.declare(declarations, isStart));
+      },
+      ({ schedule: { name } }, error) => {
+        this.unstorable.add(name);
+        this.onFailure(name, error);
+      },
+    );
+    const { rows } = await this.database.query<{ name: string; before: boolean }>(
+      sql.disableOthers([...this.known.keys()], isStart),
+    );
+    for (const { name, before } of rows)
+      if (!before) this.logger.warn(`The schedule ${name} is disabled: the code does not declare it`);
     this.declaredAt = Date.now();
   }
 
@@ -161,8 +174,9 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
   }
 
   /** One line when something begins to fail, not one each time. */
-  private onFailure({ message }: Error): void {
-    if (message !== this.failure) this.logger.warn(message);
-    this.failure = message;
+  private onFailure(name: string, { message }: Error): void {
+    if (this.failures.get(name) !== message)
+      this.logger.warn(name ? `The schedule ${name} cannot fire: ${message}` : message);
+    this.failures.set(name, message);
   }
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type Duration, formatDuration } from '#config';
 import { Contracts, Jobs, redact } from '#jobs';
-import { Database, type JobView, type Queryable } from '#records';
+import { type JobView, type Queryable, RecordsDatabase } from '#records';
 import type { Decision } from './decide.js';
 import type { Missed, Overlap, Spec } from './schedule.js';
 import * as sql from './statements.js';
@@ -46,7 +46,7 @@ interface Row {
 @Injectable()
 export class Schedules {
   constructor(
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
     private readonly jobs: Jobs,
     private readonly contracts: Contracts,
   ) {}
@@ -119,6 +119,15 @@ function toView({ name, spec, paused, disabled, nextAt, lastJob, tick, outcome, 
     state,
     lastTick: tick && { at: tick, outcome, job },
     lastJob,
-    next: state === 'active' ? [nextAt, ...new Ticks(spec).next(SHOWN_TICKS - 1, nextAt)] : [],
+    next: state === 'active' ? [nextAt, ...ticksAfter(spec, nextAt)] : [],
   };
+}
+
+/** None where this process does not know what the workers declared, such as a new time zone. */
+function ticksAfter(spec: Spec, nextAt: Date): Date[] {
+  try {
+    return new Ticks(spec).next(SHOWN_TICKS - 1, nextAt);
+  } catch {
+    return [];
+  }
 }

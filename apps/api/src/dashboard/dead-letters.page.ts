@@ -1,13 +1,14 @@
 import { BadRequestException, Body, Get, Post, Query, Redirect } from '@nestjs/common';
 import { z } from 'zod';
 import { counted } from '#config';
-import { type DeadGroup, DeadRecords, ForeignLetters, likeForms, SHOWN_GROUPS } from '#records';
+import { type DeadGroup, DeadRecords, type Done, ForeignLetters, likeForms, SHOWN_GROUPS } from '#records';
 import { Deed } from '../deed.js';
+import { text } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { foreignLettersOf } from './foreign-letters.page.js';
 import { type Html, html, type Value } from './html.js';
 import { page, token } from './layout.js';
-import { address, empty, jobPath, number, optionalText, table, text, time } from './parts.js';
+import { address, empty, jobPath, number, optionalText, table, time } from './parts.js';
 
 /** Foreign letters that the page shows; the rest has a page of its own. */
 const SHOWN_FOREIGN = 10;
@@ -31,8 +32,9 @@ const Look = z.object({
 const deeds = { replay: 'Replay', discard: 'Discard' } as const;
 type DeedName = keyof typeof deeds;
 
-const notices: Record<string, (count: number) => string> = {
-  replay: (count) => `${dead(count)} sent back to work, at most a thousand in a second.`,
+const notices: Record<string, (count: number, leftOut: number) => string> = {
+  replay: (count, leftOut) =>
+    `${dead(count)} sent back to work, at most a thousand in a second.${leftOut > 0 ? ` ${number(leftOut)} left out: other jobs hold their unique keys.` : ''}`,
   discard: (count) => `${dead(count)} given up for good. The records stay.`,
   wish: (count) => `${counted(count, 'foreign message')}: a worker does it within seconds.`,
 };
@@ -102,27 +104,27 @@ ${about(filter)}
   @Deed('dead-letters.replay')
   @Redirect('', 303)
   async replay(@Body() body: unknown) {
-    return done('replay', await this.dead.replay(filterOf(body)));
+    return done('replay', await this.dead.replayAll(filterOf(body)));
   }
 
   @Post('discard')
   @Deed('dead-letters.discard')
   @Redirect('', 303)
   async discard(@Body() body: unknown) {
-    return done('discard', await this.dead.discard(filterOf(body)));
+    return done('discard', { count: await this.dead.discard(filterOf(body)) });
   }
 }
 
 const dead = (count: number) => counted(count, 'dead letter');
 
-const done = (deed: DeedName, count: number) => ({
-  url: `/dashboard/dead-letters?done=${deed}&count=${count}`,
-  count,
+const done = (deed: DeedName, { count, leftOut = 0 }: Done) => ({
+  url: `/dashboard/dead-letters?done=${deed}&count=${count}${leftOut > 0 ? `&left=${leftOut}` : ''}`,
+  ...{ count, leftOut },
 });
 
-function noticeOf({ done, count }: Record<string, unknown>): string | undefined {
+function noticeOf({ done, count, left }: Record<string, unknown>): string | undefined {
   if (typeof done !== 'string' || !Object.hasOwn(notices, done)) return undefined;
-  return notices[done]?.(Math.trunc(Number(count)) || 0);
+  return notices[done]?.(Math.trunc(Number(count)) || 0, Math.trunc(Number(left)) || 0);
 }
 
 function filterOf(form: unknown): Filter {

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { InputError } from '#records';
 import { toProblem } from '../problem.filter.js';
 import type { DashboardRequest } from './dashboard.guard.js';
 import { html } from './html.js';
@@ -39,8 +40,8 @@ function adviceOf(error: unknown, status: number): string {
   if (status === 404)
     return 'There is nothing here. Jobs are deleted some time after they ended (JOB_RETENTION).';
   if (status === 503)
-    return 'The database does not answer. Jobs that were accepted are safe; try again in a moment.';
-  return error instanceof HttpException
+    return 'The database cannot be asked at the moment. Jobs that were accepted are safe; try again in a moment.';
+  return error instanceof HttpException || error instanceof InputError
     ? error.message
     : 'Something went wrong. The log of the api says what.';
 }

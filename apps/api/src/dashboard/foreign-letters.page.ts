@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { counted } from '#config';
 import { ForeignLetters, type ForeignLetterView, type Wish } from '#records';
 import { Deed } from '../deed.js';
+import { text } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { deed, page } from './layout.js';
-import { address, badge, empty, number, optionalText, table, text, time } from './parts.js';
+import { address, badge, empty, number, optionalText, table, time } from './parts.js';
 import { shownBytes, shownJson } from './shown.js';
 
 const PAGE_SIZE = 50;

@@ -14,6 +14,7 @@ const notices: Record<string, string> = {
   replayed: 'Sent back to work, with attempts counted from zero.',
   discarded: 'Given up for good. The record stays.',
   hurried: 'Starts now.',
+  held: 'Nothing was changed: another job holds its unique key. Replay it when that one has ended.',
   late: 'Nothing was changed: the job had moved on by then.',
 };
 
@@ -84,7 +85,8 @@ ${job.state === 'succeeded' && html`<section aria-labelledby="result"><h2 id="re
   private async change(id: string, done: string, task: () => Promise<number>) {
     await this.find(id);
     const count = await task();
-    return { url: `${jobPath(id)}?done=${count > 0 ? done : 'late'}`, count };
+    const isHeld = count === 0 && done === 'replayed' && (await this.dead.keyHolder(id));
+    return { url: `${jobPath(id)}?done=${count > 0 ? done : isHeld ? 'held' : 'late'}`, count };
   }
 
   private async find(id: string): Promise<JobView> {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { grouped } from '#config';
 import type { StoredError } from '#records';
+import { text } from '../requests.js';
 import { type Html, html, type Value } from './html.js';
 
 /** The pieces that pages are made of. */
@@ -91,13 +92,6 @@ export function table(
 /** What a page says when it has nothing to show. */
 export const empty = (title: string, text: Value): Html =>
   html`<div class="empty"><h2>${title}</h2><p>${text}</p></div>`;
-
-/** A text as a form or an address gives it. PostgreSQL takes none with NUL in it. */
-export const text = (maxLength: number) =>
-  z
-    .string()
-    .max(maxLength)
-    .refine((value) => !value.includes('\0'));
 
 /**
  * The same for what only looks: what cannot be understood counts as not given, so that an address which somebody typed

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Settings } from '#config';
-import { Database } from '#records';
+import { RecordsDatabase } from '#records';
 import type { Role } from './access.js';
 import { isPassword, NO_HASH } from './passwords.js';
 
@@ -22,7 +22,7 @@ export class Sessions {
 
   constructor(
     settings: Settings,
-    private readonly database: Database,
+    private readonly database: RecordsDatabase,
   ) {
     this.users = settings.DASHBOARD_USERS;
   }

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { type Duration, type Priority, priorities, toMilliseconds } from '#define-job';
+import { checkText, checkTime, InputError, type JobKey, type NewRecord, type Queryable } from '#records';
+import type { NextJob } from './next.js';
+
+/** How a job is to be enqueued. */
+export interface EnqueueOptions {
+  /** Run no earlier than this long from now. */
+  delay?: Duration | number;
+  /** Run no earlier than this. */
+  runAt?: Date;
+  /** Wait in this queue rather than the contract's own. It must be the queue of some contract. */
+  queue?: string;
+  /** Where the queue has priorities; `normal` when absent. */
+  priority?: Priority;
+  /**
+   * Insert into this transaction of the caller's own: the job exists if and only if the transaction commits. The
+   * relay publishes it then, within some seconds.
+   */
+  transaction?: Queryable;
+  /**
+   * Whoever enqueues again with the same key, within 24 hours, gets the same job and no second one, however many do
+   * so at the same time. With another payload it is an error.
+   */
+  idempotencyKey?: string;
+  /** Whose idempotency key it is: the same key of two clients is two keys. */
+  client?: string;
+  /**
+   * No second job of the contract with this key is enqueued while one waits or runs, nor within the time `for` after
+   * it was enqueued: the first one is returned then, whatever its payload. A replay asks for the same.
+   */
+  unique?: { key: string; for?: Duration | number };
+  /** The job that is enqueued when this one succeeds, once, and is given its result: `next: nextJob(SendEmail, mail)`. */
+  next?: NextJob;
+}
+
+/** How long an idempotency key is kept. Clients try again for minutes or hours; a day is what Stripe's API keeps. */
+const IDEMPOTENCY_MS = 24 * 3_600_000;
+/** A delay of more than this is a mistake. */
+export const MAX_DELAY_DAYS = 3_650;
+const MAX_DELAY_MS = MAX_DELAY_DAYS * 24 * 3_600_000;
+const QUEUE_LENGTH = 100;
+/** Longest key of any kind, in characters. */
+export const KEY_LENGTH = 255;
+
+/** What a job waits for and where, as its record has it. @throws InputError */
+export function placeOf({
+  delay,
+  runAt,
+  queue,
+  priority,
+}: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority'>): Pick<
+  NewRecord,
+  'delayMs' | 'runAt' | 'priority'
+> {
+  if (queue !== undefined) checkText('queue', queue, QUEUE_LENGTH);
+  if (runAt !== undefined) checkTime('runAt', runAt);
+  if (priority !== undefined && !priorities.includes(priority))
+    throw new InputError('priority', `must be one of ${priorities.join(', ')}`);
+  return { delayMs: delay === undefined ? undefined : readDelay('delay', delay), runAt, priority };
+}
+
+/** The key that an enqueued job is to hold, if any. @throws InputError */
+export function keyOf(
+  record: NewRecord,
+  { idempotencyKey, client, unique, delay, runAt }: EnqueueOptions,
+): JobKey | undefined {
+  if (idempotencyKey !== undefined) {
+    if (unique)
+      throw new InputError(
+        'idempotencyKey',
+        'and unique exclude each other: unique finds the first job by itself',
+      );
+    // Payloads are text here, so that what is left out are the ids and traces of the jobs that follow.
+    const wanted = JSON.stringify(
+      [record.name, record.queue, record.payload, delay ?? runAt ?? null, record.next, record.priority],
+      (field, value) => (field === 'id' || field === 'traceparent' ? undefined : value),
+    );
+    const fingerprint = createHash('sha256').update(wanted).digest('base64');
+    return {
+      ...idempotencyOf(idempotencyKey, client),
+      fingerprint,
+      heldMs: IDEMPOTENCY_MS,
+      untilEnded: false,
+    };
+  }
+  if (unique === undefined) return undefined;
+  checkText('unique.key', unique?.key, KEY_LENGTH);
+  const heldMs = unique.for === undefined ? 0 : readDelay('unique.for', unique.for);
+  return { scope: `unique:${record.name}`, key: unique.key, heldMs, untilEnded: true };
+}
+
+/** The key that an idempotency key of a client is kept as. @throws InputError */
+export function idempotencyOf(idempotencyKey: string, client = ''): Pick<JobKey, 'scope' | 'key'> {
+  checkText('idempotencyKey', idempotencyKey, KEY_LENGTH);
+  if (client !== '') checkText('client', client, KEY_LENGTH);
+  return { scope: `idempotency:${client}`, key: idempotencyKey };
+}
+
+/** Reads a delay of options. @returns milliseconds. @throws InputError */
+export function readDelay(option: string, delay: Duration | number): number {
+  let milliseconds: number;
+  try {
+    milliseconds = toMilliseconds(delay);
+  } catch (error) {
+    throw new InputError(option, `cannot be used: ${(error as Error).message}`);
+  }
+  if (milliseconds <= MAX_DELAY_MS) return milliseconds;
+  throw new InputError(option, `must be at most ${MAX_DELAY_DAYS} days`);
+}

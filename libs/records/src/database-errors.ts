@@ -1,0 +1,64 @@
+import pg from 'pg';
+import { maskUrl } from '#config';
+import { InputError } from './text.js';
+
+/** The database's schema is older than the code. Its message says what to do. */
+export class SchemaError extends Error {
+  override readonly name = 'SchemaError';
+  constructor(pending: readonly string[]) {
+    super(`The database lacks the migrations ${pending.join(', ')}: run \`npm run migrate\``);
+  }
+}
+
+/** The database does not answer, or refuses new work. Whether a statement that was sent has run is not known. */
+export class DatabaseUnavailableError extends Error {
+  override readonly name = 'DatabaseUnavailableError';
+  constructor(cause: unknown) {
+    const { code, message } = cause as { code?: string; message?: string };
+    const [, what, advice = ''] = REFUSALS.find(([codes]) => code && codes.test(code)) ?? NO_ANSWER;
+    super(`${what}: ${maskUrl(message || String(code))}${advice}`, { cause });
+  }
+}
+
+/** What is said of errors that pass, by their SQLSTATE. */
+const REFUSALS: readonly (readonly [codes: RegExp, what: string, advice?: string])[] = [
+  [/^42(P01|703)$/, 'The schema of the database is missing or too old', ': run `npm run migrate`'],
+  [/^42501$/, "The database's user lacks a grant"],
+  [/^(25006|28|3D|40|55|57014)/, 'The database refuses this at the moment'],
+];
+const NO_ANSWER = [undefined, 'The database does not answer'] as const;
+
+/** Whether an error is the server's answer to a statement; its SQLSTATE then. */
+const stateOf = (error: unknown) => (error instanceof pg.DatabaseError ? error.code : undefined);
+
+/**
+ * Tells the errors of Warren's own statements apart. What passes, or is not the statement's fault, becomes
+ * {@link DatabaseUnavailableError}: jobs wait for it, rather than become dead letters. SQLSTATE classes: 08 connection,
+ * 28 and 3D log-in, 40 deadlock, 53 resources, 55 locks, 57 operator intervention (with time-outs and restarts), 58
+ * system; 25006 is a database that is read-only after a failover, and the 42s one that is not migrated yet or lacks a
+ * grant. What has no SQLSTATE came from the socket, unless it is a mistake of ours. A value that does not fit was given
+ * by a caller.
+ */
+export function asPassing(error: unknown): unknown {
+  if (error instanceof TypeError || error instanceof RangeError) return error;
+  const state = stateOf(error);
+  if (!state || /^(08|25006|28|3D|40|42501|42703|42P01|53|55|57|58)/.test(state))
+    return new DatabaseUnavailableError(error);
+  if (!/^22(001|003|007|008|021|01W|P02|P05)$/.test(state)) return error;
+  const misfit = new InputError('A value', `cannot be used: ${(error as Error).message}`, { cause: error });
+  return Object.assign(misfit, { code: state });
+}
+
+/** Tells an outage from the errors of statements that are not Warren's own, which stay as they are. */
+export function asOutage(error: unknown): unknown {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const isOutage =
+    error instanceof pg.DatabaseError
+      ? /^(08|53|57P0)/.test(error.code ?? '08')
+      : /^E[A-Z]+$/.test(String(code)) || CONNECTION_LOST.test(String(message));
+  return isOutage ? new DatabaseUnavailableError(error) : error;
+}
+
+/** What the driver says of a connection, without a code. */
+const CONNECTION_LOST =
+  /^(Connection terminated|Query read timeout|timeout expired|Client (was closed|has encountered))/;

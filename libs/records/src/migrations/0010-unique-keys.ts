@@ -1,0 +1,20 @@
+import { type Kysely, sql } from 'kysely';
+
+/** What a replay asks of a unique key, as enqueueing does. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    alter table jobs
+      -- the unique key that the job was enqueued with: job_keys names the job that held it last, which may be another
+      add unique_key text`.execute(db);
+  // Volatile, so that it sees what was committed while its statement waited for the row of a key.
+  await sql`
+    create function job_has_ended(job uuid) returns boolean language sql volatile as $$
+      select exists (
+        select from jobs j where j.id = job and j.state in ('succeeded', 'dead', 'cancelled', 'discarded'))
+    $$`.execute(db);
+}
+
+export async function down(db: Kysely<unknown>): Promise<void> {
+  await sql`drop function job_has_ended(uuid)`.execute(db);
+  await sql`alter table jobs drop unique_key`.execute(db);
+}

@@ -1,0 +1,104 @@
+import { Logger } from '@nestjs/common';
+import { Kysely, PostgresDialect } from 'kysely';
+import type pg from 'pg';
+import { asPassing, DatabaseUnavailableError } from './database-errors.js';
+import type { Schema } from './schema.js';
+
+/** Whatever runs a statement: a database, or a transaction of the caller's own (`pg.PoolClient`). */
+export interface Queryable {
+  query(statement: { text: string; values: unknown[]; name?: string }): Promise<{ rows: unknown[] }>;
+}
+
+/**
+ * The database as Warren's own statements use it. They are planned for looking things up by key, and errors that pass
+ * are told apart from those of a job. For anything else there is `Database`.
+ */
+export class RecordsDatabase implements Queryable {
+  private readonly logger = new Logger('Database');
+  private awaySince: number | undefined;
+  /** The same behind a typed query builder, for queries that are put together at run time. */
+  readonly builder: Kysely<Schema>;
+
+  constructor(private readonly pool: pg.Pool) {
+    this.builder = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  }
+
+  /**
+   * Runs one statement on any connection.
+   *
+   * @throws DatabaseUnavailableError when the database does not answer; the statement may or may not have run.
+   */
+  async query<Row>(
+    statement: Parameters<Queryable['query']>[0],
+  ): Promise<{ rows: Row[]; rowCount: number | null }> {
+    try {
+      const result = (await this.pool.query(statement)) as unknown as pg.QueryResult & { rows: Row[] };
+      if (this.awaySince !== undefined) this.tellEnd(this.awaySince);
+      return result;
+    } catch (cause) {
+      const error = asPassing(cause);
+      if (error instanceof DatabaseUnavailableError && this.awaySince === undefined) {
+        this.awaySince = performance.now();
+        this.logger.error(error.message);
+      }
+      throw error;
+    }
+  }
+
+  /** An outage is told when it begins and when it ends, however many statements it stops. */
+  private tellEnd(since: number): void {
+    this.awaySince = undefined;
+    this.logger.log(
+      `The database answers again, after ${((performance.now() - since) / 1_000).toFixed(1)} s`,
+    );
+  }
+
+  /**
+   * Runs statements in one transaction: all of them, or none when the task throws.
+   *
+   * @throws DatabaseUnavailableError when the database does not answer; they may or may not have run.
+   */
+  async transaction<T>(task: (transaction: Queryable) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect().catch((error) => {
+      throw new DatabaseUnavailableError(error);
+    });
+    // Lost between two statements, it fails the next one and must not end the process.
+    client.on('error', ignore);
+    let isBroken = false;
+    try {
+      return await inTransaction(client, task, asPassing, () => (isBroken = true));
+    } finally {
+      client.off('error', ignore);
+      client.release(isBroken);
+    }
+  }
+}
+
+/**
+ * Runs a task between `begin` and `commit`; rolls back when it throws.
+ *
+ * @param translate makes of an error of a statement what is thrown.
+ * @param onBroken told when the connection could not be rolled back.
+ */
+export async function inTransaction<T>(
+  client: pg.PoolClient,
+  task: (transaction: Queryable) => Promise<T>,
+  translate: (error: unknown) => unknown,
+  onBroken = () => {},
+): Promise<T> {
+  const query = (statement: string | Parameters<Queryable['query']>[0]) =>
+    client.query(statement as string).catch((error) => {
+      throw translate(error);
+    });
+  try {
+    await query('begin');
+    const result = await task({ query });
+    await query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch(onBroken);
+    throw error;
+  }
+}
+
+const ignore = () => {};

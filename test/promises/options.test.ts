@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { Batches, BatchesModule } from '#batches';
+import { defineJob, nextJob } from '#jobs';
+import { DeadRecords, InputError, QueueRecords, Records, Views } from '#records';
+import { type Environment, givenEnvironment, givenProducer, type Producer } from '#testing';
+
+const Note = defineJob({ name: 'note.take', queue: 'note', payload: z.unknown(), priorities: true });
+let environment: Environment;
+let producer: Producer;
+
+beforeAll(async () => {
+  environment = await givenEnvironment([Note]);
+  producer = await givenProducer(environment, {
+    contracts: [Note],
+    withBroker: false,
+    imports: [BatchesModule],
+  });
+});
+afterAll(async () => {
+  await producer?.close();
+  await environment?.close();
+});
+
+const texts = ['', 'a\0b', '\ud800', 'x'.repeat(5_000), null, 7, {}, Symbol('x')];
+const times = [new Date('x'), new Date(8.64e15), new Date(-8.64e15), '2030-01-01', 0, null];
+const delays = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300, '1 hour', '999999999999d', '', {}, null];
+
+test.each<[string, string, unknown[]]>([
+  ['idempotencyKey', 'idempotencyKey', texts],
+  ['client', 'client', texts.slice(1)],
+  ['unique', 'unique.key', ['x', 7, {}, null]],
+  ['unique.key', 'unique.key', [...texts, undefined]],
+  ['unique.for', 'unique.for', delays],
+  ['queue', 'queue', texts],
+  ['runAt', 'runAt', times],
+  ['delay', 'delay', delays],
+  ['priority', 'priority', ['urgent', 'a,b', '', 7, {}]],
+])(
+  'what the option %s cannot be is told by its name, and nothing is enqueued',
+  async (path, option, values) => {
+    for (const value of values) {
+      const [name, part] = path.split('.') as [string, string | undefined];
+      const given = part ? { key: 'k', [part]: value } : value;
+      const options = { ...(name === 'client' && { idempotencyKey: 'k' }), [name]: given } as never;
+      const ways: (() => Promise<unknown>)[] = [() => producer.jobs.enqueue(Note, {}, options)];
+      if (!['unique', 'priority'].includes(name))
+        ways.push(() => producer.app.get(Batches).enqueue(Note, [{}], options));
+      if (['queue', 'delay'].includes(name))
+        ways.push(() => producer.jobs.enqueue(Note, {}, { next: nextJob(Note, {}, options) }));
+      for (const way of ways) {
+        const failure = await way().then(String, (error: Error) => error);
+        expect(failure).toBeInstanceOf(InputError);
+        expect((failure as Error).message).toMatch(new RegExp(`^${option} `));
+      }
+    }
+    expect(await environment.sql('select from jobs')).toEqual([]);
+  },
+);
+
+test('what is looked for or changed by a text that cannot be is told as a mistake, not as a raw error', async () => {
+  const { app } = producer;
+  const ways = [
+    () => app.get(Views).find('a\0b'),
+    () => app.get(Views).list({ name: 'a\0b', limit: 1 }),
+    () => app.get(Records).cancel(['no id']),
+    () => app.get(Records).reschedule('no id', { delayMs: 1 }),
+    () => app.get(DeadRecords).replay({ error: '\0' }),
+    () => app.get(QueueRecords).pause('a\0b'),
+  ];
+  for (const way of ways) await expect(way()).rejects.toBeInstanceOf(InputError);
+});
