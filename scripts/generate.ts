@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import * as contracts from '#contracts';
 import { type AnyContract, defineJob } from '#jobs';
+import { addTrigger } from './generate/keda.js';
 import { namesOf } from './generate/names.js';
 import { contractFile, handlerFile, scheduleFile, testFile } from './generate/templates.js';
 import { edit, folders, indexes, Refusal, runCommand, tidy } from './generate/tree.js';
@@ -48,9 +49,12 @@ export function generate([kind, name, ...rest]: string[]): void {
   }
   for (const [index, exported, from] of registrations)
     edit(index, (text) => `${text.replace('export {};\n', '')}export { ${exported} } from '${from}';\n`);
-  tidy([...Object.keys(files), ...registrations.map(([index]) => index)]);
+  const trigger = existing ? undefined : addTrigger(names.queue);
+  tidy([...Object.keys(files), ...registrations.map(([index]) => index), ...(trigger ? [trigger] : [])]);
 
-  console.log(`Wrote ${Object.keys(files).join('\n      ')}\nand registered them. Next:`);
+  console.log(
+    `Wrote ${Object.keys(files).join('\n      ')}\nand registered them${trigger ? `, the queue also in ${trigger}` : ''}. Next:`,
+  );
   if (!existing) {
     console.log(`- say in the contract what a job is told and gives back, and do the work in the handler;`);
     if (isScheduled) console.log('- say in the schedule when it runs;');

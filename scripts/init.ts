@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { counted } from '#config';
 import { hashPassword } from '../apps/api/src/dashboard/passwords.js';
-import { edit, Refusal, runCommand, tidy } from './generate/tree.js';
+import { edit, filesBelow, Refusal, runCommand, tidy } from './generate/tree.js';
 import { formsOf, occurs, renamer } from './init/forms.js';
 import { removeAll } from './remove.js';
 
@@ -12,10 +12,10 @@ import { removeAll } from './remove.js';
 
 const USAGE = `Usage: npm run init -- NAME [--without-examples]
 
-NAME is two to forty of a-z, 0-9 and -, such as acme-billing, and takes the place of the old name everywhere.`;
+NAME is two to forty of a-z, 0-9 and -, and takes the place of the old name everywhere: npm run init -- my-service`;
 
-/** What is made from the rest, or is nobody else's business: the name is not looked for there. */
-const OUTSIDE = new Set(['node_modules', 'dist', 'coverage', 'var', '.git', '.services', '.env']);
+/** How documents show this command: with names that it is to take. */
+const SHOWN = /npm run init -- [a-z0-9-]+/g;
 /** The licence asks for this line to stay; add one of your own above it. */
 const NOTICE = /^Copyright .*/m;
 
@@ -55,7 +55,7 @@ function readArguments(argv: string[]): { name: string; withoutExamples: boolean
 /** A name that is a word of the tree already could not be told from it when the service is renamed once more. */
 function refuseTaken(name: string, old: string): void {
   const without = renamer(formsOf(old), formsOf('\0'));
-  const isTaken = (text: string) => occurs(formsOf(name), without(text));
+  const isTaken = (text: string) => occurs(formsOf(name), without(text.replace(SHOWN, '')));
   for (const file of filesBelow('.')) {
     const text = textOf(file)?.replace(file === 'LICENSE' ? NOTICE : '', '');
     if (text === undefined || !isTaken(`${file}\n${text}`)) continue;
@@ -80,17 +80,8 @@ function rename(old: string, name: string): number {
     if (isChanged || moved !== file) changed.push(moved);
   }
   // A longer or shorter name breaks lines elsewhere.
-  tidy(changed.filter((file) => /\.(ts|js|json|ya?ml)$/.test(file) && file !== 'package-lock.json'));
+  tidy(changed);
   return changed.length;
-}
-
-function* filesBelow(folder: string): Generator<string> {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (OUTSIDE.has(entry.name)) continue;
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) yield* filesBelow(path);
-    else if (entry.isFile()) yield path;
-  }
 }
 
 /** What a file says, or undefined for pictures and the like. */

@@ -1,4 +1,6 @@
 import { existsSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { removeTrigger, TRIGGERS } from './generate/keda.js';
+import { unlinkGone } from './generate/links.js';
 import { edit, folders, indexes, Refusal, removeLines, runCommand, tidy } from './generate/tree.js';
 
 /**
@@ -8,94 +10,139 @@ import { edit, folders, indexes, Refusal, removeLines, runCommand, tidy } from '
 
 const DOCUMENT = 'docs/removing.md';
 
-/** One line of a list in {@link DOCUMENT}. */
+/** What is done for one line of a list in {@link DOCUMENT}. */
 interface Step {
   path: string;
-  /** Of which lines it is; of the whole path when absent. */
-  text?: string;
-  /** What takes the place of the text; the lines go when absent. */
-  instead?: string;
+  /** Of which lines it is, or of what else in the file; of the whole path when absent. */
+  what?: string;
+  /** @returns false when there was nothing to take. */
+  take(): boolean | undefined;
 }
 
-/** The parts that can go, by the name that the command knows them by, each with the lines of its list. */
-export function readParts(markdown: string): Map<string, string[]> {
-  const sections = markdown.matchAll(/^## `(.+?)`[\s\S]*?^```\n([\s\S]*?)\n```/gm);
+type Lists = ReadonlyMap<string, string[]>;
+
+/**
+ * The lists of lines, by the name that the command knows them by. @param sharedToo also those of what several parts
+ * share, which nobody takes out by itself.
+ */
+export function readParts(markdown: string, sharedToo = false): Map<string, string[]> {
+  const heading = sharedToo ? '###?' : '##';
+  const sections = markdown.matchAll(
+    new RegExp(`^${heading} \`(.+?)\`[\\s\\S]*?^\`\`\`\\n([\\s\\S]*?)\\n\`\`\``, 'gm'),
+  );
   return new Map([...sections].map(([, name = '', list = '']) => [name, list.split('\n')]));
 }
 
-function stepsOf(line: string): Step[] {
-  if (line.startsWith('job ')) return stepsOfJob(line.slice(4));
+/** The steps of a part. @returns undefined for one that is not there, or no more. */
+function stepsOfPart(name: string, lists: Lists): Step[] | undefined {
+  const lines = lists.get(name);
+  return lines && [...lines.flatMap((line) => stepsOf(line, lists)), sectionOf(name)];
+}
+
+function stepsOf(line: string, lists: Lists): Step[] {
+  const [, word, name = '', rest = ''] = /^(job|part|unless) ([^\s:]+)(?:: (.*))?$/.exec(line) ?? [];
+  if (word === 'job') return stepsOfJob(name) ?? [];
+  if (word === 'part') return stepsOfPart(name, lists) ?? [];
+  if (word === 'unless') {
+    // Whether that job is there is known once the steps before this one are done.
+    const isKept = () => existsSync(contractOf(name));
+    return stepsOf(rest, lists).map((step) => ({ ...step, take: () => isKept() || step.take() }));
+  }
   const [, path = '', text, instead] = /^(\S+?)(?:: (.*?)(?: =>(.*))?)?$/.exec(line) ?? [];
-  return [{ path, text, instead: instead?.trim() }];
+  return [stepOf(path, text, instead?.trim())];
 }
 
-/** Takes one step. @returns whether there was anything to take. */
-function take({ path, text, instead }: Step): boolean {
-  if (!existsSync(path)) return false;
-  if (instead !== undefined) return edit(path, (content) => content.replaceAll(text as string, instead));
-  if (text !== undefined) return removeLines(path, text);
-  rmSync(path, { recursive: true });
-  rmSync(path.replace(/\.ts$/, '.test.ts'), { force: true });
-  return true;
+/** @param text of which lines it is; of the whole path when absent. @param instead what takes the place of the text. */
+function stepOf(path: string, text?: string, instead?: string): Step {
+  const take = () => {
+    if (!existsSync(path)) return false;
+    if (instead !== undefined) return edit(path, (content) => content.replaceAll(text as string, instead));
+    if (text !== undefined) return removeLines(path, text);
+    rmSync(path, { recursive: true });
+    rmSync(path.replace(/\.ts$/, '.test.ts'), { force: true });
+    return true;
+  };
+  return { path, what: text, take };
 }
 
-/** Takes the files and the lines of one kind of job. */
-function stepsOfJob(name: string): Step[] {
-  const contract = `${folders.contracts}/${name}.ts`;
-  const [, exported] =
-    (existsSync(contract) && /export const (\w+) = defineJob/.exec(readFileSync(contract, 'utf8'))) || [];
-  if (!exported) return [];
+/** What is gone cannot be removed once more. */
+const sectionOf = (name: string): Step => ({
+  path: DOCUMENT,
+  what: `## ${name}`,
+  take: () =>
+    edit(DOCUMENT, (text) =>
+      text.replace(new RegExp(`^###? \`${name}\`\\n[\\s\\S]*?(?=^##|$(?![\\s\\S]))`, 'm'), ''),
+    ),
+});
+
+const contractOf = (job: string) => `${folders.contracts}/${job}.ts`;
+
+/** The steps for the files and the lines of one kind of job. @returns undefined when there is none of that name. */
+function stepsOfJob(name: string): Step[] | undefined {
+  const contract = contractOf(name);
+  const text = existsSync(contract) ? readFileSync(contract, 'utf8') : '';
+  const [, exported] = /export const (\w+) = defineJob/.exec(text) ?? [];
+  if (!exported) return undefined;
   const schedule = `${folders.schedules}/${name}.ts`;
   const index = readFileSync(indexes.handlers, 'utf8');
   const marked = new RegExp(`@JobHandler\\(${exported}\\b`);
   const handler = [...index.matchAll(/from '\.\/(.+)\.handler\.js'/g)]
     .map(([, file]) => file)
     .find((file) => marked.test(readFileSync(`${folders.handlers}/${file}.handler.ts`, 'utf8')));
+  const [, queue = ''] = /^ {2}queue: '(.+)'/m.exec(text) ?? [];
   return [
-    { path: contract },
-    { path: indexes.contracts, text: `'./${name}.js'` },
+    stepOf(contract),
+    stepOf(indexes.contracts, `'./${name}.js'`),
     ...(existsSync(schedule)
-      ? [{ path: schedule }, { path: indexes.schedules, text: `'./schedules/${name}.js'` }]
+      ? [stepOf(schedule), stepOf(indexes.schedules, `'./schedules/${name}.js'`)]
       : []),
-    { path: `${folders.handlers}/${handler}.handler.ts` },
-    { path: indexes.handlers, text: `'./${handler}.handler.js'` },
+    stepOf(`${folders.handlers}/${handler}.handler.ts`),
+    stepOf(indexes.handlers, `'./${handler}.handler.js'`),
+    { path: TRIGGERS, what: queue, take: () => removeTrigger(queue) },
   ];
 }
 
 /**
  * Takes parts and jobs out.
  *
- * @returns the steps that found nothing, as another part that shares them was taken out before.
+ * @returns what there was none of, as another part that shares it was taken out before.
  * @throws Refusal for a name that is not known, before anything is changed.
  */
 export function removeAll(names: readonly string[]): Step[] {
-  const parts = readParts(readFileSync(DOCUMENT, 'utf8'));
+  const markdown = readFileSync(DOCUMENT, 'utf8');
+  const parts = readParts(markdown);
+  const lists = readParts(markdown, true);
   const steps = names.flatMap((name) => {
-    const found = parts.get(name)?.flatMap(stepsOf) ?? stepsOfJob(name);
-    if (found.length > 0) return found;
+    const found = (parts.has(name) && stepsOfPart(name, lists)) || stepsOfJob(name);
+    if (found) return found;
     throw new Refusal(
       `There is neither a part nor a job "${name}". Parts: ${[...parts.keys()].join(', ')}; jobs are named as in ` +
-        `${folders.contracts}, such as email.send`,
+        `${folders.contracts}, such as records.prune`,
     );
   });
-  const done = steps.filter(take);
+  const keyOf = ({ path, what }: Step) => `${path}: ${what}`;
+  const missing = steps.filter(({ take }) => take() === false);
+  const taken = steps.filter((step) => !missing.includes(step));
   for (const index of Object.values(indexes)) {
     // Without a line in it, it would be no module.
     if (existsSync(index)) edit(index, (text) => (/^export /m.test(text) ? text : `${text}export {};\n`));
   }
-  const changed = done
-    .filter(({ path, text }) => text !== undefined && existsSync(path))
-    .map(({ path }) => path);
-  tidy([...new Set(changed)]);
-  return steps.filter((step) => !done.includes(step));
+  unlinkGone();
+  const changed = taken.filter(({ path, what }) => what !== undefined && existsSync(path));
+  tidy([...new Set(changed.map(({ path }) => path))]);
+  // What two parts name is missing only when neither found it.
+  const found = new Set(taken.map(keyOf));
+  return [...new Map(missing.map((step) => [keyOf(step), step])).values()].filter(
+    (step) => !found.has(keyOf(step)),
+  );
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === import.meta.filename) {
   await runCommand((names) => {
     if (names.length === 0)
       throw new Refusal(`Usage: npm run remove -- PART…, with the parts of ${DOCUMENT}; or a job`);
-    for (const { path, text } of removeAll(names))
-      console.log(`There was no ${text === undefined ? path : `"${text}" in ${path}`}`);
+    for (const { path, what } of removeAll(names))
+      console.log(`There was no ${what === undefined ? path : `"${what}" in ${path}`}`);
     console.log(
       `Removed ${names.join(', ')}. Look it over with git diff, then: npm run settings && npm run describe && npm run check && npm test`,
     );

@@ -1,15 +1,15 @@
 /** A name in the ways in which code and documents write it. */
 export interface Forms {
-  /** `acme-billing`: packages, containers, databases, and whatever has no rules of its own. */
+  /** `two-words`: packages, containers, databases, and whatever has no rules of its own. */
   kebab: string;
-  /** `acme_billing`, in names of SQL. */
+  /** `two_words`, in names of SQL. */
   snake: string;
-  /** `ACME_BILLING`, in names of the environment. */
+  /** `TWO_WORDS`, in names of the environment. */
   constant: string;
-  /** `acmeBilling` and `AcmeBilling`, in code. */
+  /** `twoWords` and `TwoWords`, in code. */
   camel: string;
   pascal: string;
-  /** `Acme Billing`, for people. */
+  /** `Two Words`, for people. */
   title: string;
 }
 

@@ -164,12 +164,12 @@ describe('a deed', () => {
   });
 
   test('is done for an operator, with an audit line', async () => {
-    const answer = await post('/queues/email/pause', { csrf: ada.csrf }, { cookie: ada.cookie });
+    const answer = await post('/queues/sample-mail/pause', { csrf: ada.csrf }, { cookie: ada.cookie });
     expect([answer.status, answer.headers.get('location')]).toEqual([303, '/dashboard']);
-    expect(await isPaused('email')).toBe(true);
+    expect(await isPaused('sample-mail')).toBe(true);
     expect(
       await environment.sql('select actor, via, deed, subject, count from audit order by id desc limit 1'),
-    ).toEqual([{ actor: 'ada', via: 'dashboard', deed: 'queue.pause', subject: 'email', count: 1 }]);
+    ).toEqual([{ actor: 'ada', via: 'dashboard', deed: 'queue.pause', subject: 'sample-mail', count: 1 }]);
   });
   const id = '01900000-0000-7000-8000-000000000000';
   const deeds = [
@@ -180,8 +180,8 @@ describe('a deed', () => {
       '/foreign-letters/replay',
       '/foreign-letters/discard',
     ],
-    ...['/queues/image/pause', '/queues/email/resume', `/batches/${id}/cancel`],
-    ...['run', 'pause', 'resume'].map((deed) => `/schedules/records.prune/${deed}`),
+    ...['/queues/sample-picture/pause', '/queues/sample-mail/resume', `/batches/${id}/cancel`],
+    ...['run', 'pause', 'resume'].map((deed) => `/schedules/sample.nightly/${deed}`),
   ];
   test.each(deeds)('%p is not for a viewer, nor without the token of a page', async (path) => {
     expect((await post(path, { csrf: bob.csrf }, { cookie: bob.cookie })).status).toBe(403);
@@ -218,18 +218,18 @@ describe('a deed', () => {
     { origin: 'null' },
   ])('is refused from another site: %p', async (headers) => {
     const from = { cookie: ada.cookie, ...headers };
-    expect((await post('/queues/image/pause', { csrf: ada.csrf }, from)).status).toBe(403);
+    expect((await post('/queues/sample-picture/pause', { csrf: ada.csrf }, from)).status).toBe(403);
     const [line] = await environment.sql(
       'select actor, deed, subject, refusal from audit order by id desc limit 1',
     );
     expect(line).toEqual({
       actor: 'ada',
       deed: 'queue.pause',
-      subject: 'image',
+      subject: 'sample-picture',
       refusal: expect.stringContaining('another site'),
     });
     expect((await post('/sign-in', { name: 'ada', password: PASSWORD }, headers)).status).toBe(403);
-    expect(await isPaused('image')).toBe(false);
+    expect(await isPaused('sample-picture')).toBe(false);
   });
 });
 
@@ -305,16 +305,16 @@ describe('without DASHBOARD_USERS', () => {
     const page = await (await get('', {}, open)).text();
     const [, csrf = ''] = /name="csrf" value="([^"]+)"/.exec(page) ?? [];
     expect(page).toContain('open to this machine');
-    expect((await post('/queues/demo/pause', {}, {}, open)).status).toBe(403);
-    expect((await post('/queues/demo/pause', { csrf }, {}, open)).status).toBe(303);
-    expect(await isPaused('demo')).toBe(true);
+    expect((await post('/queues/sample-flaky/pause', {}, {}, open)).status).toBe(403);
+    expect((await post('/queues/sample-flaky/pause', { csrf }, {}, open)).status).toBe(303);
+    expect(await isPaused('sample-flaky')).toBe(true);
     const evil: Record<string, string>[] = [
       { 'sec-fetch-site': 'cross-site' },
       { 'sec-fetch-site': 'same-site' },
       { origin: 'null' },
     ];
     for (const headers of evil)
-      expect((await post('/queues/demo/resume', { csrf }, headers, open)).status).toBe(403);
+      expect((await post('/queues/sample-flaky/resume', { csrf }, headers, open)).status).toBe(403);
     const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
     expect((await get('', link, open)).status).toBe(200);
     for (const [host, status] of [
@@ -329,7 +329,7 @@ describe('without DASHBOARD_USERS', () => {
 });
 
 test('what is done over HTTP has an audit line with a part of the hash of its key', async () => {
-  await fetch(`${api.url}/queues/webhook/pause`, {
+  await fetch(`${api.url}/queues/sample-call/pause`, {
     method: 'POST',
     headers: { authorization: `Bearer ${KEY}` },
   });
@@ -342,7 +342,7 @@ test('what is done over HTTP has an audit line with a part of the hash of its ke
   );
   const actor = expect.stringMatching(/^key:[\w-]{8}$/);
   expect(lines).toEqual([
-    { actor, deed: 'queue.pause', subject: 'webhook', count: 1 },
+    { actor, deed: 'queue.pause', subject: 'sample-call', count: 1 },
     { actor, deed: 'job.cancel', subject: '01900000-0000-7000-8000-000000000000', count: 0 },
   ]);
   expect(JSON.stringify(lines)).not.toContain(KEY.slice(0, 8));

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
-import { DemoFlaky } from '#contracts';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
 import type { JobView } from '#records';
 import {
@@ -13,15 +12,16 @@ import {
   givenProcess,
   givenWorker,
 } from '#testing';
+import { SampleFlaky } from '../samples/contracts.js';
 import { type EventStream, givenEventStream } from '../support/event-stream.js';
 import { givenSocket, head } from '../support/raw-http.js';
 
 /** Tells its progress and goes on when the test says so; fails as often as it was told to. */
-@JobHandler(DemoFlaky)
-class FlakyHandler implements Handler<typeof DemoFlaky> {
+@JobHandler(SampleFlaky)
+class FlakyHandler implements Handler<typeof SampleFlaky> {
   static goOn: (() => void)[] = [];
 
-  async handle({ payload, attempt, progress }: JobContext<typeof DemoFlaky>) {
+  async handle({ payload, attempt, progress }: JobContext<typeof SampleFlaky>) {
     for (const step of [0.25, 0.75]) {
       progress(step, `step ${step}`);
       await new Promise<void>((resolve) => FlakyHandler.goOn.push(resolve));
@@ -42,7 +42,7 @@ beforeAll(async () => {
   worker = await givenWorker(environment, {
     contracts: Object.values(contracts),
     handlers: [FlakyHandler],
-    queues: ['demo'],
+    queues: ['sample-flaky'],
   });
 });
 afterEach(async () => {
@@ -63,7 +63,7 @@ async function enqueue(failures: number, headers: Record<string, string> = {}, o
   const response = await fetch(`${on.url}/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify({ name: 'demo.flaky', payload: { failures } }),
+    body: JSON.stringify({ name: 'sample.flaky', payload: { failures } }),
   });
   return { status: response.status, headers: response.headers, job: (await response.json()) as JobView };
 }
@@ -189,7 +189,7 @@ test('P15: clients that do not read their answers, or never end their requests, 
   // A page of a list that no buffer on the way holds.
   await environment.sql(
     `insert into jobs (id, name, queue, state, payload, attempt, max_attempts, run_at, started_at, finished_at)
-     select gen_random_uuid(), 'demo.flaky', 'demo', 'succeeded', to_json(md5(i::text) || repeat('x', 8000)), 1, 1,
+     select gen_random_uuid(), 'sample.flaky', 'sample-flaky', 'succeeded', to_json(md5(i::text) || repeat('x', 8000)), 1, 1,
        now(), now(), now()
      from generate_series(1, 1000) i`,
   );

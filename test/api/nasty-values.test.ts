@@ -174,7 +174,7 @@ test('whatever a parameter, a header or a field holds is answered, if not with s
 
 test('a key that PostgreSQL cannot hold is refused, and gets nobody else’s job', async () => {
   for (const key of ['a\0b', '\ud800', '\udc00']) {
-    const body = { name: 'demo.flaky', payload: {}, options: { unique: { key } } };
+    const body = { name: 'sample.flaky', payload: {}, options: { unique: { key } } };
     const response = await fetch(`${api.url}/jobs`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

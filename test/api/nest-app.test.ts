@@ -108,7 +108,7 @@ describe.each<[string, () => Promise<INestApplication>]>([
       status: 413,
       isProblem: true,
     });
-    expect(await call('POST', '/queues/email/pause', undefined, { origin: 'null' })).toMatchObject({
+    expect(await call('POST', '/queues/sample-mail/pause', undefined, { origin: 'null' })).toMatchObject({
       status: 403,
       isProblem: true,
     });

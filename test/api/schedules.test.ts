@@ -22,23 +22,30 @@ async function call(method: string, path: string) {
   return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) };
 }
 
+/** A clone has schedules of its own beside it. */
+const itemOf = ({ items }: { items: { name: string; next: string[] }[] }, name: string) =>
+  items.find((item) => item.name === name)!;
+
 test('GET /schedules lists them with their next five ticks', async () => {
   const { status, body } = await call('GET', '/schedules');
   expect(status).toBe(200);
-  expect(body.items).toMatchObject([
-    { name: 'records.prune', cron: '15 3 * * *', timeZone: 'UTC', job: 'records.prune', state: 'active' },
-  ]);
-  const { next } = body.items[0];
+  const { next, ...sample } = itemOf(body, 'sample.nightly');
+  expect(sample).toMatchObject({
+    ...{ cron: '0 0 29 2 *', timeZone: 'UTC', job: 'sample.nightly', state: 'active' },
+  });
   expect(next).toHaveLength(5);
-  for (const tick of next) expect(tick).toMatch(/T03:15:00\.000Z$/);
+  for (const tick of next) expect(tick).toMatch(/-02-29T00:00:00\.000Z$/);
 });
 
 test('POST /schedules/{name}/run enqueues the job: 202, Location, the job, which a worker runs', async () => {
-  const { status, headers, body } = await call('POST', '/schedules/records.prune/run');
+  const { status, headers, body } = await call('POST', '/schedules/sample.nightly/run');
   expect([status, headers.get('location')]).toEqual([202, `/jobs/${body.id}`]);
-  expect(body).toMatchObject({ name: 'records.prune', queue: 'maintenance', payload: {} });
+  expect(body).toMatchObject({ name: 'sample.nightly', queue: 'sample-nightly', payload: {} });
   await eventually(async () => (await call('GET', `/jobs/${body.id}`)).body.state === 'succeeded');
-  expect((await call('GET', '/schedules')).body.items[0]).toMatchObject({ lastJob: body.id, lastTick: null });
+  expect(itemOf((await call('GET', '/schedules')).body, 'sample.nightly')).toMatchObject({
+    lastJob: body.id,
+    lastTick: null,
+  });
 });
 
 test('POST /schedules/{name}/pause and /resume answer with the schedule, also when there is nothing to do', async () => {
@@ -48,7 +55,7 @@ test('POST /schedules/{name}/pause and /resume answer with the schedule, also wh
     ['resume', 'active', 5],
     ['resume', 'active', 5],
   ] as const) {
-    const { status, body } = await call('POST', `/schedules/records.prune/${verb}`);
+    const { status, body } = await call('POST', `/schedules/sample.nightly/${verb}`);
     expect([status, body.state, body.next.length]).toEqual([200, state, ticks]);
   }
 });
@@ -66,10 +73,10 @@ test.each(['run', 'pause', 'resume'])(
 test('a disabled schedule is listed as such, and does not run: 409', async () => {
   await environment.sql(`
     insert into schedules (name, spec, disabled, next_at)
-    select 'records.old', spec, true, now() from schedules`);
+    select 'sample.old', spec, true, now() from schedules where name = 'sample.nightly'`);
   const { body } = await call('GET', '/schedules');
-  expect(body.items[0]).toMatchObject({ name: 'records.old', state: 'disabled', next: [] });
-  expect(await call('POST', '/schedules/records.old/run')).toMatchObject({
+  expect(itemOf(body, 'sample.old')).toMatchObject({ state: 'disabled', next: [] });
+  expect(await call('POST', '/schedules/sample.old/run')).toMatchObject({
     status: 409,
     body: { type: 'urn:warren:problem:schedule-disabled' },
   });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineJob } from '#jobs';
 import { measured } from './measured.contract.js';
 
-/** The built apps get these in place of those of `libs/contracts`. */
+/** The built apps get these beside those of `libs/contracts`. */
 export const Measured = measured('bench.measured', 'bench');
 
 /** Work that computes, in the worker's own thread. */

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import * as contracts from '#contracts';
 import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 import { startServices } from '../../scripts/services.js';
+import * as contracts from '../samples/all.js';
+import { givenAppsWith } from '../support/apps-with.js';
 import { givenJobs, type Landmarks } from './million-jobs.js';
 
 /**
@@ -34,7 +35,7 @@ const pagesOf = ({ batch, dead, common, rare, number }: Landmarks): [string, str
   ['jobs that succeeded', '/jobs?state=succeeded'],
   ['jobs that wait', '/jobs?state=queued'],
   ['jobs that are dead', '/jobs?state=dead'],
-  ['jobs by name', '/jobs?name=email.send'],
+  ['jobs by name', '/jobs?name=sample.mail'],
   ['jobs by a name that none has', '/jobs?name=nobody'],
   ['dead jobs by a name that none has', '/jobs?state=dead&name=nobody'],
   ['jobs of a batch', `/jobs?batch=${batch}`],
@@ -56,6 +57,7 @@ const pagesOf = ({ batch, dead, common, rare, number }: Landmarks): [string, str
 ];
 
 const services = await startServices({ log: (line) => console.error(line) });
+const folder = await givenAppsWith('samples');
 let environment: Environment | undefined;
 let worker: AppProcess | undefined;
 try {
@@ -69,7 +71,7 @@ try {
   // Its queues are paused: it declares its schedules, reports, and leaves the jobs as they are. But it finds that no
   // dead letter is in the broker, and publishes them all, which is not what is measured here.
   await environment.sql('insert into paused_queues (queue) select distinct queue from jobs');
-  worker = await (await givenProcess('worker', environment)).ready();
+  worker = await (await givenProcess('worker', environment, {}, { folder })).ready();
   await eventually(() => everyLetterIsInPlace(environment as Environment), LETTERS_LIMIT_MS);
   await environment.sql('vacuum (analyze) jobs');
   console.log('| page | first look, ms | p50 | p95 | longest |\n|---|---|---|---|---|');
@@ -93,7 +95,7 @@ async function everyLetterIsInPlace({ sql, countReady }: Environment): Promise<b
 }
 
 async function measure(place: Environment, path: string): Promise<number[]> {
-  const api = await (await givenProcess('api', place)).ready();
+  const api = await (await givenProcess('api', place, {}, { folder })).ready();
   const look = async () => {
     const startedAt = performance.now();
     const answer = await fetch(`${api.url}/dashboard${path}`);

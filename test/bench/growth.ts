@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as own from '#contracts';
 import { type Environment, givenEnvironment } from '#testing';
-import { appsOf, exchangeApps } from '../support/exchanged-apps.js';
+import { appsOf, givenAppsWith } from '../support/apps-with.js';
 import { measuredIn } from './measured.contract.js';
 import { describeMachine, median } from './report.js';
 import { type Extent, handled, type Measures, perSecond, playRound } from './round.js';
@@ -143,25 +144,25 @@ async function* payloads(stage: Stage): AsyncGenerator<Row> {
 
 async function* queues(stage: Stage): AsyncGenerator<Row> {
   for (const count of stage.quick ? [1, 20] : [1, 20, 200]) {
-    const own = Array.from({ length: count }, (_, index) => measuredIn(index));
-    const environment = await givenEnvironment(own, stage.services);
+    const measured = Array.from({ length: count }, (_, index) => measuredIn(index));
+    const environment = await givenEnvironment([...Object.values(own), ...measured], stage.services);
     await exchangeContracts(count);
     // As many jobs at hand as with one queue of the other suites.
     const env = { WORKER_PREFETCH: String(Math.max(2, Math.ceil(500 / count))) };
     yield { queues: count, ...throughput(await playRound(warrenOn(environment, { env }), extentOf(stage))) };
     await environment.close();
   }
-  await exchangeApps('bench');
+  await givenAppsWith('bench');
 }
 
-/** Gives the built apps so many contracts and handlers in place of those of the other suites. */
+/** Gives the built apps so many contracts and handlers in place of those of the suite. */
 async function exchangeContracts(count: number): Promise<void> {
   const dist = join(appsOf('bench'), 'dist');
   const each = (line: (index: number) => string) =>
     Array.from({ length: count }, (_, index) => line(index)).join('\n');
   await writeFile(
     join(dist, 'libs/contracts/src/index.js'),
-    `import { measuredIn } from '../../../test/bench/measured.contract.js';\n${each((index) => `export const Q${index} = measuredIn(${index});`)}\n`,
+    `export * from './index.own.js';\nimport { measuredIn } from '../../../test/bench/measured.contract.js';\n${each((index) => `export const Q${index} = measuredIn(${index});`)}\n`,
   );
   await writeFile(
     join(dist, 'apps/worker/src/handlers/index.js'),

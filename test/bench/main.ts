@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import * as own from '#contracts';
 import { givenEnvironment } from '#testing';
 import { abortWhenTold, Interruption, unlessAborted } from '../../scripts/ending.js';
 import { startServices } from '../../scripts/services.js';
-import { exchangeApps } from '../support/exchanged-apps.js';
+import { givenAppsWith } from '../support/apps-with.js';
 import { apart, stayOnCore } from './apart.js';
 import * as contracts from './contracts.js';
 import { growth } from './growth.js';
@@ -61,14 +62,14 @@ if (options.help || !suite) {
 process.exit();
 
 async function play(suite: Suite): Promise<void> {
-  await exchangeApps('bench');
+  await givenAppsWith('bench');
   if (suite === apart) stayOnCore(0);
   // Never a broker or a database that has other things to do.
   const services = await startServices({ ownOnly: true, log });
   try {
     const stage: Stage = {
       services,
-      environment: await givenEnvironment(Object.values(contracts), services),
+      environment: await givenEnvironment(Object.values({ ...own, ...contracts }), services),
       quick: options.quick,
       rounds: options.rounds ? Number(options.rounds) : undefined,
       only: options.only?.split(','),

@@ -46,8 +46,8 @@ export async function givenJobs({ sql }: Environment, { all, dead, waiting }: Jo
        select i, at,
          (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' || left(md5(i::text), 3) || '8'
            || right(md5(i::text), 15))::uuid as id,
-         (array['email.send', 'webhook.deliver', 'image.resize', 'report.generate', 'demo.flaky'])[1 + i % 5] as name,
-         (array['email', 'webhook', 'image', 'report', 'demo'])[1 + i % 5] as queue,
+         (array['sample.mail', 'sample.call', 'sample.picture', 'sample.report', 'sample.flaky'])[1 + i % 5] as name,
+         (array['sample-mail', 'sample-call', 'sample-picture', 'sample-report', 'sample-flaky'])[1 + i % 5] as queue,
          case when h < $2::float8 then 'dead' when i > $1::int - $3::int then 'queued' else 'succeeded' end as state,
          case when i % 200000 < 10000 then ('01900000-0000-7000-8000-' || lpad(to_hex(i / 200000), 12, '0'))::uuid end as batch,
          case when k < 0.4 then 'connect ECONNREFUSED 10.0.0.' || i % 250 || ':' || i % 9000
@@ -77,7 +77,7 @@ export async function givenJobs({ sql }: Environment, { all, dead, waiting }: Jo
   );
   await sql(
     `insert into foreign_letters (queue, id, copies, reason, properties, headers, size, body)
-     select 'email', md5(i::text), 1, 'The body is no JSON', '{}', '{}', 3000, repeat('no JSON ', 400)::bytea
+     select 'sample-mail', md5(i::text), 1, 'The body is no JSON', '{}', '{}', 3000, repeat('no JSON ', 400)::bytea
      from generate_series(1, 5000) i`,
   );
   // As autovacuum leaves it.

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Environment, freePort, root } from '#testing';
-import { appsOf } from '../support/exchanged-apps.js';
+import { appsOf } from '../support/apps-with.js';
 import { Child, Crew, type Workers } from './child.js';
 
 /**

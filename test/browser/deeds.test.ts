@@ -30,7 +30,7 @@ onStage('what an operator does in the dashboard', (stage) => {
     const { api, operator, enqueue } = stage;
     const id = await enqueue({ delay: '1h' });
     await operator.goto(`${api.url}/dashboard/jobs?state=scheduled`);
-    await operator.getByLabel('Name').fill('demo.flaky');
+    await operator.getByLabel('Name').fill('sample.flaky');
     await operator.getByRole('button', { name: 'Filter' }).click();
     await operator.locator(`a.id[title="${id}"]`).waitFor();
     await operator.getByLabel('Id of a job').fill(id);
@@ -57,7 +57,7 @@ onStage('what an operator does in the dashboard', (stage) => {
     await operator.goto(`${api.url}/dashboard/dead-letters`);
     await operator
       .getByRole('row')
-      .filter({ hasText: 'demo.flaky' })
+      .filter({ hasText: 'sample.flaky' })
       .getByRole('link', { name: 'Replay' })
       .click();
     await operator.getByRole('heading', { name: /Replay \d dead letters\?/ }).waitFor();
@@ -66,25 +66,27 @@ onStage('what an operator does in the dashboard', (stage) => {
     await Promise.all(ids.map((id) => until(id, 'succeeded')));
     const { subject, count, ...deed } = (await lastDeed(stage)) as Record<string, unknown>;
     expect(deed).toEqual({ actor: 'ada', via: 'dashboard', deed: 'dead-letters.replay' });
-    expect(JSON.parse(subject as string)).toMatchObject({ name: 'demo.flaky', queue: 'demo' });
+    expect(JSON.parse(subject as string)).toMatchObject({ name: 'sample.flaky', queue: 'sample-flaky' });
     expect(count).toBeGreaterThanOrEqual(3);
   });
 
   test('a foreign message is discarded', async () => {
     const { api, environment, operator } = stage;
-    await environment.publish('demo.flaky', '{no json', { type: 'demo.flaky', messageId: 'none' });
+    await environment.publish('sample.flaky', '{no json', { type: 'sample.flaky', messageId: 'none' });
     await eventually(
-      async () => (await environment.sql(`select 1 from foreign_letters where queue = 'demo'`)).length,
+      async () =>
+        (await environment.sql(`select 1 from foreign_letters where queue = 'sample-flaky'`)).length,
       30_000,
     );
-    await operator.goto(`${api.url}/dashboard/dead-letters?queue=demo`);
-    const row = operator.getByRole('row').filter({ hasText: 'demo' }).last();
+    await operator.goto(`${api.url}/dashboard/dead-letters?queue=sample-flaky`);
+    const row = operator.getByRole('row').filter({ hasText: 'sample-flaky' }).last();
     await row.locator('summary').click();
     await operator.getByText('{no json').waitFor();
     await row.getByRole('button', { name: 'Discard' }).click();
     await operator.getByText('1 foreign message: a worker does it').waitFor();
     await eventually(
-      async () => (await environment.sql(`select 1 from foreign_letters where queue = 'demo'`)).length === 0,
+      async () =>
+        (await environment.sql(`select 1 from foreign_letters where queue = 'sample-flaky'`)).length === 0,
       30_000,
     );
   });
@@ -92,20 +94,24 @@ onStage('what an operator does in the dashboard', (stage) => {
   test('a queue is paused and resumed', async () => {
     const { api, environment, operator } = stage;
     await operator.goto(`${api.url}/dashboard`);
-    const row = operator.getByRole('row').filter({ hasText: 'report' });
-    await row.getByRole('button', { name: 'Pause report' }).click();
+    const row = operator.getByRole('row').filter({ hasText: 'sample-report' });
+    await row.getByRole('button', { name: 'Pause sample-report' }).click();
     await row.locator('.badge.paused').waitFor();
-    expect(await environment.sql(`select 1 from paused_queues where queue = 'report'`)).toHaveLength(1);
-    await row.getByRole('button', { name: 'Resume report' }).click();
-    await row.getByRole('button', { name: 'Pause report' }).waitFor();
-    expect(await environment.sql(`select 1 from paused_queues where queue = 'report'`)).toHaveLength(0);
+    expect(await environment.sql(`select 1 from paused_queues where queue = 'sample-report'`)).toHaveLength(
+      1,
+    );
+    await row.getByRole('button', { name: 'Resume sample-report' }).click();
+    await row.getByRole('button', { name: 'Pause sample-report' }).waitFor();
+    expect(await environment.sql(`select 1 from paused_queues where queue = 'sample-report'`)).toHaveLength(
+      0,
+    );
   });
 
   test('a schedule is run, paused and resumed', async () => {
     const { api, environment, operator } = stage;
     await environment.sql(
       `insert into schedules (name, spec, next_at)
-       values ('flaky.daily', '{"cron": "0 3 * * *", "timeZone": "UTC", "job": "demo.flaky", "payload": {"failures": 0},
+       values ('flaky.daily', '{"cron": "0 3 * * *", "timeZone": "UTC", "job": "sample.flaky", "payload": {"failures": 0},
          "missed": "once", "overlap": "allow", "jitterMs": 0}', now() + interval '1 day')`,
     );
     await operator.goto(`${api.url}/dashboard/schedules`);
@@ -125,7 +131,7 @@ onStage('what an operator does in the dashboard', (stage) => {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({
-        name: 'demo.flaky',
+        name: 'sample.flaky',
         payloads: [{ failures: 0 }, { failures: 0 }],
         options: { delay: '1h' },
       }),

@@ -22,7 +22,7 @@ let receiver: Receiver;
     const users = `operator:ada:${await hashPassword(PASSWORD)}`;
     [api, worker, browser] = await Promise.all([
       givenProcess('api', environment, { DASHBOARD_USERS: users }).then((app) => app.ready()),
-      givenProcess('worker', environment, { ALLOW_PRIVATE_TARGETS: 'true' }).then((app) => app.ready()),
+      givenProcess('worker', environment, {}).then((app) => app.ready()),
       givenBrowser(chromium ?? ''),
     ]);
   });
@@ -38,7 +38,7 @@ let receiver: Receiver;
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({
-        name: 'webhook.deliver',
+        name: 'sample.call',
         payload: { url: receiver.url, type: 'invoice.paid', data: { invoice: 17 } },
       }),
     });
@@ -49,12 +49,12 @@ let receiver: Receiver;
     await page.keyboard.press('Enter');
 
     // "Start at the overview": the page itself shows that a job died meanwhile.
-    const queue = page.getByRole('row').filter({ hasText: 'webhook' });
+    const queue = page.getByRole('row').filter({ hasText: 'sample-call' });
     await queue.locator('.red', { hasText: '1' }).click();
-    await page.getByRole('link', { name: 'webhook.deliver' }).click();
+    await page.getByRole('link', { name: 'sample.call' }).click();
     // "Errors of the shipped handlers say what to do."
     await page
-      .getByText(/WEBHOOK_SECRET is not set.*set it for the workers, and replay the job/)
+      .getByText(/SAMPLE_CALLS is not set.*set it for the workers, and replay the job/)
       .first()
       .waitFor();
     await page.getByRole('heading', { name: 'Attempt 1' }).waitFor();

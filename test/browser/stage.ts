@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import * as contracts from '#contracts';
-import { DemoFlaky } from '#contracts';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
 import {
   type AppProcess,
@@ -12,6 +11,7 @@ import {
   givenWorker,
 } from '#testing';
 import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
+import { SampleFlaky } from '../samples/contracts.js';
 import { findChromium, givenBrowser, type TestBrowser } from '../support/browser.js';
 
 /** What a client would write to run a script in the operator's browser. */
@@ -20,11 +20,11 @@ export const NASTY = `<img src=x onerror="window.hacked=1">"><script>window.hack
 export const PASSWORD = 'correct horse battery staple';
 
 /** Runs until the test lets it go on; fails as often as its payload says. */
-@JobHandler(DemoFlaky)
-export class FlakyHandler implements Handler<typeof DemoFlaky> {
+@JobHandler(SampleFlaky)
+export class FlakyHandler implements Handler<typeof SampleFlaky> {
   static isHeld = false;
 
-  async handle({ payload, attempt, progress, signal }: JobContext<typeof DemoFlaky>) {
+  async handle({ payload, attempt, progress, signal }: JobContext<typeof SampleFlaky>) {
     progress(0.4, NASTY);
     while (FlakyHandler.isHeld && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20));
     if (attempt <= payload.failures) throw new Error(NASTY);
@@ -32,7 +32,7 @@ export class FlakyHandler implements Handler<typeof DemoFlaky> {
   }
 }
 
-/** The api as a process, a worker for `demo.flaky` in this one, a browser, and the users ada (operator), bob (viewer). */
+/** The api as a process, a worker for `sample.flaky` in this one, a browser, and the users ada (operator), bob (viewer). */
 export interface Stage {
   environment: Environment;
   api: AppProcess;
@@ -76,7 +76,7 @@ async function givenStage(chromium: string): Promise<Stage> {
     givenWorker(environment, {
       contracts: Object.values(contracts),
       handlers: [FlakyHandler],
-      queues: ['demo'],
+      queues: ['sample-flaky'],
     }),
     givenBrowser(chromium),
   ]);
@@ -84,7 +84,7 @@ async function givenStage(chromium: string): Promise<Stage> {
     const response = await fetch(`${api.url}/jobs`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ name: 'demo.flaky', payload: { failures: 0 }, options }),
+      body: JSON.stringify({ name: 'sample.flaky', payload: { failures: 0 }, options }),
     });
     return ((await response.json()) as { id: string }).id;
   };

@@ -1,7 +1,13 @@
+import { existsSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { root } from '#testing';
 import { generate } from '../../scripts/generate.js';
+import { readParts } from '../../scripts/remove.js';
 import { type Clone, givenClone, jobSucceeds, withApps } from '../support/clone.js';
+
+const hasSchedules = existsSync(join(root, 'libs/schedules'));
 
 let clone: Clone;
 
@@ -15,79 +21,115 @@ const nest = (...args: string[]) =>
   clone.succeed(['node_modules/@nestjs/cli/bin/nest.js', 'generate', ...args]);
 const changed = () => clone.changes().trim().split('\n').sort();
 
-test('what is generated, here or by Nest, compiles, lints, passes its test and runs; removed again, nothing of it is left', async () => {
-  const handler = await run('handler', 'invoice.render');
-  expect(handler.output).toMatch(/^Wrote libs\/contracts\/src\/invoice\.render\.ts\n.*Next:\n.*npm test/s);
-  expect(await run('schedule', 'nightly.sync')).toMatchObject({ code: 0 });
-  expect(changed()).toEqual([
-    '?? apps/worker/src/handlers/render-invoice.handler.test.ts',
-    '?? apps/worker/src/handlers/render-invoice.handler.ts',
-    '?? apps/worker/src/handlers/sync-nightly.handler.test.ts',
-    '?? apps/worker/src/handlers/sync-nightly.handler.ts',
-    '?? libs/contracts/src/invoice.render.ts',
-    '?? libs/contracts/src/nightly.sync.ts',
-    '?? libs/contracts/src/schedules/nightly.sync.ts',
-    'AM apps/worker/src/handlers/index.ts',
-    'AM libs/contracts/src/index.ts',
-    'AM libs/contracts/src/schedules.ts',
-  ]);
+/** A controller as the README has it, which enqueues a job of the clone's own. */
+const CONTROLLER = `import { Controller, Post } from '@nestjs/common';
+import { BakeTrial } from '#contracts';
+import { Jobs } from '#jobs';
+
+@Controller('stock')
+export class StockController {
+  constructor(private readonly jobs: Jobs) {}
+
+  @Post()
+  bake() {
+    return this.jobs.enqueue(BakeTrial, { id: '1' });
+  }
+}
+`;
+
+test('what is generated compiles, lints, passes its test and runs; removed again, nothing of it is left', async () => {
+  const handler = await run('handler', 'trial.bake');
+  expect(handler.output).toMatch(/^Wrote libs\/contracts\/src\/trial\.bake\.ts\n.*Next:\n.*npm test/s);
+  if (hasSchedules) expect(await run('schedule', 'trial.sweep')).toMatchObject({ code: 0 });
+  const names = hasSchedules ? ['bake', 'sweep'] : ['bake'];
+  expect(changed()).toEqual(
+    [
+      ...names.map((name) => `?? apps/worker/src/handlers/${name}-trial.handler.test.ts`),
+      ...names.map((name) => `?? apps/worker/src/handlers/${name}-trial.handler.ts`),
+      ...names.map((name) => `?? libs/contracts/src/trial.${name}.ts`),
+      ...(hasSchedules
+        ? ['?? libs/contracts/src/schedules/trial.sweep.ts', 'AM libs/contracts/src/schedules.ts']
+        : []),
+      'AM apps/worker/src/handlers/index.ts',
+      'AM deploy/components/autoscaling/worker.yaml',
+      'AM libs/contracts/src/index.ts',
+    ].sort(),
+  );
+  expect(await clone.read('deploy/components/autoscaling/worker.yaml')).toMatch(
+    /queueName: trial, value: "20"/,
+  );
   await clone.lint();
-  for (const what of ['service', 'controller']) await nest(what, 'stock', '--project', 'worker');
-  for (const project of ['api', 'cli']) await nest('service', 'stock', '--project', project);
+  await clone.build();
+  await clone.succeed(['dist/scripts/describe.js']);
+  await clone.test('-trial', 'scripts/describe', 'test/deploy');
+
+  await withApps(clone, async (url) => {
+    await jobSucceeds(url, 'trial.bake', { id: '1' });
+    if (!hasSchedules) return;
+    const { items } = (await (await fetch(`${url}/schedules`)).json()) as { items: { name: string }[] };
+    expect(items.map(({ name }) => name)).toContain('trial.sweep');
+  });
+
+  await clone.succeed(['dist/scripts/remove.js', ...names.map((name) => `trial.${name}`)]);
+  await clone.succeed(['node_modules/@biomejs/biome/bin/biome', 'check', '--write', '.']);
+  expect(clone.changes().replace(/^.*docs\/(asyncapi|openapi)\.json\n/gm, '')).toBe('');
+  clone.restore();
+}, 300_000);
+
+test('what Nest generates lands in the module of its app, builds and passes its tests; and no test minds an own controller', async () => {
+  expect(await run('handler', 'trial.bake')).toMatchObject({ code: 0 });
+  for (const project of ['api', 'worker', 'cli'].filter((app) => existsSync(join(root, 'apps', app))))
+    await nest('service', 'stock', '--project', project);
+  for (const project of ['api', 'worker']) await nest('controller', 'stock', '--project', project);
+  await writeFile(join(clone.folder, 'apps/api/src/stock/stock.controller.ts'), CONTROLLER);
+  // It cannot do without what it injects.
+  await rm(join(clone.folder, 'apps/api/src/stock/stock.controller.spec.ts'));
   // Nest sorts no imports.
   await clone.succeed(['node_modules/@biomejs/biome/bin/biome', 'check', '--write', 'apps']);
   await clone.lint();
   await clone.build();
-  await clone.test('render-invoice', 'sync-nightly', 'stock');
-
-  await withApps(clone, async (url) => {
-    await jobSucceeds(url, 'invoice.render', { id: '1' });
-    const { items } = (await (await fetch(`${url}/schedules`)).json()) as { items: { name: string }[] };
-    expect(items.map(({ name }) => name)).toContain('nightly.sync');
-  });
-
-  await clone.succeed(['dist/scripts/remove.js', 'invoice.render', 'nightly.sync']);
-  expect(changed()).toEqual(
-    [
-      ...['api', 'cli', 'worker'].map((app) => `?? apps/${app}/src/stock/stock.service.spec.ts`),
-      ...['api', 'cli', 'worker'].map((app) => `?? apps/${app}/src/stock/stock.service.ts`),
-      ...['', '.spec'].map((kind) => `?? apps/worker/src/stock/stock.controller${kind}.ts`),
-      ...['api', 'cli', 'worker'].map((app) => `AM apps/${app}/src/${app}.module.ts`),
-    ].sort(),
+  expect(changed().filter((line) => line.endsWith('module.ts'))).toEqual(
+    ['api', 'cli', 'worker']
+      .filter((app) => existsSync(join(root, 'apps', app)))
+      .map((app) => `AM apps/${app}/src/${app}.module.ts`),
   );
+  await clone.test('stock', 'test/logging', 'test/api/http');
   clone.restore();
 }, 300_000);
 
 test.each([
-  ['handler', 'records.prune', 'There is a job records.prune already'],
-  ['handler', 'prune-records', 'prune-records.handler.ts is there already: choose another name'],
+  ['handler', 'sample.flaky', 'There is a job sample.flaky already'],
+  ['handler', 'bake-trial', 'bake-trial.handler.ts is there already: choose another name'],
   ['handler', 'Invoice.Render', 'name must be at most 100 of a-z 0-9 _ -'],
   ['handler', '../../evil', 'name must be at most 100 of a-z 0-9 _ -'],
   ['handler', 'queue.invoice', 'kept for routing'],
   ['handler', 'invoice.2', 'start with a letter'],
   ['handler', 'map', 'there is one'],
   ['handler', 'index', 'libs/contracts/src/index.ts is there already'],
-  ['schedule', 'records.prune', 'libs/contracts/src/schedules/records.prune.ts is there already'],
-  ['schedule', 'email.send', 'write its schedule by hand'],
+  ...(hasSchedules ? [['schedule', 'sample.mail', 'write its schedule by hand'] as const] : []),
   ['job', 'invoice.render', 'Usage:'],
   ['handler', '', 'Usage:'],
-])('%s %s is refused, and nothing is written', (kind, name, message) => {
+])('%s %s is refused, and nothing is written', async (kind, name, message) => {
+  await writeFile(join(clone.folder, 'apps/worker/src/handlers/bake-trial.handler.ts'), '');
+  const before = clone.changes();
   process.chdir(clone.folder);
   expect(() => generate([kind, name])).toThrow(message);
   process.chdir(root);
-  expect(clone.changes()).toBe('');
+  expect(clone.changes()).toBe(before);
+  clone.restore();
 });
 
 test('what is refused is told in a line, with the exit code of a wrong use', async () => {
-  expect(await run('handler', 'records.prune')).toEqual({
+  expect(await run('handler', 'index')).toEqual({
     code: 2,
-    output: 'There is a job records.prune already, in libs/contracts/src: choose another name\n',
+    output: 'libs/contracts/src/index.ts is there already: choose another name\n',
   });
 });
 
 test('remove -- of what is not there is refused, whatever else it is given', async () => {
-  const { code, output } = await clone.run(['dist/scripts/remove.js', 'limits', 'email.write']);
-  expect(output).toContain('There is neither a part nor a job "email.write". Parts: dashboard, schedules');
+  const [part = ''] = readParts(await clone.read('docs/removing.md')).keys();
+  const { code, output } = await clone.run(['dist/scripts/remove.js', ...(part && [part]), 'no.such']);
+  expect(output).toContain('There is neither a part nor a job "no.such". Parts: ');
   expect(code).toBe(2);
   expect(clone.changes()).toBe('');
 });

@@ -7,11 +7,11 @@ import * as contracts from '#contracts';
 import type { JobView } from '#records';
 import {
   type AppProcess,
+  builtApps,
   type Environment,
   eventually,
   givenEnvironment,
   givenProcess,
-  root,
 } from '#testing';
 import { commandLine } from '../../apps/cli/src/command-line.js';
 import { codeOf } from '../../apps/cli/src/exit.js';
@@ -46,7 +46,10 @@ const settings = () => ({
 });
 const started: ChildProcess[] = [];
 function start(args: string[]): ChildProcess {
-  const child = spawn(process.execPath, ['dist/apps/cli/main.js', ...args], { cwd: root, env: settings() });
+  const child = spawn(process.execPath, ['dist/apps/cli/main.js', ...args], {
+    cwd: builtApps,
+    env: settings(),
+  });
   started.push(child);
   return child;
 }
@@ -57,7 +60,7 @@ function jobs(args: string[], input = ''): Promise<{ code: number; stdout: strin
     const child = execFile(
       process.execPath,
       ['dist/apps/cli/main.js', ...args],
-      { cwd: root, env: settings(), maxBuffer: 1e8 },
+      { cwd: builtApps, env: settings(), maxBuffer: 1e8 },
       (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
     );
     child.stdin?.end(input);
@@ -89,7 +92,7 @@ async function result(...args: string[]) {
 function givenDead(count: number, message: string) {
   return environment.sql<{ id: string }>(
     `insert into jobs (id, name, queue, state, payload, max_attempts, attempt, claim, run_at, finished_at, error_form, attempts)
-     select gen_random_uuid(), 'demo.flaky', 'demo', 'dead', '{"failures": 0}', 4, 4, 4, now(), now() - interval '1 s', $2,
+     select gen_random_uuid(), 'sample.flaky', 'sample-flaky', 'dead', '{"failures": 0}', 4, 4, 4, now(), now() - interval '1 s', $2,
        jsonb_build_array(jsonb_build_object('attempt', 4, 'claim', 4, 'outcome', 'failed', 'worker', 'w',
          'startedAt', now(), 'finishedAt', now(),
          'error', jsonb_build_object('class', 'Error', 'message', $2::text, 'stack', null,
@@ -101,8 +104,8 @@ function givenDead(count: number, message: string) {
 
 describe('jobs', () => {
   test('a job is enqueued and shown, by hand and from standard input', async () => {
-    const { id } = await result('enqueue', 'demo.flaky', '{"failures":0}');
-    const piped = await jobs(['enqueue', 'demo.flaky', '-', '--delay', '1h'], '{"failures":0}');
+    const { id } = await result('enqueue', 'sample.flaky', '{"failures":0}');
+    const piped = await jobs(['enqueue', 'sample.flaky', '-', '--delay', '1h'], '{"failures":0}');
     expect(piped).toMatchObject({ code: 0, stdout: expect.stringContaining('scheduled') });
     await eventually(async () => {
       const [row] = await environment.sql('select state from jobs where id = $1', [id]);
@@ -127,8 +130,8 @@ describe('jobs', () => {
 
   test('exit codes tell failure (1), wrong use (2) and what does not exist (3)', async () => {
     const codes: [string[], number, RegExp][] = [
-      [['enqueue', 'demo.flaky', '{"failures":-1}'], 1, /failures/],
-      [['enqueue', 'demo.flaky', '{'], 2, /no JSON/],
+      [['enqueue', 'sample.flaky', '{"failures":-1}'], 1, /failures/],
+      [['enqueue', 'sample.flaky', '{'], 2, /no JSON/],
       [['list', '--state', 'gone'], 2, /scheduled, queued/],
       [['list', '--limit', '0'], 2, /whole number/],
       [['replay'], 2, /--all/],
@@ -154,7 +157,7 @@ test('whatever there is not is said to be missing, with exit code 3, by every co
     ...['foreign show', 'foreign replay', 'foreign discard'].map((command) => `${command} nowhere`),
     ...['run', 'pause', 'resume'].map((command) => `schedules ${command} nobody`),
     ...['pause nowhere', 'resume nowhere', 'enqueue nobody {}'],
-    'enqueue demo.flaky {"failures":0} --queue nowhere',
+    'enqueue sample.flaky {"failures":0} --queue nowhere',
   ];
   for (const line of lines) {
     expect({ line, ...(await within(line)) }).toEqual({ line, code: 3, stdout: '', stderr: '' });
@@ -173,7 +176,10 @@ describe('dead letters', () => {
     }
     expect(JSON.parse(shown.stdout).error.message).toBe(HOSTILE);
 
-    expect(await result('dead', '--queue', 'demo')).toMatchObject({ count: 3, groups: [{ count: 3 }] });
+    expect(await result('dead', '--queue', 'sample-flaky')).toMatchObject({
+      count: 3,
+      groups: [{ count: 3 }],
+    });
     expect(await jobs(['discard', '--error', 'GONE'])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('Discard 3 dead letters?'),
@@ -220,7 +226,7 @@ describe('dead letters', () => {
   );
 
   test('P12: a message without a record is looked at, and discarded', async () => {
-    await environment.publish('demo.flaky', `no JSON ${HOSTILE}`, { messageId: 'stranger' });
+    await environment.publish('sample.flaky', `no JSON ${HOSTILE}`, { messageId: 'stranger' });
     const { items } = await eventually(async () => {
       const found = await result('foreign', 'list');
       return found.items.length > 0 ? found : undefined;
@@ -229,35 +235,39 @@ describe('dead letters', () => {
     expect(shown.stdout).toMatch(/no JSON \\u001b/);
     expect(shown.stdout).toMatch(/reason .*messageId/);
     expect(await result('foreign', 'discard', items[0].id)).toEqual({ count: 1 });
-    await eventually(async () => (await environment.countReady('demo.dead')) === 0, 30_000);
+    await eventually(async () => (await environment.countReady('sample-flaky.dead')) === 0, 30_000);
   });
 });
 
-test('queues, schedules and workers are shown, paused and resumed', async () => {
-  expect(await result('pause', 'image')).toMatchObject({ queue: 'image', paused: true });
-  const [queues, workers, schedules, paused] = await Promise.all([
-    result('queues'),
-    result('workers'),
-    result('schedules', 'list'),
-    result('schedules', 'pause', 'records.prune'),
-  ]);
-  expect(queues.items).toContainEqual(expect.objectContaining({ queue: 'image', paused: true }));
+test('queues and workers are shown, paused and resumed', async () => {
+  expect(await result('pause', 'sample-picture')).toMatchObject({ queue: 'sample-picture', paused: true });
+  const [queues, workers] = await Promise.all([result('queues'), result('workers')]);
+  expect(queues.items).toContainEqual(expect.objectContaining({ queue: 'sample-picture', paused: true }));
   expect(workers.items).toMatchObject([{ name: expect.stringMatching(`:${worker.child.pid}$`) }]);
-  expect(schedules.items).toMatchObject([{ name: 'records.prune' }]);
-  expect(paused.state).toBe('paused');
-  expect((await jobs(['queues'])).stdout).toMatch(/^image .* yes +-$/m);
-  expect((await within('pause image')).stdout).toBe('image was paused already\n');
-  expect(await jobs(['resume', 'image'])).toMatchObject({ code: 0, stdout: 'image is resumed\n' });
-  expect(await within('resume image')).toMatchObject({ code: 0, stdout: 'image was not paused\n' });
+  expect((await jobs(['queues'])).stdout).toMatch(/^sample-picture .* yes +-$/m);
+  expect((await within('pause sample-picture')).stdout).toBe('sample-picture was paused already\n');
+  expect(await jobs(['resume', 'sample-picture'])).toMatchObject({
+    code: 0,
+    stdout: 'sample-picture is resumed\n',
+  });
+  expect(await within('resume sample-picture')).toMatchObject({
+    code: 0,
+    stdout: 'sample-picture was not paused\n',
+  });
+});
 
-  const schedule = async (deed: string) => (await within(`schedules ${deed} records.prune`)).stdout;
-  expect(await schedule('pause')).toBe('records.prune was paused already\n');
-  expect(await schedule('resume')).toBe('records.prune is active\n');
-  expect(await schedule('resume')).toBe('records.prune was not paused\n');
+test('schedules are shown, paused and resumed', async () => {
+  const { items } = await result('schedules', 'list');
+  expect(items).toContainEqual(expect.objectContaining({ name: 'sample.nightly' }));
+  expect((await result('schedules', 'pause', 'sample.nightly')).state).toBe('paused');
+  const schedule = async (deed: string) => (await within(`schedules ${deed} sample.nightly`)).stdout;
+  expect(await schedule('pause')).toBe('sample.nightly was paused already\n');
+  expect(await schedule('resume')).toBe('sample.nightly is active\n');
+  expect(await schedule('resume')).toBe('sample.nightly was not paused\n');
 });
 
 test('a queue and a name without jobs are listed as empty; one alone is told of as one', async () => {
-  for (const filter of ['--queue=webhook', '--name=report.generate', '--state=cancelled'])
+  for (const filter of ['--queue=sample-call', '--name=sample.report', '--state=cancelled'])
     expect(await within(`list --state discarded ${filter}`)).toMatchObject({ code: 0, stderr: '' });
   const [one] = await givenDead(1, 'alone');
   expect((await within('dead --error alone')).stdout).toMatch(/^1 dead letter$/m);
@@ -269,11 +279,12 @@ test('a queue and a name without jobs are listed as empty; one alone is told of 
 
 test('each deed leaves an audit line: who did what to what, and how much it changed', async () => {
   const dead = (await givenDead(3, 'audited')).map(({ id }) => id);
-  const { id } = await result('enqueue', 'demo.flaky', '{"failures":0}', '--delay', '1h');
+  const { id } = await result('enqueue', 'sample.flaky', '{"failures":0}', '--delay', '1h');
   await environment.sql('truncate audit');
   await Promise.all([
     ...[result('cancel', id), result('replay', dead[0]!), result('discard', dead[1]!)],
-    ...[result('pause', 'report'), result('schedules', 'pause', 'records.prune')],
+    result('pause', 'sample-report'),
+    result('schedules', 'pause', 'sample.nightly'),
     // Nobody is there to say yes: it is not done.
     jobs(['discard', '--error', 'audited']),
   ]);
@@ -284,8 +295,8 @@ test('each deed leaves an audit line: who did what to what, and how much it chan
     line('dead-letters.discard', JSON.stringify({ ids: [dead[1]] })),
     line('dead-letters.replay', JSON.stringify({ ids: [dead[0]] })),
     line('job.cancel', id),
-    line('queue.pause', 'report'),
-    line('schedule.pause', 'records.prune'),
+    line('queue.pause', 'sample-report'),
+    line('schedule.pause', 'sample.nightly'),
   ]);
 });
 

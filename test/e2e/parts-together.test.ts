@@ -7,7 +7,7 @@ import { type AppProcess, type Environment, eventually, givenEnvironment, givenP
 import { receiverSettings } from '../support/receiver.js';
 
 const JOBS = 5_000;
-/** What the handler of `webhook.deliver` asks for: at most so many a second to one host. */
+/** What the handler of `sample.call` asks for: at most so many a second to one host. */
 const RATE = 50;
 /** Two minutes at that rate, and as much again for a slow machine. */
 const PATIENCE_MS = 280_000;
@@ -24,7 +24,7 @@ const processes: AppProcess[] = [];
 const log: { job: string; at: number }[] = [];
 const server = createServer((request, response) => {
   request.resume();
-  log.push({ job: String(request.headers['webhook-id']), at: performance.now() });
+  log.push({ job: String(request.headers['x-job']), at: performance.now() });
   response.writeHead(204).end();
 });
 
@@ -69,7 +69,7 @@ test('P14, P10, P4: a batch of rate-limited webhooks, two workers, one killed, t
   };
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
   const payloads = Array.from({ length: JOBS }, (_, n) => ({ url, type: 'test', data: n }));
-  const { id } = await call('POST', '/batches', { name: 'webhook.deliver', payloads });
+  const { id } = await call('POST', '/batches', { name: 'sample.call', payloads });
 
   await eventually(() => log.length >= JOBS * 0.5, PATIENCE_MS);
   await first.stop('SIGKILL');
@@ -97,7 +97,7 @@ test('P14, P10, P4: a batch of rate-limited webhooks, two workers, one killed, t
   expect(mostWithinASecond()).toBeLessThan(RATE * 1.5);
 
   // Nothing runs after the cancel, though the rate would let 50 more through each second.
-  const other = await call('POST', '/batches', { name: 'demo.flaky', payloads: [{ failures: 1 }] });
+  const other = await call('POST', '/batches', { name: 'sample.flaky', payloads: [{ failures: 1 }] });
   await eventually(async () => (await call('GET', `/batches/${other.id}`)).completedAt, 60_000);
   expect(log.length).toBe(requests);
 }, 360_000);

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineJob } from '#jobs';
 
 /**
- * The kinds of job that the fault suite runs. The built api, worker and scripts get them in place of those of
- * `libs/contracts`; see `test/support/exchanged-apps.ts`. Each writes the ledger when it starts and when it has done its work.
+ * The kinds of job that the fault suite runs. The built api, worker and scripts get them beside those of
+ * `libs/contracts`; see `test/support/apps-with.ts`. Each writes the ledger when it starts and when it has done its work.
  */
 const numbered = { n: z.int() };
 /** Short delays: what is tested is that retries survive, not how long they wait. */

@@ -11,7 +11,7 @@ import {
 } from './contracts.js';
 import { Ledger } from './ledger.js';
 
-/** The handlers of the suite's contracts; the built worker gets them in place of its own, see `test/support/exchanged-apps.ts`. */
+/** The handlers of the suite's contracts; the built worker gets them beside its own, see `test/support/apps-with.ts`. */
 
 const ledger = new Ledger(process.env.FAULTS_LEDGER ?? '');
 

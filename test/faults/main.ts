@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { abortWhenTold, Interruption, unlessAborted } from '../../scripts/ending.js';
-import { exchangeApps } from '../support/exchanged-apps.js';
+import { givenAppsWith } from '../support/apps-with.js';
 import { type Fault, play, type Result } from './fault.js';
 import { allFaults } from './faults/index.js';
 import { toMarkdown, toProblems, toTable } from './report.js';
@@ -58,7 +58,7 @@ interface Options {
 async function run(options: Options): Promise<number> {
   const startedAt = Date.now();
   const results: Result[] = [];
-  await exchangeApps('faults');
+  await givenAppsWith('faults');
   try {
     if (options.minutes !== undefined) {
       const seed = Number(options.seed ?? Date.now() % 1_000_000);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { canHaveRabbitmq } from '../../scripts/services/rabbitmq-package.js';
-import { exchangeApps } from '../support/exchanged-apps.js';
+import { givenAppsWith } from '../support/apps-with.js';
 import { play } from './fault.js';
 import { allFaults } from './faults/index.js';
 import { Stage } from './stage.js';
@@ -15,7 +15,7 @@ if (!available)
 
 let stage: Stage | undefined;
 beforeAll(async () => {
-  await exchangeApps('faults');
+  await givenAppsWith('faults');
   if (available) stage = await Stage.open(1, (line) => console.warn(line));
 }, 300_000);
 afterAll(() => stage?.close());

@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import * as own from '#contracts';
 import {
   type AppProcess,
   type Environment,
@@ -14,7 +15,7 @@ import {
   givenProcess,
   root,
 } from '#testing';
-import { appsOf } from '../support/exchanged-apps.js';
+import { appsOf } from '../support/apps-with.js';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
 import * as contracts from './contracts.js';
 import { Ledger } from './ledger.js';
@@ -68,7 +69,8 @@ export class Scene {
   ) {}
 
   static async open(stage: Stage): Promise<Scene> {
-    const environment = await givenEnvironment(Object.values(contracts), stage.addresses);
+    const known = Object.values({ ...own, ...contracts });
+    const environment = await givenEnvironment(known, stage.addresses);
     const folder = await mkdtemp(join(tmpdir(), 'warren-faults-'));
     folders.add(folder);
     return new Scene(stage, environment, new Ledger(join(folder, 'ledger')), folder);

@@ -52,18 +52,18 @@ const completed = (id: string, within = 15_000) =>
   }, within);
 const works = { failures: 0 };
 const fails = { failures: 99 };
-const following = { name: 'demo.flaky', payload: works };
+const following = { name: 'sample.flaky', payload: works };
 
 test('10,000 jobs in one request all run, and what follows is enqueued once', async () => {
   const { status, headers, body } = await call('POST', '/batches', {
-    name: 'demo.flaky',
+    name: 'sample.flaky',
     payloads: Array.from({ length: 10_000 }, () => works),
     onComplete: following,
     onSuccess: following,
   });
   expect([status, headers.get('location')]).toEqual([202, `/batches/${body.id}`]);
   expect(body).toMatchObject({
-    name: 'demo.flaky',
+    name: 'sample.flaky',
     total: 10_000,
     counts: { queued: 10_000, succeeded: 0 },
     completedAt: null,
@@ -81,7 +81,7 @@ test('10,000 jobs in one request all run, and what follows is enqueued once', as
     });
     expect(job.previous).toEqual({
       id: done.id,
-      name: 'demo.flaky',
+      name: 'sample.flaky',
       result: { total: 10_000, succeeded: 10_000, dead: 0, cancelled: 0, discarded: 0 },
     });
   }
@@ -96,7 +96,7 @@ test('what follows is enqueued exactly once when the last two jobs end at the sa
     Array.from({ length: 150 }, async (_, index) => {
       const payloads = index % 10 === 0 ? [works, fails] : [works, works];
       const { body } = await call('POST', '/batches', {
-        name: 'demo.flaky',
+        name: 'sample.flaky',
         payloads,
         onComplete: following,
         onSuccess: following,
@@ -126,7 +126,7 @@ test('P10: of a cancelled batch nothing more starts, what runs is told, and its 
   await given('worker', { WORKER_PREFETCH: '2' });
   const { url } = receiver;
   const { body } = await call('POST', '/batches', {
-    name: 'webhook.deliver',
+    name: 'sample.call',
     payloads: Array.from({ length: 10 }, () => ({ url, type: 'test', data: null })),
     onComplete: following,
     onSuccess: following,
@@ -142,13 +142,13 @@ test('P10: of a cancelled batch nothing more starts, what runs is told, and its 
   expect((await call('GET', `/jobs/${done.onSuccess}`)).status).toBe(404);
   // Once and for all; but a batch that has ended by itself is not cancelled any more.
   expect((await call('POST', `/batches/${body.id}/cancel`)).status).toBe(200);
-  const other = await call('POST', '/batches', { name: 'demo.flaky', payloads: [works] });
+  const other = await call('POST', '/batches', { name: 'sample.flaky', payloads: [works] });
   await completed(other.body.id);
   expect((await call('POST', `/batches/${other.body.id}/cancel`)).status).toBe(409);
 });
 
 describe('POST /batches', () => {
-  const batch = { name: 'demo.flaky', payloads: [works] };
+  const batch = { name: 'sample.flaky', payloads: [works] };
   const many = Array.from({ length: 10_001 }, () => works);
   test('accepts all or nothing, and says what does not fit and where', async () => {
     type Problem = { errors: { pointer: string }[] };
@@ -190,7 +190,7 @@ describe('POST /batches', () => {
     const payload = { url: 'https://example.com', type: 'test', data: 'x'.repeat(10_000) };
     const large = (count: number) =>
       call('POST', '/batches', {
-        name: 'webhook.deliver',
+        name: 'sample.call',
         payloads: Array.from({ length: count }, () => payload),
       });
     expect((await large(1_000)).status).toBe(202);

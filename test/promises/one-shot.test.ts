@@ -10,9 +10,8 @@ import {
   givenProcess,
   givenProducer,
 } from '#testing';
+import { SampleCall, SampleFlaky, SampleMail } from '../samples/contracts.js';
 import { givenReceiver, type Receiver, receiverSettings } from '../support/receiver.js';
-
-const { DemoFlaky, DeliverWebhook } = contracts;
 
 let environment: Environment;
 let receiver: Receiver;
@@ -43,8 +42,8 @@ async function givenOneShot(args: string[], settings: Record<string, string> = {
   processes.push(process);
   return process;
 }
-const deliver = () => jobs.enqueue(DeliverWebhook, { url: receiver.url, type: 'test', data: null });
-const flaky = (failures = 0) => jobs.enqueue(DemoFlaky, { failures });
+const deliver = () => jobs.enqueue(SampleCall, { url: receiver.url, type: 'test', data: null });
+const flaky = (failures = 0) => jobs.enqueue(SampleFlaky, { failures });
 /** How many jobs there are of each name, state and attempt. */
 const tally = async () =>
   Object.fromEntries(
@@ -58,25 +57,25 @@ const tally = async () =>
 test('--drain runs what is ready or will be soon, leaves the rest, and exits 0', async () => {
   for (let n = 0; n < 30; n++) await flaky();
   // As another program would publish it: nobody knows of it but the broker.
-  await environment.publish('demo.flaky', '{"failures":0}', {
+  await environment.publish('sample.flaky', '{"failures":0}', {
     messageId: randomUUID(),
-    type: 'demo.flaky',
+    type: 'sample.flaky',
     persistent: true,
   });
   await flaky(1);
-  await jobs.enqueue(DemoFlaky, { failures: 0 }, { delay: '1h' });
-  await environment.sql(`insert into paused_queues values ('webhook')`);
+  await jobs.enqueue(SampleFlaky, { failures: 0 }, { delay: '1h' });
+  await environment.sql(`insert into paused_queues values ('sample-call')`);
   await deliver();
-  await jobs.enqueue(contracts.SendEmail, { to: 'a@example.org', subject: 'not served', text: '' });
+  await jobs.enqueue(SampleMail, { to: 'a@example.org', subject: 'not served', text: '' });
 
-  const worker = await givenOneShot([], { WORKER_QUEUES: 'demo,webhook' });
+  const worker = await givenOneShot([], { WORKER_QUEUES: 'sample-flaky,sample-call' });
   expect([await worker.ended, worker.output()]).toEqual([0, expect.stringContaining('queues are empty')]);
   expect(await tally()).toEqual({
-    'demo.flaky succeeded 1': 31,
-    'demo.flaky succeeded 2': 1,
-    'demo.flaky scheduled 0': 1,
-    'webhook.deliver queued 0': 1,
-    'email.send queued 0': 1,
+    'sample.flaky succeeded 1': 31,
+    'sample.flaky succeeded 2': 1,
+    'sample.flaky scheduled 0': 1,
+    'sample.call queued 0': 1,
+    'sample.mail queued 0': 1,
   });
 });
 
@@ -86,7 +85,7 @@ test('--drain with nothing to do exits 0; what another worker runs it leaves to 
   await deliver();
   await eventually(() => receiver.waiting.length === 1);
   expect(await (await givenOneShot([])).ended).toBe(0);
-  expect(await tally()).toEqual({ 'webhook.deliver running 1': 1 });
+  expect(await tally()).toEqual({ 'sample.call running 1': 1 });
   expect(standing.child.exitCode).toBeNull();
 });
 
@@ -98,7 +97,8 @@ test('P8: with --max-jobs a worker runs so many, and the rest is as it was', asy
   expect(rows.filter(({ state, attempt }) => state === 'succeeded' && attempt === 1)).toHaveLength(4);
   expect(rows.filter(({ state, attempt }) => state === 'queued' && attempt === 0)).toHaveLength(8);
   await eventually(
-    async () => (await environment.countReady('demo')) + (await environment.countReady('webhook')) === 8,
+    async () =>
+      (await environment.countReady('sample-flaky')) + (await environment.countReady('sample-call')) === 8,
   );
 });
 
@@ -106,8 +106,8 @@ test('P8: when --max-time is over a worker gives back what does not end in time,
   await deliver();
   const worker = await givenOneShot(['--max-time', '4s'], { SHUTDOWN_GRACE: '200ms' });
   expect([await worker.ended, worker.output()]).toEqual([0, expect.stringContaining('time is over')]);
-  expect(await tally()).toEqual({ 'webhook.deliver queued 0': 1 });
-  await eventually(async () => (await environment.countReady('webhook')) === 1);
+  expect(await tally()).toEqual({ 'sample.call queued 0': 1 });
+  await eventually(async () => (await environment.countReady('sample-call')) === 1);
 });
 
 test('P8: on SIGTERM a worker with --drain finishes what is at hand and exits 0, as any worker', async () => {
@@ -119,7 +119,7 @@ test('P8: on SIGTERM a worker with --drain finishes what is at hand and exits 0,
   await deliver();
   receiver.open();
   expect(await stopped).toBe(0);
-  expect(await tally()).toEqual({ 'webhook.deliver succeeded 1': 1, 'webhook.deliver queued 0': 1 });
+  expect(await tally()).toEqual({ 'sample.call succeeded 1': 1, 'sample.call queued 0': 1 });
 });
 
 test('arguments that a worker does not know end it with 2 and say how they are meant', async () => {

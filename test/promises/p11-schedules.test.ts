@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import * as contracts from '#contracts';
 import { defineJob } from '#jobs';
 import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 
@@ -11,7 +10,7 @@ let environment: Environment;
 const processes: AppProcess[] = [];
 
 beforeEach(async () => {
-  environment = await givenEnvironment([...Object.values(contracts), Tick]);
+  environment = await givenEnvironment([Tick]);
 });
 afterEach(async () => {
   await Promise.all(processes.splice(0).map((process) => process.stop('SIGKILL')));
@@ -61,31 +60,3 @@ test('P11: a schedule of each second, three worker processes killed and started 
   expect(new Set(decided.map(({ outcome }) => outcome))).toEqual(new Set(['enqueued']));
   expect((await jobs()).map(({ id }) => id).sort()).toEqual(decided.map(({ job }) => job).sort());
 }, 150_000);
-
-test('P11: two workers as they are deployed make up for a missed night with one job, which prunes', async () => {
-  await environment.sql(`
-    insert into jobs (id, name, queue, state, payload, max_attempts, run_at, finished_at)
-    select gen_random_uuid(), 'email.send', 'email', state, '{}', 5, now() - age::interval, now() - age::interval
-    from unnest(array['succeeded', 'succeeded', 'cancelled', 'dead'], array['31 days', '29 days', '31 days', '31 days'])
-      as j (state, age)`);
-  await Promise.all([given('worker'), given('worker')]);
-  await eventually(async () => (await environment.sql('select from schedules')).length > 0, 30_000);
-  await environment.sql(`update schedules set next_at = now() - interval '71 hours 59 minutes'`);
-  const prunes = () =>
-    environment.sql<{ id: string; state: string; result: unknown }>(
-      `select id, state, result from jobs where name = 'records.prune'`,
-    );
-  await eventually(async () => (await prunes())[0]?.state === 'succeeded', 60_000);
-
-  const decided = await ticks();
-  expect(decided.map(({ outcome }) => outcome)).toEqual(['missed', 'missed', 'enqueued']);
-  expect(await prunes()).toEqual([
-    {
-      id: decided[2]!.job,
-      state: 'succeeded',
-      result: { deleted: expect.objectContaining({ jobs: 2, schedule_ticks: 0 }) },
-    },
-  ]);
-  const kept = await environment.sql<{ state: string }>(`select state from jobs where name = 'email.send'`);
-  expect(kept.map(({ state }) => state).sort()).toEqual(['dead', 'succeeded']);
-}, 120_000);

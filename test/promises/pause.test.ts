@@ -34,7 +34,7 @@ async function call(api: AppProcess, method: string, path: string, body?: unknow
 const enqueue = async (api: AppProcess, name: string, payload: unknown) =>
   (await call(api, 'POST', '/jobs', { name, payload })).body.id as string;
 const deliver = (api: AppProcess) =>
-  enqueue(api, 'webhook.deliver', { url: receiver.url, type: 'test', data: null });
+  enqueue(api, 'sample.call', { url: receiver.url, type: 'test', data: null });
 const stateOf = async (id: string) =>
   (await environment.sql<{ state: string }>('select state from jobs where id = $1', [id]))[0]?.state;
 const queue = async (api: AppProcess, name: string) =>
@@ -46,30 +46,30 @@ test('a paused queue rests in all workers, also in those that start later, until
   const second = await given('worker');
   const running = await deliver(api);
   await eventually(() => receiver.waiting.length === 1);
-  expect(await queue(api, 'webhook')).toMatchObject({ running: 1, consumers: 2, paused: false });
+  expect(await queue(api, 'sample-call')).toMatchObject({ running: 1, consumers: 2, paused: false });
 
-  const paused = await call(api, 'POST', '/queues/webhook/pause');
-  expect(paused).toMatchObject({ status: 200, body: { queue: 'webhook', paused: true } });
+  const paused = await call(api, 'POST', '/queues/sample-call/pause');
+  expect(paused).toMatchObject({ status: 200, body: { queue: 'sample-call', paused: true } });
   await eventually(() =>
-    [first, second].every((worker) => worker.output().includes('Paused queues: webhook')),
+    [first, second].every((worker) => worker.output().includes('Paused queues: sample-call')),
   );
   // The broker goes on counting the consumer whose message is not acknowledged yet.
-  await eventually(async () => (await queue(api, 'webhook')).consumers === 1);
+  await eventually(async () => (await queue(api, 'sample-call')).consumers === 1);
   const waiting = await Promise.all([deliver(api), deliver(api)]);
   // What runs goes on to its end, and other queues are served.
   receiver.open();
   await eventually(async () => (await stateOf(running)) === 'succeeded');
-  const other = await enqueue(api, 'demo.flaky', { failures: 0 });
+  const other = await enqueue(api, 'sample.flaky', { failures: 0 });
   await eventually(async () => (await stateOf(other)) === 'succeeded');
 
   expect(await first.stop('SIGTERM')).toBe(0);
   // Ready, though it does not consume the paused queue.
   await given('worker');
-  const another = await enqueue(api, 'demo.flaky', { failures: 0 });
+  const another = await enqueue(api, 'sample.flaky', { failures: 0 });
   await eventually(async () => (await stateOf(another)) === 'succeeded');
   expect(await Promise.all(waiting.map(stateOf))).toEqual(['queued', 'queued']);
   await eventually(async () => {
-    expect(await queue(api, 'webhook')).toMatchObject({
+    expect(await queue(api, 'sample-call')).toMatchObject({
       ready: 2,
       queued: 2,
       running: 0,
@@ -80,8 +80,8 @@ test('a paused queue rests in all workers, also in those that start later, until
     return true;
   });
 
-  const resumed = await call(api, 'POST', '/queues/webhook/resume');
-  expect(resumed).toMatchObject({ status: 200, body: { queue: 'webhook', paused: false } });
+  const resumed = await call(api, 'POST', '/queues/sample-call/resume');
+  expect(resumed).toMatchObject({ status: 200, body: { queue: 'sample-call', paused: false } });
   await eventually(async () =>
     (await Promise.all(waiting.map(stateOf))).every((state) => state === 'succeeded'),
   );
@@ -93,9 +93,9 @@ test('pausing and resuming again and again, while jobs come, loses and doubles n
   receiver.open();
   const jobs: string[] = [];
   for (let round = 0; round < 4; round++) {
-    await call(api, 'POST', `/queues/webhook/${round % 2 === 0 ? 'pause' : 'resume'}`);
+    await call(api, 'POST', `/queues/sample-call/${round % 2 === 0 ? 'pause' : 'resume'}`);
     jobs.push(...(await Promise.all(Array.from({ length: 10 }, () => deliver(api)))));
-    await eventually(async () => (await queue(api, 'webhook')).consumers === round % 2);
+    await eventually(async () => (await queue(api, 'sample-call')).consumers === round % 2);
   }
   await eventually(async () =>
     (await Promise.all(jobs.map(stateOf))).every((state) => state === 'succeeded'),
@@ -112,17 +112,23 @@ test('a queue that nobody knows cannot be paused', async () => {
 });
 
 test('a worker that serves some queues leaves the others alone', async () => {
-  const [api] = await Promise.all([given('api'), given('worker', { WORKER_QUEUES: 'demo,image' })]);
-  const webhook = await deliver(api);
-  const demo = await enqueue(api, 'demo.flaky', { failures: 0 });
-  await eventually(async () => (await stateOf(demo)) === 'succeeded');
-  expect(await stateOf(webhook)).toBe('queued');
+  const [api] = await Promise.all([
+    given('api'),
+    given('worker', { WORKER_QUEUES: 'sample-flaky,sample-picture' }),
+  ]);
+  const calling = await deliver(api);
+  const flaky = await enqueue(api, 'sample.flaky', { failures: 0 });
+  await eventually(async () => (await stateOf(flaky)) === 'succeeded');
+  expect(await stateOf(calling)).toBe('queued');
   const { items } = (await call(api, 'GET', '/queues')).body as {
     items: { queue: string; consumers: number }[];
   };
-  expect(items.filter(({ consumers }) => consumers > 0).map(({ queue }) => queue)).toEqual(['demo', 'image']);
+  expect(items.filter(({ consumers }) => consumers > 0).map(({ queue }) => queue)).toEqual([
+    'sample-flaky',
+    'sample-picture',
+  ]);
 
-  await given('worker', { WORKER_QUEUES: 'webhook' });
+  await given('worker', { WORKER_QUEUES: 'sample-call' });
   receiver.open();
-  await eventually(async () => (await stateOf(webhook)) === 'succeeded');
+  await eventually(async () => (await stateOf(calling)) === 'succeeded');
 });

@@ -41,7 +41,7 @@ async function post(api: AppProcess, path: string, body?: unknown): Promise<JobV
   return (await response.json()) as JobView;
 }
 const deliver = (api: AppProcess) =>
-  post(api, '/jobs', { name: 'webhook.deliver', payload: { url: receiver.url, type: 'test', data: null } });
+  post(api, '/jobs', { name: 'sample.call', payload: { url: receiver.url, type: 'test', data: null } });
 const jobs = () =>
   environment.sql<{
     id: string;
@@ -91,7 +91,7 @@ test('P1, P4: a job whose worker was killed runs again elsewhere within 10 s, an
   const [api, first, second] = await Promise.all([
     given('api'),
     given('worker'),
-    given('worker', { WORKER_QUEUES: 'email' }),
+    given('worker', { WORKER_QUEUES: 'sample-mail' }),
   ]);
   const job = await deliver(api);
   await eventually(() => receiver.waiting.length === 1);
@@ -133,7 +133,7 @@ test('P3: a worker that is cut off from the broker but still runs a job is not j
   await given('worker');
   broker.cut();
   // Delivered to the second worker, the message is dropped there: its queue runs empty while the job still runs.
-  await eventually(async () => (await environment.countReady('webhook')) === 0);
+  await eventually(async () => (await environment.countReady('sample-call')) === 0);
   const other = await deliver(api);
   await eventually(() => receiver.waiting.length === 2);
   receiver.open();
@@ -157,7 +157,7 @@ test('P1: a message delivered again, while its worker still waits for the databa
     {},
     { ...environment, rabbitmqUrl: broker.url, databaseUrl: database.url },
   );
-  const attached = () => worker.output().split('Consuming webhook').length - 1;
+  const attached = () => worker.output().split('Consuming sample-call').length - 1;
   database.cut();
   receiver.open();
   await deliver(api);
@@ -167,9 +167,9 @@ test('P1: a message delivered again, while its worker still waits for the databa
     async () => (await environment.sql('select from jobs where publish_at is null')).length === 1,
   );
   broker.cut();
-  await eventually(async () => (await environment.countReady('webhook')) === 1);
+  await eventually(async () => (await environment.countReady('sample-call')) === 1);
   broker.mend();
-  await eventually(async () => attached() === 2 && (await environment.countReady('webhook')) === 0);
+  await eventually(async () => attached() === 2 && (await environment.countReady('sample-call')) === 0);
   await worker.stop('SIGKILL');
   await given('worker');
   await until('succeeded', 1);
@@ -203,7 +203,7 @@ test('an app whose topology is missing does not start and says what to do', asyn
     const code = await new Promise((resolve) => process.child.once('exit', resolve));
     expect([code, process.output()]).toEqual([
       1,
-      expect.stringMatching(/queue email is missing[\s\S]*npm run migrate/),
+      expect.stringMatching(/queue sample-mail is missing[\s\S]*npm run migrate/),
     ]);
   }
   await bare.close();

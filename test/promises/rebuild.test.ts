@@ -3,7 +3,14 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
-import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import {
+  type AppProcess,
+  builtApps,
+  type Environment,
+  eventually,
+  givenEnvironment,
+  givenProcess,
+} from '#testing';
 import { givenReceiver, type Receiver, receiverSettings } from '../support/receiver.js';
 
 const run = promisify(execFile);
@@ -33,7 +40,7 @@ async function deliver(api: AppProcess, options?: object): Promise<string> {
   const response = await fetch(`${api.url}/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'webhook.deliver', payload, options }),
+    body: JSON.stringify({ name: 'sample.call', payload, options }),
   });
   expect(response.status).toBe(202);
   return ((await response.json()) as JobView).id;
@@ -41,6 +48,7 @@ async function deliver(api: AppProcess, options?: object): Promise<string> {
 /** `npm run jobs -- …`, built. */
 const jobs = (...args: string[]) =>
   run(process.execPath, ['dist/apps/cli/main.js', ...args], {
+    cwd: builtApps,
     env: {
       PATH: process.env.PATH,
       RABBITMQ_URL: environment.rabbitmqUrl,

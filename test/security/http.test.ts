@@ -29,7 +29,7 @@ const call = (method: string, path: string, body?: string | object, key = KEY) =
   });
 
 test.each<[string, string, string, string | object | undefined, string]>([
-  ['a job', 'POST', '/jobs', { name: 'email.send', payload: mail }, KEY],
+  ['a job', 'POST', '/jobs', { name: 'sample.mail', payload: mail }, KEY],
   ['a list', 'GET', '/jobs', undefined, KEY],
   ['health', 'GET', '/health/live', undefined, 'none'],
   ['a refusal', 'GET', '/jobs', undefined, 'wrong'],
@@ -50,8 +50,8 @@ test.each<[string, string, string, string | object | undefined, string]>([
 
 describe('what nobody expects', () => {
   test('an error of the database is 500, and tells the client neither what it was nor where', async () => {
-    await environment.sql(`alter table jobs add constraint no_mail check (name <> 'email.send') not valid`);
-    const answer = await call('POST', '/jobs', { name: 'email.send', payload: mail });
+    await environment.sql(`alter table jobs add constraint no_mail check (name <> 'sample.mail') not valid`);
+    const answer = await call('POST', '/jobs', { name: 'sample.mail', payload: mail });
     await environment.sql('alter table jobs drop constraint no_mail');
     expect(answer.status).toBe(500);
     expect(await answer.json()).toEqual({
@@ -109,7 +109,7 @@ describe('without keys', () => {
 
   const id = '01900000-0000-7000-8000-000000000000';
   const deeds = [
-    ['POST', '/queues/email/pause'],
+    ['POST', '/queues/sample-mail/pause'],
     ['POST', `/jobs/${id}/cancel`],
     ['POST', '/dead-letters/discard'],
   ] as const;
@@ -122,7 +122,7 @@ describe('without keys', () => {
   ])('nothing is done that a page of another site asks for: %p', async (headers) => {
     for (const [method, path] of deeds)
       expect([path, await statusFor(method, path, headers)]).toEqual([path, 403]);
-    expect(await isPaused('email')).toBe(false);
+    expect(await isPaused('sample-mail')).toBe(false);
   });
   test('what a page of the api or no page asks for is done, and a link from elsewhere is followed', async () => {
     for (const headers of [
@@ -131,8 +131,8 @@ describe('without keys', () => {
       { origin: open.url },
       {},
     ] as Record<string, string>[])
-      expect(await statusFor('POST', '/queues/email/pause', headers)).toBe(200);
-    expect(await statusFor('POST', '/queues/email/resume', {})).toBe(200);
+      expect(await statusFor('POST', '/queues/sample-mail/pause', headers)).toBe(200);
+    expect(await statusFor('POST', '/queues/sample-mail/resume', {})).toBe(200);
     const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
     expect(await statusFor('GET', '/jobs', link)).toBe(200);
   });
@@ -153,32 +153,32 @@ test('whether it is ready is told to anybody, and no address with it', async () 
 
 describe('a payload that is made to hurt', () => {
   const deep = (levels: number, open = '[', close = ']') => open.repeat(levels) + close.repeat(levels);
-  const webhook = (data: string) =>
-    `{"name":"webhook.deliver","payload":{"url":"https://example.com","type":"x","data":${data}}}`;
-  const send = (payload: object, name = 'email.send') => JSON.stringify({ name, payload });
+  const called = (data: string) =>
+    `{"name":"sample.call","payload":{"url":"https://example.com","type":"x","data":${data}}}`;
+  const send = (payload: object, name = 'sample.mail') => JSON.stringify({ name, payload });
   // Four fifths of what a body may have.
   const long = 800_000;
 
   test.each<[string, string]>([
-    ['100,000 levels of lists', webhook(deep(100_000))],
-    ['100,000 levels of objects', webhook(`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`)],
-    ['100,000 levels beside the payload', `{"name":"email.send","payload":{},"options":${deep(100_000)}}`],
+    ['100,000 levels of lists', called(deep(100_000))],
+    ['100,000 levels of objects', called(`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`)],
+    ['100,000 levels beside the payload', `{"name":"sample.mail","payload":{},"options":${deep(100_000)}}`],
     [
       '100,000 levels of following jobs',
-      `{"name":"email.send","payload":{},"options":{"next":${deep(100_000)}}}`,
+      `{"name":"sample.mail","payload":{},"options":{"next":${deep(100_000)}}}`,
     ],
     ['an address of dots', send({ ...mail, to: '.'.repeat(long) })],
     ['an address of one letter', send({ ...mail, to: `${'a'.repeat(long)}@` })],
     ['an address of one letter and dots', send({ ...mail, to: `a@${'a.'.repeat(long / 2)}` })],
-    ['a URL of one letter', webhook('null').replace('example.com', 'a'.repeat(long))],
-    ['a date of digits', send({ from: '2'.repeat(long), to: '2026-01-01' }, 'report.generate')],
-    ['a delay of digits', `{"name":"email.send","payload":{},"options":{"delay":"${'1'.repeat(long)}"}}`],
-    ['a time of digits', `{"name":"email.send","payload":{},"options":{"runAt":"${'1'.repeat(long)}"}}`],
+    ['a URL of one letter', called('null').replace('example.com', 'a'.repeat(long))],
+    ['a date of digits', send({ from: '2'.repeat(long), to: '2026-01-01' }, 'sample.report')],
+    ['a delay of digits', `{"name":"sample.mail","payload":{},"options":{"delay":"${'1'.repeat(long)}"}}`],
+    ['a time of digits', `{"name":"sample.mail","payload":{},"options":{"runAt":"${'1'.repeat(long)}"}}`],
   ])('%s is refused, and the api goes on', async (_, body) => {
     const answer = await call('POST', '/jobs', body);
     expect([400, 413, 422]).toContain(answer.status);
     expect(answer.headers.get('content-type')).toContain('application/problem+json');
-    expect((await call('POST', '/jobs', { name: 'email.send', payload: mail })).status).toBe(202);
+    expect((await call('POST', '/jobs', { name: 'sample.mail', payload: mail })).status).toBe(202);
     expect(api.child.exitCode).toBeNull();
   });
 });

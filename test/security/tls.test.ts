@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { type AppProcess, eventually, givenProcess, root } from '#testing';
+import { type AppProcess, builtApps, eventually, givenProcess } from '#testing';
 import { freePorts } from '../../scripts/services/addresses.js';
 import { startPostgres } from '../../scripts/services/postgres.js';
 import { openWorkplace, type Workplace } from '../../scripts/services/private.js';
@@ -95,13 +95,13 @@ const tls = available ? test : test.skip;
 tls('jobs run over TLS to the broker and to the database, given the authority', async () => {
   const trusting = { NODE_EXTRA_CA_CERTS: authority.certificate };
   const env = { ...trusting, RABBITMQ_URL: urls.rabbitmqUrl, DATABASE_URL: urls.databaseUrl };
-  await promisify(execFile)(process.execPath, [join(root, 'dist/scripts/migrate.js')], { env });
+  await promisify(execFile)(process.execPath, [join(builtApps, 'dist/scripts/migrate.js')], { env });
   const [api, worker] = await Promise.all([given('api', trusting), given('worker', trusting)]);
   await Promise.all([api.ready(), worker.ready()]);
   const answer = await fetch(`${api.url}/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', prefer: 'wait=30' },
-    body: JSON.stringify({ name: 'demo.flaky', payload: { failures: 0 } }),
+    body: JSON.stringify({ name: 'sample.flaky', payload: { failures: 0 } }),
   });
   expect(await answer.json()).toMatchObject({ state: 'succeeded' });
 

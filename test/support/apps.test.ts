@@ -79,9 +79,9 @@ test('an api can publish when it is ready, with API keys and without: what it ac
     const { status } = await fetch(`${url}/jobs`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
-      body: JSON.stringify({ name: 'demo.flaky', payload: { failures: 0 } }),
+      body: JSON.stringify({ name: 'sample.flaky', payload: { failures: 0 } }),
     });
     expect(status).toBe(202);
   }
-  await isReady('demo', apis.length);
+  await isReady('sample-flaky', apis.length);
 });

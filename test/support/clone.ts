@@ -49,7 +49,7 @@ export async function givenClone(): Promise<Clone> {
       if (error.code !== 'ENOENT') throw error;
     });
   }
-  for (const part of ['apps', 'libs', 'scripts', '.tsbuildinfo'])
+  for (const part of ['apps', 'libs', 'scripts', 'test', '.tsbuildinfo', '.tsbuildinfo-faults'])
     await cp(join(root, 'dist', part), join(folder, 'dist', part), { recursive: true });
   linkPackages(folder);
   git('init', '--quiet');

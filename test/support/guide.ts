@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from '@jest/globals';
@@ -16,6 +17,8 @@ const BLOCK = /^```(\S+) ?(\S*)\n(.*?)^```$/gms;
  */
 export class Guide {
   private readonly running = new Map<string, ChildProcess>();
+  /** What the reader's shell remembers. */
+  private exports = '';
 
   /** @param environment what commands find in theirs; with a `PORT` for the api. */
   constructor(
@@ -27,21 +30,27 @@ export class Guide {
   async follow(hasDocker: boolean): Promise<void> {
     const skipped = hasDocker ? ['services', 'start'] : ['docker'];
     let call = '';
-    for (const [, language, kind = '', text = ''] of (await this.clone.read('docs/guide.md')).matchAll(
-      BLOCK,
-    )) {
+    for (const [, language, kind = '', text = ''] of (await this.read()).matchAll(BLOCK)) {
       try {
         if (skipped.includes(kind)) continue;
         if (language === 'ts') await this.write(text);
         else if (language === 'json') await this.answers(call, JSON.parse(text));
         else if (kind === 'services' || kind === 'start') await this.start(kind, text);
         else if (text.startsWith('curl')) call = text;
+        else if (text.startsWith('export ')) this.exports += text;
         // The clone has its packages already.
         else if (text !== 'npm ci\n') await this.run(text);
       } catch (error) {
         throw new Error(`${text}\n${(error as Error).message}`, { cause: error });
       }
     }
+  }
+
+  /** The guide; of a clone in which it was followed already, with another name for the job that it makes. */
+  private async read(): Promise<string> {
+    const guide = await this.clone.read('docs/guide.md');
+    const isTaken = existsSync(join(this.clone.folder, 'libs/contracts/src/invoice.render.ts'));
+    return isTaken ? guide.replace(/invoice/g, 'otherinvoice').replace(/Invoice/g, 'Otherinvoice') : guide;
   }
 
   /** Ends what it left running. */
@@ -67,16 +76,13 @@ export class Guide {
 
   private async start(kind: string, command: string): Promise<void> {
     await this.interrupt(kind);
-    // Where the broker and the database are, `npm start` is to find in `.env`.
-    const unknown = kind === 'start' ? { RABBITMQ_URL: undefined, DATABASE_URL: undefined } : {};
-    const child = this.shell(command, unknown);
+    const child = this.shell(command);
     this.running.set(kind, child);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk));
     await eventually(async () => {
       if (child.exitCode !== null) throw new Error(output);
-      if (kind === 'start') return output.includes('Ready: ');
-      return (await this.clone.read('.env')).includes('DATABASE_URL');
+      return output.includes(kind === 'start' ? 'Ready: ' : 'DATABASE_URL');
     }, START_MS);
   }
 
@@ -102,14 +108,18 @@ export class Guide {
     return output;
   }
 
-  private shell(command: string, changes: NodeJS.ProcessEnv = {}): ChildProcess {
+  private shell(command: string): ChildProcess {
     const { PATH, HOME } = process.env;
-    return spawn('sh', ['-c', command.replaceAll('localhost:3000', `localhost:${this.environment.PORT}`)], {
-      cwd: this.clone.folder,
-      env: { PATH, HOME, ...this.environment, ...changes },
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    return spawn(
+      'sh',
+      ['-c', this.exports + command.replaceAll('localhost:3000', `localhost:${this.environment.PORT}`)],
+      {
+        cwd: this.clone.folder,
+        env: { PATH, HOME, ...this.environment },
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
   }
 }
 

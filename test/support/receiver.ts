@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
-/** A webhook receiver that answers when the test says so: how tests make a real job last as long as they need. */
+/** What `sample.call` calls, and what answers when the test says so: how tests make a job last as long as they need. */
 export interface Receiver {
   url: string;
   /** Requests that wait for an answer, with the id of their job. */
@@ -32,7 +32,7 @@ export async function givenReceiver(): Promise<Receiver> {
   };
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
     request.resume();
-    const job = String(request.headers['webhook-id']);
+    const job = String(request.headers['x-job']);
     receiver.received.push(job);
     const answer = (status = 204) => void response.writeHead(status).end();
     if (isOpen) return answer();
@@ -43,8 +43,7 @@ export async function givenReceiver(): Promise<Receiver> {
   return receiver;
 }
 
-/** What a worker must be told to deliver webhooks to this machine. */
+/** What a worker must be told to make calls. */
 export const receiverSettings = {
-  ALLOW_PRIVATE_TARGETS: 'true',
-  WEBHOOK_SECRET: `whsec_${Buffer.from('only for tests, thirty-two bytes').toString('base64')}`,
+  SAMPLE_CALLS: 'true',
 };

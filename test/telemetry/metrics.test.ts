@@ -49,7 +49,7 @@ async function scrape(app: AppProcess): Promise<string> {
   ]);
   return response.text();
 }
-/** The value of one series, as it is written: `jobs_in_flight{name="email.send"}`. */
+/** The value of one series, as it is written: `jobs_in_flight{name="sample.mail"}`. */
 async function seriesOf(app: AppProcess, series: string): Promise<number | undefined> {
   const line = (await scrape(app)).split('\n').find((line) => line.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length));
@@ -63,7 +63,7 @@ async function call(method: string, path: string, body?: unknown): Promise<JobVi
   expect(response.ok).toBe(true);
   return (await response.json()) as JobView;
 }
-const flaky = (failures: number) => call('POST', '/jobs', { name: 'demo.flaky', payload: { failures } });
+const flaky = (failures: number) => call('POST', '/jobs', { name: 'sample.flaky', payload: { failures } });
 const ended = (id: string) =>
   eventually(async () => ['succeeded', 'dead'].includes((await call('GET', `/jobs/${id}`)).state));
 
@@ -76,14 +76,14 @@ function namesIn(expression: string): string[] {
 test('counts, per contract, what was accepted, tried and ended, and how long it waited and ran', async () => {
   const jobs = await Promise.all([flaky(0), flaky(1)]);
   await Promise.all(jobs.map(({ id }) => ended(id)));
-  const shared = 'name="demo.flaky"';
+  const shared = 'name="sample.flaky"';
   expect(await seriesOf(api, `jobs_enqueued_total{${shared}}`)).toBe(2);
   expect(await seriesOf(worker, `job_attempts_total{${shared},outcome="failed"}`)).toBe(1);
   expect(await seriesOf(worker, `job_attempts_total{${shared},outcome="succeeded"}`)).toBe(2);
   expect(await seriesOf(worker, `jobs_completed_total{${shared},outcome="succeeded"}`)).toBe(2);
   expect(await seriesOf(worker, `jobs_completed_total{${shared},outcome="dead"}`)).toBe(0);
   expect(await seriesOf(worker, `job_duration_seconds_count{${shared}}`)).toBe(3);
-  expect(await seriesOf(worker, 'job_queue_wait_seconds_count{queue="demo"}')).toBe(3);
+  expect(await seriesOf(worker, 'job_queue_wait_seconds_count{queue="sample-flaky"}')).toBe(3);
   expect(await seriesOf(worker, `jobs_in_flight{${shared}}`)).toBe(0);
   expect(
     await seriesOf(api, 'http_request_duration_seconds_count{method="POST",route="/jobs",status="2xx"}'),
@@ -91,29 +91,31 @@ test('counts, per contract, what was accepted, tried and ended, and how long it 
 });
 
 test('shows queues, dead letters and consumers as records and broker know them', async () => {
-  await environment.publish('demo.flaky', 'no JSON', { type: 'demo.flaky' });
-  // To where no webhook may go: tried once.
+  await environment.publish('sample.flaky', 'no JSON', { type: 'sample.flaky' });
+  // The worker may make no calls: tried once.
   const payload = { url: 'http://127.0.0.1:1/', type: 'test', data: null };
-  const { id } = await call('POST', '/jobs', { name: 'webhook.deliver', payload });
+  const { id } = await call('POST', '/jobs', { name: 'sample.call', payload });
   await ended(id);
-  for (const queue of ['demo', 'webhook'])
+  for (const queue of ['sample-flaky', 'sample-call'])
     await eventually(async () => (await seriesOf(api, `dlq_messages{queue="${queue}"}`)) === 1);
-  await call('POST', '/queues/demo/pause');
-  await eventually(async () => (await environment.countConsumers('demo')) === 0);
+  await call('POST', '/queues/sample-flaky/pause');
+  await eventually(async () => (await environment.countConsumers('sample-flaky')) === 0);
   const waiting = await flaky(0);
-  await eventually(async () => (await seriesOf(api, 'queue_jobs{queue="demo",state="queued"}')) === 1);
-  expect(await seriesOf(api, 'job_oldest_ready_age_seconds{queue="demo"}')).toBeGreaterThan(0);
-  expect(await seriesOf(api, 'queue_paused{queue="demo"}')).toBe(1);
-  expect(await seriesOf(api, 'queue_consumers{queue="email"}')).toBe(1);
+  await eventually(
+    async () => (await seriesOf(api, 'queue_jobs{queue="sample-flaky",state="queued"}')) === 1,
+  );
+  expect(await seriesOf(api, 'job_oldest_ready_age_seconds{queue="sample-flaky"}')).toBeGreaterThan(0);
+  expect(await seriesOf(api, 'queue_paused{queue="sample-flaky"}')).toBe(1);
+  expect(await seriesOf(api, 'queue_consumers{queue="sample-mail"}')).toBe(1);
   expect(await seriesOf(api, 'broker_connection_up')).toBe(1);
   expect(await seriesOf(worker, 'broker_connection_blocked')).toBe(0);
-  await call('POST', '/queues/demo/resume');
+  await call('POST', '/queues/sample-flaky/resume');
   await ended(waiting.id);
 });
 
 test('labels are few: contracts that nobody knows are one, and no id gets in', async () => {
   const id = '0190b8a4-0000-7000-8000-000000000001';
-  await environment.publishTo('jobs', 'queue.demo.made.up', '{}', { type: 'made.up', messageId: id });
+  await environment.publishTo('jobs', 'queue.sample-flaky.made.up', '{}', { type: 'made.up', messageId: id });
   await fetch(`${api.url}/nowhere/${id}`, { headers, method: 'DELETE' });
   const { id: known } = await flaky(0);
   await ended(known);
@@ -132,8 +134,7 @@ async function panelExpressions(): Promise<string[]> {
 }
 
 test('every metric that the dashboard and the alarms name is there', async () => {
-  const { id } = await call('POST', '/schedules/records.prune/run');
-  await ended(id);
+  await ended((await call('POST', '/schedules/sample.nightly/run')).id);
   const alarms = await readFile(join(root, 'docker/prometheus/alerts.yml'), 'utf8');
   const expressions = [
     ...(await panelExpressions()),

@@ -70,10 +70,10 @@ async function linesOf(worker: AppProcess, { id }: JobView, count: number) {
 test('one trace goes from the request through the message to every attempt, over two processes', async () => {
   const [api, worker] = await given({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
   const canary = 'secret-in-the-payload';
-  const job = await enqueue(api, { name: 'demo.flaky', payload: { failures: 1, canary } }, { traceparent });
+  const job = await enqueue(api, { name: 'sample.flaky', payload: { failures: 1, canary } }, { traceparent });
   // Published by the relay, from what its record says.
   const late = await enqueue(api, {
-    name: 'demo.flaky',
+    name: 'sample.flaky',
     payload: { failures: 0 },
     options: { delay: '500ms' },
   });
@@ -98,10 +98,10 @@ test('one trace goes from the request through the message to every attempt, over
     return found[0]!;
   };
   const request = find(trace, 'POST /jobs');
-  const send = find(trace, 'send jobs:demo.flaky');
-  const first = find(trace, 'process jobs:demo.flaky:demo', 1);
-  const retry = find(trace, 'send jobs.retry:demo.flaky');
-  const second = find(trace, 'process jobs:demo.flaky:demo', 2);
+  const send = find(trace, 'send jobs:sample.flaky');
+  const first = find(trace, 'process jobs:sample.flaky:sample-flaky', 1);
+  const retry = find(trace, 'send jobs.retry:sample.flaky');
+  const second = find(trace, 'process jobs:sample.flaky:sample-flaky', 2);
   expect(receiver.spans.filter(({ traceId }) => traceId === trace)).toHaveLength(5);
 
   expect([request, send, first, retry, second].map(({ parentSpanId }) => parentSpanId)).toEqual(
@@ -122,7 +122,7 @@ test('one trace goes from the request through the message to every attempt, over
     'messaging.system': 'rabbitmq',
     'messaging.operation.name': 'process',
     'messaging.operation.type': 'process',
-    'messaging.destination.name': 'jobs:demo.flaky:demo',
+    'messaging.destination.name': 'jobs:sample.flaky:sample-flaky',
     'messaging.message.id': job.id,
     'job.outcome': 'failed',
     'error.type': 'Error',
@@ -132,19 +132,19 @@ test('one trace goes from the request through the message to every attempt, over
     (span) => span.name === 'POST /jobs' && span.traceId !== trace,
   )!;
   expect(late.traceId).toBe(traceId);
-  const relayed = find(traceId, 'send jobs:demo.flaky');
+  const relayed = find(traceId, 'send jobs:sample.flaky');
   expect([relayed.service, relayed.parentSpanId]).toEqual(['warren-worker', spanId]);
-  expect(find(traceId, 'process jobs:demo.flaky:demo').parentSpanId).toBe(relayed.spanId);
+  expect(find(traceId, 'process jobs:sample.flaky:sample-flaky').parentSpanId).toBe(relayed.spanId);
   expect(JSON.stringify(receiver.spans)).not.toContain(canary);
 });
 
 test('without an endpoint no SDK is loaded; who comes with a traceparent still finds it in job, log and message', async () => {
   const [api, worker] = await given({}, withoutSdk);
-  const next = { name: 'demo.flaky', payload: { failures: 0 } };
-  const body = { name: 'demo.flaky', payload: { failures: 1 }, options: { next } };
+  const next = { name: 'sample.flaky', payload: { failures: 0 } };
+  const body = { name: 'sample.flaky', payload: { failures: 1 }, options: { next } };
   const [traced, plain] = await Promise.all([
     enqueue(api, body, { traceparent, 'idempotency-key': 'once' }),
-    enqueue(api, { name: 'demo.flaky', payload: { failures: 0 } }, { traceparent: 'nonsense' }),
+    enqueue(api, { name: 'sample.flaky', payload: { failures: 0 } }, { traceparent: 'nonsense' }),
   ]);
   expect([traced.traceId, plain.traceId]).toEqual([trace, null]);
   await Promise.all([succeeded(api, traced), succeeded(api, plain)]);

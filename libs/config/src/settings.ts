@@ -144,7 +144,9 @@ const schema = z.object({
     ),
   WORKER_QUEUES: list
     .prefault('')
-    .describe('Queues that a worker serves, separated by commas; empty means all.'),
+    .describe(
+      'Queues that a worker serves, separated by commas; empty means all, and `!report` all but `report`.',
+    ),
   WORKER_PREFETCH: prefetch
     .prefault('20,image=2,report=2')
     .describe('Jobs of one queue that a worker process runs at once; `name=number` sets it for one queue.'),
@@ -179,7 +181,6 @@ const schema = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: url('http', 'https')
     .optional()
     .describe('Where traces go to, by OTLP over HTTP; without it none are made. See docs/tracing.md.'),
-  // What the example handlers need; they can go with the examples.
   SMTP_URL: url('smtp', 'smtps').prefault('smtp://localhost:1025').describe('Mail server of `email.send`.'),
   MAIL_FROM: z.string().min(3).prefault('Warren <warren@localhost>').describe('Sender of `email.send`.'),
   FILES_DIR: z

@@ -206,14 +206,16 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
 
   private servedQueues(): string[] {
     const known = [...this.contracts.queues.keys()];
-    const wanted = this.options.queues?.length ? [...new Set(this.options.queues)] : known;
-    const unknown = wanted.filter((queue) => !known.includes(queue));
+    const named = [...new Set(this.options.queues)];
+    const others = named.filter((name) => name.startsWith('!')).map((name) => name.slice(1));
+    const wanted = named.filter((name) => !name.startsWith('!'));
+    const unknown = [...wanted, ...others].filter((queue) => !known.includes(queue));
     if (unknown.length > 0) {
       throw new ContractError(
         `WORKER_QUEUES names ${unknown.join(', ')}; the contracts know ${known.join(', ')}`,
       );
     }
-    return wanted;
+    return (wanted.length > 0 ? wanted : known).filter((queue) => !others.includes(queue));
   }
 
   /** A handler that cannot run in its thread stops the start, as one does whose provider Nest does not find. */

@@ -11,5 +11,5 @@ export { givenJob, type TestJob } from './given-job.js';
 export { InlineJobs } from './inline-jobs.js';
 export { type AppProcess, freePort, givenProcess } from './processes.js';
 export { type RecordedJob, RecordingJobs } from './recording-jobs.js';
-export { root } from './root.js';
+export { builtApps, root } from './root.js';
 export { type JobRun, type RunOptions, runJob } from './run-job.js';

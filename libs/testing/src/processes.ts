@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { describeSettings } from '#config';
 import type { Environment } from './environment.js';
 import { eventually } from './eventually.js';
-import { root } from './root.js';
+import { builtApps, root } from './root.js';
 
 /** A machine that does much else at the same time takes its time to start a process. */
 const READY_LIMIT_MS = 60_000;
@@ -30,10 +30,11 @@ export interface AppProcess {
 }
 
 /**
- * Starts `dist/apps/<app>/main.js`, or a program of the tests' own, on a free port unless one is given.
+ * Starts `dist/apps/<app>/main.js`, or a program of the tests' own, on a free port unless one is given. The apps know the
+ * contracts and handlers of the repository, and those of the tests: `test/samples`.
  *
  * @param nodeOptions what Node is given before the name of the app. @param args what the app is given. @param folder
- * where it was built, the repository when absent.
+ * where it was built; what the run made when absent.
  */
 export async function givenProcess(
   app: 'api' | 'worker' | `test/${string}.js`,
@@ -43,7 +44,7 @@ export async function givenProcess(
     port,
     nodeOptions = [],
     args = [],
-    folder = root,
+    folder = app.endsWith('.js') ? root : builtApps,
   }: { port?: number; nodeOptions?: string[]; args?: string[]; folder?: string } = {},
 ): Promise<AppProcess> {
   port ??= await freePort();

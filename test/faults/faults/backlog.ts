@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { root } from '#testing';
 import type { Fault } from '../fault.js';
 import type { Scene, SceneApp } from '../scene.js';
 
@@ -21,6 +24,7 @@ export const backlogFaults: Fault[] = [
     title: `${WAITING.toLocaleString('en')} jobs wait and are then worked off, and take no more memory than a quarter of them`,
     promises: 'P15',
     recoveryLimit: PATIENCE_S,
+    skip: () => (existsSync(join(root, 'libs/batches')) ? undefined : 'it enqueues by batches'),
     async run(scene) {
       const [api, worker] = await Promise.all([
         scene.api(HEAP),
