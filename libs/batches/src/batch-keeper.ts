@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { PollingLoop } from '#common';
 import { DatabaseUnavailableError, type NewRecord, Presence, Records, RecordsDatabase } from '#records';
 import { BatchRecords, type EndedBatch } from './batch-records.js';
 
@@ -21,9 +21,15 @@ const DUTY = 4;
 @Injectable()
 export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(BatchKeeper.name);
-  private readonly stopping = new AbortController();
-  private loop: Promise<void> = Promise.resolve();
-  private failing = false;
+  private readonly loop = new PollingLoop(
+    {
+      name: 'Completing batches',
+      logger: this.logger,
+      intervalMs: LOOK_EVERY_MS,
+      restFactor: REST_FACTOR,
+    },
+    () => this.look(),
+  );
   /** One alone, after several could not be completed together. */
   private atOnce = LIMIT;
   /** Those that cannot be completed; tried again by the worker that does this next. */
@@ -37,24 +43,12 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   ) {}
 
   onApplicationBootstrap(): void {
-    this.loop = this.run();
+    this.loop.start();
   }
 
   /** Ends after the transaction at hand. */
-  async onModuleDestroy(): Promise<void> {
-    this.stopping.abort();
-    await this.loop;
-  }
-
-  private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    for (let restMs = LOOK_EVERY_MS; !signal.aborted; ) {
-      await pause(restMs, undefined, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      const startedAt = performance.now();
-      const isMore = await this.look().catch((error) => this.onFailure(error));
-      restMs = isMore ? 0 : Math.max(LOOK_EVERY_MS, REST_FACTOR * (performance.now() - startedAt));
-    }
+  onModuleDestroy(): Promise<void> {
+    return this.loop.stop();
   }
 
   /** @returns whether there may be more to complete at once. */
@@ -74,7 +68,6 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
       () => true,
       (error) => this.setApart(ended, error),
     );
-    this.failing = false;
     const isMore = !isDone || ended.length === this.atOnce;
     if (!isMore) this.atOnce = LIMIT;
     return isMore;
@@ -87,14 +80,6 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     if (others.length > 0) return false;
     this.stuck.add(first.id);
     this.logger.error(`The batch ${first.id} cannot be completed: ${error.message}`);
-    return false;
-  }
-
-  private onFailure(error: Error): false {
-    // An outage is told of by those whose work it stops.
-    if (!this.failing && !(error instanceof DatabaseUnavailableError))
-      this.logger.warn(`Batches could not be completed: ${error.message}`);
-    this.failing = true;
     return false;
   }
 }

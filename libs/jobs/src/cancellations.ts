@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
+import { PollingLoop } from '#common';
 import { Records } from '#records';
 import { Executor } from './executor.js';
 
@@ -9,8 +9,11 @@ const ASK_EVERY_MS = 500;
 /** Tells running jobs that somebody wants them to stop. Asks the records, through an index that is nearly always empty. */
 @Injectable()
 export class Cancellations {
-  private readonly stopping = new AbortController();
-  private loop: Promise<void> = Promise.resolve();
+  // While the database is away nobody can ask for a cancellation either.
+  private readonly loop = new PollingLoop(
+    { name: 'Reading cancellations', logger: new Logger(Cancellations.name), intervalMs: ASK_EVERY_MS },
+    () => this.ask(),
+  );
 
   constructor(
     private readonly records: Records,
@@ -18,22 +21,15 @@ export class Cancellations {
   ) {}
 
   start(): void {
-    this.loop = this.run();
+    this.loop.start();
   }
 
-  async stop(): Promise<void> {
-    this.stopping.abort();
-    await this.loop;
+  stop(): Promise<void> {
+    return this.loop.stop();
   }
 
-  private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      await pause(ASK_EVERY_MS, undefined, { signal }).catch(() => {});
-      if (signal.aborted || this.executor.size === 0) continue;
-      // While the database is away nobody can ask for a cancellation either.
-      const cancelling = await this.records.cancelling().catch(() => []);
-      for (const { id, claim } of cancelling) this.executor.cancel(id, claim);
-    }
+  private async ask(): Promise<void> {
+    if (this.executor.size === 0) return;
+    for (const { id, claim } of await this.records.cancelling()) this.executor.cancel(id, claim);
   }
 }

@@ -1,17 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
+import { untilAvailable } from '#common';
 import { counted } from '#config';
 import type { AnyContract, JobState } from '#define-job';
 import { Broker, type Delivery, isOutage } from '#rabbitmq';
-import {
-  type Claim,
-  type ClaimRequest,
-  DatabaseUnavailableError,
-  MAX_LOSSES,
-  OverloadedError,
-  Records,
-  Throughput,
-} from '#records';
+import { type Claim, type ClaimRequest, MAX_LOSSES, Records, Throughput } from '#records';
 import { type Log, rootLog, type StrayError, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
 import { AttemptContext } from './attempt-context.js';
@@ -39,8 +32,6 @@ export type RunHandler = (job: JobContext) => Promise<unknown>;
 
 /** How long jobs at hand may go on in a worker that an error ends, whatever its grace time: its state is unknown. */
 const CRASH_GRACE_MS = 25_000;
-/** Pause before the database or the broker is asked again for something that has to succeed. */
-const RETRY_PAUSE_MS = 500;
 
 type Taken = Extract<Claim, { taken: true }>;
 type Refused = Extract<Claim, { taken: false }>;
@@ -364,20 +355,9 @@ export class Executor {
 
   /** Does what has to succeed before the message can be let go, as often as it takes; gives up when the worker stops. */
   private persistently<T>(task: () => Promise<T>, until: AbortSignal = this.stopping.signal): Promise<T> {
-    return task().catch((error) => this.tryAgain(task, until, error));
-  }
-
-  private async tryAgain<T>(task: () => Promise<T>, until: AbortSignal, failure: unknown): Promise<T> {
-    for (let error = failure; ; ) {
-      if (until.aborted || !passes(error)) throw error;
-      if (error === failure) this.logger.warn(`${(error as Error).message}. Trying again until it works.`);
-      await pause(RETRY_PAUSE_MS);
-      try {
-        return await task();
-      } catch (next) {
-        error = next;
-      }
-    }
+    return untilAvailable(task, until, ({ message }) =>
+      this.logger.warn(`${message}. Trying again until it works.`),
+    );
   }
 
   private get log(): Log {
@@ -401,11 +381,6 @@ class AtHand implements Delivery {
   ack(): void {
     this.newest.ack();
   }
-}
-
-/** Whether an error is one of an outage, so that the same will work later. */
-function passes(error: unknown): boolean {
-  return error instanceof DatabaseUnavailableError || error instanceof OverloadedError || isOutage(error);
 }
 
 /** Asks the record whether the job may run. A job of a known contract that nobody but its message knows gets a record. */

@@ -1,10 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
+import { untilAvailable } from '#common';
 import { counted } from '#config';
 import { ContractError, type Priority } from '#define-job';
 import { Broker, type Consumer, priorityQueue } from '#rabbitmq';
-import { Database, DatabaseUnavailableError, Presence } from '#records';
+import { Database, Presence } from '#records';
 import { Admission } from './admission.js';
 import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
@@ -18,9 +18,6 @@ import { Pauses } from './pauses.js';
 import { sharesOf } from './priorities.js';
 import { Relay } from './relay.js';
 import { WorkerStatus } from './worker-status.js';
-
-/** Pause before a database that did not answer is asked again. */
-const RETRY_PAUSE_MS = 500;
 
 /**
  * The worker, as Nest sees it: a transport whose messages are jobs.
@@ -266,14 +263,12 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
 
   /** @returns what the task gave, or undefined when the worker is to stop before the database answered. */
   private async whenDatabaseAnswers<T>(task: () => Promise<T>): Promise<T | undefined> {
-    while (!this.starting.signal.aborted) {
-      try {
-        return await task();
-      } catch (error) {
-        if (!(error instanceof DatabaseUnavailableError)) throw error;
-        await pause(RETRY_PAUSE_MS);
-      }
-    }
-    return undefined;
+    const { signal } = this.starting;
+    return signal.aborted
+      ? undefined
+      : untilAvailable(task, signal).catch((error) => {
+          if (!signal.aborted) throw error;
+          return undefined;
+        });
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
+import { PollingLoop } from '#common';
 import { QueueRecords } from '#records';
 
 /** How often a worker asks which queues are paused; it is to know within a second. */
@@ -9,8 +9,13 @@ const ASK_EVERY_MS = 500;
 @Injectable()
 export class Pauses {
   private readonly logger = new Logger(Pauses.name);
-  private readonly stopping = new AbortController();
-  private loop: Promise<void> = Promise.resolve();
+  private onAnswer: (paused: ReadonlySet<string>) => void = () => {};
+  private known = '';
+  // While the database is away all stays as it was.
+  private readonly loop = new PollingLoop(
+    { name: 'Reading which queues are paused', logger: this.logger, intervalMs: ASK_EVERY_MS },
+    (signal) => this.ask(signal),
+  );
 
   constructor(private readonly queues: QueueRecords) {}
 
@@ -21,27 +26,21 @@ export class Pauses {
 
   /** @param onAnswer told which queues are paused, again and again. */
   start(onAnswer: (paused: ReadonlySet<string>) => void): void {
-    this.loop = this.run(onAnswer);
+    this.onAnswer = onAnswer;
+    this.loop.start();
   }
 
-  async stop(): Promise<void> {
-    this.stopping.abort();
-    await this.loop;
+  stop(): Promise<void> {
+    return this.loop.stop();
   }
 
-  private async run(onAnswer: (paused: ReadonlySet<string>) => void): Promise<void> {
-    const { signal } = this.stopping;
-    let known = '';
-    while (!signal.aborted) {
-      await pause(ASK_EVERY_MS, undefined, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      // While the database is away all stays as it was.
-      const paused = await this.queues.paused().catch(() => undefined);
-      if (!paused || signal.aborted) continue;
-      const names = [...paused].sort().join(', ');
-      if (names !== known) this.logger.log(names ? `Paused queues: ${names}` : 'No queue is paused any more');
-      known = names;
-      onAnswer(paused);
-    }
+  private async ask(signal: AbortSignal): Promise<void> {
+    const paused = await this.queues.paused();
+    if (signal.aborted) return;
+    const names = [...paused].sort().join(', ');
+    if (names !== this.known)
+      this.logger.log(names ? `Paused queues: ${names}` : 'No queue is paused any more');
+    this.known = names;
+    this.onAnswer(paused);
   }
 }

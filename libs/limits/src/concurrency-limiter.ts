@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import { PollingLoop, settledWithin } from '#common';
 import { Relay } from '#jobs';
 import {
   Coalescer,
@@ -52,7 +53,11 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   private readonly releases: Coalescer<Slot, undefined>;
   private readonly releasing = new Set<Promise<void>>();
   private readonly stopping = new AbortController();
-  private sweeping: Promise<void> | undefined;
+  private readonly sweeping = new PollingLoop(
+    { name: 'Sweeping concurrency limits', logger: this.logger, intervalMs: SWEEP_EVERY_MS },
+    () => this.sweep(),
+  );
+  private isSweeping = false;
   private missing: number[] = [];
   private taken = 0;
 
@@ -71,7 +76,8 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
 
   /** Looks after the slots of workers that are gone, from now on. */
   start(): void {
-    this.sweeping ??= this.sweep();
+    if (!this.isSweeping) this.sweeping.start();
+    this.isSweeping = true;
   }
 
   /** Asks for a slot. @returns undefined when all are taken. @throws DatabaseUnavailableError, OverloadedError */
@@ -106,8 +112,8 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
 
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping.abort();
-    await this.sweeping;
-    await Promise.race([Promise.all(this.releasing), pause(FAREWELL_MS, undefined, { ref: false })]);
+    await this.sweeping.stop();
+    await settledWithin(Promise.all(this.releasing), FAREWELL_MS);
   }
 
   private async takeAll(slots: Slot[]): Promise<boolean[]> {
@@ -167,17 +173,8 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   }
 
   private async sweep(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      await pause(SWEEP_EVERY_MS, undefined, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      try {
-        await this.dropGone();
-        await this.wakeForFree((await this.database.query<sql.Waiter>(sql.awaited())).rows);
-      } catch (error) {
-        if (!(error instanceof DatabaseUnavailableError)) this.logger.warn((error as Error).message);
-      }
-    }
+    await this.dropGone();
+    await this.wakeForFree((await this.database.query<sql.Waiter>(sql.awaited())).rows);
   }
 
   /** A worker is gone when it was missing twice: after a restart of the database all take their locks anew. */

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { type AmqpConnectionManager, connect } from 'amqp-connection-manager';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
+import { TransientError } from '#common';
 import { maskUrl } from '#config';
 
 /** How long a try to connect may take, and the pause between two tries. */
@@ -249,7 +250,7 @@ export async function answered(farewell: Promise<unknown>): Promise<void> {
 }
 
 /** No broker answers, or it is blocked, or the publish window is full: nothing was sent. */
-export class BrokerUnavailableError extends Error {
+export class BrokerUnavailableError extends TransientError {
   override readonly name = 'BrokerUnavailableError';
   constructor(reason = 'no broker answers') {
     super(`Not published: ${reason}`);

@@ -1,4 +1,5 @@
 import type { ConfirmChannel, Options } from 'amqplib';
+import { TransientError } from '#common';
 import { BrokerConnection, BrokerUnavailableError } from './connection.js';
 
 /** Messages sent and not yet confirmed, and their bytes, at most: what a silent broker can make us hold. */
@@ -179,14 +180,10 @@ export class Publisher {
 }
 
 /** Whether a publish failed for a reason that passes, rather than for what was to be published. */
-export function isOutage(error: unknown): boolean {
-  return [BrokerUnavailableError, UnroutableError, RefusedError, PublishTimeoutError].some(
-    (type) => error instanceof type,
-  );
-}
+export const isOutage = (error: unknown): boolean => error instanceof TransientError;
 
 /** No queue took the message: its exchange has no binding for the routing key. */
-export class UnroutableError extends Error {
+export class UnroutableError extends TransientError {
   override readonly name = 'UnroutableError';
   constructor({ exchange, routingKey }: OutgoingMessage) {
     super(
@@ -196,7 +193,7 @@ export class UnroutableError extends Error {
 }
 
 /** The broker refused the message, for example because its queue is full (`reject-publish`). */
-export class RefusedError extends Error {
+export class RefusedError extends TransientError {
   override readonly name = 'RefusedError';
   constructor({ exchange, routingKey }: OutgoingMessage) {
     super(`The broker refused "${routingKey}" on exchange ${exchange}: is its queue full?`);
@@ -204,7 +201,7 @@ export class RefusedError extends Error {
 }
 
 /** Whether the broker has the message is not known; publishing it again is right. */
-export class PublishTimeoutError extends Error {
+export class PublishTimeoutError extends TransientError {
   override readonly name = 'PublishTimeoutError';
   constructor({ exchange, routingKey }: OutgoingMessage, reason: string) {
     super(`Not known whether "${routingKey}" reached exchange ${exchange}: ${reason}`);

@@ -1,3 +1,4 @@
+import { TransientError } from '#common';
 import { DatabaseUnavailableError } from './database-errors.js';
 
 /** How a {@link Coalescer} gathers. */
@@ -143,7 +144,7 @@ export async function eachApart<Entry>(
 }
 
 /** More waits for the database than may. The caller should try again later. */
-export class OverloadedError extends Error {
+export class OverloadedError extends TransientError {
   override readonly name = 'OverloadedError';
   constructor(limit: number) {
     super(`More than ${limit} writes, or very large ones, wait for the database; try again in a few seconds`);

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { TransientError } from '#common';
 import { maskUrl } from '#config';
 import { InputError } from './text.js';
 
@@ -11,7 +12,7 @@ export class SchemaError extends Error {
 }
 
 /** The database does not answer, or refuses new work. Whether a statement that was sent has run is not known. */
-export class DatabaseUnavailableError extends Error {
+export class DatabaseUnavailableError extends TransientError {
   override readonly name = 'DatabaseUnavailableError';
   constructor(cause: unknown) {
     const { code, message } = cause as { code?: string; message?: string };

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import {
   Inject,
   Injectable,
@@ -7,6 +6,7 @@ import {
   type OnModuleDestroy,
   type OnModuleInit,
 } from '@nestjs/common';
+import { PollingLoop } from '#common';
 import { counted } from '#config';
 import { ContractError, Contracts, Jobs } from '#jobs';
 import { eachApart, type Queryable, RecordsDatabase } from '#records';
@@ -38,13 +38,15 @@ interface Known {
 @Injectable()
 export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(Scheduler.name);
-  private readonly stopping = new AbortController();
   private readonly known = new Map<string, Known>();
-  private loop: Promise<void> = Promise.resolve();
+  private readonly loop = new PollingLoop(
+    { name: 'Firing schedules', logger: this.logger, intervalMs: PAUSE_MS },
+    () => this.once(),
+  );
   private declaredAt: number | undefined;
   /** Schedules that the database does not take as the code declares them. */
   private readonly unstorable = new Set<string>();
-  /** What fails at the moment, by the schedule; '' for all of them. */
+  /** What fails at the moment, by the schedule. */
   private readonly failures = new Map<string, string>();
 
   constructor(
@@ -72,26 +74,12 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
 
   onApplicationBootstrap(): void {
     this.logger.log(`Schedules: ${this.known.size}, time zone data ${process.versions.tz}`);
-    this.loop = this.run();
+    this.loop.start(0);
   }
 
   /** Ends after the tick at hand. */
-  async onModuleDestroy(): Promise<void> {
-    this.stopping.abort();
-    await this.loop;
-  }
-
-  private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      try {
-        await this.once();
-        this.failures.delete('');
-      } catch (error) {
-        this.onFailure('', error as Error);
-      }
-      await pause(PAUSE_MS, undefined, { signal }).catch(() => {});
-    }
+  onModuleDestroy(): Promise<void> {
+    return this.loop.stop();
   }
 
   private async once(): Promise<void> {
