@@ -48,8 +48,7 @@ export class GenerateReportHandler implements Handler<typeof GenerateReport> {
       job.log.info({ path, rows, bytes }, 'Report written');
       return { path, rows: rows - HEADER_ROWS, bytes };
     } catch (error) {
-      const { cause } = error as { cause?: { code?: unknown } };
-      if (cause?.code !== UNDEFINED_TABLE) throw error;
+      if ((error as { code?: unknown }).code !== UNDEFINED_TABLE) throw error;
       throw new NonRetryableError(
         'The table demo_sales does not exist: make and fill it with ' +
           '`npm run build && node dist/scripts/demo-sales.js`, then replay the job',
