@@ -9,6 +9,7 @@ import { type Duration, describeSettings, loadSettings, toMilliseconds } from '#
 import { Contracts } from '#jobs';
 import { root } from '#testing';
 import * as contracts from '../../libs/contracts/src/index.js';
+import { readParts } from '../../scripts/remove.js';
 
 // What can be seen without a cluster. Kustomize itself is run where kubectl is there.
 
@@ -82,7 +83,7 @@ const autoscaled = kustomizations.get('components/autoscaling')?.patches?.map(({
 const othersThanOwn = /WORKER_QUEUES, value: '([^']+)'/.exec(autoscaled.join('\n'))?.[1];
 const all = new Contracts(contracts);
 /** A clone's own may last longer than what ships; whoever deploys them gives them the time: docs/deployment.md. */
-const SHIPPED = new Set(['records.prune', 'report.generate', 'image.resize', 'email.send']);
+const SHIPPED = readParts(await readFile(join(root, 'docs/removing.md'), 'utf8'));
 const settings = new Map(describeSettings().map(({ name, fallback }) => [name, fallback]));
 
 const settingOf = ({ containers }: Pod, name: string) =>

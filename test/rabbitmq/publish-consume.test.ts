@@ -11,7 +11,7 @@ import {
 import { type Environment, eventually, givenEnvironment } from '#testing';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
 
-const topology = buildTopology({ queues: new Map([['email', ['email.send']]]), retryDelays: ['5s'] });
+const topology = buildTopology({ queues: new Map([['letter', ['letter.send']]]), retryDelays: ['5s'] });
 
 let environment: Environment;
 let proxy: TcpProxy;
@@ -39,13 +39,13 @@ async function givenPublisher(options = {}): Promise<Publisher> {
   return publisher;
 }
 function givenConsumer(prefetch: number, onDelivery: (delivery: Delivery) => void): Consumer {
-  const consumer = new Consumer(connection, 'email', prefetch, onDelivery);
+  const consumer = new Consumer(connection, 'letter', prefetch, onDelivery);
   cleanups.push(() => consumer.close());
   return consumer;
 }
 const message = (messageId: string, exchange: string = EXCHANGE.jobs, headers = {}) => ({
   exchange,
-  routingKey: 'email.send',
+  routingKey: 'letter.send',
   content: Buffer.from(messageId),
   properties: { messageId, headers },
 });
@@ -60,7 +60,7 @@ test('of several addresses the one that answers is used', async () => {
 test('a confirmed message is in its queue', async () => {
   const publisher = await givenPublisher();
   await Promise.all(Array.from({ length: 500 }, (_, n) => publisher.publish(message(String(n)))));
-  expect(await environment.drainQueue('email')).toHaveLength(500);
+  expect(await environment.drainQueue('letter')).toHaveLength(500);
 });
 
 test('a message that no queue takes is refused, and only that one', async () => {
@@ -155,7 +155,7 @@ test('no more than the prefetch limit is at hand, and acknowledgements make room
   await eventually(() => deliveries.length === 10);
   for (const delivery of deliveries) delivery.ack();
   await consumer.close();
-  expect(await environment.drainQueue('email')).toEqual([]);
+  expect(await environment.drainQueue('letter')).toEqual([]);
 });
 
 test('acknowledging twice, or after the channel is gone, harms nobody', async () => {
@@ -182,7 +182,7 @@ test('the consumer attaches again when its queue was deleted and declared anew',
   const deliveries: Delivery[] = [];
   const consumer = givenConsumer(10, (delivery) => void deliveries.push(delivery));
   await eventually(() => consumer.isAttached);
-  await environment.management('DELETE', '/queues/{vhost}/email');
+  await environment.management('DELETE', '/queues/{vhost}/letter');
   await eventually(() => !consumer.isAttached);
   await declareTopology(connection, topology);
   await eventually(() => consumer.isAttached);
@@ -215,7 +215,7 @@ test('what was not acknowledged when the consumer closes goes back to its queue'
   const consumer = givenConsumer(10, (delivery) => void deliveries.push(delivery));
   await eventually(() => deliveries.length === 1);
   await consumer.close();
-  expect((await environment.drainQueue('email')).map(({ content }) => content)).toEqual(['1']);
+  expect((await environment.drainQueue('letter')).map(({ content }) => content)).toEqual(['1']);
 });
 
 test('every connection names its purpose to the operator', async () => {

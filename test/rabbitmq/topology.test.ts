@@ -4,8 +4,8 @@ import { type Environment, givenEnvironment } from '#testing';
 
 const topology = buildTopology({
   queues: new Map([
-    ['email', ['email.send']],
-    ['image', ['image.resize', 'image.crop']],
+    ['letter', ['letter.send']],
+    ['picture', ['picture.resize', 'picture.crop']],
   ]),
   retryDelays: ['5s', '5000ms', '1m'],
 });
@@ -25,10 +25,10 @@ afterEach(async () => {
 test('one retry queue for each delay, however it is written; targets are declared before what dead-letters into them', () => {
   expect(topology.queues.map(({ name }) => name)).toEqual([
     'jobs.unroutable',
-    'email.dead',
-    'image.dead',
-    'email',
-    'image',
+    'letter.dead',
+    'picture.dead',
+    'letter',
+    'picture',
     'jobs.retry.5s',
     'jobs.retry.1m',
   ]);
@@ -52,7 +52,7 @@ test('the check names everything that is missing, says what to do, and makes not
 
 test('other arguments give one message: which queue, expected, found, what to do', async () => {
   await declareTopology(connection, topology);
-  const wanted = buildTopology({ queues: new Map([['email', ['email.send']]]), retryDelays: ['5s'] });
+  const wanted = buildTopology({ queues: new Map([['letter', ['letter.send']]]), retryDelays: ['5s'] });
   const retry = wanted.queues.find(({ name }) => name === 'jobs.retry.5s')!;
   retry.arguments['x-message-ttl'] = 7_000;
   const message =
