@@ -140,6 +140,14 @@ describe('a claim', () => {
       { attempt: 1, outcome: 'running' },
     ]);
   });
+  test('P3: a release that comes after the job was rescued writes nothing, and says so', async () => {
+    const lost = await givenRecords();
+    expect(await claim(lost, 1)).toMatchObject({ taken: true, claim: 1 });
+    const worker = await lost.presence.id();
+    await lost.presence.onApplicationShutdown();
+    await eventually(async () => (await one.owed.rescue([worker])) === 1);
+    expect(await one.records.settle({ id, claim: 1, state: 'queued', givenBack: true })).toBeNull();
+  });
   test('P7: leaves a job that was lost twice to a worker that runs nothing else', async () => {
     for (const losses of [1, 2]) {
       const lost = await givenRecords();

@@ -197,7 +197,10 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     select id, claim, state from settled
     union all
     select j.id, j.claim, j.state from unnest($1::uuid[], $2::int[], $3::text[]) as s (id, claim, state)
-    join jobs j on j.id = s.id and j.claim = s.claim and ${STATE} in (s.state, 'cancelled')`,
+    join jobs j on j.id = s.id and j.claim = s.claim and ${STATE} in (s.state, 'cancelled')
+      -- a rescue ended this claim, and was no settlement of it
+      and not coalesce(
+        j.attempts -> -1 @> jsonb_build_object('claim', s.claim, 'outcome', 'lost', 'error', null), false)`,
   values: [
     plain(settlements.map(({ id }) => id)),
     plain(settlements.map(({ claim }) => claim)),
