@@ -10,10 +10,19 @@ export function unlinkGone(): void {
     if (!file.endsWith('.md') || file === 'CHANGELOG.md' || !readFileSync(file, 'utf8').includes(']('))
       continue;
     edit(file, (text) =>
-      text.replace(LINK, (link, before = '', name: string, target: string, after?: string) => {
-        if (existsSync(join(dirname(file), target))) return link;
-        return before && after ? '' : before + name;
-      }),
+      outsideOfCode(text, (prose) =>
+        prose.replace(LINK, (link, before = '', name: string, target: string, after?: string) => {
+          if (existsSync(join(dirname(file), target))) return link;
+          return before && after ? '' : before + name;
+        }),
+      ),
     );
   }
 }
+
+/** Code is quoted, such as the lists of docs/removing.md: what looks like a link there is none. */
+const outsideOfCode = (text: string, change: (prose: string) => string): string =>
+  text
+    .split(/(^```[\s\S]*?^```)/m)
+    .map((part, index) => (index % 2 === 0 ? change(part) : part))
+    .join('');
