@@ -1,6 +1,8 @@
 /** @type {import('jest').Config} */
 export default {
   testMatch: ['<rootDir>/{apps,libs,scripts,test}/**/*.{test,spec}.ts'],
+  // Whole clones take minutes each: `npm run test:clone`.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/clone/'],
   // The services live as long as the run: one broker and one database server, a vhost and a database for each test.
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
