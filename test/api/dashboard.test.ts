@@ -174,12 +174,7 @@ describe('a deed', () => {
   const id = '01900000-0000-7000-8000-000000000000';
   const deeds = [
     ...['cancel', 'start', 'replay', 'discard'].map((deed) => `/jobs/${id}/${deed}`),
-    ...[
-      '/dead-letters/replay',
-      '/dead-letters/discard',
-      '/foreign-letters/replay',
-      '/foreign-letters/discard',
-    ],
+    ...['/dead-letters/replay', '/dead-letters/discard'],
     ...['/queues/sample-picture/pause', '/queues/sample-mail/resume', `/batches/${id}/cancel`],
     ...['run', 'pause', 'resume'].map((deed) => `/schedules/sample.nightly/${deed}`),
   ];

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -408,33 +409,47 @@ describe('dead letters', () => {
       count: 1,
     });
   });
-  test('P12: messages without a record are listed, and wishes for them are kept', async () => {
-    await environment.sql(
-      `insert into foreign_letters (queue, id, copies, reason, properties, headers, size, body)
-       select 'sample-mail', md5(n::text), n, 'no JSON', '{"messageId": "x"}', '{"a": "\\u0000"}', 3, '\\xff0041'
-       from generate_series(1, 3) n`,
-    );
-    const { body } = await call('GET', '/dead-letters/foreign?queue=sample-mail&limit=2');
-    expect(body.items).toHaveLength(2);
-    expect(body.items[0]).toMatchObject({
+  test('P12: an unprocessable message is listed, shown, replayed and discarded like any dead letter', async () => {
+    const ids = Array.from({ length: 3 }, () => randomUUID());
+    for (const [n, id] of ids.entries()) {
+      await environment.sql(
+        `insert into jobs (id, name, queue, state, max_attempts, attempt, run_at, finished_at, error_form, attempts)
+         values ($1, 'unknown', 'sample-mail', 'dead', 1, 1, now(), now(), 'the body is no JSON',
+           '[{"attempt": 1, "outcome": "failed", "error": {"message": "the body is no JSON"}}]')`,
+        [id],
+      );
+      await environment.sql(
+        `insert into unprocessable_messages values ($1, $2, 'sample.mail', '{"messageId": "x"}',
+           '{"a": "\\u0000", "authorization": "Bearer x"}', '\\xff0041')`,
+        [id, String(n)],
+      );
+    }
+    const { body } = await call('GET', '/jobs?state=dead&name=unknown&limit=2');
+    const rest = (await call('GET', `/jobs?state=dead&name=unknown&cursor=${body.next}`)).body;
+    expect([...body.items, ...rest.items].map(({ id }) => id)).toEqual(ids.toReversed());
+    expect((await call('GET', '/jobs?state=dead&cursor=x')).status).toBe(400);
+    expect((await call('GET', '/dead-letters?queue=sample-mail&name=unknown')).body.groups).toMatchObject([
+      { count: 3, errorForm: 'the body is no JSON' },
+    ]);
+
+    const letter = await call('GET', `/dead-letters/${ids[0]}`);
+    expect(letter.body).toMatchObject({ id: ids[0], state: 'dead', payload: null });
+    expect(letter.body.message).toEqual({
+      properties: { messageId: 'x' },
+      headers: { a: '\0', authorization: '[redacted]' },
+      size: 3,
       body: 'ff0041',
       encoding: 'hex',
-      headers: { a: '\0' },
-      wish: null,
     });
-    const rest = (await call('GET', `/dead-letters/foreign?cursor=${body.next}`)).body;
-    expect([...body.items, ...rest.items].map(({ copies }) => copies).sort()).toEqual([1, 2, 3]);
-    expect((await call('GET', '/dead-letters/foreign?cursor=x')).status).toBe(400);
+    for (const id of [randomUUID(), 'x']) expect((await call('GET', `/dead-letters/${id}`)).status).toBe(404);
 
-    const wish = (deed: string, which: object) => call('POST', `/dead-letters/foreign/${deed}`, which);
-    expect((await wish('discard', {})).status).toBe(422);
-    expect(await wish('discard', { ids: [rest.items[0].id] })).toMatchObject({
-      status: 202,
-      body: { count: rest.items[0].copies },
-    });
-    expect((await wish('replay', { all: true })).body).toEqual({ count: 6 });
-    expect((await call('GET', '/dead-letters/foreign')).body.items[0].wish).toBe('replay');
-    await environment.sql('delete from foreign_letters');
+    const act = (action: string, which: object) => call('POST', `/dead-letters/${action}`, which);
+    expect((await act('discard', { ids: ['x'] })).status).toBe(422);
+    expect((await act('discard', { ids: [ids[0]] })).body).toEqual({ count: 1 });
+    expect((await call('GET', `/dead-letters/${ids[0]}`)).status).toBe(404);
+    expect((await act('replay', { name: 'unknown' })).body).toEqual({ count: 2 });
+    expect((await call('GET', `/jobs/${ids[1]}`)).body.state).toBe('queued');
+    await environment.sql(`delete from jobs where name = 'unknown'`);
   });
 });
 
@@ -529,10 +544,8 @@ test('OpenAPI describes every call and the payload of every contract', async () 
     '/batches/{id}/cancel',
     '/dead-letters',
     '/dead-letters/discard',
-    '/dead-letters/foreign',
-    '/dead-letters/foreign/discard',
-    '/dead-letters/foreign/replay',
     '/dead-letters/replay',
+    '/dead-letters/{id}',
     '/health/live',
     '/health/ready',
     '/jobs',

@@ -48,7 +48,6 @@ const pagesOf = ({ batch, dead, common, rare, number }: Landmarks): [string, str
   ['replay all?', '/dead-letters/confirm?deed=replay'],
   ['replay a group?', '/dead-letters/confirm?deed=replay&errorForm=connect+ECONNREFUSED+%23.%23.%23.%23:%23'],
   ['replay by a common error?', `/dead-letters/confirm?deed=replay&error=${common}`],
-  ['foreign messages', '/foreign-letters'],
   ['schedules', '/schedules'],
   ['batches', '/batches'],
   ['a batch', `/batches/${batch}`],

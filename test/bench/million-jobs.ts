@@ -76,13 +76,13 @@ export async function givenJobs({ sql }: Environment, { all, dead, waiting }: Jo
      select 'ada', 'dashboard', 'job.cancel', gen_random_uuid(), 1 from generate_series(1, 100000)`,
   );
   await sql(
-    `insert into foreign_letters (queue, id, copies, reason, properties, headers, size, body)
-     select 'sample-mail', md5(i::text), 1, 'The body is no JSON', '{}', '{}', 3000, repeat('no JSON ', 400)::bytea
-     from generate_series(1, 5000) i`,
+    `insert into unprocessable_messages (job, digest, routing_key, properties, headers, body)
+     select id, md5(id::text), name, '{}', '{}', repeat('no JSON ', 400)::bytea
+     from jobs where state = 'dead' limit 5000`,
   );
   // As autovacuum leaves it.
   await sql('vacuum (analyze) jobs');
-  await sql('vacuum (analyze) batches, throughput, audit, foreign_letters');
+  await sql('vacuum (analyze) batches, throughput, audit, unprocessable_messages');
   const [landmarks] = await sql<{ batch: string; dead: string; number: string }>(
     `select (select batch from jobs where batch is not null limit 1) as batch, id as dead,
        substring(attempts -> -1 -> 'error' ->> 'message' from '\\d+$') as number

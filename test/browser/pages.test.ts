@@ -92,9 +92,9 @@ async function givenNastyRecords({ environment, givenDead }: Stage): Promise<str
   )) as [{ id: string }];
   await environment.sql(`insert into paused_queues (queue) values ($1)`, [NASTY]);
   await environment.sql(
-    `insert into foreign_letters (queue, id, copies, reason, properties, headers, size, body)
-         values ($1, 'x', 1, $1, json_build_object($1::text, $1::text), json_build_object('h', $1::text), 9, $1::bytea)`,
-    [NASTY.replaceAll('\\', '')],
+    `insert into unprocessable_messages (job, digest, routing_key, properties, headers, body)
+         values ($2, $1, $1, json_build_object($1::text, $1::text), json_build_object('h', $1::text), $1::bytea)`,
+    [NASTY.replaceAll('\\', ''), dead],
   );
   await environment.sql(
     `insert into schedules (name, spec, next_at)
@@ -105,7 +105,7 @@ async function givenNastyRecords({ environment, givenDead }: Stage): Promise<str
   await environment.sql(`update workers set name = $1, queues = array[$1]`, [NASTY]);
   await environment.sql(`insert into audit (actor, via, deed, subject) values ($1, 'http', $1, $1)`, [NASTY]);
   return [
-    ...['', '/jobs', '/dead-letters', '/foreign-letters', '/schedules', '/batches', '/workers', '/audit'].map(
+    ...['', '/jobs', '/dead-letters', '/schedules', '/batches', '/workers', '/audit'].map(
       (path) => `/dashboard${path}`,
     ),
     ...[dead, id].map((job) => `/dashboard/jobs/${job}`),

@@ -153,8 +153,6 @@ test('whatever there is not is said to be missing, with exit code 3, by every co
     ...['list', 'list --state dead', 'dead', 'dead --error gone', 'replay', 'discard'].flatMap((command) =>
       ['--queue nowhere', '--name nobody'].map((filter) => `${command} ${filter}`),
     ),
-    ...['foreign list', 'foreign replay', 'foreign discard'].map((command) => `${command} --queue nowhere`),
-    ...['foreign show', 'foreign replay', 'foreign discard'].map((command) => `${command} nowhere`),
     ...['run', 'pause', 'resume'].map((command) => `schedules ${command} nobody`),
     ...['pause nowhere', 'resume nowhere', 'enqueue nobody {}'],
     'enqueue sample.flaky {"failures":0} --queue nowhere',
@@ -225,16 +223,16 @@ describe('dead letters', () => {
     240_000 + MANY,
   );
 
-  test('P12: a message without a record is looked at, and discarded', async () => {
-    await environment.publish('sample.flaky', `no JSON ${HOSTILE}`, { messageId: 'stranger' });
+  test('P12: an unprocessable message is looked at, and discarded', async () => {
+    await environment.publish('sample.flaky', `no JSON ${HOSTILE}`, { messageId: 'none' });
     const { items } = await eventually(async () => {
-      const found = await result('foreign', 'list');
+      const found = await result('list', '--state', 'dead', '--name', 'unknown');
       return found.items.length > 0 ? found : undefined;
     }, 30_000);
-    const shown = await jobs(['foreign', 'show', items[0].id]);
+    const shown = await jobs(['show', items[0].id]);
     expect(shown.stdout).toMatch(/no JSON \\u001b/);
-    expect(shown.stdout).toMatch(/reason .*messageId/);
-    expect(await result('foreign', 'discard', items[0].id)).toEqual({ count: 1 });
+    expect(shown.stdout).toMatch(/UnprocessableMessageError: messageId/);
+    expect(await result('discard', items[0].id)).toEqual({ count: 1 });
     await eventually(async () => (await environment.countReady('sample-flaky.dead')) === 0, 30_000);
   });
 });

@@ -47,12 +47,12 @@ const deadIds = async () =>
     .map(({ id }) => id)
     .sort();
 /**
- * Until the queue holds one letter for each dead record, and these besides. Looking at the letters takes them out for
- * a moment, so that is done only once their number fits.
+ * Until the queue holds one letter for each dead record. Looking at the letters takes them out for a moment, so that is
+ * done only once their number fits.
  */
-const untilTheyFit = (foreign: string[] = []) =>
+const untilTheyFit = () =>
   eventually(async () => {
-    const expected = [...(await deadIds()), ...foreign].sort();
+    const expected = await deadIds();
     expect(await environment.countReady('fail.dead')).toBe(expected.length);
     expect(await letters()).toEqual(expected);
     return true;
@@ -107,7 +107,7 @@ test('P12: after replay and discard, of one, of a filter and of all, the queue h
   });
 });
 
-test('P12: letters that the broker lost come back, second copies go, and what nobody knows is kept', async () => {
+test('P12: letters that the broker lost come back, second copies go, and what others put there becomes a record', async () => {
   await givenDead(30);
   await untilTheyFit();
 
@@ -115,18 +115,29 @@ test('P12: letters that the broker lost come back, second copies go, and what no
   await untilTheyFit();
 
   const [first, second] = await deadIds();
-  const stranger = uuid();
-  for (const messageId of [first, first, second, stranger, 'no uuid']) {
-    await environment.publishTo('jobs.dead', 'fail', '{"n":1}', {
-      messageId,
-      headers: { 'x-dead-reason': 'again' },
-    });
-  }
-  await untilTheyFit([stranger, 'no uuid']);
+  const unknown = uuid();
+  const put = (messageId: string, type?: string, headers: object = { 'x-dead-reason': 'again' }) =>
+    environment.publishTo('jobs.dead', 'fail', '{"n":1}', { messageId, type, headers });
+  for (const id of [first!, first!, second!, unknown]) await put(id, 'fail.always');
+  // Of another contract, or of none: it stands for no job, whatever id it has.
+  await put(first!, 'fail.never', { CC: ['fail', 'fail.dead'] });
+  await put('no uuid');
+  await untilTheyFit();
+  const others = await environment.sql<{ id: string; name: string; reason: string }>(
+    `select id, name, attempts -> -1 -> 'error' ->> 'message' as reason from jobs
+     where id in (select job from unprocessable_messages) order by name`,
+  );
+  expect(others.map(({ name, reason }) => [name, reason])).toEqual([
+    ['fail.always', 'again'],
+    ['fail.never', 'published to the dead letters'],
+    ['unknown', 'again'],
+  ]);
+  expect(others[0]!.id).toBe(unknown);
+  expect((await producer.app.get(Views).find(first!))?.attempts).toHaveLength(1);
+  expect(await deadIds()).toHaveLength(33);
 
-  // With the two strangers counted, a difference of one is seen, and the strangers stay.
   await dead.discard({ ids: [first!] });
-  await untilTheyFit([stranger, 'no uuid']);
+  await untilTheyFit();
 });
 
 test('P12: a job that the broker itself gave up is dead in its record too', async () => {
@@ -149,4 +160,39 @@ test('P12: a job that the broker itself gave up is dead in its record too', asyn
   expect(job.error?.message).toContain('delivery_limit');
   expect(await dead.count({ error: 'delivery_limit' })).toBe(1);
   await untilTheyFit();
+});
+
+test('P12: a message in the dead-letter queue changes no job that it does not stand for', async () => {
+  const waiting = [uuid(), uuid(), uuid()];
+  for (const id of waiting)
+    await environment.sql(
+      `insert into jobs (id, name, queue, state, payload, attempt, max_attempts, run_at, publish_at)
+       values ($1, 'fail.always', 'fail', 'retrying', '{"n":7}', 2, 5, now() + interval '1 hour', now() + interval '1 hour')`,
+      [id],
+    );
+  const [otherContract, oldAttempt, replayed] = waiting as [string, string, string];
+  // As the broker puts it there when a client has set `expiration`; the work queue would take it at once.
+  const put = (messageId: string, type: string, headers: Record<string, unknown>) =>
+    environment.publishTo('jobs.dead', 'fail', '{"n":7}', { messageId, type, headers });
+  await put(otherContract, 'fail.sometimes', { 'x-first-death-reason': 'expired', 'x-attempt': 3 });
+  await put(oldAttempt, 'fail.always', { 'x-first-death-reason': 'expired' });
+  await put(replayed, 'fail.always', {
+    'x-dead-reason': 'what it died of before it was replayed',
+    'x-attempt': 3,
+  });
+
+  const [other] = await eventually(async () => {
+    const ids = await deadIds();
+    return ids.length > 0 ? ids : undefined;
+  });
+  await untilTheyFit();
+  expect(await producer.app.get(Views).find(other!)).toMatchObject({
+    name: 'fail.sometimes',
+    error: { message: 'expired', class: 'UnprocessableMessageError' },
+  });
+  expect(
+    await environment.sql('select id, state, attempt, attempts from jobs where state <> $1 order by id', [
+      'dead',
+    ]),
+  ).toEqual(waiting.toSorted().map((id) => ({ id, state: 'retrying', attempt: 2, attempts: [] })));
 });

@@ -27,19 +27,21 @@ afterAll(() => close());
 test('P1: a job that no queue took runs once its binding is there again; what nobody knows is kept', async () => {
   await environment.management('DELETE', '/bindings/{vhost}/e/jobs/q/ping/ping.once');
   const { id } = await producer.jobs.enqueue(Ping, {});
-  await environment.publish('nobody.knows', 'kept', { messageId: 'a stranger' });
-  // Both were confirmed, and both are taken out of the queue of the unroutable: one for good, one to be put back.
-  await eventually(async () => {
-    const [row] = await environment.sql<{ foreign_letters: number }>(
-      `select foreign_letters from dead_letter_queues where queue = 'jobs.unroutable'`,
+  await environment.publish('nobody.knows', 'kept', { messageId: 'no job' });
+  // Both were confirmed, and both are taken out of the queue of the unroutable: one is a dead letter, one waits.
+  const [letter] = await eventually(async () => {
+    const found = await environment.sql<{ id: string }>(
+      `select id from jobs where queue = 'jobs.unroutable'`,
     );
-    return row?.foreign_letters === 1;
+    return found.length > 0 ? found : undefined;
   }, 30_000);
 
   await producer.app.get(Broker).declare(producer.app.get(Contracts).topology);
   await eventually(async () => (await producer.app.get(Views).find(id))?.state === 'succeeded', 45_000);
-  await eventually(async () => (await environment.countReady('jobs.unroutable')) === 1);
-  expect(await environment.drainQueue('jobs.unroutable')).toMatchObject([
-    { content: 'kept', properties: { messageId: 'a stranger' } },
+  expect(await environment.countReady('jobs.unroutable')).toBe(0);
+  expect(await environment.drainQueue('jobs.unroutable.dead')).toMatchObject([
+    { content: 'kept', properties: { messageId: letter!.id } },
   ]);
+  const job = await producer.app.get(Views).find(letter!.id);
+  expect(job).toMatchObject({ state: 'dead', error: { message: 'no queue takes "nobody.knows"' } });
 });

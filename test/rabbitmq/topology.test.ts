@@ -25,6 +25,7 @@ afterEach(async () => {
 test('one retry queue for each delay, however it is written; targets are declared before what dead-letters into them', () => {
   expect(topology.queues.map(({ name }) => name)).toEqual([
     'jobs.unroutable',
+    'jobs.unroutable.dead',
     'letter.dead',
     'picture.dead',
     'letter',

@@ -10,7 +10,6 @@ import { TelemetryModule } from '#telemetry';
 import { BatchesHttpModule } from './batches/batches-http.module.js';
 import { DashboardModule } from './dashboard/dashboard.module.js';
 import { DeadLettersController } from './dead-letters.controller.js';
-import { ForeignLettersController } from './foreign-letters.controller.js';
 import { HttpModule } from './http.module.js';
 import { JobEventsController } from './job-events.controller.js';
 import { JobWatcherModule } from './job-watcher.js';
@@ -62,7 +61,6 @@ const RETRY_PAUSE_MS = 1_000;
     JobsController,
     JobEventsController,
     DeadLettersController,
-    ForeignLettersController,
     QueuesController,
     WorkersController,
     OpenApiController,

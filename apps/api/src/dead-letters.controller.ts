@@ -1,8 +1,17 @@
-import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
-import { ApiBearerAuth, ApiBody, ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { type DeadGroup, DeadRecords, type Done } from '#records';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import {
+  ApiBearerAuth,
+  ApiBody,
+  ApiOperation,
+  ApiParam,
+  ApiQuery,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { type DeadGroup, DeadRecords, type Done, type JobView, type MessageView, Views } from '#records';
 import { Deed } from './deed.js';
-import { DeadLettersBody, DeadLettersQuery, Fits, ReplayBody } from './requests.js';
+import { ProblemException } from './problem.filter.js';
+import { DeadLettersBody, DeadLettersQuery, Fits, Id, ReplayBody } from './requests.js';
 
 const time = { type: 'string', format: 'date-time' };
 const filterSchema = {
@@ -37,7 +46,10 @@ const replayed = {
 @ApiBearerAuth()
 @Controller('dead-letters')
 export class DeadLettersController {
-  constructor(private readonly dead: DeadRecords) {}
+  constructor(
+    private readonly dead: DeadRecords,
+    private readonly views: Views,
+  ) {}
 
   @Get()
   @ApiOperation({
@@ -64,6 +76,30 @@ export class DeadLettersController {
     @Query(new Fits(DeadLettersQuery, 400)) filter: DeadLettersQuery,
   ): Promise<{ count: number; groups: DeadGroup[] }> {
     return this.dead.groups(filter);
+  }
+
+  @Get(':id')
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiOperation({ summary: 'Look at a dead letter, a job or an unprocessable message' })
+  @ApiResponse({
+    status: 200,
+    description: 'The job, and what was received when no job could be made of it',
+    schema: {
+      allOf: [
+        { $ref: '#/components/schemas/Job' },
+        {
+          type: 'object',
+          properties: { message: { anyOf: [{ $ref: '#/components/schemas/Message' }, { type: 'null' }] } },
+        },
+      ],
+    },
+  })
+  @ApiResponse({ status: 404, description: 'No dead letter has this id' })
+  async show(@Param('id') id: string): Promise<JobView & { message: MessageView | null }> {
+    const job = Id.safeParse(id).success ? await this.views.find(id) : undefined;
+    if (job?.state !== 'dead')
+      throw new ProblemException(404, 'unknown-dead-letter', 'No dead letter has this id');
+    return { ...job, message: await this.views.messageOf(job) };
   }
 
   @Post('replay')

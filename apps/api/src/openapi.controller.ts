@@ -228,20 +228,15 @@ const jobSchemas: Record<string, Schema> = {
       example: { type: 'string', format: 'uuid' },
     },
   },
-  ForeignLetter: {
+  Message: {
     type: 'object',
+    description: 'What was received, of a message that no job could be made of; secrets are redacted',
     properties: {
-      queue: { type: 'string' },
-      id: { type: 'string', description: 'A hash of what the message carries' },
-      copies: { type: 'integer' },
-      reason: { type: 'string' },
       properties: { type: 'object' },
       headers: { type: 'object' },
-      size: { type: 'integer' },
+      size: { type: 'integer', description: 'Bytes of the whole body' },
       body: { type: 'string', description: 'The first 4 KiB' },
       encoding: { enum: ['utf8', 'hex'] },
-      foundAt: time,
-      wish: orNull({ enum: ['replay', 'discard'] }),
     },
   },
 };

@@ -86,12 +86,10 @@ export type RescheduleBody = z.output<typeof RescheduleBody>;
 
 export const Id = z.uuid();
 
-const NO_CURSOR = 'is no cursor: use the next of the page before';
-
 const Cursor = z
   .string()
   .transform((text) => Buffer.from(text, 'base64url').toString())
-  .pipe(z.uuid({ error: NO_CURSOR }));
+  .pipe(z.uuid({ error: 'is no cursor: use the next of the page before' }));
 
 /** Which dead letters are meant. */
 const deadLetters = {
@@ -115,32 +113,6 @@ export const ReplayBody = DeadLettersBody.extend({
   perSecond: z.number().int().min(1).max(100_000).optional(),
 });
 export type ReplayBody = z.output<typeof ReplayBody>;
-
-export const ForeignLettersQuery = z.strictObject({
-  queue: Name.optional(),
-  limit: z.coerce.number().int().min(1).max(1_000).default(50),
-  cursor: z
-    .string()
-    .transform((text, context) => {
-      const [, queue, id] = /^([^\0\n]+)\n([0-9a-f]+)$/.exec(Buffer.from(text, 'base64url').toString()) ?? [];
-      if (queue && id) return { queue, id };
-      context.addIssue({ code: 'custom', message: NO_CURSOR });
-      return z.NEVER;
-    })
-    .optional(),
-});
-export type ForeignLettersQuery = z.output<typeof ForeignLettersQuery>;
-
-export const ForeignLettersBody = z
-  .strictObject({
-    queue: Name.optional(),
-    ids: z.array(Name).max(10_000).optional(),
-    all: z.literal(true).optional(),
-  })
-  .refine(({ queue, ids, all }) => queue !== undefined || ids !== undefined || all, {
-    error: 'give queue, ids or all',
-  });
-export type ForeignLettersBody = z.output<typeof ForeignLettersBody>;
 
 export const ListQuery = z.strictObject({
   state: z.enum(jobStates).optional(),

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { addDeadLetters } from './dead-letters.js';
-import { addForeignLetters } from './foreign-letters.js';
 import { addJobs } from './jobs.js';
 import { addQueues } from './queues.js';
 import { addRebuild } from './rebuild.js';
@@ -17,7 +16,6 @@ export function commandLine(): Command {
     .exitOverride();
   addJobs(program);
   addDeadLetters(program);
-  addForeignLetters(program);
   addQueues(program);
   addSchedules(program);
   addWorkers(program);

@@ -11,7 +11,7 @@ test.each(leaves(commandLine()).map((command) => [command.name(), command] as co
     let help = '';
     command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
     expect(help).toContain(command.description());
-    expect(help).toMatch(new RegExp(`npm run jobs -- (foreign |schedules )?${name}`));
+    expect(help).toMatch(new RegExp(`npm run jobs -- (schedules )?${name}`));
     expect(help).toContain('--json');
   },
 );

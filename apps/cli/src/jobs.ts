@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { type JobState, jobStates, type Priority, priorities } from '#define-job';
-import type { JobView } from '#records';
+import type { JobView, MessageView } from '#records';
 import { Failure, notFound, wrongUse } from './exit.js';
 import { mustBeKnown } from './known.js';
 import { answer, clean, cut, table, toJson } from './output.js';
@@ -52,7 +52,10 @@ export function addJobs(program: Command): void {
   command(program, 'show', 'show a job, with its attempts', 'show 01890a5d-ac96-774b-bcce-b302099a8057')
     .argument('<id>', '', readId)
     .action((id: string, options: Common) =>
-      withTools(async (tools) => answer(options, await find(tools, id), describe)),
+      withTools(async (tools) => {
+        const job = await find(tools, id);
+        answer(options, { ...job, message: await tools.views.messageOf(job) }, describe);
+      }),
     );
 
   command(
@@ -158,7 +161,15 @@ async function readDelay(text: string): Promise<number> {
   }
 }
 
-function describe({ attempts, payload, result, error, previous, ...job }: JobView): string {
+function describe({
+  attempts,
+  payload,
+  result,
+  error,
+  previous,
+  message,
+  ...job
+}: JobView & { message: MessageView | null }): string {
   const facts = Object.entries(job).filter(([, value]) => value !== null);
   return [
     ...facts.map(
@@ -168,6 +179,7 @@ function describe({ attempts, payload, result, error, previous, ...job }: JobVie
     `payload            ${toJson(payload)}`,
     ...(result === null ? [] : [`result             ${toJson(result)}`]),
     ...(previous === null ? [] : [`previous           ${toJson(previous)}`]),
+    ...(message === null ? [] : ['', ...received(message)]),
     ...(attempts.length === 0
       ? []
       : [
@@ -187,5 +199,12 @@ function describe({ attempts, payload, result, error, previous, ...job }: JobVie
     ...(error?.stack ? ['', ...error.stack.split('\n').map(clean)] : []),
   ].join('\n');
 }
+
+const received = ({ properties, headers, size, body, encoding }: MessageView) => [
+  `received           ${size} bytes${encoding === 'hex' ? ', in hexadecimal digits' : ''}`,
+  `properties         ${toJson(properties)}`,
+  `headers            ${toJson(headers)}`,
+  clean(body),
+];
 
 const asDate = (time: string | Date | null) => time && new Date(time);

@@ -3,19 +3,20 @@ import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
 import { untilAvailable } from '#common';
 import { counted } from '#config';
 import type { AnyContract, JobState } from '#define-job';
-import { Broker, type Delivery, isOutage } from '#rabbitmq';
+import type { Delivery } from '#rabbitmq';
 import { type Claim, type ClaimRequest, MAX_LOSSES, Records, Throughput } from '#records';
 import { type Log, rootLog, type StrayError, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
 import { AttemptContext } from './attempt-context.js';
 import { Contracts } from './contracts.js';
+import { DeadLettering } from './dead-lettering.js';
 import { CrashedError, NoHandlerError, UnknownContractError } from './errors.js';
 import { Gate } from './gate.js';
 import type { JobContext } from './handler.js';
 import { Isolation, type Seat } from './isolation.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { LoopTurns } from './loop-turns.js';
-import { type Arrival, decode, encodeStranger, type JobDelivery } from './message.js';
+import { type Arrival, decode, type JobDelivery } from './message.js';
 import { meterOf } from './meter.js';
 import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
@@ -26,6 +27,7 @@ import { type About, RunningAttempt, STOP_GRACE_MS } from './running-attempt.js'
 import { RunningAttempts } from './running-attempts.js';
 import { type Secrets, secretsOf } from './secrets.js';
 import { endProcessing, processing } from './spans.js';
+import { scrub, UnprocessableMessageError } from './unprocessable.js';
 
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
@@ -72,7 +74,7 @@ export class Executor {
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
     private readonly contracts: Contracts,
     private readonly records: Records,
-    private readonly broker: Broker,
+    private readonly deadLetters: DeadLettering,
     private readonly outbox: Outbox,
     private readonly progress: Progress,
     private readonly throughput: Throughput,
@@ -155,7 +157,7 @@ export class Executor {
   /** Never rejects. */
   private async workOff(delivery: AtHand, arrival: ReturnType<typeof decode>): Promise<void> {
     try {
-      if ('unreadable' in arrival) await this.bury(delivery, arrival.unreadable);
+      if ('unreadable' in arrival) await this.deadLetter(delivery, arrival.unreadable);
       else if (!(await this.execute(delivery, arrival, false))) await this.execute(delivery, arrival, true);
     } catch (error) {
       await this.onUnexpected(delivery, error);
@@ -262,10 +264,9 @@ export class Executor {
     contract: AnyContract | undefined,
     { state, isAnotherJob }: Refused,
   ): Promise<void> {
-    // Of a job that nobody knows there is no record to write in, so the message itself is kept.
-    if (isAnotherJob) await this.bury(delivery, `the job of this messageId is no ${name}`);
+    if (isAnotherJob) await this.deadLetter(delivery, `the job of this messageId is no ${name}`);
     else if (state === null) {
-      await this.bury(delivery, contract ? lacks : new UnknownContractError(name).message);
+      await this.deadLetter(delivery, contract ? lacks : new UnknownContractError(name).message);
     } else delivery.ack();
   }
 
@@ -302,6 +303,10 @@ export class Executor {
     try {
       if (claim.losses >= MAX_LOSSES) throw new CrashedError(claim.losses);
       if (!contract) throw new UnknownContractError(arrival.name);
+      if (claim.payload === null && arrival.payload === null)
+        throw new UnprocessableMessageError(
+          arrival.lacks ?? 'neither the message nor its record has a payload',
+        );
       const handler = this.handlers.get(contract.name);
       if (!handler) throw new NoHandlerError(contract.name);
       const given = claim.payload ?? arrival.payload ?? 'null';
@@ -336,20 +341,14 @@ export class Executor {
     if (this.stopping.signal.aborted) return;
     const { messageId: job, type: name } = delivery.message.properties;
     this.log.error({ job, name, err: error }, 'The job cannot be recorded');
-    await this.bury(delivery, describeError(error).message).catch(() => {});
+    await this.deadLetter(delivery, describeError(error).message).catch(() => {});
   }
 
-  /** Sends a message that no record stands for to the dead letters, as it came. */
-  private async bury(delivery: Delivery, reason: string): Promise<void> {
+  /** A message that no job can be made of becomes a dead letter. */
+  private async deadLetter(delivery: Delivery, reason: string): Promise<void> {
     const { messageId: job, type: name } = delivery.message.properties;
-    this.log.warn({ job, name, queue: delivery.queue }, `A message goes to the dead letters: ${reason}`);
-    const { publisher } = this.broker;
-    await this.persistently(() =>
-      publisher.publish(encodeStranger(delivery, reason)).catch((error) => {
-        if (isOutage(error)) throw error;
-        return publisher.publish(encodeStranger(delivery, reason, true));
-      }),
-    );
+    this.log.warn({ job, name, queue: delivery.queue }, `A message is dead-lettered: ${scrub(reason)}`);
+    await this.persistently(() => this.deadLetters.deadLetter(delivery, reason));
     delivery.ack();
   }
 

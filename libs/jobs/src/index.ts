@@ -16,6 +16,7 @@ export { Admission, type Pass, type Refusal } from './admission.js';
 export type { AttemptContext } from './attempt-context.js';
 
 export { Contracts } from './contracts.js';
+export type { DeadLettering } from './dead-lettering.js';
 export {
   type EnqueueOptions,
   idempotencyOf,
@@ -66,3 +67,4 @@ export { ContractRedaction } from './redaction.js';
 export { Relay } from './relay.js';
 export { type Returned, returned } from './returned.js';
 export { readThrown, type Thrown, thrownSchema, toError } from './thrown.js';
+export { describeMessage } from './unprocessable.js';

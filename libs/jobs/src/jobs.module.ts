@@ -3,6 +3,7 @@ import { Redaction } from '#records';
 import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
+import { DeadLettering } from './dead-lettering.js';
 import { Executor } from './executor.js';
 import { Invoker } from './invoker.js';
 import { JobServer } from './job-server.js';
@@ -24,7 +25,7 @@ import { WorkerStatus } from './worker-status.js';
 @Module({
   providers: [
     ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
-    ...[Invoker, WorkerStatus, OneShot],
+    ...[DeadLettering, Invoker, WorkerStatus, OneShot],
     { provide: Redaction, useClass: ContractRedaction },
   ],
   exports: [Jobs, JobServer, OneShot, Relay, Contracts, Redaction],

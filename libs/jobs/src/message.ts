@@ -8,7 +8,7 @@ import {
   type OutgoingMessage,
   RETRY_DELAY_HEADER,
 } from '#rabbitmq';
-import { isStorable } from '#records';
+import { type DueRecord, isStorable } from '#records';
 import { readTraceparent } from '#telemetry';
 import type { Contracts } from './contracts.js';
 import { isTooDeep } from './payload.js';
@@ -28,12 +28,14 @@ export const TRACEPARENT_HEADER = 'traceparent';
 const CLAIM_CHECK_HEADER = 'x-claim-check';
 /** Why a message is a dead letter. */
 export const REASON_HEADER = 'x-dead-reason';
-/** Says that no record stands for a dead letter, though it may name the id of a job that has one. */
-export const NO_RECORD_HEADER = 'x-no-record';
+/** By which workers of older versions marked a dead letter that had no record, though it may name the id of a job. */
+const NO_RECORD_HEADER = 'x-no-record';
 const REASON_LENGTH = 1_000;
 const MAX_ATTEMPT = 1_000_000;
 /** Bookkeeping of the broker, which starts anew with each publish; and the keys to which it would send copies. */
 const BROKER_HEADERS = /^(CC|BCC|x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count))$/;
+/** What a message says of its job, or of a dead letter, is said anew when it is published again. */
+const OWN_HEADERS = new Set([ATTEMPT_HEADER, CLAIM_CHECK_HEADER, REASON_HEADER, NO_RECORD_HEADER]);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -48,6 +50,8 @@ export interface JobMessage {
   /** `normal` when absent. */
   priority?: Priority;
   traceparent?: string | null;
+  /** What was received, for a message that was unprocessable: it is this that is published. */
+  received?: DueRecord['received'];
 }
 
 /**
@@ -56,17 +60,25 @@ export interface JobMessage {
  */
 const PLAIN_HEADERS = Object.freeze({ [ATTEMPT_HEADER]: 1 });
 
-/** Makes the message that brings a job to its queue; or to its retry queue, when there is a delay; or, with a reason, to the dead letters. */
+/** Where a message goes: to its queue; or to its retry queue, when there is a delay; or, with a reason, to the dead letters. */
+export interface Destination {
+  retryDelay?: Duration;
+  deadReason?: string;
+}
+
+/** Makes the message that brings a job to where it should go. */
 export function encode(
-  { id, name, queue, attempt, payload, priority, traceparent }: JobMessage,
+  { id, name, queue, attempt, payload, priority, traceparent, received }: JobMessage,
   contracts: Contracts,
-  to: { retryDelay?: Duration; deadReason?: string } = {},
+  to: Destination = {},
 ): OutgoingMessage {
-  const content = payload === null ? Buffer.alloc(0) : Buffer.from(payload as string);
-  const carried = payload !== null && content.length <= CLAIM_CHECK_BYTES;
-  const isPlain = attempt === 1 && carried && !traceparent && !to.retryDelay && to.deadReason === undefined;
+  const bytes = received ? received.body : payload === null ? null : Buffer.from(payload as string);
+  // A message that was received goes back as it is, but a dead-letter queue need not hold it whole.
+  const limit = received && to.deadReason === undefined ? Number.POSITIVE_INFINITY : CLAIM_CHECK_BYTES;
+  const content = bytes && bytes.length <= limit ? bytes : undefined;
+  const isPlain = attempt === 1 && content && !traceparent && !received && isEmpty(to);
   const headers: Record<string, unknown> = isPlain ? PLAIN_HEADERS : { [ATTEMPT_HEADER]: attempt };
-  if (!carried) headers[CLAIM_CHECK_HEADER] = true;
+  if (!content) headers[CLAIM_CHECK_HEADER] = true;
   if (traceparent) headers[TRACEPARENT_HEADER] = traceparent;
   if (to.retryDelay) headers[RETRY_DELAY_HEADER] = formatDuration(toMilliseconds(to.retryDelay));
   if (to.deadReason !== undefined) headers[REASON_HEADER] = to.deadReason.slice(0, REASON_LENGTH);
@@ -74,85 +86,108 @@ export function encode(
   // A queue whose priorities were taken away has only its normal one.
   const lane = contracts.prioritised.has(queue) ? priority : undefined;
   const ownQueue = contracts.find(name)?.queue === queue && (lane ?? 'normal') === 'normal';
+  // A received message goes where it came from, or was to go, whatever is bound by now.
+  const home = ownQueue && !received ? name : directRoutingKey(queue, name, lane);
+  const isUnroutable = queue === EXCHANGE.unroutable;
   return {
     exchange: to.deadReason !== undefined ? EXCHANGE.dead : to.retryDelay ? EXCHANGE.retry : EXCHANGE.jobs,
-    routingKey: to.deadReason !== undefined ? queue : ownQueue ? name : directRoutingKey(queue, name, lane),
-    content: carried ? content : Buffer.alloc(0),
-    properties: {
-      messageId: id,
-      type: name,
-      contentType: 'application/json',
-      timestamp: Math.floor(Date.now() / 1000),
-      headers,
-    },
+    routingKey: to.deadReason !== undefined ? queue : received && isUnroutable ? received.routingKey : home,
+    content: content ?? Buffer.alloc(0),
+    ...(received && { bareHeaders: headers }),
+    properties: received
+      ? {
+          ...sentProperties(received.properties),
+          messageId: id,
+          headers: { ...sentHeaders(received.headers), ...headers },
+        }
+      : {
+          messageId: id,
+          type: name,
+          contentType: 'application/json',
+          timestamp: Math.floor(Date.now() / 1000),
+          headers,
+        },
   };
 }
 
-/**
- * A message as it was delivered, kept as it is but for the broker's own bookkeeping, on its way to the dead letters.
- * `userId` goes too: the broker closes the channel of whoever publishes under another user's name.
- *
- * @param bare the bytes only, for a message whose properties cannot be sent again, such as headers of almost 64 KiB.
- */
-export function encodeUnreadable(
-  { queue, message }: Pick<Delivery, 'queue' | 'message'>,
-  reason: string,
-  bare = false,
-): OutgoingMessage {
-  const {
-    headers = {},
-    expiration: _,
-    userId: __,
-    ...properties
-  }: Partial<typeof message.properties> = bare ? {} : message.properties;
-  const kept = Object.entries(headers).filter(([name]) => !BROKER_HEADERS.test(name));
-  return {
-    exchange: EXCHANGE.dead,
-    routingKey: queue,
-    content: message.content,
-    properties: {
-      ...properties,
-      messageId: properties.messageId ?? '',
-      headers: { ...Object.fromEntries(kept), [REASON_HEADER]: reason.slice(0, REASON_LENGTH) },
-    },
-  };
-}
+const isEmpty = ({ retryDelay, deadReason }: Destination) => !retryDelay && deadReason === undefined;
 
-/** The same for a message that a worker cannot make a job of: whatever its id, no record stands for it. */
-export function encodeStranger(...from: Parameters<typeof encodeUnreadable>): OutgoingMessage {
-  const message = encodeUnreadable(...from);
-  const { headers, ...properties } = message.properties;
-  return { ...message, properties: { ...properties, headers: { ...headers, [NO_RECORD_HEADER]: true } } };
+const sentHeaders = (headers: Record<string, unknown>) =>
+  Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !BROKER_HEADERS.test(name) && !OWN_HEADERS.has(name)),
+  );
+
+/** The broker closes the channel of whoever publishes under another user's name. Whatever is published again is persistent. */
+function sentProperties(properties: object): Record<string, unknown> {
+  const unsent = new Set(['expiration', 'userId', 'deliveryMode', 'headers']);
+  return Object.fromEntries(
+    Object.entries(properties).filter(([name, value]) => !unsent.has(name) && value !== undefined),
+  );
 }
 
 /** A message in a dead-letter queue. */
 export interface DeadLetter {
   /** The job's id, in lower case; whatever stands there when it is no job of ours. */
   id: string;
+  name: string;
+  /** The attempt that it stands for, if it is one. */
+  attempt: unknown;
+  /** Why it lies there, as it says itself. */
   reason: string;
-  /** The broker put it there, not a worker. */
+  /** No worker put it there, or it is none of its jobs. */
   byBroker: boolean;
-  /** Its id means nothing: no worker could make a job of it. */
-  isStranger: boolean;
+  /** A worker of an older version put it there and made no record. */
+  isUnrecorded: boolean;
   message: Delivery['message'];
 }
 
 /** Reads what lies in a dead-letter queue; it may be anything. */
 export function readDeadLetter(message: Delivery['message']): DeadLetter {
-  const { messageId, headers = {} } = message.properties;
-  const ours = headers[REASON_HEADER];
+  const { messageId, type, headers = {} } = message.properties;
+  const given = headers[REASON_HEADER];
   return {
     id: String(messageId ?? '').toLowerCase(),
-    reason: String(ours ?? headers['x-first-death-reason'] ?? 'unknown'),
-    byBroker: ours === undefined,
-    isStranger: headers[NO_RECORD_HEADER] === true,
+    name: usableName(type),
+    attempt: headers[ATTEMPT_HEADER] ?? 1,
+    reason: String(given ?? headers['x-first-death-reason'] ?? 'published to the dead letters'),
+    byBroker: given === undefined,
+    isUnrecorded: headers[NO_RECORD_HEADER] === true,
     message,
   };
 }
 
-/** Makes the message that puts a dead letter back to where it lay. */
-export function returnDeadLetter({ message, reason }: DeadLetter, queue: string): OutgoingMessage {
-  return encodeUnreadable({ queue, message }, reason);
+const MAX_NAME_BYTES = 100;
+
+/** What a job is named that a message of this type becomes: `unknown` where nothing could be named so. */
+export const usableName = (type: unknown): string =>
+  typeof type === 'string' && /^[^\p{Cc}\p{Cs}]+$/u.test(type) && Buffer.byteLength(type) <= MAX_NAME_BYTES
+    ? type
+    : 'unknown';
+
+/** Makes the message that puts the dead letter of a job back to where it lay. */
+export function returnDeadLetter(
+  { id, attempt, reason, message }: DeadLetter,
+  queue: string,
+): OutgoingMessage {
+  const { content, properties } = message;
+  const isLong = content.length > CLAIM_CHECK_BYTES;
+  const isClaimCheck = isLong || properties.headers?.[CLAIM_CHECK_HEADER] === true;
+  const bareHeaders = {
+    [ATTEMPT_HEADER]: attempt,
+    [REASON_HEADER]: reason.slice(0, REASON_LENGTH),
+    ...(isClaimCheck && { [CLAIM_CHECK_HEADER]: true }),
+  };
+  return {
+    exchange: EXCHANGE.dead,
+    routingKey: queue,
+    content: isLong ? Buffer.alloc(0) : content,
+    bareHeaders,
+    properties: {
+      ...sentProperties(properties),
+      messageId: id,
+      headers: { ...sentHeaders(properties.headers ?? {}), ...bareHeaders },
+    },
+  };
 }
 
 /** A message that makes sense. */
@@ -217,12 +252,20 @@ export function decode(
   if (content.length > maxPayload)
     return arrival(null, undefined, `the body is longer than ${maxPayload} bytes (MAX_PAYLOAD)`);
   if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0) return arrival(null);
+  const body = readBody(content);
+  return 'unreadable' in body ? body : arrival(body.payload, body.value);
+}
+
+/** Reads a body as JSON. @returns its text and its value, or a sentence on why it is none. */
+export function readBody(content: Buffer): { payload: string; value: unknown } | { unreadable: string } {
   try {
     const payload = utf8.decode(content);
-    if (isTooDeep(payload)) return unreadable('the body is nested too deeply');
-    return arrival(payload, parse(payload));
+    if (isTooDeep(payload)) return { unreadable: 'the body is nested too deeply' };
+    return { payload, value: parse(payload) };
   } catch (error) {
-    return unreadable(`the body is no JSON in UTF-8: ${unquoted((error as Error).message).slice(0, 200)}`);
+    return {
+      unreadable: `the body is no JSON in UTF-8: ${unquoted((error as Error).message).slice(0, 200)}`,
+    };
   }
 }
 

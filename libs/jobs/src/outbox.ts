@@ -1,10 +1,9 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
-import type { Duration } from '#define-job';
 import { Broker } from '#rabbitmq';
 import { OutboxRecords } from '#records';
 import { lookUp, metrics, type Step } from '#telemetry';
 import { Contracts } from './contracts.js';
-import { encode, type JobMessage } from './message.js';
+import { type Destination, encode, type JobMessage } from './message.js';
 import { sending } from './spans.js';
 
 /**
@@ -66,7 +65,7 @@ export class Outbox implements BeforeApplicationShutdown {
    *
    * @returns whether the broker has it.
    */
-  async publish(job: OwedMessage, to: { retryDelay?: Duration; deadReason?: string } = {}): Promise<boolean> {
+  async publish(job: OwedMessage, to: Destination = {}): Promise<boolean> {
     let step: Step | undefined;
     try {
       const message = encode(job, this.contracts, to);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Broker } from '#rabbitmq';
-import { DeadRecords, emptyQueue, QueueRecords } from '#records';
+import { emptyQueue, QueueRecords } from '#records';
 import { lookUp, metrics, type Sample } from '#telemetry';
 import { Contracts } from './contracts.js';
 
@@ -17,7 +17,6 @@ export class QueueMetrics {
     private readonly contracts: Contracts,
     private readonly broker: Broker,
     private readonly queues: QueueRecords,
-    private readonly dead: DeadRecords,
   ) {
     const { queueJobs, oldestReadyAge, queuePaused, deadLetters } = metrics;
     lookUp([queueJobs, oldestReadyAge, queuePaused, deadLetters], () => this.readQueues());
@@ -26,19 +25,15 @@ export class QueueMetrics {
   }
 
   private async readQueues(): Promise<Sample[]> {
-    const [views, foreign] = await Promise.all([this.queues.list(), this.dead.foreignLetters()]);
-    const names = new Set([
-      ...this.contracts.queues.keys(),
-      ...foreign.keys(),
-      ...views.map(({ queue }) => queue),
-    ]);
+    const views = await this.queues.list();
+    const names = new Set([...this.contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
     return [...names].flatMap((queue): Sample[] => {
       const view = views.find((view) => view.queue === queue) ?? emptyQueue(queue);
       return [
         ...STATES.map((state): Sample => [metrics.queueJobs, view[state], { queue, state }]),
         [metrics.oldestReadyAge, ageOf(view.oldestWaiting), { queue }],
         [metrics.queuePaused, Number(view.paused), { queue }],
-        [metrics.deadLetters, view.dead + (foreign.get(queue) ?? 0), { queue }],
+        [metrics.deadLetters, view.dead, { queue }],
       ];
     });
   }

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { type JobView, type Previous, Redaction } from '#records';
+import { type JobView, type MessageView, type Previous, Redaction, type StoredMessage } from '#records';
 import { Contracts } from './contracts.js';
 import { redact } from './redact.js';
+import { showMessage } from './unprocessable.js';
 
 /**
  * What is shown of a job, by its contract. In payloads, keys that name secrets count as much as marks. In results only
@@ -20,6 +21,10 @@ export class ContractRedaction extends Redaction {
     // Of most jobs nothing is secret, and they need no copy.
     const isSame = payload === job.payload && result === job.result && previous === job.previous;
     return isSame ? job : { ...job, payload, result, previous };
+  }
+
+  redactMessage(message: StoredMessage, name: string): MessageView {
+    return showMessage(message, this.contracts.find(name));
   }
 
   private previous(previous: Previous): Previous {

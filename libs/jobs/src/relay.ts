@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { DatabaseUnavailableError, type DueRecord, OutboxRecords } from '#records';
+import { DatabaseUnavailableError, type DueRecord, OutboxRecords, UnprocessableMessages } from '#records';
 import { CLAIM_CHECK_BYTES } from './message.js';
 import { Outbox } from './outbox.js';
 
@@ -37,6 +37,7 @@ export class Relay {
   constructor(
     private readonly records: OutboxRecords,
     private readonly outbox: Outbox,
+    private readonly messages: UnprocessableMessages,
   ) {}
 
   start(): void {
@@ -84,9 +85,12 @@ export class Relay {
     if (room === 0) return false;
     const limit = Math.min(BATCH, room);
     const due = await this.records.takeDue(limit, LEASE_MS, CLAIM_CHECK_BYTES);
-    const confirmed = await Promise.all(due.map((record) => this.publish(record)));
+    const long = due.filter(isLong);
+    const short = due.filter((record) => !isLong(record));
+    const confirmed = await Promise.all(short.map((record) => this.publish(record)));
     this.failing = false;
-    const refused = due.filter((_, index) => !confirmed[index]);
+    const refused = short.filter((_, index) => !confirmed[index]);
+    for (const record of long) if (!(await this.publishLong(record))) refused.push(record);
     if (refused.length > 0) await this.records.oweAgain(refused, REFUSED_PAUSE_MS);
     this.pauseMs = due.length > 0 && refused.length === 0 ? BUSY_PAUSE_MS : IDLE_PAUSE_MS;
     return due.length === limit && refused.length === 0;
@@ -101,6 +105,12 @@ export class Relay {
     if (gone.length === 0) return;
     const rescued = await this.records.rescue(gone);
     if (rescued > 0) this.logger.warn(`${rescued} jobs of workers that are gone run again`);
+  }
+
+  /** One after the other: a hundred of them are more than a process should hold. */
+  private async publishLong(record: DueRecord): Promise<boolean> {
+    const body = await this.messages.bodyOf(record.id);
+    return this.publish({ ...record, received: record.received && { ...record.received, body } });
   }
 
   private publish({ state, error, ...record }: DueRecord): Promise<boolean> {
@@ -118,3 +128,6 @@ export class Relay {
     return false;
   }
 }
+
+/** Whether a received message goes out whose body was too long to be taken with the others. */
+const isLong = ({ state, received }: DueRecord) => state !== 'dead' && received?.body === null;

@@ -25,6 +25,8 @@ export interface OutgoingMessage {
   content: Buffer;
   /** AMQP properties; `messageId` is what a returned message is known by. */
   properties: Options.Publish & { messageId: string };
+  /** Headers instead of those, should they be more than can be sent: another client may have sent more. */
+  bareHeaders?: Record<string, unknown>;
 }
 
 interface InFlight {
@@ -94,14 +96,21 @@ export class Publisher {
 
     return new Promise((resolve, reject) => {
       const entry: InFlight = { message, sentAt: performance.now(), returned: false, resolve, reject };
+      const send = (properties: Options.Publish) =>
+        channel.publish(
+          message.exchange,
+          message.routingKey,
+          message.content,
+          { ...properties, persistent: true, mandatory: true },
+          (error) => this.settle(entry, error),
+        );
       // amqplib throws at once for what cannot be encoded, such as a routing key of over 255 bytes.
-      channel.publish(
-        message.exchange,
-        message.routingKey,
-        message.content,
-        { ...message.properties, persistent: true, mandatory: true },
-        (error) => this.settle(entry, error),
-      );
+      try {
+        send(message.properties);
+      } catch (error) {
+        if (!message.bareHeaders) throw error;
+        send({ ...message.properties, headers: message.bareHeaders });
+      }
       this.inFlight.add(entry);
       this.bytesInFlight += message.content.length;
     });

@@ -10,7 +10,7 @@ import type { BrokerConnection } from './connection.js';
  *      ▲   └─ no queue: alternate exchange `jobs.unroutable` ─► queue `jobs.unroutable`
  *      │ TTL over, routing key kept
  *   `jobs.retry.5s` ◄──header retry-delay── `jobs.retry` (headers)
- *   `email.dead` ◄──queue's name── `jobs.dead` (direct) ◄── rejected, or delivered too often
+ *   `email.dead` ◄──queue's name── `jobs.dead` (direct) ◄── rejected, or delivered too often; what no queue took, too
  *
  * All queues are quorum queues. Only at-least-once dead-lettering into quorum queues kept every message when the
  * broker was killed in the middle of expiry, and it needs `reject-publish`: without it the broker falls back to
@@ -116,7 +116,7 @@ export function buildTopology({ queues, prioritised, retryDelays }: TopologyOpti
         arguments: quorum,
         bindings: [{ exchange: EXCHANGE.unroutable, routingKey: '' }],
       },
-      ...work.map(([name]) => ({
+      ...[EXCHANGE.unroutable, ...work.map(([name]) => name)].map((name) => ({
         name: deadLetterQueue(name),
         arguments: quorum,
         bindings: [{ exchange: EXCHANGE.dead, routingKey: name }],

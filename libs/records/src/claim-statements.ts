@@ -19,6 +19,9 @@ const IS_WAITING = `j.name = m.name and ${STATE} in ('queued', 'retrying') and m
  */
 const IS_LOST = `j.name = m.name and ${STATE} = 'running' and m.attempt >= j.attempt
       and (j.worker = $4 and m.attempt = j.attempt or not exists (${lockOf('j.worker')}))`;
+/** Whether the record is only of a message that was unprocessable, and had the id first. */
+const IS_UNPROCESSABLE = `j.state = 'dead' and j.claim = 0
+      and exists (select from unprocessable_messages u where u.job = j.id)`;
 /** To take it over counts as a loss, unless it is one's own. */
 const IS_LOSS = `(${STATE} = 'running' and j.worker <> $4)`;
 /** How an attempt is kept that was lost with its worker. */
@@ -80,7 +83,8 @@ export const refusals = (
 ): Statement => ({
   name: 'refusals',
   text: `
-    select m.id, m.attempt, false as taken, j.state, j.losses + ${IS_LOSS}::int as losses, j.name <> m.name as "isAnotherJob",
+    select m.id, m.attempt, false as taken, j.state, j.losses + ${IS_LOSS}::int as losses,
+      j.name <> m.name or ${IS_UNPROCESSABLE} as "isAnotherJob",
       coalesce(${IS_WAITING}, false) as "isWaiting", coalesce(${IS_LOST}, false) as "isLost",
       not m.alone and j.losses + ${IS_LOSS}::int >= $5 as "isSuspect"
     from unnest($1::uuid[], $2::int[], $3::text[], $6::bool[]) as m (id, attempt, name, alone)

@@ -10,8 +10,8 @@ import {
   valuesOf,
 } from './dead-statements.js';
 import { formOf, saidInSql } from './error-form.js';
-import { FIRST_ID } from './outbox-records.js';
 import { RecordsDatabase } from './records-database.js';
+import { comesAfter } from './statements.js';
 
 /** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
 const PAGE = 1_000;
@@ -47,6 +47,15 @@ export interface DeedOptions {
 export interface ReplayOptions extends DeedOptions {
   /** Jobs that come back in each second; the others are scheduled for later ones. */
   perSecond?: number;
+}
+
+/** What a record says of a job whose message lies in a dead-letter queue. */
+export interface DeadLetterState {
+  id: string;
+  name: string;
+  state: JobState;
+  queue: string;
+  attempt: number;
 }
 
 /** How many dead records a queue has, and of how many the letter may not be in the broker yet. */
@@ -151,11 +160,11 @@ export class DeadRecords {
     });
   }
 
-  /** What the records say of the jobs that these letters stand for. */
-  async statesOf(ids: readonly string[]): Promise<{ id: string; state: JobState; queue: string }[]> {
+  /** What the records say of the jobs that these messages may stand for. */
+  async statesOf(ids: readonly string[]): Promise<DeadLetterState[]> {
     return this.rows({
       name: 'states-of',
-      text: 'select id, state, queue from jobs where id = any ($1::uuid[])',
+      text: 'select id, name, state, queue, attempt from jobs where id = any ($1::uuid[])',
       values: [ids],
     });
   }
@@ -168,12 +177,13 @@ export class DeadRecords {
 
   /** The ids of the dead whose letter the broker should hold since before a time, in pages. */
   async *settledBefore(queue: string, time: Date): AsyncGenerator<string[]> {
-    for (let after = FIRST_ID; ; ) {
+    for (let after: string | null = null; ; ) {
       const rows: { id: string }[] = await this.rows({
         name: 'dead-page',
         text: `
           select id from jobs
-          where state = 'dead' and queue = $1 and publish_at is null and finished_at < $2 and id > $3::uuid
+          where state = 'dead' and queue = $1 and publish_at is null and finished_at < $2
+            and ${comesAfter('$3')}
           order by id limit $4`,
         values: [queue, time, after, PAGE],
       });
@@ -193,42 +203,23 @@ export class DeadRecords {
   }
 
   /**
-   * Records as dead what the broker itself put among the dead letters: nobody ever claimed the attempt that the
-   * message stood for.
+   * Dead-letters a job that waits, because the broker dead-lettered its message: nobody ever claimed the attempt that
+   * the message stood for. A job that has moved on is left alone.
    *
+   * @param attempt the one that the message stood for.
+   * @param queue where it is a dead letter.
    * @param error what the record says of it, as JSON text.
    */
-  async bury(ids: readonly string[], error: string): Promise<void> {
+  async deadLetter(id: string, attempt: number, queue: string, error: string): Promise<void> {
     await this.rows({
-      name: 'bury',
+      name: 'dead-letter',
       text: `
-        update jobs set state = 'dead', finished_at = now(), publish_at = null,
-          error_form = ${formOf(saidInSql('$2::jsonb'))},
-          attempts = attempts || jsonb_build_object('attempt', attempt + 1, 'outcome', 'lost', 'error', $2::jsonb,
+        update jobs set state = 'dead', queue = $3, attempt = $2, finished_at = now(), publish_at = now(),
+          error_form = ${formOf(saidInSql('$4::jsonb'))},
+          attempts = attempts || jsonb_build_object('attempt', $2::int, 'outcome', 'lost', 'error', $4::jsonb,
             'worker', null, 'startedAt', null, 'finishedAt', now())
-        where id = any ($1::uuid[]) and state in ('queued', 'retrying')`,
-      values: [ids, error],
-    });
-  }
-
-  /** How many letters each queue holds that no record stands for, as they were counted last. */
-  async foreignLetters(): Promise<Map<string, number>> {
-    const rows = await this.rows<{ queue: string; count: number }>({
-      name: 'foreign-letters',
-      text: 'select queue, foreign_letters as count from dead_letter_queues',
-      values: [],
-    });
-    return new Map(rows.map(({ queue, count }) => [queue, count]));
-  }
-
-  /** Keeps how many letters of a queue no record stands for. */
-  async countForeignLetters(queue: string, count: number): Promise<void> {
-    await this.rows({
-      name: 'count-foreign-letters',
-      text: `
-        insert into dead_letter_queues (queue, foreign_letters) values ($1, $2)
-        on conflict (queue) do update set foreign_letters = $2`,
-      values: [queue, count],
+        where id = $1 and state in ('queued', 'retrying') and attempt = $2 - 1`,
+      values: [id, attempt, queue, error],
     });
   }
 
@@ -241,11 +232,12 @@ export class DeadRecords {
   ): Promise<Required<Done>> {
     const start = await this.now();
     let [count, leftOut] = [0, 0];
-    for (let after = FIRST_ID; !signal?.aborted; ) {
-      const [row] = await this.rows<{ last: string | null; found: number; changed: number }>({
+    for (let after: string | null = null; !signal?.aborted; ) {
+      const [row]: { last: string | null; found: number; changed: number }[] = await this.rows({
         text: `
           with found as (
-            select id, name, unique_key from jobs where ${MATCHES} and id > $8::uuid order by id limit $9 for update
+            select id, name, unique_key from jobs where ${MATCHES} and ${comesAfter('$8')}
+            order by id limit $9 for update
           ), ${allowed}, page as (
             select id, $10::timestamptz + (row_number() over (order by id) + $11::int - 1) / $12::int
               * interval '1 second' as run_at

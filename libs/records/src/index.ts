@@ -6,6 +6,7 @@ export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from 
 export {
   type DeadCount,
   type DeadGroup,
+  type DeadLetterState,
   DeadRecords,
   type DeedOptions,
   type ReplayOptions,
@@ -13,14 +14,6 @@ export {
 } from './dead-records.js';
 export type { DeadLetterFilter } from './dead-statements.js';
 export { likeForms, type StoredError, saidBy } from './error-form.js';
-export {
-  type ForeignLetter,
-  type ForeignLetterFilter,
-  ForeignLetters,
-  type ForeignLetterView,
-  showBody,
-  type Wish,
-} from './foreign-letters.js';
 export { type Change, isAfter } from './history.js';
 export type {
   Claim,
@@ -48,9 +41,16 @@ export { type Ages, type Pruned, Retention } from './retention.js';
 export { checkText, checkTime, InputError, isStorable, UNSTORABLE } from './text.js';
 export { type AttemptOutcome, outcomes, type Tally, Throughput } from './throughput.js';
 export {
+  type ReceivedMessage,
+  type StoredMessage,
+  type UnprocessableMessage,
+  UnprocessableMessages,
+} from './unprocessable-messages.js';
+export {
   type AttemptView,
   type JobView,
   type ListFilter,
+  type MessageView,
   Redaction,
   Views,
   type WatchedJob,

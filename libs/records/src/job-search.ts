@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
 import { saidInSql } from './error-form.js';
 import { RecordsDatabase } from './records-database.js';
+import { DIED_AT } from './views.js';
 
 /** Which jobs to look for; absent means any. */
 export interface SearchFilter {
@@ -32,13 +33,15 @@ export interface FoundJob {
   error: string | null;
 }
 
-/** One page of jobs, newest first. */
+/** One page of jobs, newest first; dead ones by the time of their death. */
 export interface JobsFound {
   items: FoundJob[];
   /** `before` of what comes next; null at the end. */
   next: string | null;
   /** The page is not full because so many jobs were looked at; further back there may be more. */
   isCutOff: boolean;
+  /** How far back was looked, then. */
+  lookedBackTo: Date | null;
 }
 
 /**
@@ -63,11 +66,19 @@ export class JobSearch {
     // The jobs of a batch are ten thousand at most, and were made at one time: looked for from the newest job of all on,
     // they would come last. `offset 0` has PostgreSQL take them first.
     const ofBatch = where('batch', '=', batch);
-    const source = batch ? `(select id, name, queue, state from jobs ${all(ofBatch)} offset 0) jobs` : 'jobs';
+    const source = batch ? `(select * from jobs ${all(ofBatch)} offset 0) jobs` : 'jobs';
     // What indexes answer narrows what is gone through; the rest is looked at one by one.
     const hasIndex = state !== 'succeeded';
     const ofState = where('state', '=', state);
-    const byIndex = [...where('id', '<', before), ...(hasIndex ? ofState : [])];
+    // Ids that other programs gave say nothing of time, and many dead letters have such.
+    const byTime = state === 'dead';
+    const order = byTime ? 'finished_at desc, id desc' : 'id desc';
+    const beforeId = where('id', '<', before).map((condition) =>
+      byTime
+        ? `(finished_at, id) < ((${DIED_AT} where id = $${values.length}), $${values.length}::uuid)`
+        : condition,
+    );
+    const byIndex = [...beforeId, ...(hasIndex ? ofState : [])];
     const oneByOne = [
       ...where('name', '=', name),
       ...where('queue', '=', queue),
@@ -75,30 +86,37 @@ export class JobSearch {
     ];
     const isScattered = batch !== undefined || (state !== undefined && hasIndex);
     const window = isScattered ? SCATTERED_WINDOW : WINDOW;
-    const { rows } = await this.database.query<FoundJob & { lastSeen: string | null; seen: number }>({
+    const { rows } = await this.database.query<
+      FoundJob & { lastSeen: string | null; lastSeenAt: Date | null; seen: number }
+    >({
       // Without a name, so that it is planned for this state: the index on states leaves one of them out.
       text: `
         with seen as materialized (
-          select id, name, queue, state from ${source} ${all(byIndex)} order by id desc limit $${values.push(oneByOne.length > 0 ? window : limit + 1)}
+          select id, name, queue, state, created_at, finished_at from ${source} ${all(byIndex)} order by ${order} limit $${values.push(oneByOne.length > 0 ? window : limit + 1)}
         ), found as (
-          select id from seen ${all(oneByOne)} order by id desc limit $${values.push(limit + 1)}
+          select id, finished_at from seen ${all(oneByOne)} order by ${order} limit $${values.push(limit + 1)}
         ), counted as (
-          select count(*)::int as seen, (select id from seen order by id limit 1) as last_seen from seen
+          select count(*)::int as seen, (array_agg(id))[count(*)] as last_seen,
+            (array_agg(${byTime ? 'finished_at' : 'created_at'}))[count(*)] as last_seen_at
+          from seen
         )
         select j.id, j.name, j.queue, j.state, j.attempt, j.max_attempts as "maxAttempts", j.progress,
           j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt",
           j.finished_at as "finishedAt", c.seen, c.last_seen as "lastSeen",
+          c.last_seen_at as "lastSeenAt",
           case when j.state <> 'succeeded' then left(${saidInSql(`j.attempts -> -1 -> 'error'`)}, 200) end as error
         from counted c left join (found f join jobs j on j.id = f.id) on true
-        order by j.id desc`,
+        order by ${byTime ? 'f.finished_at desc, f.id desc' : 'f.id desc'}`,
       values,
     });
-    const { seen = 0, lastSeen = null } = rows[0] ?? {};
-    const found = rows.filter(({ id }) => id !== null).map(({ seen: _, lastSeen: __, ...job }) => job);
+    const { seen = 0, lastSeen = null, lastSeenAt: lookedBackTo = null } = rows[0] ?? {};
+    const found = rows
+      .filter(({ id }) => id !== null)
+      .map(({ seen: _, lastSeen: __, lastSeenAt: ___, ...job }) => job);
     const items = found.slice(0, limit);
-    if (found.length > limit) return { items, next: items.at(-1)?.id ?? null, isCutOff: false };
+    if (found.length > limit) return { items, next: items.at(-1)?.id ?? null, isCutOff: false, lookedBackTo };
     const isCutOff = oneByOne.length > 0 && seen === window;
-    return { items, next: isCutOff ? lastSeen : null, isCutOff };
+    return { items, next: isCutOff ? lastSeen : null, isCutOff, lookedBackTo };
   }
 }
 

@@ -9,6 +9,7 @@ import * as operator from './migrations/0007-operator.js';
 import * as dashboard from './migrations/0008-dashboard.js';
 import * as deadLetters from './migrations/0009-dead-letters.js';
 import * as uniqueKeys from './migrations/0010-unique-keys.js';
+import * as oneStore from './migrations/0011-one-store-of-dead-letters.js';
 
 /** Every migration, by name, in the order in which they run. A new one is one file and one line here. */
 const migrations: Record<string, Migration> = {
@@ -21,6 +22,7 @@ const migrations: Record<string, Migration> = {
   '0008-dashboard': dashboard,
   '0009-dead-letters': deadLetters,
   '0010-unique-keys': uniqueKeys,
+  '0011-one-store-of-dead-letters': oneStore,
 };
 
 /**

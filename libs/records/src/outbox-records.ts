@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Priority } from '#define-job';
 import * as sql from './outbox-statements.js';
 import { RecordsDatabase } from './records-database.js';
+import { type ReceivedMessage, readKept } from './unprocessable-messages.js';
 
 /** A job whose message the broker may not have. */
 export interface DueRecord {
@@ -13,15 +14,24 @@ export interface DueRecord {
   state: 'queued' | 'retrying' | 'running' | 'dead';
   attempt: number;
   claim: number;
-  /** JSON text; null when it is longer than the relay asked for. */
+  /** JSON text; null when it is longer than the relay asked for, and when there is none. */
   payload: string | null;
+  /** What was received, of a message that was unprocessable; its body is null when it is longer than that. */
+  received: (Omit<ReceivedMessage, 'body'> & { body: Buffer | null }) | null;
   /** What the last failed attempt died of. */
   error: string | null;
 }
 
+/** What was received, as it is kept; nothing where there is none. */
+interface DueMessage {
+  routingKey: string;
+  properties: string | null;
+  headers: string;
+  body: Buffer | null;
+}
+
 /** Jobs that are read or written by one statement, when there may be very many. */
 const PAGE = 1_000;
-export const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
 /**
  * What is owed to the broker: jobs whose message it may not have, and jobs that no message will bring back because
@@ -41,11 +51,19 @@ export class OutboxRecords {
    * dies in between leaves them to be taken again.
    *
    * @param leaseMs how long others leave them alone.
-   * @param payloadLimit bytes of payload that are read at most.
+   * @param payloadLimit bytes of payload, or of a received body, that are read at most.
    */
   async takeDue(limit: number, leaseMs: number, payloadLimit: number): Promise<DueRecord[]> {
-    const { rows } = await this.database.query<DueRecord>(sql.takeDue(limit, leaseMs, payloadLimit));
-    return rows;
+    const { rows } = await this.database.query<DueRecord & DueMessage>(
+      sql.takeDue(limit, leaseMs, payloadLimit),
+    );
+    return rows.map(({ routingKey, properties, headers, body, ...record }) => ({
+      ...record,
+      received:
+        properties === null
+          ? null
+          : { routingKey, properties: readKept(properties), headers: readKept(headers), body },
+    }));
   }
 
   /** Makes jobs that could not be published due again after a pause, in milliseconds. */
@@ -87,11 +105,12 @@ export class OutboxRecords {
     await this.rescue(await this.goneWorkers());
     let total = 0;
     for (const state of ['queued', 'retrying'] as const) {
-      for (let after: string | null = FIRST_ID; after !== null; ) {
+      for (let after: string | null = null, isMore = true; isMore; ) {
         const { rows }: { rows: { last: string | null; owed: number }[] } = await this.database.query(
           sql.owe(state, after, PAGE),
         );
         after = rows[0]?.last ?? null;
+        isMore = after !== null;
         total += rows[0]?.owed ?? 0;
         onPage(total);
       }

@@ -1,7 +1,7 @@
 import { plain } from './array-text.js';
 import { LOST_ATTEMPT } from './claim-statements.js';
 import { saidInSql } from './error-form.js';
-import { lockOf, STATE, type Statement } from './statements.js';
+import { comesAfter, lockOf, STATE, type Statement } from './statements.js';
 
 /** The statements of the outbox: `publish_at` says when the relay must publish a job unless somebody has done so before. */
 
@@ -38,7 +38,11 @@ export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): S
         ${saidInSql(`j.attempts -> -1 -> 'error'`)} as error,
         case when octet_length(j.payload::text) <= $3 then j.payload::text end as payload, due.publish_at
     )
-    select id, name, queue, priority, traceparent, state, attempt, claim, error, payload from taken order by publish_at, id`,
+    select t.id, t.name, t.queue, t.priority, t.traceparent, t.state, t.attempt, t.claim, t.error, t.payload,
+      m.routing_key as "routingKey", m.properties::text, m.headers::text,
+      case when octet_length(m.body) <= $3 then m.body end as body
+    from taken t left join unprocessable_messages m on m.job = t.id
+    order by t.publish_at, t.id`,
   values: [limit, leaseMs, payloadLimit],
 });
 
@@ -92,11 +96,11 @@ export const rescue = (workers: readonly number[]): Statement => ({
 });
 
 /** One page of the waiting jobs of a state, oldest first, made due again. */
-export const owe = (state: 'queued' | 'retrying', after: string, limit: number): Statement => ({
+export const owe = (state: 'queued' | 'retrying', after: string | null, limit: number): Statement => ({
   name: 'owe',
   text: `
     with page as (
-      select id from jobs where state = $3 and state <> 'succeeded' and id > $1::uuid order by id limit $2
+      select id from jobs where state = $3 and state <> 'succeeded' and ${comesAfter('$1')} order by id limit $2
     ), owed as (
       update jobs j
       set publish_at = least(j.publish_at, case when j.state = 'retrying' then greatest(j.run_at, now()) else now() end)

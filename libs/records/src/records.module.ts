@@ -2,7 +2,6 @@ import { Module } from '@nestjs/common';
 import { Audit } from './audit.js';
 import { Database } from './database.js';
 import { DeadRecords } from './dead-records.js';
-import { ForeignLetters } from './foreign-letters.js';
 import { JobSearch } from './job-search.js';
 import { OutboxRecords } from './outbox-records.js';
 import { Presence } from './presence.js';
@@ -12,11 +11,12 @@ import { ConfigurableModuleClass } from './records.module-definition.js';
 import { RecordsDatabase } from './records-database.js';
 import { Retention } from './retention.js';
 import { Throughput } from './throughput.js';
+import { UnprocessableMessages } from './unprocessable-messages.js';
 import { Views } from './views.js';
 import { WorkerRecords } from './worker-records.js';
 
 const parts = [
-  ...[Records, OutboxRecords, DeadRecords, ForeignLetters, QueueRecords, WorkerRecords],
+  ...[Records, OutboxRecords, DeadRecords, QueueRecords, WorkerRecords, UnprocessableMessages],
   ...[Views, Retention, Presence, Audit, JobSearch, Throughput],
   Database,
   { provide: RecordsDatabase, inject: [Database], useFactory: ({ records }: Database) => records },

@@ -27,6 +27,15 @@ export const lockOf = (worker: string) => `
 export const unnestUnseen = (...arrays: string[]) =>
   `unnest(${arrays.map((array) => `(select ${array})`).join(', ')})`;
 
+/**
+ * Whether an id comes after the last one of the page before, or there is none. All zeros is an id, too; and an `or`
+ * would keep a prepared plan from going on in the index where that page ended.
+ *
+ * @param last the parameter that holds it.
+ */
+export const comesAfter = (last: string) =>
+  `id >= coalesce(${last}::uuid, '00000000-0000-0000-0000-000000000000') and id is distinct from ${last}`;
+
 /** A time as milliseconds since 1970: the driver takes longer to read one from its text than for the rest of a row. */
 export const epochMs = (column: string) => `date_part('epoch', ${column}) * 1000`;
 

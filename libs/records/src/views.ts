@@ -7,6 +7,7 @@ import { type Change, type HistoryRow, historyOf } from './history.js';
 import type { Previous } from './job-record.js';
 import { RecordsDatabase } from './records-database.js';
 import type { StoredAttempt } from './schema.js';
+import { type StoredMessage, UnprocessableMessages } from './unprocessable-messages.js';
 
 /** A job as clients see it. */
 export interface JobView {
@@ -52,6 +53,17 @@ export interface AttemptView {
   error: StoredError | null;
 }
 
+/** A message that was no job when it was received, as people look at it: without secrets. */
+export interface MessageView {
+  properties: Record<string, unknown>;
+  headers: Record<string, unknown>;
+  /** Bytes of the whole body. */
+  size: number;
+  /** Its beginning, as text where it is text. */
+  body: string;
+  encoding: 'utf8' | 'hex';
+}
+
 /** Which jobs to list; absent means any. */
 export interface ListFilter {
   state?: JobState;
@@ -82,6 +94,8 @@ export interface WatchedJob {
 /** Takes the secrets out of what is shown of a job. The records do not know which those are; `JobsModule` does. */
 export abstract class Redaction {
   abstract redact<Job extends JobView>(job: Job): Job;
+  /** @param name of the contract that the message names, if there is one. */
+  abstract redactMessage(message: StoredMessage, name: string): MessageView;
 }
 
 /** Reads what the records say, for people and programs that look at jobs: without secrets. */
@@ -89,6 +103,7 @@ export abstract class Redaction {
 export class Views {
   constructor(
     private readonly database: RecordsDatabase,
+    private readonly messages: UnprocessableMessages,
     /** Absent where there are no contracts: in the threads of isolated handlers. */
     @Optional() private readonly redaction?: Redaction,
   ) {}
@@ -98,21 +113,37 @@ export class Views {
     return (await this.select((query) => query.where('jobs.id', '=', id)))[0];
   }
 
+  /** What was received, when the job is of a message that was unprocessable. */
+  async messageOf({ id, name }: Pick<JobView, 'id' | 'name'>): Promise<MessageView | null> {
+    const message = await this.messages.find(id);
+    return message && this.redaction ? this.redaction.redactMessage(message, name) : null;
+  }
+
   /** The payload of a job as it was given, secrets and all, for programs that work with it. */
   async payloadOf(id: string): Promise<unknown> {
     const query = this.database.builder.selectFrom('jobs').select('payload').where('id', '=', id);
     return (await this.answer(() => query.executeTakeFirst()))?.payload;
   }
 
-  /** Jobs, newest first. Payloads and results of over 8 KiB are left out, so that no list is a gigabyte. */
+  /**
+   * Jobs, newest first; dead ones by the time of their death. Payloads and results of over 8 KiB are left out, so that no
+   * list is a gigabyte.
+   */
   async list({ state, name, queue, batch, limit, before }: ListFilter): Promise<JobView[]> {
     return this.select((start) => {
-      let query = start.orderBy('jobs.id', 'desc').limit(limit);
+      const byTime = state === 'dead';
+      let query = byTime ? start.orderBy('jobs.finished_at', 'desc') : start;
+      query = query.orderBy('jobs.id', 'desc').limit(limit);
       if (state) query = query.where('jobs.state', '=', state);
       if (name) query = query.where('jobs.name', '=', name);
       if (queue) query = query.where('jobs.queue', '=', queue);
       if (batch) query = query.where('jobs.batch', '=', batch);
-      return before ? query.where('jobs.id', '<', before) : query;
+      if (!before) return query;
+      return query.where(
+        byTime
+          ? sql<boolean>`(jobs.finished_at, jobs.id) < ((${sql.raw(DIED_AT)} where id = ${before}), ${before}::uuid)`
+          : sql<boolean>`jobs.id < ${before}`,
+      );
     }, LISTED_BYTES);
   }
 
@@ -192,6 +223,13 @@ export class Views {
     }
   }
 }
+
+/**
+ * When a job died that a page of dead letters ended with. It may have been sent back to work since, and then it has no
+ * time of an end; its last attempt has.
+ */
+export const DIED_AT = `
+  select coalesce((attempts -> -1 ->> 'finishedAt')::timestamptz, finished_at) from jobs`;
 
 type Row = Awaited<ReturnType<ReturnType<Views['everything']>['execute']>>[number];
 

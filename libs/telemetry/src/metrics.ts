@@ -79,11 +79,7 @@ export const oldestReadyAge = gauge(
 );
 export const queuePaused = gauge('queue_paused', 'Whether someone has paused the queue.', 'queue');
 export const queueConsumers = gauge('queue_consumers', 'Workers that take jobs of the queue.', 'queue');
-export const deadLetters = gauge(
-  'dlq_messages',
-  'Dead letters: dead jobs, and messages that no record stands for.',
-  'queue',
-);
+export const deadLetters = gauge('dlq_messages', 'Dead letters: jobs and unprocessable messages.', 'queue');
 export const outboxPending = gauge(
   'outbox_pending',
   'Messages that are due and that the broker does not have.',

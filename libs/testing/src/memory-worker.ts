@@ -1,13 +1,14 @@
 import {
   type AnyContract,
   type Contracts,
+  type DeadLettering,
   Executor,
   encode,
   type JobContext,
   type Outbox,
   type Progress,
 } from '#jobs';
-import type { Broker, Delivery } from '#rabbitmq';
+import type { Delivery } from '#rabbitmq';
 import type { Records, Throughput } from '#records';
 import { rootLog } from '#telemetry';
 import type { MemoryRecords } from './memory-records.js';
@@ -42,7 +43,8 @@ export class MemoryWorker {
       { maxPayload: MAX_PAYLOAD, log: rootLog('test', 'silent') },
       contracts,
       records as unknown as Records,
-      { publisher: nowhere } as unknown as Broker,
+      // What is encoded here is a job.
+      undefined as unknown as DeadLettering,
       nowhere as unknown as Outbox,
       progress as Progress,
       { note: () => {} } as unknown as Throughput,

@@ -11,7 +11,6 @@ import { BatchesPage } from './batches.page.js';
 import { Board } from './board.js';
 import { DeadLettersPage } from './dead-letters.page.js';
 import { EventsController } from './events.controller.js';
-import { ForeignLettersPage } from './foreign-letters.page.js';
 import { serveDashboard } from './http.js';
 import { JobPage } from './job.page.js';
 import { JobsPage } from './jobs.page.js';
@@ -32,7 +31,6 @@ import { WorkersPage } from './workers.page.js';
     JobsPage,
     JobPage,
     DeadLettersPage,
-    ForeignLettersPage,
     SchedulesPage,
     BatchesPage,
     WorkersPage,

@@ -1,17 +1,13 @@
 import { BadRequestException, Body, Get, Post, Query, Redirect } from '@nestjs/common';
 import { z } from 'zod';
 import { counted } from '#config';
-import { type DeadGroup, DeadRecords, type Done, ForeignLetters, likeForms, SHOWN_GROUPS } from '#records';
+import { type DeadGroup, DeadRecords, type Done, likeForms, SHOWN_GROUPS } from '#records';
 import { Deed } from '../deed.js';
 import { text } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
-import { foreignLettersOf } from './foreign-letters.page.js';
 import { type Html, html, type Value } from './html.js';
 import { page, token } from './layout.js';
 import { address, empty, jobPath, number, optionalText, table, time } from './parts.js';
-
-/** Foreign letters that the page shows; the rest has a page of its own. */
-const SHOWN_FOREIGN = 10;
 
 /** Which dead letters are meant, as forms say it. Whatever else a form says is a mistake, and never means all of them. */
 const Filter = z.object({
@@ -36,36 +32,27 @@ const notices: Record<string, (count: number, leftOut: number) => string> = {
   replay: (count, leftOut) =>
     `${dead(count)} sent back to work, at most a thousand in a second.${leftOut > 0 ? ` ${number(leftOut)} left out: other jobs hold their unique keys.` : ''}`,
   discard: (count) => `${dead(count)} given up for good. The records stay.`,
-  wish: (count) => `${counted(count, 'foreign message')}: a worker does it within seconds.`,
 };
 
 @DashboardController('/dead-letters')
 export class DeadLettersPage {
-  constructor(
-    private readonly dead: DeadRecords,
-    private readonly foreign: ForeignLetters,
-  ) {}
+  constructor(private readonly dead: DeadRecords) {}
 
   @Get()
   async show(@Visitor() visitor: Visitor, @Query() query: Record<string, unknown>): Promise<Html> {
     const filter = Look.parse(query);
     const isFiltered = Object.values(filter).some((value) => value !== undefined);
-    const [{ count: total, groups }, letters, foreignCount] = await Promise.all([
-      this.dead.groups(filter),
-      this.foreign.list({ queue: filter.queue }, { limit: SHOWN_FOREIGN }),
-      this.foreign.count({ queue: filter.queue }),
-    ]);
+    const { count: total, groups } = await this.dead.groups(filter);
     return page({
       title: 'Dead letters',
       visitor,
       here: 'dead-letters',
       notice: noticeOf(query),
       body: html`<div class="head"><h1>Dead letters${total > 0 && html` <span class="tally">${number(total)}</span>`}</h1>${total > 0 && html`<div class="deeds">${choices(visitor, filter, isFiltered ? 'these' : 'all')}</div>`}</div>
-<p class="hint">Jobs that failed for good, by what they died of. They are kept until somebody replays or discards them.</p>
+<p class="hint">Jobs that failed for good, and messages that no job could be made of, by their last error. They are kept until somebody replays or discards them.</p>
 ${filterForm(filter, isFiltered)}
 ${groups.length === SHOWN_GROUPS && html`<p class="hint">The ${SHOWN_GROUPS} most frequent errors.</p>`}
-${groups.length > 0 ? groupTable(visitor, groups) : empty(isFiltered ? 'Nothing fits these filters' : 'No dead letters', isFiltered ? '' : 'No job has failed for good.')}
-${foreignLettersOf(visitor, letters, foreignCount, filter.queue)}`,
+${groups.length > 0 ? groupTable(visitor, groups) : empty(isFiltered ? 'Nothing fits these filters' : 'No dead letters', isFiltered ? '' : 'No job has failed for good.')}`,
     });
   }
 

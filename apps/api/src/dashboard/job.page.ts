@@ -1,11 +1,19 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
-import { type AttemptView, DeadRecords, hasEnded, type JobView, Records, Views } from '#records';
+import {
+  type AttemptView,
+  DeadRecords,
+  hasEnded,
+  type JobView,
+  type MessageView,
+  Records,
+  Views,
+} from '#records';
 import { Deed } from '../deed.js';
 import { Id } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { deed, page } from './layout.js';
-import { badge, duration, failure, jobLink, jobPath, time } from './parts.js';
+import { badge, duration, failure, jobLink, jobPath, number, time } from './parts.js';
 import { shownJson } from './shown.js';
 
 /** What a deed led to, by the word that the address carries. */
@@ -33,6 +41,7 @@ export class JobPage {
     @Query('done') done: string,
   ): Promise<Html> {
     const job = await this.find(id);
+    const message = await this.views.messageOf(job);
     return page({
       title: `${job.name} ${id.slice(-12)}`,
       visitor,
@@ -46,6 +55,7 @@ export class JobPage {
 <section aria-labelledby="timeline"><h2 id="timeline">Timeline</h2><ol class="timeline" data-live="timeline">${timeline(job)}</ol></section>
 <div data-live="data">
 <section aria-labelledby="payload"><h2 id="payload">Payload</h2><pre tabindex="0">${shownJson(job.payload)}</pre></section>
+${message && received(message)}
 ${job.previous && html`<section aria-labelledby="previous"><h2 id="previous">Result of the job before</h2><pre tabindex="0">${shownJson(job.previous.result)}</pre></section>`}
 ${job.state === 'succeeded' && html`<section aria-labelledby="result"><h2 id="result">Result</h2><pre tabindex="0">${shownJson(job.result)}</pre></section>`}
 </div></div>`,
@@ -127,6 +137,11 @@ ${job.traceId && fact('Trace', html`<span class="id">${job.traceId}</span>`)}
 ${job.progress !== null && html`<p class="progress"><progress max="1" value="${job.progress}" aria-label="Progress"></progress> <span>${Math.round(job.progress * 100)} %</span> <span class="hint">${job.progressNote}</span></p>`}
 ${job.error && failure('problem', job.error)}`;
 }
+
+const received = ({ properties, headers, size, body, encoding }: MessageView) =>
+  html`<section aria-labelledby="message"><h2 id="message">Message as it was received</h2>
+<p class="hint">Body, ${number(size)} bytes${encoding === 'hex' && ', in hexadecimal digits'}${size > Buffer.byteLength(body) && ', the beginning'}</p><pre tabindex="0">${body}</pre>
+<p class="hint">Properties and headers</p><pre tabindex="0">${shownJson({ ...properties, headers })}</pre></section>`;
 
 /** Newest first: what matters most is what happened last. */
 function timeline(job: JobView): Value {

@@ -47,7 +47,7 @@ export class JobsPage {
   ): Promise<Html | undefined> {
     const filter = Filter.parse(query);
     if (filter.id) return void reply.redirect(jobPath(filter.id), 303);
-    const [{ items, next, isCutOff }, counts] = await Promise.all([
+    const [{ items, next, isCutOff, lookedBackTo }, counts] = await Promise.all([
       this.search.find({ ...filter, limit: PAGE_SIZE }),
       this.countStates(),
     ]);
@@ -80,7 +80,7 @@ ${(filter.name || filter.queue || filter.batch) && html`<a href="${link({ name: 
 </form>
 ${filter.batch && html`<p class="hint">Of the batch <a class="id" href="/dashboard/batches/${filter.batch}">${filter.batch}</a></p>`}
 ${items.length > 0 ? table('Jobs, newest first', columns, items.map(row)) : !isCutOff && empty('No jobs here', filter.before ? 'You have seen the oldest.' : 'Nothing fits these filters.')}
-${isCutOff && html`<p class="hint">Looked back as far as ${next ? timeOf(next) : ''}; there may be more further back.</p>`}
+${isCutOff && html`<p class="hint">Looked back as far as ${time(lookedBackTo)}; there may be more further back.</p>`}
 <nav class="paging" aria-label="Paging">
 ${filter.before && html`<a class="button" href="${link({})}">Newest</a>`}
 ${next && html`<a class="button" href="${link({ before: next })}">${isCutOff ? 'Look further back' : 'Older'}</a>`}
@@ -131,9 +131,4 @@ function noteOf({ state, runAt, progress, error }: FoundJob) {
   }
   if (state === 'retrying') return html`again ${time(runAt)}; <span class="error">${error}</span>`;
   return error && html`<span class="error">${error}</span>`;
-}
-
-/** An id of version 7 begins with the time at which it was made. */
-function timeOf(id: string): Html {
-  return time(new Date(Number.parseInt(id.replace('-', '').slice(0, 12), 16)));
 }
