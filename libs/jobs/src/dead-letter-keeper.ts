@@ -1,15 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
-import { Broker, deadLetterQueue, EXCHANGE, isOutage } from '#rabbitmq';
-import {
-  DatabaseUnavailableError,
-  type DeadCount,
-  type DeadLetterState,
-  DeadRecords,
-  OutboxRecords,
-  Presence,
-} from '#records';
+import { PollingLoop, TransientError } from '#common';
+import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
+import { type DeadCount, type DeadLetterState, DeadRecords, OutboxRecords, Presence } from '#records';
 import { Contracts } from './contracts.js';
 import { DeadLettering } from './dead-lettering.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from './message.js';
@@ -40,13 +33,14 @@ type Fate = 'stays' | 'dropped' | 'jobIsDead' | 'becomesDeadLetter';
 @Injectable()
 export class DeadLetterKeeper {
   private readonly logger = new Logger(DeadLetterKeeper.name);
-  private readonly stopping = new AbortController();
-  private loop: Promise<void> = Promise.resolve();
+  private readonly loop = new PollingLoop(
+    { name: 'Looking at the dead-letter queues', logger: this.logger, intervalMs: LOOK_EVERY_MS },
+    (signal) => this.look(signal),
+  );
   /** Queues whose depth did not fit when they were looked at last. */
   private readonly suspects = new Set<string>();
   /** When a queue may be gone through again, by this process's monotonic clock. */
   private readonly restsUntil = new Map<string, number>();
-  private failing = false;
   /** Queues that could not be looked at, and why. */
   private readonly broken = new Map<string, string>();
 
@@ -60,47 +54,34 @@ export class DeadLetterKeeper {
   ) {}
 
   start(): void {
-    this.loop = this.run();
+    this.loop.start();
   }
 
   /** Ends after the batch in flight. */
-  async stop(): Promise<void> {
-    this.stopping.abort();
-    await this.loop;
+  stop(): Promise<void> {
+    return this.loop.stop();
   }
 
-  private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      try {
-        if (this.broker.publishing.isUp && (await this.presence.leads(DUTY))) await this.look();
-        this.failing = false;
-      } catch (error) {
-        // An outage is told of by those whose work it stops.
-        if (!this.failing && !(error instanceof DatabaseUnavailableError))
-          this.logger.warn(`The dead-letter queues could not be looked at: ${(error as Error).message}`);
-        this.failing = true;
-      }
-    }
-  }
-
-  private async look(): Promise<void> {
+  private async look(signal: AbortSignal): Promise<void> {
+    if (!this.broker.publishing.isUp || !(await this.presence.leads(DUTY))) return;
     const unroutable = EXCHANGE.unroutable;
-    await this.apart(unroutable, () => this.readUnroutable());
+    await this.apart(unroutable, () => this.readUnroutable(signal));
     const counts = await this.dead.counts();
     for (const queue of [unroutable, ...this.contracts.queues.keys()]) {
       const count = counts.find((count) => count.queue === queue) ?? { dead: 0, owed: 0 };
-      await this.apart(queue, () => this.lookAt(queue, count));
+      await this.apart(queue, () => this.lookAt(queue, count, signal));
     }
   }
 
-  private async lookAt(queue: string, { dead, owed }: Pick<DeadCount, 'dead' | 'owed'>): Promise<void> {
+  private async lookAt(
+    queue: string,
+    { dead, owed }: Pick<DeadCount, 'dead' | 'owed'>,
+    signal: AbortSignal,
+  ): Promise<void> {
     if ((this.restsUntil.get(queue) ?? 0) > performance.now()) return;
     const depth = await this.broker.countReady(deadLetterQueue(queue));
     const fits = depth >= dead - owed && depth <= dead;
-    if (!fits && this.suspects.has(queue)) await this.goThrough(queue, depth);
+    if (!fits && this.suspects.has(queue)) await this.goThrough(queue, depth, signal);
     else if (fits) this.suspects.delete(queue);
     else this.suspects.add(queue);
   }
@@ -112,8 +93,8 @@ export class DeadLetterKeeper {
       this.broken.delete(queue);
     } catch (error) {
       const { message } = error as Error;
-      if (error instanceof DatabaseUnavailableError || isOutage(error) || this.stopping.signal.aborted)
-        throw error;
+      // A stop is no failure, and an outage is one of all queues.
+      if (error instanceof TransientError || (error as Error).name === 'AbortError') throw error;
       if (this.broken.get(queue) !== message)
         this.logger.warn(`The dead letters of ${queue} could not be looked at: ${message}`);
       this.broken.set(queue, message);
@@ -124,13 +105,13 @@ export class DeadLetterKeeper {
    * What no queue takes is kept by the alternate exchange, and so it is confirmed and never returned. Our own jobs are
    * published again until the bindings are there; everything else is a dead letter.
    */
-  private async readUnroutable(): Promise<void> {
+  private async readUnroutable(signal: AbortSignal): Promise<void> {
     const queue = EXCHANGE.unroutable;
     const depth = await this.broker.countReady(queue);
     if (depth === 0) return;
     let ofJobs = 0;
     await this.broker.rotate(queue, { count: depth, batch: BATCH }, async (messages) => {
-      this.stopping.signal.throwIfAborted();
+      signal.throwIfAborted();
       const letters = messages.map(readDeadLetter);
       const records = await this.recordsOf(letters);
       const isOfJob = (letter: DeadLetter) => {
@@ -149,13 +130,13 @@ export class DeadLetterKeeper {
     );
   }
 
-  private async goThrough(queue: string, depth: number): Promise<void> {
+  private async goThrough(queue: string, depth: number, signal: AbortSignal): Promise<void> {
     const startedAt = performance.now();
     const before = await this.dead.now();
     const kept = new Set<string>();
     const counts: Record<Fate, number> = { stays: 0, dropped: 0, jobIsDead: 0, becomesDeadLetter: 0 };
     await this.broker.rotate(deadLetterQueue(queue), { count: depth, batch: BATCH }, async (messages) => {
-      this.stopping.signal.throwIfAborted();
+      signal.throwIfAborted();
       const letters = messages.map(readDeadLetter);
       const records = await this.recordsOf(letters);
       const groups: Record<Fate, DeadLetter[]> = {
