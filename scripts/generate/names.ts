@@ -14,7 +14,7 @@ export interface Names {
 const IMPORTED = ['Handler', 'JobContext', 'JobHandler'];
 
 /**
- * Names are made of what the job is about and, last, what is done with it; in code the deed goes first.
+ * Names are made of what the job is about and, last, what is done with it; in code the action goes first.
  *
  * @param name one that `defineJob` takes.
  * @throws Error when no class can be named so.

@@ -156,7 +156,7 @@ describe('signing in', () => {
   });
 });
 
-describe('a deed', () => {
+describe('an action', () => {
   let ada: Awaited<ReturnType<typeof signIn>>;
   let bob: Awaited<ReturnType<typeof signIn>>;
   beforeAll(async () => {
@@ -168,17 +168,17 @@ describe('a deed', () => {
     expect([answer.status, answer.headers.get('location')]).toEqual([303, '/dashboard']);
     expect(await isPaused('sample-mail')).toBe(true);
     expect(
-      await environment.sql('select actor, via, deed, subject, count from audit order by id desc limit 1'),
-    ).toEqual([{ actor: 'ada', via: 'dashboard', deed: 'queue.pause', subject: 'sample-mail', count: 1 }]);
+      await environment.sql('select actor, via, action, subject, count from audit order by id desc limit 1'),
+    ).toEqual([{ actor: 'ada', via: 'dashboard', action: 'queue.pause', subject: 'sample-mail', count: 1 }]);
   });
   const id = '01900000-0000-7000-8000-000000000000';
-  const deeds = [
-    ...['cancel', 'start', 'replay', 'discard'].map((deed) => `/jobs/${id}/${deed}`),
+  const actions = [
+    ...['cancel', 'start', 'replay', 'discard'].map((action) => `/jobs/${id}/${action}`),
     ...['/dead-letters/replay', '/dead-letters/discard'],
     ...['/queues/sample-picture/pause', '/queues/sample-mail/resume', `/batches/${id}/cancel`],
-    ...['run', 'pause', 'resume'].map((deed) => `/schedules/sample.nightly/${deed}`),
+    ...['run', 'pause', 'resume'].map((action) => `/schedules/sample.nightly/${action}`),
   ];
-  test.each(deeds)('%p is not for a viewer, nor without the token of a page', async (path) => {
+  test.each(actions)('%p is not for a viewer, nor without the token of a page', async (path) => {
     expect((await post(path, { csrf: bob.csrf }, { cookie: bob.cookie })).status).toBe(403);
     expect((await post(path, {}, { cookie: ada.cookie })).status).toBe(403);
     expect((await post(path, { csrf: bob.csrf }, { cookie: ada.cookie })).status).toBe(403);
@@ -198,10 +198,10 @@ describe('a deed', () => {
     'is not done to all dead letters because it is not clear which are meant: %.20s',
     async (filter) => {
       const form = { ...Object.fromEntries(new URLSearchParams(filter)), csrf: ada.csrf };
-      for (const deed of ['replay', 'discard']) {
-        expect((await post(`/dead-letters/${deed}`, form, { cookie: ada.cookie })).status).toBe(400);
+      for (const action of ['replay', 'discard']) {
+        expect((await post(`/dead-letters/${action}`, form, { cookie: ada.cookie })).status).toBe(400);
         expect(
-          (await get(`/dead-letters/confirm?deed=${deed}&${filter}`, { cookie: ada.cookie })).status,
+          (await get(`/dead-letters/confirm?action=${action}&${filter}`, { cookie: ada.cookie })).status,
         ).toBe(400);
       }
     },
@@ -215,11 +215,11 @@ describe('a deed', () => {
     const from = { cookie: ada.cookie, ...headers };
     expect((await post('/queues/sample-picture/pause', { csrf: ada.csrf }, from)).status).toBe(403);
     const [line] = await environment.sql(
-      'select actor, deed, subject, refusal from audit order by id desc limit 1',
+      'select actor, action, subject, refusal from audit order by id desc limit 1',
     );
     expect(line).toEqual({
       actor: 'ada',
-      deed: 'queue.pause',
+      action: 'queue.pause',
       subject: 'sample-picture',
       refusal: expect.stringContaining('another site'),
     });
@@ -333,12 +333,12 @@ test('what is done over HTTP has an audit line with a part of the hash of its ke
     headers: { authorization: `Bearer ${KEY}` },
   });
   const lines = await environment.sql(
-    `select actor, deed, subject, count from audit where via = 'http' order by id`,
+    `select actor, action, subject, count from audit where via = 'http' order by id`,
   );
   const actor = expect.stringMatching(/^key:[\w-]{8}$/);
   expect(lines).toEqual([
-    { actor, deed: 'queue.pause', subject: 'sample-call', count: 1 },
-    { actor, deed: 'job.cancel', subject: '01900000-0000-7000-8000-000000000000', count: 0 },
+    { actor, action: 'queue.pause', subject: 'sample-call', count: 1 },
+    { actor, action: 'job.cancel', subject: '01900000-0000-7000-8000-000000000000', count: 0 },
   ]);
   expect(JSON.stringify(lines)).not.toContain(KEY.slice(0, 8));
 });

@@ -72,7 +72,7 @@ export async function givenJobs({ sql }: Environment, { all, dead, waiting }: Jo
        unnest(array['succeeded', 'retrying', 'dead']) o`,
   );
   await sql(
-    `insert into audit (actor, via, deed, subject, count)
+    `insert into audit (actor, via, action, subject, count)
      select 'ada', 'dashboard', 'job.cancel', gen_random_uuid(), 1 from generate_series(1, 100000)`,
   );
   await sql(

@@ -47,7 +47,7 @@ onStage('every page of the dashboard', (stage) => {
     expect(await operator.evaluate('window.hacked')).toBeUndefined();
   });
 
-  test('can be read without JavaScript, and offers no deed to a viewer', async () => {
+  test('can be read without JavaScript, and offers no action to a viewer', async () => {
     const { api, browser, signIn } = stage;
     const viewer = await signIn(await browser.open({ javaScriptEnabled: false }), 'bob');
     for (const path of paths) {
@@ -103,7 +103,7 @@ async function givenNastyRecords({ environment, givenDead }: Stage): Promise<str
     [NASTY],
   );
   await environment.sql(`update workers set name = $1, queues = array[$1]`, [NASTY]);
-  await environment.sql(`insert into audit (actor, via, deed, subject) values ($1, 'http', $1, $1)`, [NASTY]);
+  await environment.sql(`insert into audit (actor, via, action, subject) values ($1, 'http', $1, $1)`, [NASTY]);
   return [
     ...['', '/jobs', '/dead-letters', '/schedules', '/batches', '/workers', '/audit'].map(
       (path) => `/dashboard${path}`,
@@ -112,6 +112,6 @@ async function givenNastyRecords({ environment, givenDead }: Stage): Promise<str
     `/dashboard/batches/${batch}`,
     `/dashboard/jobs?name=${encodeURIComponent(NASTY)}&queue=${encodeURIComponent(NASTY)}`,
     `/dashboard/dead-letters?error=${encodeURIComponent(NASTY)}`,
-    `/dashboard/dead-letters/confirm?deed=replay&errorForm=${encodeURIComponent(NASTY)}`,
+    `/dashboard/dead-letters/confirm?action=replay&errorForm=${encodeURIComponent(NASTY)}`,
   ];
 }

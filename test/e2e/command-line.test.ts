@@ -258,7 +258,7 @@ test('schedules are shown, paused and resumed', async () => {
   const { items } = await result('schedules', 'list');
   expect(items).toContainEqual(expect.objectContaining({ name: 'sample.nightly' }));
   expect((await result('schedules', 'pause', 'sample.nightly')).state).toBe('paused');
-  const schedule = async (deed: string) => (await within(`schedules ${deed} sample.nightly`)).stdout;
+  const schedule = async (action: string) => (await within(`schedules ${action} sample.nightly`)).stdout;
   expect(await schedule('pause')).toBe('sample.nightly was paused already\n');
   expect(await schedule('resume')).toBe('sample.nightly is active\n');
   expect(await schedule('resume')).toBe('sample.nightly was not paused\n');
@@ -275,7 +275,7 @@ test('a queue and a name without jobs are listed as empty; one alone is told of 
   });
 });
 
-test('each deed leaves an audit line: who did what to what, and how much it changed', async () => {
+test('each action leaves an audit line: who did what to what, and how much it changed', async () => {
   const dead = (await givenDead(3, 'audited')).map(({ id }) => id);
   const { id } = await result('enqueue', 'sample.flaky', '{"failures":0}', '--delay', '1h');
   await environment.sql('truncate audit');
@@ -286,9 +286,9 @@ test('each deed leaves an audit line: who did what to what, and how much it chan
     // Nobody is there to say yes: it is not done.
     jobs(['discard', '--error', 'audited']),
   ]);
-  const lines = await environment.sql('select * from audit order by deed');
-  const line = (deed: string, subject: string, count: unknown = 1) =>
-    expect.objectContaining({ actor: userInfo().username, via: 'cli', deed, subject, count });
+  const lines = await environment.sql('select * from audit order by action');
+  const line = (action: string, subject: string, count: unknown = 1) =>
+    expect.objectContaining({ actor: userInfo().username, via: 'cli', action, subject, count });
   expect(lines).toEqual([
     line('dead-letters.discard', JSON.stringify({ ids: [dead[1]] })),
     line('dead-letters.replay', JSON.stringify({ ids: [dead[0]] })),

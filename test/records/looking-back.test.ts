@@ -113,11 +113,11 @@ test('dead letters are counted, grouped and looked for in an index only, however
   }
 });
 
-test('a deed that throws keeps its line, without a count', async () => {
+test('an action that throws keeps its line, without a count', async () => {
   const audit = producer.app.get(Audit);
-  const deed = { actor: 'root', via: 'cli' as const, deed: 'job.cancel', subject: 'a\nb\0c' };
-  await expect(audit.deed(deed, () => Promise.reject(new Error('cut off')))).rejects.toThrow('cut off');
-  await audit.deed(deed, async () => 7);
+  const action = { actor: 'root', via: 'cli' as const, action: 'job.cancel', subject: 'a\nb\0c' };
+  await expect(audit.record(action, () => Promise.reject(new Error('cut off')))).rejects.toThrow('cut off');
+  await audit.record(action, async () => 7);
   const lines = await audit.list(10);
   expect(lines.map(({ count, subject }) => [count, subject])).toEqual([
     [7, 'a b c'],
@@ -126,14 +126,14 @@ test('a deed that throws keeps its line, without a count', async () => {
   expect(await audit.list(10, lines[0]?.id)).toHaveLength(1);
 });
 
-test('counts are kept for a day by the minute and a week by the quarter, deeds for a year', async () => {
+test('counts are kept for a day by the minute and a week by the quarter, actions for a year', async () => {
   await environment.sql('truncate throughput, audit');
   await environment.sql(
     `insert into throughput select step, now() - age::interval, 'q', 'succeeded', 1
      from (values (60, '23 h'), (60, '25 h'), (900, '6 d'), (900, '8 d')) as v (step, age)`,
   );
   await environment.sql(
-    `insert into audit (at, actor, via, deed, subject)
+    `insert into audit (at, actor, via, action, subject)
      select now() - age::interval, 'a', 'cli', 'd', 's' from unnest(array['360 d', '370 d']) age`,
   );
   const age = 30 * 86_400_000;

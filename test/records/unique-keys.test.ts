@@ -118,8 +118,8 @@ describe('a replay asks of a unique key what enqueueing asks', () => {
     const first = await givenDead('a');
     await enqueue('a');
     const audit = producer.app.get(Audit);
-    const entry = { actor: 'ada', via: 'cli', deed: 'dead-letters.replay', subject: 'all' } as const;
-    await audit.deed(entry, () => dead.replayAll({ ids: [first] }));
+    const entry = { actor: 'ada', via: 'cli', action: 'dead-letters.replay', subject: 'all' } as const;
+    await audit.record(entry, () => dead.replayAll({ ids: [first] }));
     expect(await audit.list(1)).toMatchObject([{ count: 0, refusal: expect.stringContaining('1 left out') }]);
   });
 });

@@ -108,7 +108,7 @@ describe('without keys', () => {
   });
 
   const id = '01900000-0000-7000-8000-000000000000';
-  const deeds = [
+  const actions = [
     ['POST', '/queues/sample-mail/pause'],
     ['POST', `/jobs/${id}/cancel`],
     ['POST', '/dead-letters/discard'],
@@ -120,7 +120,7 @@ describe('without keys', () => {
     { origin: 'null' },
     { origin: 'http://localhost:1' },
   ])('nothing is done that a page of another site asks for: %p', async (headers) => {
-    for (const [method, path] of deeds)
+    for (const [method, path] of actions)
       expect([path, await statusFor(method, path, headers)]).toEqual([path, 403]);
     expect(await isPaused('sample-mail')).toBe(false);
   });

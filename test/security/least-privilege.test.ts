@@ -122,14 +122,14 @@ describe('with no more rights than they need, api and worker', () => {
   });
 });
 
-type Deed = (channel: Channel) => Promise<unknown>;
+type Action = (channel: Channel) => Promise<unknown>;
 const publish =
-  (exchange: string): Deed =>
+  (exchange: string): Action =>
   async (channel) => {
     channel.publish(exchange, 'sample-mail', Buffer.from('{}'));
     await channel.checkExchange('jobs');
   };
-const deeds: Record<string, Deed> = {
+const actions: Record<string, Action> = {
   'declare a queue': (channel) => channel.assertQueue('mine'),
   'declare an exchange': (channel) => channel.assertExchange('mine', 'fanout'),
   'bind a queue to the jobs': (channel) => channel.bindQueue('sample-mail', 'jobs', '#'),
@@ -148,10 +148,10 @@ test.each<[BrokerRole, string[]]>([
 ])('the broker lets the %s do only: %p', async (role, allowed) => {
   const connection = await connect(brokerUrls[role], { noDelay: true });
   const done: string[] = [];
-  for (const [name, deed] of Object.entries(deeds)) {
+  for (const [name, action] of Object.entries(actions)) {
     const channel = await connection.createChannel();
     channel.on('error', () => {});
-    const refusal = await deed(channel).catch((error: { code?: number }) => error);
+    const refusal = await action(channel).catch((error: { code?: number }) => error);
     if ((refusal as { code?: number })?.code !== 403) done.push(name);
   }
   await connection.close();

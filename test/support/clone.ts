@@ -97,7 +97,7 @@ export async function givenClone(): Promise<Clone> {
 /** Runs a clone's api and worker, on a vhost and a database of their own, for as long as something is done with the api. */
 export async function withApps(
   { folder, succeed }: Clone,
-  deed: (url: string) => Promise<void>,
+  action: (url: string) => Promise<void>,
 ): Promise<void> {
   const environment = await givenEnvironment();
   const settings = { RABBITMQ_URL: environment.rabbitmqUrl, DATABASE_URL: environment.databaseUrl };
@@ -106,7 +106,7 @@ export async function withApps(
   const [api, worker] = await Promise.all([start('api'), start('worker')]);
   try {
     await Promise.all([api.ready(), worker.ready()]);
-    await deed(api.url);
+    await action(api.url);
     const codes = await Promise.all([api.stop(), worker.stop()]);
     if (codes.some((code) => code !== 0)) throw new Error(`api and worker ended with ${codes.join(' and ')}`);
   } finally {

@@ -4,8 +4,8 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { Settings } from '#config';
 import { PUBLIC } from '#health';
-import type { Sender } from './deed.js';
-import { isDeed, isForLocalName, isFromHere } from './origin.js';
+import type { Sender } from './audited.js';
+import { isAction, isForLocalName, isFromHere } from './origin.js';
 import { ProblemException } from './problem.filter.js';
 
 /**
@@ -42,7 +42,7 @@ export class ApiKeyGuard implements CanActivate {
   private neighbour(request: FastifyRequest): string {
     if (!isForLocalName(request))
       throw new ProblemException(403, 'foreign-host', 'Without API_KEYS the api answers to localhost only');
-    if (isDeed(request) && !isFromHere(request))
+    if (isAction(request) && !isFromHere(request))
       throw new ProblemException(
         403,
         'foreign-site',

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { type Readable, Transform } from 'node:stream';
 import type { FastifyInstance, FastifyRequest, preParsingHookHandler } from 'fastify';
 import { isTooDeep } from '#jobs';
-import type { Sender } from './deed.js';
+import type { Sender } from './audited.js';
 import { hasBody, ProblemException } from './problem.filter.js';
 
 /** What name and options may add to a payload in a request's body. */

@@ -9,7 +9,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { type DeadGroup, DeadRecords, type Done, type JobView, type MessageView, Views } from '#records';
-import { Deed } from './deed.js';
+import { Audited } from './audited.js';
 import { ProblemException } from './problem.filter.js';
 import { DeadLettersBody, DeadLettersQuery, Fits, Id, ReplayBody } from './requests.js';
 
@@ -103,7 +103,7 @@ export class DeadLettersController {
   }
 
   @Post('replay')
-  @Deed('dead-letters.replay')
+  @Audited('dead-letters.replay')
   @HttpCode(200)
   @ApiOperation({ summary: 'Send dead letters back to work' })
   @ApiBody({ schema: { type: 'object', properties: { ...filterSchema, ids, perSecond: perSecondSchema } } })
@@ -114,7 +114,7 @@ export class DeadLettersController {
   }
 
   @Post('discard')
-  @Deed('dead-letters.discard')
+  @Audited('dead-letters.discard')
   @HttpCode(200)
   @ApiOperation({ summary: 'Give dead letters up for good' })
   @ApiBody({ schema: { type: 'object', properties: { ...filterSchema, ids } } })

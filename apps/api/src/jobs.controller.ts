@@ -13,7 +13,7 @@ import type { FastifyReply } from 'fastify';
 import { Jobs } from '#jobs';
 import { DeadRecords, hasEnded, type JobView, jobStates, Records, Views } from '#records';
 import { Client } from './api-key.guard.js';
-import { Deed } from './deed.js';
+import { Audited } from './audited.js';
 import { JobWatcher } from './job-watcher.js';
 import { checkQueue, nextJobOf } from './next-job.js';
 import { APPLIED_HEADER, preferredWaitMs } from './prefer.js';
@@ -133,7 +133,7 @@ export class JobsController {
   }
 
   @Post(':id/cancel')
-  @Deed('job.cancel')
+  @Audited('job.cancel')
   @HttpCode(200)
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({
@@ -156,7 +156,7 @@ export class JobsController {
   }
 
   @Post(':id/reschedule')
-  @Deed('job.reschedule')
+  @Audited('job.reschedule')
   @HttpCode(200)
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Move a scheduled job to another time' })
@@ -177,7 +177,7 @@ export class JobsController {
   }
 
   @Post(':id/replay')
-  @Deed('job.replay')
+  @Audited('job.replay')
   @HttpCode(200)
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Send a dead letter back to work, attempts counted from zero' })
@@ -188,7 +188,7 @@ export class JobsController {
   }
 
   @Post(':id/discard')
-  @Deed('job.discard')
+  @Audited('job.discard')
   @HttpCode(200)
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Give a dead letter up for good' })

@@ -3,7 +3,7 @@ import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagg
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { emptyQueue, QueueRecords, type QueueView } from '#records';
-import { Deed } from './deed.js';
+import { Audited } from './audited.js';
 import { ProblemException } from './problem.filter.js';
 
 /** A queue as clients see it. */
@@ -48,7 +48,7 @@ export class QueuesController {
   }
 
   @Post(':queue/pause')
-  @Deed('queue.pause')
+  @Audited('queue.pause')
   @HttpCode(200)
   @ApiOperation({
     summary: 'Pause a queue',
@@ -63,7 +63,7 @@ export class QueuesController {
   }
 
   @Post(':queue/resume')
-  @Deed('queue.resume')
+  @Audited('queue.resume')
   @HttpCode(200)
   @ApiOperation({ summary: 'Resume a queue' })
   @ApiResponse(shown('The queue'))

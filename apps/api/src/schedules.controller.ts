@@ -3,7 +3,7 @@ import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagg
 import type { FastifyReply } from 'fastify';
 import type { JobView } from '#records';
 import { ScheduleMetrics, Schedules, SchedulesModule, type ScheduleView } from '#schedules';
-import { Deed } from './deed.js';
+import { Audited } from './audited.js';
 import { ProblemException } from './problem.filter.js';
 
 /** Recurring jobs over HTTP, as the workers have declared them. */
@@ -20,7 +20,7 @@ export class SchedulesController {
   }
 
   @Post(':name/run')
-  @Deed('schedule.run')
+  @Audited('schedule.run')
   @HttpCode(202)
   @ApiOperation({ summary: "Enqueue a schedule's job now", description: 'Its ticks stay as they are.' })
   @ApiResponse({
@@ -45,7 +45,7 @@ export class SchedulesController {
   }
 
   @Post(':name/pause')
-  @Deed('schedule.pause')
+  @Audited('schedule.pause')
   @HttpCode(200)
   @ApiOperation({ summary: 'Let no tick of a schedule fire until it is resumed' })
   @ApiResponse({ status: 200, description: 'The schedule' })
@@ -56,7 +56,7 @@ export class SchedulesController {
   }
 
   @Post(':name/resume')
-  @Deed('schedule.resume')
+  @Audited('schedule.resume')
   @HttpCode(200)
   @ApiOperation({
     summary: 'Let a schedule fire again',

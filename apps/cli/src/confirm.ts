@@ -1,19 +1,19 @@
 import { createInterface } from 'node:readline/promises';
 import { Failure, wrongUse } from './exit.js';
 
-/** How a deed on many is asked for. */
+/** How an action on many is asked for. */
 export interface Bulk {
   all?: boolean;
   yes?: boolean;
 }
 
-/** Refuses a deed on everything that nobody asked for in so many words. */
+/** Refuses an action on everything that nobody asked for in so many words. */
 export function mustBeMeant(isFiltered: boolean, { all }: Bulk): void {
   if (isFiltered && all) throw wrongUse('--all excludes ids and filters');
   if (!isFiltered && !all) throw wrongUse('Say which: ids, a filter, or --all');
 }
 
-/** Asks before a deed on many; on a terminal only. */
+/** Asks before an action on many; on a terminal only. */
 export async function confirm(question: string, { yes }: Bulk): Promise<void> {
   if (yes) return;
   if (!process.stdin.isTTY) throw wrongUse(`${question} Nobody is there to answer: add --yes`);

@@ -8,12 +8,12 @@ import { type Common, command, stopIf, withTools } from './run.js';
 import type { Tools } from './tools.js';
 import { readCount, readIds, readTime } from './values.js';
 
-interface DeedOptions extends Common, Bulk, Omit<DeadLetterFilter, 'ids' | 'errorForm'> {
+interface ActionOptions extends Common, Bulk, Omit<DeadLetterFilter, 'ids' | 'errorForm'> {
   perSecond?: number;
 }
 
-/** The deeds on dead letters, and how they are told of. */
-const deeds = {
+/** The actions on dead letters, and how they are told of. */
+const actions = {
   replay: { ask: 'Replay', doing: 'Replaying', done: 'Replayed' },
   discard: { ask: 'Discard', doing: 'Discarding', done: 'Discarded' },
 } as const;
@@ -28,7 +28,7 @@ export function addDeadLetters(program: Command): void {
       'dead',
       'dead --queue email --from 2027-01-31',
     ),
-  ).action((options: DeedOptions) => withTools((tools) => groups(tools, options)));
+  ).action((options: ActionOptions) => withTools((tools) => groups(tools, options)));
 
   withFilter(
     command(
@@ -44,7 +44,7 @@ export function addDeadLetters(program: Command): void {
     .option('--all', 'all dead letters')
     .option('--yes', 'do not ask')
     .option('--per-second <number>', 'jobs that come back in each second (default: 1000)', readCount(100_000))
-    .action((ids: string[], options: DeedOptions) => run('replay', ids, options));
+    .action((ids: string[], options: ActionOptions) => run('replay', ids, options));
 
   withFilter(
     command(
@@ -58,7 +58,7 @@ export function addDeadLetters(program: Command): void {
     .argument('[ids...]', '', readIds)
     .option('--all', 'all dead letters')
     .option('--yes', 'do not ask')
-    .action((ids: string[], options: DeedOptions) => run('discard', ids, options));
+    .action((ids: string[], options: ActionOptions) => run('discard', ids, options));
 }
 
 const withFilter = (command: Command): Command =>
@@ -69,7 +69,7 @@ const withFilter = (command: Command): Command =>
     .option('--from <time>', 'that died then or later', readTime)
     .option('--to <time>', 'that died before then', readTime);
 
-async function groups(tools: Tools, options: DeedOptions): Promise<void> {
+async function groups(tools: Tools, options: ActionOptions): Promise<void> {
   const { counted } = await import('#config');
   const { count, groups } = await tools.dead.groups(filterOf(options));
   if (count === 0) await mustBeKnown(tools, options);
@@ -84,21 +84,21 @@ async function groups(tools: Tools, options: DeedOptions): Promise<void> {
   );
 }
 
-async function run(deed: keyof typeof deeds, ids: string[], options: DeedOptions): Promise<void> {
+async function run(action: keyof typeof actions, ids: string[], options: ActionOptions): Promise<void> {
   const isFiltered = Object.values(filterOf(options)).some((value) => value !== undefined);
   mustBeMeant(ids.length > 0 || isFiltered, options);
-  await withTools((tools, signal) => change(tools, signal, deed, ids, options));
+  await withTools((tools, signal) => change(tools, signal, action, ids, options));
 }
 
 async function change(
   tools: Tools,
   signal: AbortSignal,
-  deed: keyof typeof deeds,
+  action: keyof typeof actions,
   ids: string[],
-  options: DeedOptions,
+  options: ActionOptions,
 ): Promise<void> {
   const { counted } = await import('#config');
-  const { dead, deed: answerable } = tools;
+  const { dead, audited } = tools;
   const given = filterOf(options);
   // What dies after it was counted is not meant; neither is what died again while this was killed and called again.
   const filter = {
@@ -109,7 +109,7 @@ async function change(
   const total = await dead.count(filter);
   if (total === 0) await mustBeKnown(tools, given);
   if (total === 0) throw notFound('No dead letter fits');
-  const { ask, doing, done } = deeds[deed];
+  const { ask, doing, done } = actions[action];
   if (filter.ids && total < filter.ids.length)
     say(`Of the ids, ${counted(filter.ids.length - total, 'is', 'are')} not of a dead letter that fits`);
   if (!filter.ids) await confirm(`${ask} ${counted(total, 'dead letter')}?`, options);
@@ -118,11 +118,11 @@ async function change(
   const { perSecond } = options;
   const subject = JSON.stringify({ ids: filter.ids, ...given });
   const change = { perSecond, signal, onProgress: bar.show };
-  const { count, leftOut = 0 } = await answerable(
-    `dead-letters.${deed}`,
+  const { count, leftOut = 0 } = await audited(
+    `dead-letters.${action}`,
     subject,
     async (): Promise<Done> =>
-      deed === 'replay' ? dead.replayAll(filter, change) : { count: await dead.discard(filter, change) },
+      action === 'replay' ? dead.replayAll(filter, change) : { count: await dead.discard(filter, change) },
   ).finally(bar.end);
   const held = `left out ${leftOut}: another job holds their unique key`;
   if (count === 0 && leftOut > 0) throw new Failure(`${done} nothing, ${held}`);
@@ -137,6 +137,6 @@ async function change(
   );
 }
 
-const filterOf = ({ queue, name, error, from, to }: DeedOptions): DeadLetterFilter => ({
+const filterOf = ({ queue, name, error, from, to }: ActionOptions): DeadLetterFilter => ({
   ...{ queue, name, error, from, to },
 });

@@ -28,8 +28,8 @@ export function answer<T>({ json }: { json?: boolean }, value: T, plain: (value:
 }
 
 /** What to say of a pause or a resumption that found nothing to change. */
-export const unchanged = (what: string, deed: 'pause' | 'resume'): string =>
-  `${what} was ${deed === 'pause' ? 'paused already' : 'not paused'}`;
+export const unchanged = (what: string, action: 'pause' | 'resume'): string =>
+  `${what} was ${action === 'pause' ? 'paused already' : 'not paused'}`;
 
 /** What a cell of a table may hold. */
 export type Cell = string | number | boolean | Date | null | undefined;

@@ -17,20 +17,20 @@ export function addQueues(program: Command): void {
       ),
   );
 
-  for (const [deed, description] of [
+  for (const [action, description] of [
     ['pause', 'let no worker take jobs of a queue, from a second from now on'],
     ['resume', 'let workers take jobs of a queue again'],
   ] as const) {
-    command(program, `${deed} <queue>`, description, `${deed} email`).action(
+    command(program, `${action} <queue>`, description, `${action} email`).action(
       (queue: string, options: Common) =>
         withTools(async (tools) => {
           if (!tools.contracts.queues.has(queue))
             throw notFound(`No contract has a queue named ${clean(queue)}`);
-          const changed = await tools.deed(`queue.${deed}`, queue, async () =>
-            Number(await tools.queues[deed](queue)),
+          const changed = await tools.audited(`queue.${action}`, queue, async () =>
+            Number(await tools.queues[action](queue)),
           );
           const shown = (await readQueues(tools)).find((view) => view.queue === queue);
-          answer(options, shown, () => (changed ? `${queue} is ${deed}d` : unchanged(queue, deed)));
+          answer(options, shown, () => (changed ? `${queue} is ${action}d` : unchanged(queue, action)));
         }),
     );
   }

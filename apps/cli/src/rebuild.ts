@@ -34,7 +34,7 @@ export function addRebuild(program: Command): void {
  * @throws TopologyError, DatabaseUnavailableError, Failure
  */
 async function rebuild(
-  { broker, outbox, relay, contracts, deed }: Tools,
+  { broker, outbox, relay, contracts, audited }: Tools,
   signal: AbortSignal,
   options: Common,
 ): Promise<void> {
@@ -46,7 +46,7 @@ async function rebuild(
     throw error.name === 'AbortError' ? new Failure('No broker answers: check RABBITMQ_URL') : error;
   });
   const newest = uuidv7();
-  const owed = await deed('rebuild', 'all', () =>
+  const owed = await audited('rebuild', 'all', () =>
     outbox.oweAll((count) => say(`${counted(count, 'unfinished job')} found`)),
   );
   relay.start();

@@ -32,7 +32,7 @@ export function addSchedules(program: Command): void {
     withTools(async (tools) => {
       await find(tools, name);
       let job: Awaited<ReturnType<typeof tools.schedules.run>>;
-      await tools.deed('schedule.run', name, async () => {
+      await tools.audited('schedule.run', name, async () => {
         job = await tools.schedules.run(name);
         return job ? 1 : 0;
       });
@@ -41,19 +41,19 @@ export function addSchedules(program: Command): void {
     }),
   );
 
-  for (const [deed, description] of [
+  for (const [action, description] of [
     ['pause', 'let no tick fire until the schedule is resumed'],
     ['resume', 'let a schedule fire again, from its next tick on'],
   ] as const) {
-    command(group, `${deed} <name>`, description, `schedules ${deed} prune`).action(
+    command(group, `${action} <name>`, description, `schedules ${action} prune`).action(
       (name: string, options: Common) =>
         withTools(async (tools) => {
           await find(tools, name);
-          const changed = await tools.deed(`schedule.${deed}`, name, async () =>
-            Number(await tools.schedules[deed](name)),
+          const changed = await tools.audited(`schedule.${action}`, name, async () =>
+            Number(await tools.schedules[action](name)),
           );
           answer(options, await find(tools, name), ({ state }) =>
-            changed ? `${name} is ${state}` : unchanged(name, deed),
+            changed ? `${name} is ${state}` : unchanged(name, action),
           );
         }),
     );

@@ -28,8 +28,8 @@ export async function openTools() {
   const audit = app.get(Audit);
   return {
     /** Does something that people are answerable for: who did it is kept, and how much it changed. */
-    deed: <Result extends number | Done>(deed: string, subject: string, task: () => Promise<Result>) =>
-      audit.deed({ actor: account(), via: 'cli', deed, subject }, task),
+    audited: <Result extends number | Done>(action: string, subject: string, task: () => Promise<Result>) =>
+      audit.record({ actor: account(), via: 'cli', action, subject }, task),
     broker: app.get(Broker),
     contracts: app.get(Contracts),
     dead: app.get(DeadRecords),

@@ -5,18 +5,18 @@ import { RecordsDatabase } from './records-database.js';
 export type Via = 'dashboard' | 'http' | 'cli';
 
 /** Who does what to what. */
-export interface Deed {
+export interface Action {
   /** A user's name, a part of a key's hash, an account of the machine; `anonymous` where nobody is asked. */
   actor: string;
   via: Via;
   /** What is done: `job.cancel`. */
-  deed: string;
+  action: string;
   /** What it is done to: an id, a name, a filter. */
   subject: string;
 }
 
-/** A deed as it was kept. */
-export interface AuditLine extends Deed {
+/** An action as it was kept. */
+export interface AuditLine extends Action {
   id: string;
   at: Date;
   /** How much it changed; null while it runs, and when it was cut off. */
@@ -25,7 +25,7 @@ export interface AuditLine extends Deed {
   refusal: string | null;
 }
 
-/** What a deed changed, and how much of what was meant it had to leave out. */
+/** What an action changed, and how much of what was meant it had to leave out. */
 export interface Done {
   count: number;
   leftOut?: number;
@@ -35,7 +35,7 @@ export interface Done {
 const MAX_SUBJECT = 500;
 
 /**
- * Keeps who did what: a line in the database and one in the log for each deed. The line is written before the deed, so
+ * Keeps who did what: a line in the database and one in the log for each action. The line is written before the action, so
  * that none goes without; what cannot be written down is not done.
  */
 @Injectable()
@@ -50,20 +50,20 @@ export class Audit {
    * @param task resolves to how much it changed.
    * @returns the same. @throws what the task throws; its line then has no count.
    */
-  async deed<Result extends number | Done>(entry: Deed, task: () => Promise<Result>): Promise<Result> {
-    const { actor, via, deed } = entry;
+  async record<Result extends number | Done>(entry: Action, task: () => Promise<Result>): Promise<Result> {
+    const { actor, via, action } = entry;
     const subject = shownSubject(entry);
     const [line] = (
       await this.database.query<{ id: string }>({
         name: 'audit-begin',
-        text: 'insert into audit (actor, via, deed, subject) values ($1, $2, $3, $4) returning id',
-        values: [actor, via, deed, subject],
+        text: 'insert into audit (actor, via, action, subject) values ($1, $2, $3, $4) returning id',
+        values: [actor, via, action, subject],
       })
     ).rows;
     const result = await task();
     const { count, leftOut = 0 }: Done = typeof result === 'number' ? { count: result } : result;
     const refusal = leftOut > 0 ? `${leftOut} left out: another job holds their unique key` : null;
-    this.logger.log(`${actor} (${via}) did ${deed} to ${subject}: ${count}${refusal ? `, ${refusal}` : ''}`);
+    this.logger.log(`${actor} (${via}) did ${action} to ${subject}: ${count}${refusal ? `, ${refusal}` : ''}`);
     // It is done, whatever happens to this.
     await this.database
       .query({
@@ -71,19 +71,19 @@ export class Audit {
         text: 'update audit set count = $2, refusal = $3 where id = $1',
         values: [line?.id, count, refusal],
       })
-      .catch((error: Error) => this.logger.warn(`The count of ${deed} was not kept: ${error.message}`));
+      .catch((error: Error) => this.logger.warn(`The count of ${action} was not kept: ${error.message}`));
     return result;
   }
 
-  /** Keeps that somebody was not let through with a deed, and why. */
-  async refusal(entry: Deed, reason: string): Promise<void> {
-    const { actor, via, deed } = entry;
+  /** Keeps that somebody was not let through with an action, and why. */
+  async refusal(entry: Action, reason: string): Promise<void> {
+    const { actor, via, action } = entry;
     const subject = shownSubject(entry);
-    this.logger.warn(`${actor} (${via}) was refused ${deed} to ${subject}: ${reason}`);
+    this.logger.warn(`${actor} (${via}) was refused ${action} to ${subject}: ${reason}`);
     await this.database.query({
       name: 'audit-refusal',
-      text: 'insert into audit (actor, via, deed, subject, count, refusal) values ($1, $2, $3, $4, 0, $5)',
-      values: [actor, via, deed, subject, reason],
+      text: 'insert into audit (actor, via, action, subject, count, refusal) values ($1, $2, $3, $4, 0, $5)',
+      values: [actor, via, action, subject, reason],
     });
   }
 
@@ -92,7 +92,7 @@ export class Audit {
     const { rows } = await this.database.query<AuditLine>({
       name: 'audit-list',
       text: `
-        select id, at, actor, via, deed, subject, count, refusal from audit
+        select id, at, actor, via, action, subject, count, refusal from audit
         where $2::bigint is null or id < $2 order by id desc limit $1`,
       values: [limit, before ?? null],
     });
@@ -101,4 +101,4 @@ export class Audit {
 }
 
 /** Clients choose parts of it: control characters could forge lines of a log, and NUL fits no column. */
-const shownSubject = ({ subject }: Deed) => subject.replace(/\p{Cc}+/gu, ' ').slice(0, MAX_SUBJECT);
+const shownSubject = ({ subject }: Action) => subject.replace(/\p{Cc}+/gu, ' ').slice(0, MAX_SUBJECT);

@@ -37,14 +37,14 @@ export interface DeadGroup {
 }
 
 /** How something is done to many dead letters. */
-export interface DeedOptions {
+export interface BulkOptions {
   /** Ends it after the page at hand; the same call goes on later. */
   signal?: AbortSignal;
   /** Told how many are done so far. */
   onProgress?: (count: number) => void;
 }
 
-export interface ReplayOptions extends DeedOptions {
+export interface ReplayOptions extends BulkOptions {
   /** Jobs that come back in each second; the others are scheduled for later ones. */
   perSecond?: number;
 }
@@ -110,7 +110,7 @@ export class DeadRecords {
   }
 
   /** Gives dead letters up for good; their records stay. In pages, as {@link replay}. @returns how many. */
-  async discard(filter: DeadLetterFilter, options: DeedOptions = {}): Promise<number> {
+  async discard(filter: DeadLetterFilter, options: BulkOptions = {}): Promise<number> {
     const change = `state = 'discarded', finished_at = now(), publish_at = null, error_form = ''`;
     return (await this.inPages(change, filter, REPLAY_PER_SECOND, options)).count;
   }
@@ -227,7 +227,7 @@ export class DeadRecords {
     change: string,
     filter: DeadLetterFilter,
     perSecond: number,
-    { signal, onProgress }: DeedOptions,
+    { signal, onProgress }: BulkOptions,
     allowed = TAKE_NOTHING,
   ): Promise<Required<Done>> {
     const start = await this.now();

@@ -1,5 +1,5 @@
 export { hasEnded, type JobState, jobStates, type Priority, priorities } from '#define-job';
-export { Audit, type AuditLine, type Deed, type Done, type Via } from './audit.js';
+export { Audit, type AuditLine, type Action, type Done, type Via } from './audit.js';
 export { MAX_LOSSES } from './claims.js';
 export { Coalescer, eachApart, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
@@ -8,7 +8,7 @@ export {
   type DeadGroup,
   type DeadLetterState,
   DeadRecords,
-  type DeedOptions,
+  type BulkOptions,
   type ReplayOptions,
   SHOWN_GROUPS,
 } from './dead-records.js';

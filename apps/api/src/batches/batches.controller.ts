@@ -14,7 +14,7 @@ import { Batches, BatchRecords, type BatchView } from '#batches';
 import { Jobs } from '#jobs';
 import { Client } from '../api-key.guard.js';
 import type { Intake } from '../bodies.js';
-import { Deed } from '../deed.js';
+import { Audited } from '../audited.js';
 
 import { checkQueue, nextJobOf } from '../next-job.js';
 import { ProblemException } from '../problem.filter.js';
@@ -85,7 +85,7 @@ export class BatchesController {
   }
 
   @Post(':id/cancel')
-  @Deed('batch.cancel')
+  @Audited('batch.cancel')
   @HttpCode(200)
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({

@@ -24,14 +24,14 @@ export class AuditPage {
       here: 'audit',
       body: html`<h1>Audit</h1>
 <p class="hint">What people did here, over HTTP and on the command line. The log has the same.</p>
-${lines.length > 0 ? table('Deeds, newest first', columns, lines.map(row)) : empty('Nobody did anything yet', '')}
+${lines.length > 0 ? table('Actions, newest first', columns, lines.map(row)) : empty('Nobody did anything yet', '')}
 <nav class="paging" aria-label="Paging">${start && html`<a class="button" href="/dashboard/audit">Newest</a>`}${last && html`<a class="button" href="/dashboard/audit?before=${last.id}">Older</a>`}</nav>`,
     });
   }
 }
 
 const columns = [
-  'Deed',
+  'Action',
   'When',
   'Who',
   'By way of',
@@ -39,12 +39,12 @@ const columns = [
   { label: 'Changed', kind: 'number' },
 ] as const;
 
-const row = ({ at, actor, via, deed, subject, count, refusal }: AuditLine): Value[] => [
-  html`<span class="name">${deed}</span>${refusal && html` <span class="badge refused" title="${refusal}">refused</span>`}`,
+const row = ({ at, actor, via, action, subject, count, refusal }: AuditLine): Value[] => [
+  html`<span class="name">${action}</span>${refusal && html` <span class="badge refused" title="${refusal}">refused</span>`}`,
   time(at),
   html`<span class="id">${actor}</span>`,
   via,
-  deed.startsWith('job.') && Id.safeParse(subject).success
+  action.startsWith('job.') && Id.safeParse(subject).success
     ? html`<a class="id" href="${jobPath(subject)}">${subject}</a>`
     : html`<span class="id">${subject}</span>`,
   count === null ? html`<span class="none" title="It runs, or was cut off">?</span>` : number(count),

@@ -1,11 +1,11 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
 import { BatchRecords, type BatchView } from '#batches';
 import { hasEnded, jobStates } from '#records';
-import { Deed } from '../deed.js';
+import { Audited } from '../audited.js';
 import { Id } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
-import { deed, page } from './layout.js';
+import { actionForm, page } from './layout.js';
 import { badge, duration, empty, jobLink, number, table, time } from './parts.js';
 
 const PAGE_SIZE = 20;
@@ -41,7 +41,7 @@ export class BatchesPage {
       here: 'batches',
       live: '/dashboard/events',
       body: html`<div class="head"><div><h1>Batch of ${batch.name}</h1><p class="id">${batch.id}</p></div>
-<div class="deeds" data-live="deeds">${!batch.completedAt && deed(visitor, `${HERE}/${id}/cancel`, 'Cancel what has not ended', { kind: 'danger' })}</div></div>
+<div class="actions" data-live="actions">${!batch.completedAt && actionForm(visitor, `${HERE}/${id}/cancel`, 'Cancel what has not ended', { kind: 'danger' })}</div></div>
 <section data-live="facts" aria-label="State"><p class="progress">${progress(batch)}</p><dl class="facts">
 ${fact('Jobs', number(batch.total))}
 ${fact('Made', time(batch.createdAt))}
@@ -64,7 +64,7 @@ ${table(
   }
 
   @Post(':id/cancel')
-  @Deed('batch.cancel')
+  @Audited('batch.cancel')
   @Redirect('', 303)
   async cancel(@Param('id') id: string) {
     await this.find(id);

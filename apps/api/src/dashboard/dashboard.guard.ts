@@ -19,8 +19,8 @@ import type { FastifyRequest } from 'fastify';
 import { Public } from '#health';
 import { Audit } from '#records';
 import { Connections } from '../connections.js';
-import { entryOf, type Sender } from '../deed.js';
-import { isDeed, isForLocalName, isFromHere } from '../origin.js';
+import { entryOf, type Sender } from '../audited.js';
+import { isAction, isForLocalName, isFromHere } from '../origin.js';
 import { Access, hasToken, type Visitor as Who } from './access.js';
 import { ErrorPageFilter } from './error-page.filter.js';
 import { PageInterceptor } from './page.interceptor.js';
@@ -35,7 +35,7 @@ const FROM_ELSEWHERE = 'This form was sent by another site.';
 
 /**
  * Lets in who is signed in. What is no GET changes something: it must come from a page of this dashboard, with the
- * token of that page, from an operator. A route has to say so if it wants less. Who is refused a deed has an audit line
+ * token of that page, from an operator. A route has to say so if it wants less. Who is refused an action has an audit line
  * for it, as for one that was done.
  */
 @Injectable()
@@ -56,7 +56,7 @@ export class DashboardGuard implements CanActivate {
       throw new ForbiddenException('Without DASHBOARD_USERS the dashboard answers to localhost only.');
     }
     if (allows(OPEN)) {
-      if (isDeed(request) && !isFromHere(request)) throw new ForbiddenException(FROM_ELSEWHERE);
+      if (isAction(request) && !isFromHere(request)) throw new ForbiddenException(FROM_ELSEWHERE);
       return true;
     }
 
@@ -65,7 +65,7 @@ export class DashboardGuard implements CanActivate {
     request.visitor = visitor;
     this.connections.welcome(request);
     request.actor = { name: visitor.name, via: 'dashboard' };
-    const refusal = isDeed(request) && refusalOf(request, visitor, allows(FOR_ALL_ROLES));
+    const refusal = isAction(request) && refusalOf(request, visitor, allows(FOR_ALL_ROLES));
     if (!refusal) return true;
     const entry = entryOf(context, this.reflector);
     if (entry) await this.audit.refusal(entry, refusal);
@@ -97,7 +97,7 @@ export const DashboardController = (path = '') =>
 /** A route for those who are not signed in, too. */
 export const Open = () => SetMetadata(OPEN, true);
 
-/** A deed that viewers may do, too. */
+/** An action that viewers may do, too. */
 export const ForAllRoles = () => SetMetadata(FOR_ALL_ROLES, true);
 
 /** Who looks: `@Visitor() visitor: Visitor`. */

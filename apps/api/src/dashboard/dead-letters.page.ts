@@ -2,7 +2,7 @@ import { BadRequestException, Body, Get, Post, Query, Redirect } from '@nestjs/c
 import { z } from 'zod';
 import { counted } from '#config';
 import { type DeadGroup, DeadRecords, type Done, likeForms, SHOWN_GROUPS } from '#records';
-import { Deed } from '../deed.js';
+import { Audited } from '../audited.js';
 import { text } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
@@ -25,8 +25,8 @@ const Look = z.object({
   error: optionalText.transform((text) => text && likeForms(text)),
 });
 
-const deeds = { replay: 'Replay', discard: 'Discard' } as const;
-type DeedName = keyof typeof deeds;
+const actions = { replay: 'Replay', discard: 'Discard' } as const;
+type ActionName = keyof typeof actions;
 
 const notices: Record<string, (count: number, leftOut: number) => string> = {
   replay: (count, leftOut) =>
@@ -48,7 +48,7 @@ export class DeadLettersPage {
       visitor,
       here: 'dead-letters',
       notice: noticeOf(query),
-      body: html`<div class="head"><h1>Dead letters${total > 0 && html` <span class="tally">${number(total)}</span>`}</h1>${total > 0 && html`<div class="deeds">${choices(visitor, filter, isFiltered ? 'these' : 'all')}</div>`}</div>
+      body: html`<div class="head"><h1>Dead letters${total > 0 && html` <span class="tally">${number(total)}</span>`}</h1>${total > 0 && html`<div class="actions">${choices(visitor, filter, isFiltered ? 'these' : 'all')}</div>`}</div>
 <p class="hint">Jobs that failed for good, and messages that no job could be made of, by their last error. They are kept until somebody replays or discards them.</p>
 ${filterForm(filter, isFiltered)}
 ${groups.length === SHOWN_GROUPS && html`<p class="hint">The ${SHOWN_GROUPS} most frequent errors.</p>`}
@@ -60,7 +60,7 @@ ${groups.length > 0 ? groupTable(visitor, groups) : empty(isFiltered ? 'Nothing 
   @Get('confirm')
   async confirm(@Visitor() visitor: Visitor, @Query() query: Record<string, unknown>): Promise<Html> {
     const filter = filterOf(query);
-    const deed = deedOf(query.deed);
+    const action = actionOf(query.action);
     const count = await this.dead.count(filter);
     const back = address('/dashboard/dead-letters', {
       queue: filter.queue,
@@ -68,34 +68,34 @@ ${groups.length > 0 ? groupTable(visitor, groups) : empty(isFiltered ? 'Nothing 
       error: filter.error,
     });
     return page({
-      title: `${deeds[deed]} dead letters`,
+      title: `${actions[action]} dead letters`,
       visitor,
       here: 'dead-letters',
-      body: html`<div class="confirm card"><h1>${deeds[deed]} ${dead(count)}?</h1>
+      body: html`<div class="confirm card"><h1>${actions[action]} ${dead(count)}?</h1>
 ${about(filter)}
-<p>${deed === 'replay' ? 'They go back to work with attempts counted from zero, at most a thousand in a second. What caused the error should be put right first.' : 'They will not run again. Their records stay until they are pruned (JOB_RETENTION).'}</p>
-<div class="deeds">${
+<p>${action === 'replay' ? 'They go back to work with attempts counted from zero, at most a thousand in a second. What caused the error should be put right first.' : 'They will not run again. Their records stay until they are pruned (JOB_RETENTION).'}</p>
+<div class="actions">${
         visitor.role === 'operator' &&
         count > 0 &&
-        html`<form method="post" action="/dashboard/dead-letters/${deed}">${token(visitor)}${Object.entries(
+        html`<form method="post" action="/dashboard/dead-letters/${action}">${token(visitor)}${Object.entries(
           filter,
         ).map(
           ([name, value]) =>
             value !== undefined && html`<input type="hidden" name="${name}" value="${value}">`,
-        )}<button class="${deed === 'replay' ? 'primary' : 'danger'}">${deeds[deed]} ${number(count)}</button></form>`
+        )}<button class="${action === 'replay' ? 'primary' : 'danger'}">${actions[action]} ${number(count)}</button></form>`
       }<a class="button" href="${back}">Back</a></div></div>`,
     });
   }
 
   @Post('replay')
-  @Deed('dead-letters.replay')
+  @Audited('dead-letters.replay')
   @Redirect('', 303)
   async replay(@Body() body: unknown) {
     return done('replay', await this.dead.replayAll(filterOf(body)));
   }
 
   @Post('discard')
-  @Deed('dead-letters.discard')
+  @Audited('dead-letters.discard')
   @Redirect('', 303)
   async discard(@Body() body: unknown) {
     return done('discard', { count: await this.dead.discard(filterOf(body)) });
@@ -104,8 +104,8 @@ ${about(filter)}
 
 const dead = (count: number) => counted(count, 'dead letter');
 
-const done = (deed: DeedName, { count, leftOut = 0 }: Done) => ({
-  url: `/dashboard/dead-letters?done=${deed}&count=${count}${leftOut > 0 ? `&left=${leftOut}` : ''}`,
+const done = (action: ActionName, { count, leftOut = 0 }: Done) => ({
+  url: `/dashboard/dead-letters?done=${action}&count=${count}${leftOut > 0 ? `&left=${leftOut}` : ''}`,
   ...{ count, leftOut },
 });
 
@@ -120,7 +120,7 @@ function filterOf(form: unknown): Filter {
   throw new BadRequestException('It is not clear which dead letters are meant.');
 }
 
-function deedOf(value: unknown): DeedName {
+function actionOf(value: unknown): ActionName {
   if (value === 'replay' || value === 'discard') return value;
   throw new BadRequestException('There is nothing of this name to do.');
 }
@@ -129,8 +129,8 @@ function deedOf(value: unknown): DeedName {
 function choices(visitor: Visitor, filter: Filter, what: string): Value {
   if (visitor.role !== 'operator') return null;
   return (['replay', 'discard'] as const).map(
-    (deed) =>
-      html`<a class="button ${deed === 'discard' && 'danger'}" href="${address('/dashboard/dead-letters/confirm', { deed, ...filter })}">${deeds[deed]} ${what}</a>`,
+    (action) =>
+      html`<a class="button ${action === 'discard' && 'danger'}" href="${address('/dashboard/dead-letters/confirm', { action, ...filter })}">${actions[action]} ${what}</a>`,
   );
 }
 
@@ -167,6 +167,6 @@ const groupTable = (visitor: Visitor, groups: readonly DeadGroup[]) =>
       queue,
       time(newest),
       time(oldest),
-      html`<div class="deeds">${choices(visitor, { queue, name, errorForm }, '')}</div>`,
+      html`<div class="actions">${choices(visitor, { queue, name, errorForm }, '')}</div>`,
     ]),
   );

@@ -8,15 +8,15 @@ import {
   Records,
   Views,
 } from '#records';
-import { Deed } from '../deed.js';
+import { Audited } from '../audited.js';
 import { Id } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
-import { deed, page } from './layout.js';
+import { actionForm, page } from './layout.js';
 import { badge, duration, failure, jobLink, jobPath, number, time } from './parts.js';
 import { shownJson } from './shown.js';
 
-/** What a deed led to, by the word that the address carries. */
+/** What an action led to, by the word that the address carries. */
 const notices: Record<string, string> = {
   cancelled: 'Cancelled. A job that runs is told within a second, and ends when its handler does.',
   replayed: 'Sent back to work, with attempts counted from zero.',
@@ -49,7 +49,7 @@ export class JobPage {
       live: hasEnded(job.state) && job.state !== 'dead' ? undefined : `${jobPath(id)}/events`,
       notice: Object.hasOwn(notices, done) ? notices[done] : undefined,
       body: html`<div class="head"><div><h1>${job.name}</h1><p class="id">${job.id}</p></div>
-<div class="deeds" data-live="deeds">${deeds(visitor, job)}</div></div>
+<div class="actions" data-live="actions">${actions(visitor, job)}</div></div>
 <section data-live="facts" aria-label="State">${facts(job)}</section>
 <div class="columns">
 <section aria-labelledby="timeline"><h2 id="timeline">Timeline</h2><ol class="timeline" data-live="timeline">${timeline(job)}</ol></section>
@@ -63,14 +63,14 @@ ${job.state === 'succeeded' && html`<section aria-labelledby="result"><h2 id="re
   }
 
   @Post('cancel')
-  @Deed('job.cancel')
+  @Audited('job.cancel')
   @Redirect('', 303)
   cancel(@Param('id') id: string) {
     return this.change(id, 'cancelled', async () => (await this.records.cancel([id])).length);
   }
 
   @Post('start')
-  @Deed('job.reschedule')
+  @Audited('job.reschedule')
   @Redirect('', 303)
   start(@Param('id') id: string) {
     return this.change(id, 'hurried', async () =>
@@ -79,14 +79,14 @@ ${job.state === 'succeeded' && html`<section aria-labelledby="result"><h2 id="re
   }
 
   @Post('replay')
-  @Deed('job.replay')
+  @Audited('job.replay')
   @Redirect('', 303)
   replay(@Param('id') id: string) {
     return this.change(id, 'replayed', () => this.dead.replay({ ids: [id] }));
   }
 
   @Post('discard')
-  @Deed('job.discard')
+  @Audited('job.discard')
   @Redirect('', 303)
   discard(@Param('id') id: string) {
     return this.change(id, 'discarded', () => this.dead.discard({ ids: [id] }));
@@ -106,9 +106,9 @@ ${job.state === 'succeeded' && html`<section aria-labelledby="result"><h2 id="re
   }
 }
 
-function deeds(visitor: Visitor, { id, state, cancelRequestedAt }: JobView): Value {
+function actions(visitor: Visitor, { id, state, cancelRequestedAt }: JobView): Value {
   const button = (what: string, label: string, kind?: 'danger' | 'primary') =>
-    deed(visitor, `${jobPath(id)}/${what}`, label, { kind });
+    actionForm(visitor, `${jobPath(id)}/${what}`, label, { kind });
   if (state === 'dead')
     return [button('replay', 'Replay', 'primary'), button('discard', 'Discard', 'danger')];
   if (hasEnded(state)) return null;

@@ -22,7 +22,7 @@ export interface Page {
   here?: (typeof pages)[number][0];
   /** Where the browser is told when to look again; only what is marked by `data-live` is then replaced. */
   live?: string;
-  /** What a deed led to, said once. */
+  /** What an action led to, said once. */
   notice?: string;
   body: Value;
 }
@@ -73,7 +73,7 @@ ${token(visitor)}<button class="quiet">Sign out</button></form>`;
 export const token = ({ csrf }: Visitor): Html => html`<input type="hidden" name="csrf" value="${csrf}">`;
 
 /** A form of one button; nothing for those who may not press it. */
-export function deed(
+export function actionForm(
   visitor: Visitor,
   action: string,
   label: string,

@@ -1,12 +1,12 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
 import { counted } from '#config';
 import { QueueRecords, type Tally, Throughput } from '#records';
-import { Deed } from '../deed.js';
+import { Audited } from '../audited.js';
 import { Board, type QueueRow } from './board.js';
 import { chart } from './chart.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { attribute, type Html, html, type Value } from './html.js';
-import { deed, page } from './layout.js';
+import { actionForm, page } from './layout.js';
 import { badge, count, number, table, time } from './parts.js';
 
 /** What the chart may look back over: bars, and seconds of each. */
@@ -55,7 +55,7 @@ ${figure('Succeeded', sum('succeeded'), 'green')}${figure('Failed, tried again',
   }
 
   @Post('queues/:queue/pause')
-  @Deed('queue.pause')
+  @Audited('queue.pause')
   @Redirect('/dashboard', 303)
   async pause(@Param('queue') queue: string): Promise<void> {
     await this.mustExist(queue);
@@ -63,7 +63,7 @@ ${figure('Succeeded', sum('succeeded'), 'green')}${figure('Failed, tried again',
   }
 
   @Post('queues/:queue/resume')
-  @Deed('queue.resume')
+  @Audited('queue.resume')
   @Redirect('/dashboard', 303)
   async resume(@Param('queue') queue: string): Promise<void> {
     await this.mustExist(queue);
@@ -133,8 +133,8 @@ function queueTable(queues: readonly QueueRow[], visitor: Visitor): Html {
         count(lastHour?.succeeded ?? 0),
         count((lastHour?.retrying ?? 0) + (lastHour?.dead ?? 0), 'amber'),
         paused
-          ? deed(visitor, `${path}/resume`, 'Resume', { about: queue, kind: 'primary' })
-          : deed(visitor, `${path}/pause`, 'Pause', { about: queue }),
+          ? actionForm(visitor, `${path}/resume`, 'Resume', { about: queue, kind: 'primary' })
+          : actionForm(visitor, `${path}/pause`, 'Pause', { about: queue }),
       ];
     }),
   );

@@ -95,7 +95,7 @@ export const empty = (title: string, text: Value): Html =>
 
 /**
  * The same for what only looks: what cannot be understood counts as not given, so that an address which somebody typed
- * shows something, not an error. Never for deeds, which would then be done to more than was meant.
+ * shows something, not an error. Never for actions, which would then be done to more than was meant.
  */
 export const optionalText = text(200)
   .transform((value) => value.trim())

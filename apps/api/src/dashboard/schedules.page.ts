@@ -1,9 +1,9 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
 import { Schedules, type ScheduleView } from '#schedules';
-import { Deed } from '../deed.js';
+import { Audited } from '../audited.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
-import { deed, page } from './layout.js';
+import { actionForm, page } from './layout.js';
 import { badge, empty, jobLink, jobPath, table, time } from './parts.js';
 import { shownJson } from './shown.js';
 
@@ -35,7 +35,7 @@ ${
   }
 
   @Post(':name/run')
-  @Deed('schedule.run')
+  @Audited('schedule.run')
   @Redirect('', 303)
   async run(@Param('name') name: string) {
     await this.mustExist(name);
@@ -44,7 +44,7 @@ ${
   }
 
   @Post(':name/pause')
-  @Deed('schedule.pause')
+  @Audited('schedule.pause')
   @Redirect(HERE, 303)
   async pause(@Param('name') name: string): Promise<void> {
     await this.mustExist(name);
@@ -52,7 +52,7 @@ ${
   }
 
   @Post(':name/resume')
-  @Deed('schedule.resume')
+  @Audited('schedule.resume')
   @Redirect(HERE, 303)
   async resume(@Param('name') name: string): Promise<void> {
     await this.mustExist(name);
@@ -91,10 +91,10 @@ function row(visitor: Visitor, schedule: ScheduleView): Value[] {
       : html`<span class="none">–</span>`,
     state === 'disabled'
       ? ''
-      : html`<div class="deeds">${deed(visitor, `${path}/run`, 'Run now', about)}${
+      : html`<div class="actions">${actionForm(visitor, `${path}/run`, 'Run now', about)}${
           state === 'paused'
-            ? deed(visitor, `${path}/resume`, 'Resume', { ...about, kind: 'primary' })
-            : deed(visitor, `${path}/pause`, 'Pause', about)
+            ? actionForm(visitor, `${path}/resume`, 'Resume', { ...about, kind: 'primary' })
+            : actionForm(visitor, `${path}/pause`, 'Pause', about)
         }</div>`,
   ];
 }

@@ -65,8 +65,8 @@ export class SignInPage {
       return form(to, name, WRONG);
     }
     this.failed.forget(key);
-    await this.audit.deed(
-      { actor: name, via: 'dashboard', deed: 'sign-in', subject: request.ip },
+    await this.audit.record(
+      { actor: name, via: 'dashboard', action: 'sign-in', subject: request.ip },
       async () => 1,
     );
     reply.header('set-cookie', cookieOf(request, session, MAX_AGE_S)).redirect(placeOf(to), 303);

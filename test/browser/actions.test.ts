@@ -2,8 +2,8 @@ import { expect, test } from '@jest/globals';
 import { eventually } from '#testing';
 import { FlakyHandler, onStage, PASSWORD, type Stage } from './stage.js';
 
-const lastDeed = async ({ environment }: Stage) =>
-  (await environment.sql('select actor, via, deed, subject, count from audit order by id desc limit 1'))[0];
+const lastAction = async ({ environment }: Stage) =>
+  (await environment.sql('select actor, via, action, subject, count from audit order by id desc limit 1'))[0];
 
 onStage('what an operator does in the dashboard', (stage) => {
   test('a running job is followed and cancelled', async () => {
@@ -17,10 +17,10 @@ onStage('what an operator does in the dashboard', (stage) => {
     await operator.getByText('Cancelled. A job that runs is told').waitFor();
     // Nobody loads the page again: it hears of it.
     await operator.locator('.facts .badge.cancelled').waitFor();
-    expect(await lastDeed(stage)).toEqual({
+    expect(await lastAction(stage)).toEqual({
       actor: 'ada',
       via: 'dashboard',
-      deed: 'job.cancel',
+      action: 'job.cancel',
       subject: id,
       count: 1,
     });
@@ -64,8 +64,8 @@ onStage('what an operator does in the dashboard', (stage) => {
     await operator.getByRole('button', { name: /Replay \d/ }).click();
     await operator.getByText(/\d dead letters sent back to work/).waitFor();
     await Promise.all(ids.map((id) => until(id, 'succeeded')));
-    const { subject, count, ...deed } = (await lastDeed(stage)) as Record<string, unknown>;
-    expect(deed).toEqual({ actor: 'ada', via: 'dashboard', deed: 'dead-letters.replay' });
+    const { subject, count, ...action } = (await lastAction(stage)) as Record<string, unknown>;
+    expect(action).toEqual({ actor: 'ada', via: 'dashboard', action: 'dead-letters.replay' });
     expect(JSON.parse(subject as string)).toMatchObject({ name: 'sample.flaky', queue: 'sample-flaky' });
     expect(count).toBeGreaterThanOrEqual(3);
   });

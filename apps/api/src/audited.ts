@@ -11,9 +11,9 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
-import { Audit, type Done, type Deed as Entry, type Via } from '#records';
+import { Audit, type Done, type Action as Entry, type Via } from '#records';
 
-const DEED = 'deed';
+const ACTION = 'action';
 
 /** What guards leave in a request of who sends it. */
 export interface Sender {
@@ -23,25 +23,25 @@ export interface Sender {
   actor?: { name: string; via: Via };
 }
 
-/** Writes an audit line for each call of a route that changes what others rely on: `@Deed('queue.pause')`. */
-export const Deed = (name: string) =>
-  applyDecorators(SetMetadata(DEED, name), UseInterceptors(DeedInterceptor));
+/** Writes an audit line for each call of a route that changes what others rely on: `@Audited('queue.pause')`. */
+export const Audited = (name: string) =>
+  applyDecorators(SetMetadata(ACTION, name), UseInterceptors(AuditInterceptor));
 
 @Injectable()
-class DeedInterceptor implements NestInterceptor {
+class AuditInterceptor implements NestInterceptor {
   constructor(
     private readonly audit: Audit,
     private readonly reflector: Reflector,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    return from(this.witness(entryOf(context, this.reflector) as Entry, next));
+    return from(this.audited(entryOf(context, this.reflector) as Entry, next));
   }
 
-  private async witness(entry: Entry, next: CallHandler): Promise<unknown> {
+  private async audited(entry: Entry, next: CallHandler): Promise<unknown> {
     let answer: unknown;
     let refusal: HttpException | undefined;
-    await this.audit.deed<Done>(entry, async () => {
+    await this.audit.record<Done>(entry, async () => {
       try {
         answer = await lastValueFrom(next.handle());
         return doneBy(answer);
@@ -57,16 +57,16 @@ class DeedInterceptor implements NestInterceptor {
   }
 }
 
-/** Who is about to do what to what, as its audit line will say it; undefined where a route is no {@link Deed}. */
+/** Who is about to do what to what, as its audit line will say it; undefined where a route is no {@link Audited}. */
 export function entryOf(context: ExecutionContext, reflector: Reflector): Entry | undefined {
-  const deed = reflector.get<string | undefined>(DEED, context.getHandler());
-  if (!deed) return undefined;
+  const action = reflector.get<string | undefined>(ACTION, context.getHandler());
+  if (!action) return undefined;
   const request = context.switchToHttp().getRequest<FastifyRequest & Sender>();
   const { name: actor, via } = request.actor ?? { name: actorOf(request.client), via: 'http' as const };
-  return { actor, via, deed, subject: subjectOf(request) };
+  return { actor, via, action, subject: subjectOf(request) };
 }
 
-/** Bulk deeds answer with a count; all others concern one thing. */
+/** Bulk actions answer with a count; all others concern one thing. */
 function doneBy(answer: unknown): Done {
   const { count, leftOut } = (answer ?? {}) as Partial<Done>;
   return typeof count === 'number' ? { count, leftOut } : { count: 1 };
