@@ -89,8 +89,8 @@ async function everyLetterIsInPlace({ sql, countReady }: Environment): Promise<b
     "select queue, count(*)::int as count from jobs where state = 'dead' group by queue",
   );
   const depths = await Promise.all(dead.map(({ queue }) => countReady(`${queue}.dead`)));
-  const owed = await sql("select from jobs where state = 'dead' and publish_at is not null limit 1");
-  return owed.length === 0 && dead.every(({ count }, index) => depths[index] === count);
+  const pending = await sql("select from jobs where state = 'dead' and publish_at is not null limit 1");
+  return pending.length === 0 && dead.every(({ count }, index) => depths[index] === count);
 }
 
 async function measure(place: Environment, path: string): Promise<number[]> {

@@ -70,11 +70,11 @@ test('P1: after the broker lost everything, jobs rebuild brings back each unfini
   await eventually(async () => (await states()).running === 20 && receiver.waiting.length === 20);
   // Confirmed and noted as such: nothing but a rebuild can know that the broker has lost them.
   await eventually(async () => {
-    const [row] = await environment.sql<{ owed: number }>(
-      `select count(*)::int owed from jobs where publish_at is not null and id <> $1`,
+    const [row] = await environment.sql<{ pending: number }>(
+      `select count(*)::int pending from jobs where publish_at is not null and id <> $1`,
       [later],
     );
-    return row?.owed === 0;
+    return row?.pending === 0;
   });
   await worker.stop('SIGKILL');
   await environment.management('DELETE', '/vhosts/{vhost}');

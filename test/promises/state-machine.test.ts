@@ -27,7 +27,7 @@ interface Run {
 }
 interface Worker {
   records: Records;
-  owed: OutboxRecords;
+  outbox: OutboxRecords;
   presence: Presence;
   runs: Run[];
 }
@@ -49,7 +49,7 @@ function startWorker(): Worker {
   return {
     presence,
     records: new Records(database.records, presence),
-    owed: new OutboxRecords(database.records),
+    outbox: new OutboxRecords(database.records),
     runs: [],
   };
 }
@@ -129,7 +129,7 @@ class World {
   }
 
   async rebuild() {
-    await this.any(0).owed.oweAll();
+    await this.any(0).outbox.republishAll();
   }
 
   async crash(who: number) {
@@ -149,7 +149,7 @@ class World {
   /** The confirm of some message is noted, however late. */
   async mark(which: number) {
     const confirmed = this.pick(this.confirmed, which);
-    if (confirmed) await this.any(0).owed.markPublished([confirmed]);
+    if (confirmed) await this.any(0).outbox.markPublished([confirmed]);
   }
 
   /** The broker takes back the messages of a worker that goes on with what it runs. */
@@ -183,10 +183,10 @@ class World {
   }
 
   async relay(isConfirmed: boolean) {
-    const { owed } = this.any(1);
-    const gone = await owed.goneWorkers();
-    if (gone.length > 0) await owed.rescue(gone);
-    const due = await owed.takeDue(1_000, 60_000, 1_000);
+    const { outbox } = this.any(1);
+    const gone = await outbox.goneWorkers();
+    if (gone.length > 0) await outbox.rescue(gone);
+    const due = await outbox.takeDue(1_000, 60_000, 1_000);
     for (const { id, attempt, claim, state } of due) {
       if (!isConfirmed) continue;
       if (state !== 'dead') this.queue.push({ id, attempt: attempt + 1 });

@@ -15,7 +15,7 @@ async function givenRecords() {
   apps.push(app);
   return {
     records: app.get(Records),
-    owed: app.get(OutboxRecords),
+    outbox: app.get(OutboxRecords),
     views: app.get(Views),
     presence: app.get(Presence),
     app,
@@ -145,7 +145,7 @@ describe('a claim', () => {
     expect(await claim(lost, 1)).toMatchObject({ taken: true, claim: 1 });
     const worker = await lost.presence.id();
     await lost.presence.onApplicationShutdown();
-    await eventually(async () => (await one.owed.rescue([worker])) === 1);
+    await eventually(async () => (await one.outbox.rescue([worker])) === 1);
     expect(await one.records.settle({ id, claim: 1, state: 'queued', givenBack: true })).toBeNull();
   });
   test('P7: leaves a job that was lost twice to a worker that runs nothing else', async () => {
@@ -352,8 +352,8 @@ describe('a key', () => {
 });
 
 describe('the outbox', () => {
-  const due = async ({ owed }: Worker) =>
-    (await owed.takeDue(1_000, 60_000, 1_000)).filter((record) => record.id === id);
+  const due = async ({ outbox }: Worker) =>
+    (await outbox.takeDue(1_000, 60_000, 1_000)).filter((record) => record.id === id);
   const makeDue = () => environment.sql('update jobs set publish_at = now() where id = $1', [id]);
 
   test('hands a job to one relay, and again after its lease', async () => {
@@ -365,7 +365,7 @@ describe('the outbox', () => {
     expect(await due(two)).toHaveLength(1);
   });
   test('forgets a job that was published, unless it moved on since', async () => {
-    await one.owed.markPublished([{ id, claim: 0 }]);
+    await one.outbox.markPublished([{ id, claim: 0 }]);
     await environment.sql(`update jobs set publish_at = publish_at - interval '1 hour' where id = $1`, [id]);
     expect(await due(one)).toEqual([]);
 
@@ -379,17 +379,17 @@ describe('the outbox', () => {
       publishInMs: 0,
     });
     // The confirm of the first message comes in late: the snoozed job must still be published.
-    await one.owed.markPublished([{ id, claim: 0 }]);
+    await one.outbox.markPublished([{ id, claim: 0 }]);
     expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'queued', attempt: 0 })]);
   });
   test('brings back what a worker that is gone was running', async () => {
     const third = await givenRecords();
     await claim(third, 1);
-    expect(await one.owed.goneWorkers()).toEqual([]);
+    expect(await one.outbox.goneWorkers()).toEqual([]);
     const worker = await third.presence.id();
     await third.presence.onApplicationShutdown();
-    expect(await one.owed.goneWorkers()).toEqual([worker]);
-    expect(await one.owed.rescue([worker])).toBe(1);
+    expect(await one.outbox.goneWorkers()).toEqual([worker]);
+    expect(await one.outbox.rescue([worker])).toBe(1);
     expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'queued', attempt: 0 })]);
     expect(await claim(one, 1)).toMatchObject({ taken: true, attempt: 1, losses: 1, rescued: true });
   });
@@ -401,7 +401,7 @@ describe('the outbox', () => {
     ['dead', false],
   ])('P1: a rebuild, for a job that is %s: due again is %p', async (state, isDue) => {
     await environment.sql('update jobs set state = $2, publish_at = null where id = $1', [id, state]);
-    await one.owed.oweAll();
+    await one.outbox.republishAll();
     expect((await due(one)).map((record) => record.state)).toEqual(isDue ? [state] : []);
   });
   test('has nothing for a job that was cancelled', async () => {

@@ -46,18 +46,18 @@ async function rebuild(
     throw error.name === 'AbortError' ? new Failure('No broker answers: check RABBITMQ_URL') : error;
   });
   const newest = uuidv7();
-  const owed = await audited('rebuild', 'all', () =>
-    outbox.oweAll((count) => say(`${counted(count, 'unfinished job')} found`)),
+  const pending = await audited('rebuild', 'all', () =>
+    outbox.republishAll((count) => say(`${counted(count, 'unfinished job')} found`)),
   );
   relay.start();
-  const bar = progressBar('Publishing', owed);
-  for (let left = await outbox.owedUpTo(newest); left > 0; left = await outbox.owedUpTo(newest)) {
-    bar.show(Math.max(0, owed - left));
+  const bar = progressBar('Publishing', pending);
+  for (let left = await outbox.pendingUpTo(newest); left > 0; left = await outbox.pendingUpTo(newest)) {
+    bar.show(Math.max(0, pending - left));
     await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
   }
   await relay.stop();
   bar.end();
   stopIf(signal, 'Interrupted; the relays of the workers publish the rest');
-  answer(options, { published: owed }, () => `Published ${counted(owed, 'unfinished job')} again`);
+  answer(options, { published: pending }, () => `Published ${counted(pending, 'unfinished job')} again`);
 }

@@ -68,19 +68,19 @@ export class DeadLetterKeeper {
     await this.apart(unroutable, () => this.readUnroutable(signal));
     const counts = await this.dead.counts();
     for (const queue of [unroutable, ...this.contracts.queues.keys()]) {
-      const count = counts.find((count) => count.queue === queue) ?? { dead: 0, owed: 0 };
+      const count = counts.find((count) => count.queue === queue) ?? { dead: 0, pending: 0 };
       await this.apart(queue, () => this.lookAt(queue, count, signal));
     }
   }
 
   private async lookAt(
     queue: string,
-    { dead, owed }: Pick<DeadCount, 'dead' | 'owed'>,
+    { dead, pending }: Pick<DeadCount, 'dead' | 'pending'>,
     signal: AbortSignal,
   ): Promise<void> {
     if ((this.restsUntil.get(queue) ?? 0) > performance.now()) return;
     const depth = await this.broker.countReady(deadLetterQueue(queue));
-    const fits = depth >= dead - owed && depth <= dead;
+    const fits = depth >= dead - pending && depth <= dead;
     if (!fits && this.suspects.has(queue)) await this.goThrough(queue, depth, signal);
     else if (fits) this.suspects.delete(queue);
     else this.suspects.add(queue);
@@ -120,7 +120,7 @@ export class DeadLetterKeeper {
       };
       const ids = letters.filter(isOfJob).map(({ id }) => id);
       ofJobs += ids.length;
-      await this.outboxRecords.oweUnrouted(ids, UNROUTED_PAUSE_MS);
+      await this.outboxRecords.republishUnrouted(ids, UNROUTED_PAUSE_MS);
       const others = letters.filter((letter) => !isOfJob(letter));
       await this.record(queue, others, ({ message }) => `no queue takes "${message.fields.routingKey}"`);
     });
@@ -161,7 +161,7 @@ export class DeadLetterKeeper {
     for await (const ids of this.dead.settledBefore(queue, before)) {
       const gone = ids.filter((id) => !kept.has(id));
       missing += gone.length;
-      if (gone.length > 0) await this.dead.owe(gone);
+      if (gone.length > 0) await this.dead.republish(gone);
     }
     this.logger.log(
       `Dead letters of ${queue}: ${counts.stays} fit their records, ${counts.dropped} did not and were dropped, ${missing} were missing and are published again, ${counts.jobIsDead + counts.becomesDeadLetter} were put there by others and are recorded`,

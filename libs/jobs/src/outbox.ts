@@ -15,15 +15,15 @@ const MARK_BATCH = 1_000;
 /** An outage of publishing is over when nothing has failed for this long. */
 const QUIET_MS = 5_000;
 
-/** A job whose message is owed to the broker, under the claim that its record shows. */
-export interface OwedMessage extends JobMessage {
+/** A job whose message is not known to the broker yet, under the claim that its record shows. */
+export interface PendingMessage extends JobMessage {
   claim: number;
 }
 
-type Confirmed = Pick<OwedMessage, 'id' | 'claim'>;
+type Confirmed = Pick<PendingMessage, 'id' | 'claim'>;
 
 /**
- * Publishes what the records owe to the broker. A record is owed from the statement that writes it, so whatever fails
+ * Publishes what the outbox holds. A record is in the outbox from the statement that writes it, so whatever fails
  * here, and whoever dies here, the relay publishes it again; and whatever is published twice runs once.
  */
 @Injectable()
@@ -65,14 +65,14 @@ export class Outbox implements BeforeApplicationShutdown {
    *
    * @returns whether the broker has it.
    */
-  async publish(job: OwedMessage, to: Destination = {}): Promise<boolean> {
+  async publish(job: PendingMessage, to: Destination = {}): Promise<boolean> {
     let step: Step | undefined;
     try {
       const message = encode(job, this.contracts, to);
       step = sending(message);
       await this.broker.publisher.publish(message);
       step.end();
-      // A retry stays owed: should its retry queue have nowhere to send it when its time comes, the broker would try
+      // A retry stays in the outbox: should its retry queue have nowhere to send it when its time comes, the broker would try
       // again only every three minutes. The relay sends what is not claimed some seconds after its time.
       if (!to.retryDelay) this.current.push({ id: job.id, claim: job.claim });
       this.onSuccess();

@@ -53,7 +53,7 @@ describe('decide', () => {
       error: expect.stringContaining('"message":"x"'),
     });
   });
-  test('whatever happens, a job that has not ended has a message on its way or owed', () => {
+  test('whatever happens, a job that has not ended has a message on its way or in the outbox', () => {
     const outcome = fc.oneof(
       fc.constant({ kind: 'succeeded', result: '1' } as const),
       fc.constant({ kind: 'givenBack' } as const),

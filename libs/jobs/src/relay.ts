@@ -17,7 +17,7 @@ const REFUSED_PAUSE_MS = 3_000;
 const RESCUE_EVERY_MS = 3_000;
 
 /**
- * Publishes what the records owe to the broker and nobody else has published: jobs accepted while no broker answered
+ * Publishes what the outbox holds and nobody else has published: jobs accepted while no broker answered
  * or whose producer died, delayed jobs when their time has come, and jobs whose worker is gone. One runs in each
  * worker; `skip locked` keeps them out of each other's way, and no lock is held while a message waits for its
  * confirm. Oldest first, and never more than the publish window takes.
@@ -91,7 +91,7 @@ export class Relay {
     this.failing = false;
     const refused = short.filter((_, index) => !confirmed[index]);
     for (const record of long) if (!(await this.publishLong(record))) refused.push(record);
-    if (refused.length > 0) await this.records.oweAgain(refused, REFUSED_PAUSE_MS);
+    if (refused.length > 0) await this.records.postponePublish(refused, REFUSED_PAUSE_MS);
     this.pauseMs = due.length > 0 && refused.length === 0 ? BUSY_PAUSE_MS : IDLE_PAUSE_MS;
     return due.length === limit && refused.length === 0;
   }

@@ -62,7 +62,7 @@ export interface DeadLetterState {
 export interface DeadCount {
   queue: string;
   dead: number;
-  owed: number;
+  pending: number;
 }
 
 /**
@@ -151,10 +151,10 @@ export class DeadRecords {
     return this.rows({
       name: 'dead-counts',
       text: `
-        select d.queue, d.dead, coalesce(o.owed, 0) as owed
+        select d.queue, d.dead, coalesce(o.pending, 0) as pending
         from (select queue, count(*)::int as dead from jobs where state = 'dead' group by queue) d
         left join (
-          select queue, count(*)::int as owed from jobs where publish_at is not null and state = 'dead' group by queue
+          select queue, count(*)::int as pending from jobs where publish_at is not null and state = 'dead' group by queue
         ) o on o.queue = d.queue`,
       values: [],
     });
@@ -194,9 +194,9 @@ export class DeadRecords {
   }
 
   /** Has the relay publish the letters of these jobs again. */
-  async owe(ids: readonly string[]): Promise<void> {
+  async republish(ids: readonly string[]): Promise<void> {
     await this.rows({
-      name: 'owe-dead',
+      name: 'republish-dead',
       text: `update jobs set publish_at = now() where id = any ($1::uuid[]) and state = 'dead'`,
       values: [ids],
     });

@@ -34,7 +34,7 @@ interface DueMessage {
 const PAGE = 1_000;
 
 /**
- * What is owed to the broker: jobs whose message it may not have, and jobs that no message will bring back because
+ * What is not known to the broker yet: jobs whose message it may not have, and jobs that no message will bring back because
  * their worker is gone. The relay works through it; a rebuild fills it.
  */
 @Injectable()
@@ -67,13 +67,13 @@ export class OutboxRecords {
   }
 
   /** Makes jobs that could not be published due again after a pause, in milliseconds. */
-  async oweAgain(jobs: readonly { id: string; claim: number }[], pauseMs: number): Promise<void> {
-    await this.database.query(sql.oweAgain(jobs, pauseMs));
+  async postponePublish(jobs: readonly { id: string; claim: number }[], pauseMs: number): Promise<void> {
+    await this.database.query(sql.postponePublish(jobs, pauseMs));
   }
 
   /** Makes waiting jobs due again whose message was confirmed, but reached no queue. */
-  async oweUnrouted(ids: readonly string[], pauseMs: number): Promise<void> {
-    await this.database.query(sql.oweUnrouted(ids, pauseMs));
+  async republishUnrouted(ids: readonly string[], pauseMs: number): Promise<void> {
+    await this.database.query(sql.republishUnrouted(ids, pauseMs));
   }
 
   /** Workers that are gone and, by the records, still run something. */
@@ -100,18 +100,18 @@ export class OutboxRecords {
    *
    * @param onPage told how many jobs are due so far.
    */
-  async oweAll(onPage: (owed: number) => void = () => {}): Promise<number> {
+  async republishAll(onPage: (pending: number) => void = () => {}): Promise<number> {
     // Queued again, they are counted with the others.
     await this.rescue(await this.goneWorkers());
     let total = 0;
     for (const state of ['queued', 'retrying'] as const) {
       for (let after: string | null = null, isMore = true; isMore; ) {
-        const { rows }: { rows: { last: string | null; owed: number }[] } = await this.database.query(
-          sql.owe(state, after, PAGE),
+        const { rows }: { rows: { last: string | null; pending: number }[] } = await this.database.query(
+          sql.republish(state, after, PAGE),
         );
         after = rows[0]?.last ?? null;
         isMore = after !== null;
-        total += rows[0]?.owed ?? 0;
+        total += rows[0]?.pending ?? 0;
         onPage(total);
       }
     }
@@ -119,8 +119,8 @@ export class OutboxRecords {
   }
 
   /** How many of the jobs up to an id the relays have still to publish. */
-  async owedUpTo(id: string): Promise<number> {
-    const { rows } = await this.database.query<{ owed: number }>(sql.owedUpTo(id));
-    return rows[0]?.owed ?? 0;
+  async pendingUpTo(id: string): Promise<number> {
+    const { rows } = await this.database.query<{ pending: number }>(sql.pendingUpTo(id));
+    return rows[0]?.pending ?? 0;
   }
 }

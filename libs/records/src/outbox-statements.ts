@@ -5,8 +5,8 @@ import { comesAfter, lockOf, STATE, type Statement } from './statements.js';
 
 /** The statements of the outbox: `publish_at` says when the relay must publish a job unless somebody has done so before. */
 
-/** Whether a job's message is owed to the broker. No index has this expression, for the reason given at `STATE`. */
-const IS_OWED = `coalesce(j.publish_at, 'infinity') <> 'infinity'`;
+/** Whether a job's message is not known to the broker yet. No index has this expression, for the reason given at `STATE`. */
+const IS_PENDING = `coalesce(j.publish_at, 'infinity') <> 'infinity'`;
 
 /** A job that was claimed since has another claim number, and is left alone. */
 export const markPublished = (published: readonly { id: string; claim: number }[]): Statement => ({
@@ -14,7 +14,7 @@ export const markPublished = (published: readonly { id: string; claim: number }[
   text: `
     update jobs j set publish_at = null
     from unnest($1::uuid[], $2::int[]) as p (id, claim)
-    where j.id = p.id and j.claim = p.claim and ${IS_OWED}`,
+    where j.id = p.id and j.claim = p.claim and ${IS_PENDING}`,
   values: [plain(published.map(({ id }) => id)), plain(published.map(({ claim }) => claim))],
 });
 
@@ -47,18 +47,18 @@ export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): S
 });
 
 /** What a relay could not publish is due again after a pause, unless somebody else has moved it on. */
-export const oweAgain = (jobs: readonly { id: string; claim: number }[], pauseMs: number): Statement => ({
-  name: 'owe-again',
+export const postponePublish = (jobs: readonly { id: string; claim: number }[], pauseMs: number): Statement => ({
+  name: 'postpone-publish',
   text: `
     update jobs j set publish_at = now() + $3 * interval '1 millisecond'
     from unnest($1::uuid[], $2::int[]) as o (id, claim)
-    where j.id = o.id and j.claim = o.claim and ${IS_OWED} and ${STATE} in ('queued', 'retrying', 'dead')`,
+    where j.id = o.id and j.claim = o.claim and ${IS_PENDING} and ${STATE} in ('queued', 'retrying', 'dead')`,
   values: [jobs.map(({ id }) => id), jobs.map(({ claim }) => claim), pauseMs],
 });
 
-/** What no queue took is owed to the broker again; as a new claim, so that the note of its confirm changes nothing. */
-export const oweUnrouted = (ids: readonly string[], pauseMs: number): Statement => ({
-  name: 'owe-unrouted',
+/** What no queue took is published again; as a new claim, so that the note of its confirm changes nothing. */
+export const republishUnrouted = (ids: readonly string[], pauseMs: number): Statement => ({
+  name: 'republish-unrouted',
   text: `
     update jobs set publish_at = now() + $2 * interval '1 millisecond', claim = claim + 1
     where id = any ($1::uuid[]) and state in ('queued', 'retrying')`,
@@ -81,7 +81,7 @@ export const missingOf = (workers: readonly number[]): Statement => ({
   values: [workers],
 });
 
-/** What a worker that is gone was running waits for the same attempt again, and is owed to the broker. */
+/** What a worker that is gone was running waits for the same attempt again, and is not known to the broker yet. */
 export const rescue = (workers: readonly number[]): Statement => ({
   name: 'rescue',
   text: `
@@ -96,27 +96,27 @@ export const rescue = (workers: readonly number[]): Statement => ({
 });
 
 /** One page of the waiting jobs of a state, oldest first, made due again. */
-export const owe = (state: 'queued' | 'retrying', after: string | null, limit: number): Statement => ({
-  name: 'owe',
+export const republish = (state: 'queued' | 'retrying', after: string | null, limit: number): Statement => ({
+  name: 'republish',
   text: `
     with page as (
       select id from jobs where state = $3 and state <> 'succeeded' and ${comesAfter('$1')} order by id limit $2
-    ), owed as (
+    ), pending as (
       update jobs j
       set publish_at = least(j.publish_at, case when j.state = 'retrying' then greatest(j.run_at, now()) else now() end)
       from page
       where j.id = page.id and j.state = $3
       returning j.id
     )
-    select (select id from page order by id desc limit 1) as last, (select count(*)::int from owed) as owed`,
+    select (select id from page order by id desc limit 1) as last, (select count(*)::int from pending) as pending`,
   values: [after, limit, state],
 });
 
 /** How many jobs, up to an id, the relays have still to publish. */
-export const owedUpTo = (id: string): Statement => ({
-  name: 'owed-up-to',
+export const pendingUpTo = (id: string): Statement => ({
+  name: 'pending-up-to',
   text: `
-    select count(*)::int as owed from jobs
+    select count(*)::int as pending from jobs
     where publish_at is not null and state = 'queued' and id <= $1::uuid`,
   values: [id],
 });
