@@ -11,7 +11,7 @@ import { isOurs, startServices } from './services.js';
  * The settings are those of the apps, from the environment and `.env`.
  */
 const STDOUT = 1;
-/** What an app may take to end after its jobs at hand had their time. */
+/** What an app may take to end after its jobs in flight had their time. */
 const STOP_MARGIN_MS = 10_000;
 
 const ending = new AbortController();

@@ -147,7 +147,7 @@ async function* queues(stage: Stage): AsyncGenerator<Row> {
     const measured = Array.from({ length: count }, (_, index) => measuredIn(index));
     const environment = await givenEnvironment([...Object.values(own), ...measured], stage.services);
     await exchangeContracts(count);
-    // As many jobs at hand as with one queue of the other suites.
+    // As many jobs in flight as with one queue of the other suites.
     const env = { WORKER_PREFETCH: String(Math.max(2, Math.ceil(500 / count))) };
     yield { queues: count, ...throughput(await playRound(warrenOn(environment, { env }), extentOf(stage))) };
     await environment.close();

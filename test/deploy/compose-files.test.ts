@@ -101,7 +101,7 @@ test('each app is built from its stage of the Dockerfile, with a command that is
   }
 });
 
-test('P8: containers are given longer to stop than their jobs at hand', () => {
+test('P8: containers are given longer to stop than their jobs in flight', () => {
   const grace = toMilliseconds(settings.get('SHUTDOWN_GRACE') as Duration);
   for (const name of ['api', 'worker'])
     expect(toMilliseconds(services[name]?.stop_grace_period as Duration)).toBeGreaterThanOrEqual(

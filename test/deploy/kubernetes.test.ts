@@ -188,7 +188,7 @@ test('every queue is served, whether some have workers of their own or not', () 
   expect(othersThanOwn?.split(',') ?? []).toEqual(own.map((queue) => `!${queue}`));
 });
 
-test('P8: a pod is given longer to end than the longest job that it may have at hand', () => {
+test('P8: a pod is given longer to end than the longest job that it may have in flight', () => {
   for (const { template } of templates.filter(({ name }) => /worker|report/.test(name))) {
     const served = settingOf(template.spec, 'WORKER_QUEUES')?.split(',') ?? [...all.queues.keys()];
     const shipped = [...all].filter(({ name, queue }) => SHIPPED.has(name) && served.includes(queue));

@@ -208,7 +208,7 @@ describe('dead letters', () => {
       await once(killed, 'close');
       await holder.end();
 
-      // The database may still have finished the page that was at hand.
+      // The database may still have finished the page that it was at.
       expect([left, left - 1_000]).toContain((await result(...replay)).count);
       // Each was claimed once: 4 claims before, one for the replay, one for the run.
       await eventually(async () => {

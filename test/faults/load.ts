@@ -25,7 +25,7 @@ export interface LoadOptions {
 /** For a load that is to last as long as its fault. */
 export const UNTIL_STOPPED = Number.POSITIVE_INFINITY;
 
-/** Mostly quick jobs, some that are at hand for a while, some that go through a retry queue. */
+/** Mostly quick jobs, some that are in flight for a while, some that go through a retry queue. */
 export function mix(n: number): Posting {
   if (n % 20 === 0) return { name: 'ledger.flaky', payload: { n } };
   if (n % 20 < 4) return { name: 'ledger.slow', payload: { n, ms: 200 + 50 * (n % 17) } };

@@ -110,12 +110,12 @@ test('P8: when --max-time is over a worker gives back what does not end in time,
   await eventually(async () => (await environment.countReady('sample-call')) === 1);
 });
 
-test('P8: on SIGTERM a worker with --drain finishes what is at hand and exits 0, as any worker', async () => {
+test('P8: on SIGTERM a worker with --drain finishes what is in flight and exits 0, as any worker', async () => {
   await deliver();
   const worker = await givenOneShot([]);
   await eventually(() => receiver.waiting.length === 1);
   const stopped = worker.stop('SIGTERM');
-  await eventually(() => worker.output().includes('1 job is at hand'));
+  await eventually(() => worker.output().includes('1 job is in flight'));
   await deliver();
   receiver.open();
   expect(await stopped).toBe(0);

@@ -53,13 +53,13 @@ const jobs = () =>
 const until = (state: string, count: number) =>
   eventually(async () => (await jobs()).filter((job) => job.state === state).length === count, 20_000);
 
-test('P8: on SIGTERM a worker finishes what is at hand, takes nothing more, and exits 0', async () => {
+test('P8: on SIGTERM a worker finishes what is in flight, takes nothing more, and exits 0', async () => {
   const [api, worker] = await Promise.all([given('api'), given('worker', { WORKER_PREFETCH: '2' })]);
   for (let n = 0; n < 5; n++) await deliver(api);
   await eventually(() => receiver.waiting.length === 2);
 
   const stopped = worker.stop('SIGTERM');
-  await eventually(() => worker.output().includes('2 jobs are at hand'));
+  await eventually(() => worker.output().includes('2 jobs are in flight'));
   receiver.open();
   expect(await stopped).toBe(0);
   expect((await jobs()).map(({ state, attempt }) => [state, attempt]).sort()).toEqual([

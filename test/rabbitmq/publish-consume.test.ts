@@ -139,13 +139,13 @@ test('a confirm that does not come fails its message after the limit, and the pu
   await eventually(() => publisher.publish(message('2')).then(() => true));
 });
 
-test('no more than the prefetch limit is at hand, and acknowledgements make room', async () => {
+test('no more than the prefetch limit is in flight, and acknowledgements make room', async () => {
   const publisher = await givenPublisher();
   await Promise.all(Array.from({ length: 10 }, (_, n) => publisher.publish(message(String(n)))));
   const deliveries: Delivery[] = [];
   const consumer = givenConsumer(4, (delivery) => void deliveries.push(delivery));
   await eventually(() => deliveries.length === 4);
-  // Out of order: the second frees its place though the first is still at hand.
+  // Out of order: the second frees its place though the first is still in flight.
   deliveries[1]!.ack();
   await eventually(() => deliveries.length === 5);
   deliveries[0]!.ack();

@@ -21,7 +21,7 @@ export function command(parent: Command, usage: string, description: string, ...
 }
 
 /**
- * Runs a command with the libs at hand, and lets go of them afterwards.
+ * Runs a command with the libs that it needs, and lets go of them afterwards.
  *
  * @param task is told by the signal when somebody wants it to end; what takes longer than a moment must heed it.
  */

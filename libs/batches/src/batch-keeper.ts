@@ -46,7 +46,7 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     this.loop.start();
   }
 
-  /** Ends after the transaction at hand. */
+  /** Ends after the current transaction. */
   onModuleDestroy(): Promise<void> {
     return this.loop.stop();
   }

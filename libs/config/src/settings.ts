@@ -27,7 +27,7 @@ const prefetch = list.transform((entries, context) => {
   const limits = { fallback: 20, queues: new Map<string, number>() };
   for (const entry of entries) {
     const [, queue, digits] = /^(?:([a-z0-9._-]+)=)?([1-9]\d{0,4})$/.exec(entry) ?? [];
-    // AMQP counts the messages at hand in 16 bits.
+    // AMQP counts the messages in flight in 16 bits.
     if (!digits || Number(digits) > 65_535) {
       context.addIssue({ code: 'custom', message: `"${entry}" is neither 1 to 65535 nor name=1 to 65535` });
       return z.NEVER;
@@ -154,7 +154,7 @@ const schema = z.object({
     // Timers of Node that are to wait for more than 24 days fire at once.
     .refine((value) => value <= 86_400_000, 'must be at most 24h')
     .prefault('25s')
-    .describe('How long the jobs at hand may go on after SIGTERM before they are given back.'),
+    .describe('How long the jobs in flight may go on after SIGTERM before they are given back.'),
   ISOLATED_MEMORY: count
     .min(32, 'must be at least 32')
     .prefault('512')

@@ -63,7 +63,7 @@ export class ThreadPool extends Isolation implements OnApplicationShutdown {
     for (const { reject } of this.waiting.splice(0)) reject(new Error('The worker stops'));
   }
 
-  /** Nest calls it last, when the jobs at hand are done or given back. */
+  /** Nest calls it last, when the jobs in flight are done or given back. */
   async onApplicationShutdown(): Promise<void> {
     this.stop();
     clearTimeout(this.pausing);

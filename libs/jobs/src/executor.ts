@@ -32,7 +32,7 @@ import { scrub, UnprocessableMessageError } from './unprocessable.js';
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
 
-/** How long jobs at hand may go on in a worker that an error ends, whatever its grace time: its state is unknown. */
+/** How long jobs in flight may go on in a worker that an error ends, whatever its grace time: its state is unknown. */
 const CRASH_GRACE_MS = 25_000;
 
 type Taken = Extract<Claim, { taken: true }>;
@@ -50,15 +50,15 @@ type Refused = Extract<Claim, { taken: false }>;
  *   6. publish – the next attempt to its retry queue, or the dead letter.
  *   7. ack     – the broker may forget the message.
  *
- * What needs the database or the broker waits for them: while one is down, the messages at hand stay where they are,
+ * What needs the database or the broker waits for them: while one is down, the messages in flight stay where they are,
  * the prefetch limit keeps more from coming, and no attempt is used up.
  */
 @Injectable()
 export class Executor {
   private readonly logger = new Logger(Executor.name);
   private readonly handlers = new Map<string, RunHandler | Isolation>();
-  /** What is at hand in this process: attempts, as `id/attempt`, and deliveries that cannot be read. */
-  private readonly atHand = new Map<string | Delivery, AtHand>();
+  /** What is in flight in this process: attempts, as `id/attempt`, and deliveries that cannot be read. */
+  private readonly inFlight = new Map<string | Delivery, InFlight>();
   private onLeft: () => void = () => {};
   private readonly running = new RunningAttempts();
   /** How many attempts ended in this process, in whatever way. */
@@ -90,16 +90,16 @@ export class Executor {
   take(delivery: JobDelivery): void {
     const arrival = decode(delivery, this.options.maxPayload);
     const key = 'unreadable' in arrival ? delivery : `${arrival.id}/${arrival.attempt}`;
-    const held = this.atHand.get(key);
+    const held = this.inFlight.get(key);
     if (held) {
-      // Delivered again after a lost connection, while it is still at hand. The newer copy takes the place of the
+      // Delivered again after a lost connection, while it is still in flight. The newer copy takes the place of the
       // older: until the job is claimed and settled, it may be all that there is of it.
       held.newest.ack();
       held.newest = delivery;
       return;
     }
-    const entry = new AtHand(key, delivery);
-    this.atHand.set(key, entry);
+    const entry = new InFlight(key, delivery);
+    this.inFlight.set(key, entry);
     void this.workOff(entry, arrival);
   }
 
@@ -108,13 +108,13 @@ export class Executor {
     this.running.cancel(id, claim);
   }
 
-  /** How many deliveries are at hand. */
+  /** How many deliveries are in flight. */
   get size(): number {
-    return this.atHand.size;
+    return this.inFlight.size;
   }
 
   /**
-   * Lets the deliveries at hand finish, for as long as `graceMs`; then aborts their signals and gives back what has
+   * Lets the deliveries in flight finish, for as long as `graceMs`; then aborts their signals and gives back what has
    * not finished. Whoever calls has seen to it that no more deliveries come.
    */
   async drain(graceMs: number): Promise<void> {
@@ -122,8 +122,8 @@ export class Executor {
     const graceOver = pause(graceMs, undefined, { ref: false, signal }).catch(() => {});
     // Whoever ends the worker is not waited for, but runs until then: nobody else may begin with its job.
     await Promise.race([this.left(() => this.running.culprits), graceOver]);
-    if (this.atHand.size > 0)
-      this.logger.warn(`Giving back ${counted(this.atHand.size, 'job')} that did not end in time`);
+    if (this.inFlight.size > 0)
+      this.logger.warn(`Giving back ${counted(this.inFlight.size, 'job')} that did not end in time`);
     this.stopping.abort();
     for (const handler of this.handlers.values()) if (handler instanceof Isolation) handler.stop();
     this.running.giveBack();
@@ -144,25 +144,25 @@ export class Executor {
     this.running.guardProcess(end);
   }
 
-  /** Waits until no more than so many deliveries are at hand. */
+  /** Waits until no more than so many deliveries are in flight. */
   private left(count: () => number): Promise<void> {
     return new Promise((resolve) => {
       this.onLeft = () => {
-        if (this.atHand.size <= count()) resolve();
+        if (this.inFlight.size <= count()) resolve();
       };
       this.onLeft();
     });
   }
 
   /** Never rejects. */
-  private async workOff(delivery: AtHand, arrival: ReturnType<typeof decode>): Promise<void> {
+  private async workOff(delivery: InFlight, arrival: ReturnType<typeof decode>): Promise<void> {
     try {
       if ('unreadable' in arrival) await this.deadLetter(delivery, arrival.unreadable);
       else if (!(await this.execute(delivery, arrival, false))) await this.execute(delivery, arrival, true);
     } catch (error) {
       await this.onUnexpected(delivery, error);
     } finally {
-      this.atHand.delete(delivery.key);
+      this.inFlight.delete(delivery.key);
       this.onLeft();
     }
   }
@@ -364,8 +364,8 @@ export class Executor {
   }
 }
 
-/** A delivery at hand, in its newest copy. */
-class AtHand implements Delivery {
+/** A delivery in flight, in its newest copy. */
+class InFlight implements Delivery {
   readonly queue: string;
   readonly message: Delivery['message'];
 

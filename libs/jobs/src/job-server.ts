@@ -130,7 +130,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     await this.close();
   }
 
-  /** Takes no more jobs, finishes those at hand within the grace time, gives back the rest. */
+  /** Takes no more jobs, finishes those in flight within the grace time, gives back the rest. */
   async close(): Promise<void> {
     this.draining ??= this.drain();
     await this.draining;
@@ -147,7 +147,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   private async drain(): Promise<void> {
     this.starting.abort();
     if (this.executor.size > 0)
-      this.logger.log(`Stopping; ${counted(this.executor.size, 'job is', 'jobs are')} at hand`);
+      this.logger.log(`Stopping; ${counted(this.executor.size, 'job is', 'jobs are')} in flight`);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
     await Promise.all([
       this.executor.drain(this.options.shutdownGraceMs ?? 25_000),
@@ -246,7 +246,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     }
   }
 
-  /** Whether all attempts that may run have run or are at hand. That ends when something at hand turns out not to run. */
+  /** Whether all attempts that may run have run or are in flight. That ends when something in flight turns out not to run. */
   private get isSpent(): boolean {
     return this.executor.ended + this.executor.size >= this.maxAttempts;
   }

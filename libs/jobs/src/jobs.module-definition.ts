@@ -11,7 +11,7 @@ export interface JobsOptions {
   queues?: readonly string[];
   /** Jobs of one queue that a worker runs at once; 20 when absent. */
   prefetch?: { fallback: number; queues: ReadonlyMap<string, number> };
-  /** How long jobs at hand may go on when the worker stops, in milliseconds; 25 s when absent. */
+  /** How long jobs in flight may go on when the worker stops, in milliseconds; 25 s when absent. */
   shutdownGraceMs?: number;
   /** Where handlers log. */
   log?: Log;

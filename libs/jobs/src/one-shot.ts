@@ -15,7 +15,7 @@ export interface OneShotLimits {
 
 const LOOK_EVERY_MS = 250;
 /**
- * A message that is on its way from the broker to this worker is neither ready there nor at hand here, so one look does
+ * A message that is on its way from the broker to this worker is neither ready there nor in flight here, so one look does
  * not tell. Should it take longer than until the next look, it is finished as the worker stops, or given back.
  */
 const LOOKS = 2;
@@ -30,7 +30,7 @@ const SOON_MS = 15_000;
  * empty when
  *
  *   - the broker has no ready message of it,
- *   - nothing of it is at hand here, and
+ *   - nothing of it is in flight here, and
  *   - no record says that one of its jobs is on its way to the broker, or will be soon.
  *
  * Paused queues are left alone, and so is what other workers hold: their process finishes it, or gives it back to be

@@ -29,7 +29,7 @@ const kindOf = (fraction: unknown) => (typeof fraction === 'number' ? 'NaN' : ty
 /** PostgreSQL holds neither NUL nor half of a surrogate pair. */
 const storable = (note: string) => note.slice(0, NOTE_LENGTH).replaceAll('\0', '').toWellFormed();
 
-/** Collects what handlers tell of their progress, so that telling it costs no write. */
+/** Collects what handlers report their progress, so that telling it costs no write. */
 @Injectable()
 export class Progress implements OnApplicationShutdown {
   private readonly logger = new Logger(Progress.name);

@@ -44,7 +44,7 @@ export class Relay {
     this.loop = this.run();
   }
 
-  /** Ends after the batch at hand. */
+  /** Ends after the current batch. */
   async stop(): Promise<void> {
     this.stopping.abort();
     this.wake();

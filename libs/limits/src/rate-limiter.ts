@@ -20,7 +20,7 @@ const TRIES = 5;
 
 /**
  * Gives out times to start, by the database's clock: one row for each limit and key says up to when they are given
- * away (the generic cell rate algorithm). Whatever a worker has at hand goes into one statement, so a busy limit costs
+ * away (the generic cell rate algorithm). Whatever a worker has in flight goes into one statement, so a busy limit costs
  * a row update for each batch rather than for each job.
  *
  * Who finds no time within reach is put off, each further than the one before and spaced as the limit is. So they

@@ -32,7 +32,7 @@ export class Broker implements OnApplicationShutdown {
   /**
    * Consumes a queue from now on.
    *
-   * @param prefetch messages that may be at hand at once.
+   * @param prefetch messages that may be in flight at once.
    */
   consume(queue: string, prefetch: number, onDelivery: (delivery: Delivery) => void): Consumer {
     this.consuming ??= new BrokerConnection(this.options.urls, 'consuming');

@@ -30,7 +30,7 @@ export class Consumer {
   private readonly closeChannel: () => Promise<void>;
 
   /**
-   * @param prefetch messages that may be at hand at once; the broker sends no more until one is acknowledged.
+   * @param prefetch messages that may be in flight at once; the broker sends no more until one is acknowledged.
    * @param onDelivery called for each message; it must not throw.
    */
   constructor(
@@ -53,7 +53,7 @@ export class Consumer {
   }
 
   /**
-   * Takes no more messages until {@link resume}. Those at hand can still be acknowledged; those that were on their way
+   * Takes no more messages until {@link resume}. Those in flight can still be acknowledged; those that were on their way
    * go back to the queue.
    */
   pause(): void {
@@ -67,7 +67,7 @@ export class Consumer {
     this.follow();
   }
 
-  /** Asks the broker for no more messages; those at hand can still be acknowledged. */
+  /** Asks the broker for no more messages; those in flight can still be acknowledged. */
   async stop(): Promise<void> {
     this.stopping = true;
     const tag = this.consumerTag;
@@ -109,7 +109,7 @@ export class Consumer {
       }
       this.logger.warn(`The broker cancelled the consumer of ${this.queue}`);
       this.consumerTag = undefined;
-      // A new channel is the one way of attaching again; messages still at hand are delivered again, and dropped.
+      // A new channel is the one way of attaching again; messages still in flight are delivered again, and dropped.
       void channel.close().catch(() => {});
     });
     if (this.channel === channel) this.consumerTag = consumerTag;

@@ -38,7 +38,7 @@ export interface DeadGroup {
 
 /** How something is done to many dead letters. */
 export interface BulkOptions {
-  /** Ends it after the page at hand; the same call goes on later. */
+  /** Ends it after the current page; the same call goes on later. */
   signal?: AbortSignal;
   /** Told how many are done so far. */
   onProgress?: (count: number) => void;

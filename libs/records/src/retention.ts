@@ -52,7 +52,7 @@ export class Retention {
   constructor(private readonly database: RecordsDatabase) {}
 
   /**
-   * Ends after the step at hand when its consumer does.
+   * Ends after the current step when its consumer does.
    *
    * @throws at the end, when a piece of a table could not be pruned; all others are.
    */

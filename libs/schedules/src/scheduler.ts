@@ -77,7 +77,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
     this.loop.start(0);
   }
 
-  /** Ends after the tick at hand. */
+  /** Ends after the current tick. */
   onModuleDestroy(): Promise<void> {
     return this.loop.stop();
   }

@@ -66,7 +66,7 @@ export const due = (schedules: readonly Omit<Declaration, 'nextAt'>[]): Statemen
   values: [schedules.map(({ name }) => name), schedules.map(({ spec }) => JSON.stringify(spec))],
 });
 
-/** Locks a schedule that is still due; one that another worker has at hand is passed over. */
+/** Locks a schedule that is still due; one that another worker holds is passed over. */
 export const take = (name: string, spec: Spec): Statement => ({
   name: 'take-schedule',
   text: `

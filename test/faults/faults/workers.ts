@@ -29,20 +29,20 @@ export const workerFaults: Fault[] = [
       const [first] = await scene.workers(2);
       const load = scene.load(api);
       await load.reaches(500);
-      const atHand = () => openRuns(scene.ledger.read(), first!.pid);
-      // It is held still first: what it has at hand now, it has when it is killed.
+      const inFlight = () => openRuns(scene.ledger.read(), first!.pid);
+      // It is held still first: what it has in flight now, it has when it is killed.
       await scene.until(async () => {
         first!.signal('SIGSTOP');
         await pause(STANDSTILL_MS);
-        if (atHand().length > 0) return true;
+        if (inFlight().length > 0) return true;
         first!.signal('SIGCONT');
         return false;
       });
       await first!.kill();
       const killedAt = Date.now();
-      const interrupted = atHand();
+      const interrupted = inFlight();
       return () => {
-        assert(interrupted.length > 0, 'The worker that was killed had no job at hand');
+        assert(interrupted.length > 0, 'The worker that was killed had no job in flight');
         const ledger = scene.ledger.read();
         for (const { job, attempt, pid } of interrupted) {
           const again = ledger.find(
