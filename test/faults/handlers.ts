@@ -18,11 +18,11 @@ const ledger = new Ledger(process.env.FAULTS_LEDGER ?? '');
 /** Does the work of a job between the two entries that show that it ran. */
 async function recorded<C extends AnyContract>(job: JobContext<C>, work: () => Promise<void> | void) {
   const { id, name, attempt, signal } = job;
-  const write = (event: 'started' | 'finished' | 'givenBack') =>
+  const write = (event: 'started' | 'finished' | 'released') =>
     ledger.write({ job: id, name, attempt, event });
   write('started');
   signal.addEventListener('abort', () => {
-    if (signal.reason?.name === 'WorkerStoppingError') write('givenBack');
+    if (signal.reason?.name === 'WorkerStoppingError') write('released');
   });
   await work();
   write('finished');

@@ -1,10 +1,10 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 
 /**
- * What happened to a run of a handler: `started` and `finished` are its effects on the world; `givenBack` is the
+ * What happened to a run of a handler: `started` and `finished` are its effects on the world; `released` is the
  * signal by which its worker, about to stop, announces that the attempt will not count.
  */
-export type LedgerEvent = 'started' | 'finished' | 'givenBack';
+export type LedgerEvent = 'started' | 'finished' | 'released';
 
 export interface LedgerEntry {
   job: string;

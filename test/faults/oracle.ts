@@ -26,7 +26,7 @@ export interface Findings {
   accepted: number;
   /** Accepted, and not done: no final record, or one that says `succeeded` of a job whose handler never finished. */
   lost: string[];
-  /** Ran more often than its record has reasons for: the first run, and one more for each lost or given back one. */
+  /** Ran more often than its record has reasons for: the first run, and one more for each lost or released one. */
   doubled: string[];
   /** Ended otherwise than its handler makes it end, such as in the dead letters for a fault that was not its own. */
   astray: string[];
@@ -118,19 +118,19 @@ const wasLostTooOften = ({ state, attempts }: JobRecord) =>
 const endOf = (name: string) => (name === 'ledger.crash' ? 'dead' : 'succeeded');
 
 function findDoubled(records: ReadonlyMap<string, JobRecord>, ledger: readonly LedgerEntry[]): string[] {
-  const runs = new Map<string, { job: string; attempt: number; started: number; givenBack: number }>();
+  const runs = new Map<string, { job: string; attempt: number; started: number; released: number }>();
   for (const { job, attempt, event } of ledger) {
     const key = `${job}/${attempt}`;
-    const run = runs.get(key) ?? { job, attempt, started: 0, givenBack: 0 };
+    const run = runs.get(key) ?? { job, attempt, started: 0, released: 0 };
     runs.set(key, run);
     if (event === 'started') run.started++;
-    if (event === 'givenBack') run.givenBack++;
+    if (event === 'released') run.released++;
   }
   return [...runs.values()]
-    .filter(({ job, attempt, started, givenBack }) => {
+    .filter(({ job, attempt, started, released }) => {
       const attempts = records.get(job)?.attempts ?? [];
       const losses = attempts.filter((one) => one.attempt === attempt && one.outcome === 'lost').length;
-      return started > 1 + losses + givenBack;
+      return started > 1 + losses + released;
     })
     .map(({ job, attempt, started }) => `${job} (attempt ${attempt}: ${started} runs)`);
 }

@@ -252,7 +252,7 @@ describe('With a worker of its own', () => {
     await line(`thread ${threadId} closed`);
   });
 
-  test('P8: a thread whose job does not end in the grace time is killed, and the job given back', async () => {
+  test('P8: a thread whose job does not end in the grace time is killed, and the job released', async () => {
     await given({}, { shutdownGraceMs: 0 });
     await where();
     const id = await enqueue(Spin, {});

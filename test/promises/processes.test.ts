@@ -74,7 +74,7 @@ test('P8: on SIGTERM a worker finishes what is in flight, takes nothing more, an
   expect(new Set(receiver.received).size).toBe(receiver.received.length);
 });
 
-test('P8: what does not end within the grace time is given back with no attempt used up, and runs elsewhere', async () => {
+test('P8: what does not end within the grace time is released with no attempt used up, and runs elsewhere', async () => {
   const [api, worker] = await Promise.all([given('api'), given('worker', { SHUTDOWN_GRACE: '300ms' })]);
   const job = await deliver(api);
   await eventually(() => receiver.waiting.length === 1);

@@ -233,18 +233,18 @@ class World {
     await Promise.all(this.workers.map(({ presence }) => presence.onApplicationShutdown()));
   }
 
-  /** P3: once for each attempt, and once more for each time that it was lost with its worker or given back. */
+  /** P3: once for each attempt, and once more for each time that it was lost with its worker or released. */
   private started(id: string, attempt: number, losses: number) {
-    const key = `${id}/${this.replays.get(id) ?? 0}/${attempt}/${losses}/${this.givenBack(id)}`;
+    const key = `${id}/${this.replays.get(id) ?? 0}/${attempt}/${losses}/${this.released(id)}`;
     this.starts.set(key, (this.starts.get(key) ?? 0) + 1);
     expect(this.starts.get(key)).toBe(1);
   }
 
   private readonly backs = new Map<string, number>();
-  noteGivenBack(id: string) {
-    this.backs.set(id, this.givenBack(id) + 1);
+  noteReleased(id: string) {
+    this.backs.set(id, this.released(id) + 1);
   }
-  private givenBack(id: string): number {
+  private released(id: string): number {
     return this.backs.get(id) ?? 0;
   }
 
@@ -282,7 +282,7 @@ const outcome: fc.Arbitrary<Outcome> = fc.oneof(
   fc.constant(success),
   fc.constant<Outcome>({ kind: 'failed', error: new Error('no') }),
   fc.constant<Outcome>({ kind: 'snoozed', delay: '1h' }),
-  fc.constant<Outcome>({ kind: 'givenBack' }),
+  fc.constant<Outcome>({ kind: 'released' }),
   fc.constant<Outcome>({ kind: 'lost', error: new Error('nobody caught it') }),
 );
 const step: fc.Arbitrary<(world: World) => unknown> = fc.oneof(
@@ -301,7 +301,7 @@ const step: fc.Arbitrary<(world: World) => unknown> = fc.oneof(
       .tuple(number, number, outcome, fc.boolean(), fc.boolean())
       .map(([who, which, outcome, confirmed, acked]) => (world: World) => {
         const run = world.runOf(who, which);
-        if (run && (outcome.kind === 'givenBack' || outcome.kind === 'snoozed')) world.noteGivenBack(run.id);
+        if (run && (outcome.kind === 'released' || outcome.kind === 'snoozed')) world.noteReleased(run.id);
         return world.finish(who, which, outcome, confirmed, acked);
       }),
   },

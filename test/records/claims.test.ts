@@ -146,7 +146,7 @@ describe('a claim', () => {
     const worker = await lost.presence.id();
     await lost.presence.onApplicationShutdown();
     await eventually(async () => (await one.outbox.rescue([worker])) === 1);
-    expect(await one.records.settle({ id, claim: 1, state: 'queued', givenBack: true })).toBeNull();
+    expect(await one.records.settle({ id, claim: 1, state: 'queued', released: true })).toBeNull();
   });
   test('P7: leaves a job that was lost twice to a worker that runs nothing else', async () => {
     for (const losses of [1, 2]) {
@@ -268,7 +268,7 @@ describe('a settlement', () => {
   });
   test('that gives the job back uses up no attempt', async () => {
     await claim(one, 1);
-    await one.records.settle({ id, claim: 1, state: 'queued', givenBack: true });
+    await one.records.settle({ id, claim: 1, state: 'queued', released: true });
     expect(await one.views.find(id)).toMatchObject({ state: 'queued', attempt: 0, attempts: [] });
     expect(await claim(two, 1)).toMatchObject({ taken: true, attempt: 1 });
   });
@@ -276,7 +276,7 @@ describe('a settlement', () => {
     const error = { message: 'x', class: 'Error', stack: null };
     await claim(one, 1);
     await one.records.settle({
-      ...{ id, claim: 1, state: 'queued', givenBack: true },
+      ...{ id, claim: 1, state: 'queued', released: true },
       error: JSON.stringify(error),
     });
     expect(await one.views.find(id)).toMatchObject({
@@ -374,7 +374,7 @@ describe('the outbox', () => {
       id,
       claim: 1,
       state: 'scheduled',
-      givenBack: true,
+      released: true,
       runInMs: 0,
       publishInMs: 0,
     });

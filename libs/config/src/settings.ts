@@ -154,7 +154,7 @@ const schema = z.object({
     // Timers of Node that are to wait for more than 24 days fire at once.
     .refine((value) => value <= 86_400_000, 'must be at most 24h')
     .prefault('25s')
-    .describe('How long the jobs in flight may go on after SIGTERM before they are given back.'),
+    .describe('How long the jobs in flight may go on after SIGTERM before they are released.'),
   ISOLATED_MEMORY: count
     .min(32, 'must be at least 32')
     .prefault('512')

@@ -4,7 +4,7 @@ import { ContractError, Isolation, type Seat } from '#jobs';
 import { type IsolationOptions, MODULE_OPTIONS_TOKEN } from './isolation.module-definition.js';
 import { Thread } from './thread.js';
 
-/** A burst finds its threads again; after it they give back their memory and their connections. */
+/** A burst finds its threads again; after it they release their memory and their connections. */
 const IDLE_MS = 30_000;
 /** Pause after a thread that did not start, doubled each time. */
 const RETRY_MS = 1_000;
@@ -63,7 +63,7 @@ export class ThreadPool extends Isolation implements OnApplicationShutdown {
     for (const { reject } of this.waiting.splice(0)) reject(new Error('The worker stops'));
   }
 
-  /** Nest calls it last, when the jobs in flight are done or given back. */
+  /** Nest calls it last, when the jobs in flight are done or released. */
   async onApplicationShutdown(): Promise<void> {
     this.stop();
     clearTimeout(this.pausing);

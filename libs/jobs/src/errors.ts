@@ -96,6 +96,6 @@ export class IdempotencyConflictError extends Error {
 export class WorkerStoppingError extends Error {
   override readonly name = 'WorkerStoppingError';
   constructor() {
-    super('The worker is stopping; the job is given back and runs again elsewhere');
+    super('The worker is stopping; the job is released and runs again elsewhere');
   }
 }

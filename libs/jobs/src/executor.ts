@@ -114,7 +114,7 @@ export class Executor {
   }
 
   /**
-   * Lets the deliveries in flight finish, for as long as `graceMs`; then aborts their signals and gives back what has
+   * Lets the deliveries in flight finish, for as long as `graceMs`; then aborts their signals and releases what has
    * not finished. Whoever calls has seen to it that no more deliveries come.
    */
   async drain(graceMs: number): Promise<void> {
@@ -123,11 +123,11 @@ export class Executor {
     // Whoever ends the worker is not waited for, but runs until then: nobody else may begin with its job.
     await Promise.race([this.left(() => this.running.culprits), graceOver]);
     if (this.inFlight.size > 0)
-      this.logger.warn(`Giving back ${counted(this.inFlight.size, 'job')} that did not end in time`);
+      this.logger.warn(`Releasing ${counted(this.inFlight.size, 'job')} that did not end in time`);
     this.stopping.abort();
     for (const handler of this.handlers.values()) if (handler instanceof Isolation) handler.stop();
     this.running.giveBack();
-    // Handlers that heed their signal, and the statements that give the jobs back.
+    // Handlers that heed their signal, and the statements that release the jobs.
     await Promise.race([this.left(() => 0), pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
   }
 
@@ -225,7 +225,7 @@ export class Executor {
       report(this.log, about, outcome, state, secrets);
       this.throughput.note(arrival.queue, state);
 
-      // Given back, or lost: unacknowledged, it returns to its queue as the channel closes.
+      // Released, or lost: unacknowledged, it returns to its queue as the channel closes.
       if (state === 'queued') return true;
       if (state === decision.settlement.state && state !== 'succeeded')
         await this.publish({ ...arrival, traceparent }, claim, decision);
@@ -275,8 +275,8 @@ export class Executor {
     { claim, isFollowed }: Taken,
     { settlement }: Decision,
   ): Promise<JobState | null> {
-    // A worker that stops gives back what it can in the time that is left.
-    const until = settlement.givenBack ? AbortSignal.timeout(STOP_GRACE_MS) : this.stopping.signal;
+    // A worker that stops releases what it can in the time that is left.
+    const until = settlement.released ? AbortSignal.timeout(STOP_GRACE_MS) : this.stopping.signal;
     return this.persistently(() => this.records.settle({ ...settlement, id, claim, isFollowed }), until);
   }
 
@@ -317,7 +317,7 @@ export class Executor {
       await this.turns.start();
       startedAt = meter.started();
       attempt.startTimeout(contract.timeout);
-      if (this.stopping.signal.aborted) attempt.giveBack();
+      if (this.stopping.signal.aborted) attempt.release();
 
       const { log, progress } = this;
       const job = new AttemptContext(arrival, claim, payload, { attempt, log, progress });

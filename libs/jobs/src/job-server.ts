@@ -130,7 +130,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     await this.close();
   }
 
-  /** Takes no more jobs, finishes those in flight within the grace time, gives back the rest. */
+  /** Takes no more jobs, finishes those in flight within the grace time, releases the rest. */
   async close(): Promise<void> {
     this.draining ??= this.drain();
     await this.draining;

@@ -16,7 +16,7 @@ export interface OneShotLimits {
 const LOOK_EVERY_MS = 250;
 /**
  * A message that is on its way from the broker to this worker is neither ready there nor in flight here, so one look does
- * not tell. Should it take longer than until the next look, it is finished as the worker stops, or given back.
+ * not tell. Should it take longer than until the next look, it is finished as the worker stops, or released.
  */
 const LOOKS = 2;
 /**

@@ -39,15 +39,15 @@ describe('decide', () => {
     expect(decide(later, retry, 1).retryDelay).toBeUndefined();
     expect(decide(later, retry, 3).settlement.state).toBe('dead');
   });
-  test('snoozed, given back and lost use up no attempt', () => {
+  test('snoozed, released and lost use up no attempt', () => {
     expect(decide({ kind: 'snoozed', delay: '1h' }, retry, 3).settlement).toEqual({
       state: 'scheduled',
-      givenBack: true,
+      released: true,
       runInMs: 3_600_000,
       publishInMs: 3_600_000,
     });
-    const back = { state: 'queued', givenBack: true };
-    expect(decide({ kind: 'givenBack' }, retry, 3).settlement).toMatchObject(back);
+    const back = { state: 'queued', released: true };
+    expect(decide({ kind: 'released' }, retry, 3).settlement).toMatchObject(back);
     expect(decide({ kind: 'lost', error: new Error('x') }, retry, 3).settlement).toMatchObject({
       ...back,
       error: expect.stringContaining('"message":"x"'),
@@ -56,7 +56,7 @@ describe('decide', () => {
   test('whatever happens, a job that has not ended has a message on its way or in the outbox', () => {
     const outcome = fc.oneof(
       fc.constant({ kind: 'succeeded', result: '1' } as const),
-      fc.constant({ kind: 'givenBack' } as const),
+      fc.constant({ kind: 'released' } as const),
       fc.record({ kind: fc.constant('lost' as const), error: fc.anything() }),
       fc.record({ kind: fc.constant('snoozed' as const), delay: fc.nat() }),
       fc.record({

@@ -12,7 +12,7 @@ export type Outcome =
   /** Somebody cancelled the job, and its handler heeded that. */
   | { kind: 'cancelled'; error: unknown }
   /** The worker stops before the handler was done; the attempt does not count. */
-  | { kind: 'givenBack' }
+  | { kind: 'released' }
   /** The worker ends by an error that nobody caught, of this attempt or, as far as is known, of any. */
   | { kind: 'lost'; error: unknown };
 
@@ -37,7 +37,7 @@ const MAX_DELAY_MS = 365 * 86_400_000;
  * - Failed with tries left: the contract's delay for this attempt, through its retry queue. A `RetryAfterError`
  *   chooses its own delay, for which there is no queue: the record keeps the time and the relay publishes then.
  * - Failed without tries left, or with a `NonRetryableError`: a dead letter.
- * - Snoozed: as `RetryAfterError`, and the attempt does not count. Given back: it does not count either.
+ * - Snoozed: as `RetryAfterError`, and the attempt does not count. Released: it does not count either.
  * - Lost: it does not count, but the loss does, as of any worker that is gone.
  *
  * @param retry the contract's delays. @param attempt the attempt that ended, from 1. @param secrets what its errors
@@ -56,19 +56,19 @@ export function decide(
       return {
         settlement: { state: 'cancelled', error: JSON.stringify(describeError(outcome.error, secrets)) },
       };
-    case 'givenBack':
+    case 'released':
       // The message goes back to its queue by itself, unless its channel is long gone.
-      return { settlement: { state: 'queued', givenBack: true, publishInMs: PUBLISH_GRACE_MS } };
+      return { settlement: { state: 'queued', released: true, publishInMs: PUBLISH_GRACE_MS } };
     case 'lost':
       return {
         settlement: {
-          ...{ state: 'queued', givenBack: true, publishInMs: PUBLISH_GRACE_MS },
+          ...{ state: 'queued', released: true, publishInMs: PUBLISH_GRACE_MS },
           error: JSON.stringify(describeError(outcome.error, secrets)),
         },
       };
     case 'snoozed': {
       const delay = boundedDelay(outcome.delay);
-      return { settlement: { state: 'scheduled', givenBack: true, runInMs: delay, publishInMs: delay } };
+      return { settlement: { state: 'scheduled', released: true, runInMs: delay, publishInMs: delay } };
     }
     case 'failed': {
       const { error } = outcome;

@@ -68,7 +68,7 @@ export class RunningAttempt {
     const { reason, uncaught, isCulprit } = this;
     const isStopped = reason instanceof WorkerStoppingError;
     if (uncaught && (isCulprit || isStopped)) return { kind: 'lost', error: uncaught.error };
-    if (isStopped) return { kind: 'givenBack' };
+    if (isStopped) return { kind: 'released' };
     if (reason instanceof CancelledError) return { kind: 'cancelled', error: reason };
     // A handler that heeds its signal rejects with an AbortError of some library's; the time-out is what happened.
     return { kind: 'failed', error: reason ?? toError(readThrown(error)) };
@@ -88,7 +88,7 @@ export class RunningAttempt {
   }
 
   /** The worker stops. */
-  giveBack(): void {
+  release(): void {
     this.end(new WorkerStoppingError(), STOP_GRACE_MS);
   }
 

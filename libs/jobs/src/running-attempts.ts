@@ -29,8 +29,8 @@ export class RunningAttempts {
     this.attempts.get(`${job}/${claim}`)?.cancel();
   }
 
-  giveBack(): void {
-    for (const attempt of this.attempts.values()) attempt.giveBack();
+  release(): void {
+    for (const attempt of this.attempts.values()) attempt.release();
   }
 
   /** How many of them end this process. */

@@ -29,11 +29,11 @@ export interface Slot extends SlotRequest {
 
 /**
  * How often waiting jobs and free slots are held against each other, and holders against the workers that live. What
- * is given back is passed on at once; this is for the slots of workers that are gone.
+ * is released is passed on at once; this is for the slots of workers that are gone.
  */
 const SWEEP_EVERY_MS = 2_000;
 const RELEASE_PAUSE_MS = 500;
-/** How long the last slots may take to be given back when the worker stops; the end of its session frees them too. */
+/** How long the last slots may take to be released when the worker stops; the end of its session frees them too. */
 const FAREWELL_MS = 2_000;
 /** A row that is new to the table may be pruned between the two statements that make it and use it. */
 const TRIES = 5;
@@ -42,7 +42,7 @@ const TRIES = 5;
  * Hands out slots: one row for each limit and key lists who holds one. A slot belongs to a worker; it is free again
  * when the worker gives it back, or when the worker is gone, as its session lock shows. So none can leak.
  *
- * Who finds no slot is put off, far, and listed as waiting. Whoever gives a slot back makes the longest waiting job
+ * Who finds no slot is put off, far, and listed as waiting. Releasing a slot makes the longest waiting job
  * due and has the relay publish it, which takes some hundredths of a second; there is no polling for slots.
  */
 @Injectable()
@@ -154,7 +154,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
       const id = `${name}\n${key}`;
       counts.set(id, { name, key, free: (counts.get(id)?.free ?? 0) + 1 });
     }
-    // The slots are given back already, and the sweep wakes what is not woken here.
+    // The slots are released already, and the sweep wakes what is not woken here.
     await this.wake([...counts.values()]).catch(() => {});
     return slots.map(() => undefined);
   }

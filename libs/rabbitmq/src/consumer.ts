@@ -16,7 +16,7 @@ export interface Delivery {
  * for example when a queue was deleted or a message was held for too long).
  *
  * A message that is not acknowledged when the channel closes goes back to the queue. That is the only way in which
- * messages are given back: a nack with requeue is a hot loop, and brokers do not agree on how to count it.
+ * messages are released: a nack with requeue is a hot loop, and brokers do not agree on how to count it.
  */
 export class Consumer {
   private readonly logger = new Logger(Consumer.name);
@@ -104,7 +104,7 @@ export class Consumer {
     const { consumerTag } = await channel.consume(this.queue, (message) => {
       if (message) {
         acknowledgements.open(message);
-        if (this.paused) return acknowledgements.giveBack(message);
+        if (this.paused) return acknowledgements.release(message);
         return this.onDelivery({ queue: this.queue, message, ack: () => acknowledgements.add(message) });
       }
       this.logger.warn(`The broker cancelled the consumer of ${this.queue}`);
@@ -166,7 +166,7 @@ class Acknowledgements {
   }
 
   /** Puts a message that nobody has looked at back to its queue. Only for a consumer that takes no more of them. */
-  giveBack(message: ConsumeMessage): void {
+  release(message: ConsumeMessage): void {
     if (!this.isOpen || !this.unacknowledged.delete(message.fields.deliveryTag)) return;
     try {
       this.channel.nack(message, false, true);

@@ -44,7 +44,7 @@ const ORDER: Record<JobState | 'progress', number> = {
  * looks at a record from time to time misses none, and nothing has to be written for those who look.
  *
  * Everything that a job goes through is counted by its claims: a change is named by the claim that it came with or
- * after, and its state. A run that used up no attempt (snoozed, given back) leaves no trace in the record: it is
+ * after, and its state. A run that used up no attempt (snoozed, released) leaves no trace in the record: it is
  * told of only while it lasts.
  */
 export function historyOf(row: HistoryRow): Change[] {

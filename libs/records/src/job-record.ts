@@ -128,10 +128,10 @@ export interface Settlement {
   state: 'succeeded' | 'retrying' | 'dead' | 'queued' | 'scheduled' | 'cancelled';
   /** JSON text of the result. */
   result?: string;
-  /** Keeps the attempt as failed, with this error as JSON text; as lost, which counts as a loss, if it is given back. */
+  /** Keeps the attempt as failed, with this error as JSON text; as lost, which counts as a loss, if it is released. */
   error?: string;
   /** The attempt is not counted: the worker gave the job back, or the handler put it off. */
-  givenBack?: boolean;
+  released?: boolean;
   /** When the job runs next, in milliseconds from now. */
   runInMs?: number;
   /** When the relay is to publish the job unless it is marked as published before, in milliseconds from now. */

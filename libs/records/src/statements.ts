@@ -167,8 +167,8 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     with settled as (
       update jobs j
       set state = case when j.cancel_requested_at is null then s.state else 'cancelled' end,
-          losses = j.losses + (s.given_back and s.error is not null)::int,
-          attempt = j.attempt - (s.given_back and j.cancel_requested_at is null)::int,
+          losses = j.losses + (s.released and s.error is not null)::int,
+          attempt = j.attempt - (s.released and j.cancel_requested_at is null)::int,
           result = case when j.cancel_requested_at is null then s.result end,
           run_at = coalesce(now() + s.run_in * interval '1 millisecond', j.run_at),
           publish_at = case when j.cancel_requested_at is null then now() + s.publish_in * interval '1 millisecond' end,
@@ -182,11 +182,11 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
             else j.attempts || jsonb_build_object(
               'attempt', j.attempt, 'claim', j.claim, 'worker', $8::text, 'startedAt', j.started_at, 'finishedAt', now(),
               'outcome', case when j.cancel_requested_at is not null then 'cancelled'
-                when s.given_back then 'lost' else 'failed' end,
+                when s.released then 'lost' else 'failed' end,
               'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
                 'The handler took no notice of the cancellation and ended by itself'))) end
       from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[])
-        as s (id, claim, state, result, error, given_back, run_in, publish_in)
+        as s (id, claim, state, result, error, released, run_in, publish_in)
       where j.id = s.id and j.claim = s.claim and ${STATE} = 'running'
       returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result
     ), followed as (
@@ -216,7 +216,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     plain(settlements.map(({ state }) => state)),
     quoted(settlements.map(({ result }) => result)),
     quoted(settlements.map(({ error }) => error)),
-    plain(settlements.map(({ givenBack }) => givenBack ?? false)),
+    plain(settlements.map(({ released }) => released ?? false)),
     plain(settlements.map(({ runInMs }) => runInMs)),
     worker,
     plain(settlements.map(({ publishInMs }) => publishInMs)),

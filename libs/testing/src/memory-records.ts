@@ -95,11 +95,11 @@ export class MemoryRecords
     };
   }
 
-  async settle({ id, state, result, error, givenBack, runInMs = 0 }: Settlement): Promise<JobState> {
+  async settle({ id, state, result, error, released, runInMs = 0 }: Settlement): Promise<JobState> {
     const job = this.get(id);
     if (error) job.errors.push({ attempt: job.attempt, error });
     Object.assign(job, { state, result: result ?? null, runInMs });
-    if (givenBack) job.attempt--;
+    if (released) job.attempt--;
     const { next, name } = job.accepted;
     if (state === 'succeeded' && next)
       await this.insert({ ...next, previous: { id, name, result: JSON.parse(result ?? 'null') } });
