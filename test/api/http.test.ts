@@ -359,7 +359,7 @@ describe('dead letters', () => {
   async function givenDead(): Promise<string> {
     const { body: job } = await call('POST', '/jobs', { name: 'sample.mail', payload: mail });
     await environment.sql(
-      `update jobs set state = 'dead', attempt = 5, losses = 1, finished_at = now(), publish_at = null,
+      `update jobs set state = 'dead', attempt = 5, crashes = 1, finished_at = now(), publish_at = null,
          error_form = 'Mailbox FULL #%', attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "Mailbox FULL 100%"}}]' where id = $1`,
       [job.id],
     );

@@ -86,7 +86,7 @@ test('P14, P10, P4: a batch of rate-limited webhooks, two workers, one killed, t
   expect(succeeded + cancelled).toBe(JOBS);
   expect(succeeded).toBeGreaterThanOrEqual(JOBS * 0.8 - RATE);
   const [lost] = await environment.sql<{ count: number }>(
-    'select coalesce(sum(losses), 0)::int count from jobs',
+    'select coalesce(sum(crashes), 0)::int count from jobs',
   );
   const seen = new Set(log.map(({ job }) => job));
   expect(seen.size).toBeGreaterThanOrEqual(succeeded);

@@ -113,7 +113,7 @@ export function judge(
 /** P7: a job whose worker ended so often is a dead letter. Kills at random can hit the same job each time. */
 const LOSSES_TO_DIE = 3;
 const wasLostTooOften = ({ state, attempts }: JobRecord) =>
-  state === 'dead' && attempts.filter(({ outcome }) => outcome === 'lost').length === LOSSES_TO_DIE;
+  state === 'dead' && attempts.filter(({ outcome }) => outcome === 'crashed').length === LOSSES_TO_DIE;
 
 const endOf = (name: string) => (name === 'ledger.crash' ? 'dead' : 'succeeded');
 
@@ -129,8 +129,8 @@ function findDoubled(records: ReadonlyMap<string, JobRecord>, ledger: readonly L
   return [...runs.values()]
     .filter(({ job, attempt, started, released }) => {
       const attempts = records.get(job)?.attempts ?? [];
-      const losses = attempts.filter((one) => one.attempt === attempt && one.outcome === 'lost').length;
-      return started > 1 + losses + released;
+      const crashes = attempts.filter((one) => one.attempt === attempt && one.outcome === 'crashed').length;
+      return started > 1 + crashes + released;
     })
     .map(({ job, attempt, started }) => `${job} (attempt ${attempt}: ${started} runs)`);
 }

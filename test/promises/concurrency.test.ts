@@ -115,8 +115,8 @@ test('at most so many run at once over two workers; the others wait without a pl
   open();
   await eventually(async () => (await countOf('succeeded')) === 30, 30_000);
   expect(most.get('narrow')).toBe(MAX);
-  expect(await environment.sql('select distinct attempt, losses from jobs')).toEqual([
-    { attempt: 1, losses: 0 },
+  expect(await environment.sql('select distinct attempt, crashes from jobs')).toEqual([
+    { attempt: 1, crashes: 0 },
   ]);
   await eventually(async () => (await holders()) === 0);
 });
@@ -180,6 +180,6 @@ test('the slots of a killed worker are free again, and its jobs run elsewhere', 
   open();
   await eventually(async () => (await countOf('succeeded')) === MAX + 2);
   expect(most.get('narrow')).toBe(MAX);
-  const losses = await environment.sql<{ losses: number }>('select losses from jobs order by losses');
-  expect(losses.map(({ losses }) => losses)).toEqual([0, 0, 1, 1, 1]);
+  const crashes = await environment.sql<{ crashes: number }>('select crashes from jobs order by crashes');
+  expect(crashes.map(({ crashes }) => crashes)).toEqual([0, 0, 1, 1, 1]);
 });

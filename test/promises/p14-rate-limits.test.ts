@@ -112,8 +112,8 @@ test('P14: a rate limit holds across all workers, over any time, and uses up no 
   await ended(150);
   expect(timesOf(Limited.name)).toHaveLength(100);
   expect(mostWithin(timesOf(Limited.name))).toBeLessThanOrEqual(MAX);
-  expect(await environment.sql('select distinct attempt, attempts, losses from jobs')).toEqual([
-    { attempt: 1, attempts: [], losses: 0 },
+  expect(await environment.sql('select distinct attempt, attempts, crashes from jobs')).toEqual([
+    { attempt: 1, attempts: [], crashes: 0 },
   ]);
 });
 
@@ -197,7 +197,7 @@ test('P5: an attempt that was lost with its worker and is then put off by a limi
   const job = await producer.app.get(Views).find(id);
   expect(job).toMatchObject({ state: 'succeeded', attempt: 2 });
   expect(job?.attempts.map(({ attempt, outcome }) => [attempt, outcome])).toEqual([
-    [1, 'lost'],
+    [1, 'crashed'],
     [1, 'failed'],
     [2, 'succeeded'],
   ]);
@@ -215,7 +215,7 @@ test('P14, P10: what is not going to start takes no turn, whatever the reason', 
     set(`state = 'succeeded', attempt = 1, finished_at = now()`),
     set(`state = 'scheduled', run_at = now() + interval '1 day', publish_at = now() + interval '1 day'`),
     set(`name = '${Limited.name}'`),
-    set(`losses = 3`),
+    set(`crashes = 3`),
   ];
   for (const reason of reasons) await reason((await producer.jobs.enqueue(Hourly, {})).id);
   const message = { messageId: uuid(), type: Hourly.name, contentType: 'application/json' };

@@ -87,7 +87,7 @@ test('P7, P3: a job whose stray promise rejects is dead after three workers, and
 
   const { state, error, attempts } = await view(id);
   expect([state, error?.class]).toEqual(['dead', 'CrashedError']);
-  expect(attempts.map(({ outcome }) => outcome)).toEqual(['lost', 'lost', 'lost', 'failed']);
+  expect(attempts.map(({ outcome }) => outcome)).toEqual(['crashed', 'crashed', 'crashed', 'failed']);
   expect(startsOf(id)).toBe(3);
   const [line] = linesOf(workers[0] as AppProcess, 'the process ends');
   expect(line).toMatchObject({ level: FATAL, job: id, name: Wayward.name, attempt: 1 });
@@ -106,7 +106,7 @@ test('P7: in whatever way jobs end their worker, each is lost by what it did its
   for (const [id, thrown] of culprits) {
     expect(await view(id)).toMatchObject({
       ...{ state: 'queued', attempt: 0 },
-      attempts: [{ outcome: 'lost', error: { message: expect.stringContaining(thrown) } }],
+      attempts: [{ outcome: 'crashed', error: { message: expect.stringContaining(thrown) } }],
     });
     expect(linesOf(worker, 'nobody caught an error of this job')).toContainEqual(
       expect.objectContaining({ job: id, err: expect.objectContaining({ stack: expect.any(String) }) }),
@@ -124,7 +124,7 @@ test('P7: however many errors come, the end is one, and nobody beside their job 
     ERROR,
     ERROR,
   ]);
-  expect(await view(id)).toMatchObject({ state: 'queued', attempts: [{ outcome: 'lost' }] });
+  expect(await view(id)).toMatchObject({ state: 'queued', attempts: [{ outcome: 'crashed' }] });
   // Its grace time was over: handed back, and no loss.
   expect(await view(neighbour)).toMatchObject({ state: 'queued', attempt: 0, attempts: [] });
   await cancel(id);
@@ -150,7 +150,7 @@ test('P7: an error of no job that is known is a loss for those that do not end i
   expect(await view(quick)).toMatchObject({ state: 'succeeded' });
   expect(await view(id)).toMatchObject({
     state: 'queued',
-    attempts: [{ outcome: 'lost', error: { message: expect.stringContaining('An error of the worker') } }],
+    attempts: [{ outcome: 'crashed', error: { message: expect.stringContaining('An error of the worker') } }],
   });
   await cancel(id);
 });

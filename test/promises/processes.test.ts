@@ -47,7 +47,7 @@ const jobs = () =>
     id: string;
     state: string;
     attempt: number;
-    losses: number;
+    crashes: number;
     attempts: { outcome: string }[];
   }>('select * from jobs order by id');
 const until = (state: string, count: number) =>
@@ -84,7 +84,7 @@ test('P8: what does not end within the grace time is released with no attempt us
   receiver.open();
   await given('worker');
   await until('succeeded', 1);
-  expect(await jobs()).toMatchObject([{ id: job.id, attempt: 1, losses: 0 }]);
+  expect(await jobs()).toMatchObject([{ id: job.id, attempt: 1, crashes: 0 }]);
 });
 
 test('P1, P4: a job whose worker was killed runs again elsewhere within 10 s, and the lost attempt is shown', async () => {
@@ -103,7 +103,7 @@ test('P1, P4: a job whose worker was killed runs again elsewhere within 10 s, an
   await eventually(async () => (await jobs())[0]?.state === 'succeeded', 10_000);
   expect(Date.now() - killedAt).toBeLessThan(10_000);
   expect(await jobs()).toMatchObject([
-    { id: job.id, attempt: 1, losses: 1, attempts: [{ outcome: 'lost' }] },
+    { id: job.id, attempt: 1, crashes: 1, attempts: [{ outcome: 'crashed' }] },
   ]);
   expect(receiver.received).toEqual([job.id, job.id]);
   expect(third.child.exitCode).toBeNull();
@@ -140,8 +140,8 @@ test('P3: a worker that is cut off from the broker but still runs a job is not j
   await until('succeeded', 2);
   expect(receiver.received).toEqual([job.id, other.id]);
   expect(await jobs()).toMatchObject([
-    { id: job.id, attempt: 1, losses: 0 },
-    { id: other.id, attempt: 1, losses: 0 },
+    { id: job.id, attempt: 1, crashes: 0 },
+    { id: other.id, attempt: 1, crashes: 0 },
   ]);
   expect(first.child.exitCode).toBeNull();
 });

@@ -83,19 +83,19 @@ class World {
     }
   }
 
-  async deliver(which: number, to: number, alone = false) {
+  async deliver(which: number, to: number, exclusive = false) {
     const message = this.pick(this.queue, which);
     if (!message) return;
     const worker = this.any(to);
     // A worker does not claim what it runs already: it drops the second delivery.
     if (worker.runs.some(({ id, attempt }) => id === message.id && attempt === message.attempt)) return;
-    const claim = await worker.records.claim({ ...message, name: 'a.b', wantsPayload: false, alone });
+    const claim = await worker.records.claim({ ...message, name: 'a.b', wantsPayload: false, exclusive });
     if (claim.taken) {
       expect(this.cancelledUnstarted.has(message.id)).toBe(false);
       expect(claim.attempt).toBeLessThanOrEqual(MAX_ATTEMPTS);
-      this.started(message.id, claim.attempt, claim.losses);
+      this.started(message.id, claim.attempt, claim.crashes);
       worker.runs.push({ id: message.id, claim: claim.claim, attempt: claim.attempt, message });
-    } else if (claim.mustRunAlone) this.queue.push(message);
+    } else if (claim.mustRunExclusively) this.queue.push(message);
   }
 
   /** A handler ends; `isAcked` false when the broker never heard the acknowledgement. */
@@ -234,8 +234,8 @@ class World {
   }
 
   /** P3: once for each attempt, and once more for each time that it was lost with its worker or released. */
-  private started(id: string, attempt: number, losses: number) {
-    const key = `${id}/${this.replays.get(id) ?? 0}/${attempt}/${losses}/${this.released(id)}`;
+  private started(id: string, attempt: number, crashes: number) {
+    const key = `${id}/${this.replays.get(id) ?? 0}/${attempt}/${crashes}/${this.released(id)}`;
     this.starts.set(key, (this.starts.get(key) ?? 0) + 1);
     expect(this.starts.get(key)).toBe(1);
   }
@@ -283,16 +283,16 @@ const outcome: fc.Arbitrary<Outcome> = fc.oneof(
   fc.constant<Outcome>({ kind: 'failed', error: new Error('no') }),
   fc.constant<Outcome>({ kind: 'snoozed', delay: '1h' }),
   fc.constant<Outcome>({ kind: 'released' }),
-  fc.constant<Outcome>({ kind: 'lost', error: new Error('nobody caught it') }),
+  fc.constant<Outcome>({ kind: 'crashed', error: new Error('nobody caught it') }),
 );
 const step: fc.Arbitrary<(world: World) => unknown> = fc.oneof(
   { weight: 4, arbitrary: fc.boolean().map((confirmed) => (world: World) => world.enqueue(confirmed)) },
   {
     weight: 8,
     arbitrary: fc.tuple(number, number, fc.boolean()).map(
-      ([which, to, alone]) =>
+      ([which, to, exclusive]) =>
         (world: World) =>
-          world.deliver(which, to, alone),
+          world.deliver(which, to, exclusive),
     ),
   },
   {

@@ -26,8 +26,8 @@ type Worker = Awaited<ReturnType<typeof givenRecords>>;
 let one: Worker;
 let two: Worker;
 let id: string;
-const claim = ({ records }: Worker, attempt: number, alone = false) =>
-  records.claim({ id, name: 'a.b', attempt, wantsPayload: false, alone });
+const claim = ({ records }: Worker, attempt: number, exclusive = false) =>
+  records.claim({ id, name: 'a.b', attempt, wantsPayload: false, exclusive });
 
 beforeAll(async () => {
   environment = await givenEnvironment([]);
@@ -110,7 +110,7 @@ describe('a claim', () => {
     expect(await claim(two, 1)).toMatchObject({
       taken: false,
       state: 'retrying',
-      mustRunAlone: false,
+      mustRunExclusively: false,
       isAnotherJob: false,
     });
     expect(await claim(two, 2)).toMatchObject({ taken: true, attempt: 2, claim: 2 });
@@ -131,12 +131,12 @@ describe('a claim', () => {
       taken: true,
       attempt: 1,
       claim: 2,
-      losses: 1,
+      crashes: 1,
       rescued: true,
     });
     const job = await one.views.find(id);
     expect(job!.attempts).toMatchObject([
-      { attempt: 1, outcome: 'lost', worker: third.presence.name },
+      { attempt: 1, outcome: 'crashed', worker: third.presence.name },
       { attempt: 1, outcome: 'running' },
     ]);
   });
@@ -149,14 +149,14 @@ describe('a claim', () => {
     expect(await one.records.settle({ id, claim: 1, state: 'queued', released: true })).toBeNull();
   });
   test('P7: leaves a job that was lost twice to a worker that runs nothing else', async () => {
-    for (const losses of [1, 2]) {
+    for (const crashes of [1, 2]) {
       const lost = await givenRecords();
-      expect(await claim(lost, 1)).toMatchObject({ taken: true, losses: losses - 1 });
+      expect(await claim(lost, 1)).toMatchObject({ taken: true, crashes: crashes - 1 });
       await lost.presence.onApplicationShutdown();
     }
-    expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'running', mustRunAlone: true });
-    expect(await claim(one, 1, true)).toMatchObject({ taken: true, losses: 2, claim: 3 });
-    expect(await claim(two, 1, true)).toMatchObject({ taken: false, state: 'running', mustRunAlone: false });
+    expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'running', mustRunExclusively: true });
+    expect(await claim(one, 1, true)).toMatchObject({ taken: true, crashes: 2, claim: 3 });
+    expect(await claim(two, 1, true)).toMatchObject({ taken: false, state: 'running', mustRunExclusively: false });
   });
   test('P4: of a lost job that is rescued at the same moment takes it, beside what runs already', async () => {
     const lost = await givenRecords();
@@ -166,7 +166,7 @@ describe('a claim', () => {
     await one.app.get(Database).transaction(async (rescue) => {
       // As the relay does it, for all jobs of a worker in one statement.
       await rescue.query({
-        text: `update jobs set state = 'queued', attempt = 0, losses = losses + 1, publish_at = now() where id = $1`,
+        text: `update jobs set state = 'queued', attempt = 0, crashes = crashes + 1, publish_at = now() where id = $1`,
         values: [id],
       });
       claiming = claim(two, 1);
@@ -177,19 +177,19 @@ describe('a claim', () => {
         return waiting.length > 0;
       });
     });
-    expect(await claiming).toMatchObject({ taken: true, claim: 2, losses: 1 });
+    expect(await claiming).toMatchObject({ taken: true, claim: 2, crashes: 1 });
   });
-  test('P7: of a job that was lost once, and that somebody else takes first, does not ask to run alone', async () => {
+  test('P7: of a job that was lost once, and that somebody else takes first, does not ask to run exclusively', async () => {
     const lost = await givenRecords();
     await claim(lost, 1);
     await lost.presence.onApplicationShutdown();
     const claims = await Promise.all([claim(one, 1), claim(two, 1)]);
     expect(claims.filter(({ taken }) => taken)).toHaveLength(1);
-    expect(claims.find(({ taken }) => !taken)).toMatchObject({ state: 'running', mustRunAlone: false });
+    expect(claims.find(({ taken }) => !taken)).toMatchObject({ state: 'running', mustRunExclusively: false });
   });
   test('P3: of a newer attempt than the one that runs here takes nothing', async () => {
     await claim(one, 1);
-    expect(await claim(one, 2)).toMatchObject({ taken: false, state: 'running', mustRunAlone: false });
+    expect(await claim(one, 2)).toMatchObject({ taken: false, state: 'running', mustRunExclusively: false });
   });
   test('P6: of a message that names another contract than the record takes nothing', async () => {
     const forged = await one.records.claim({ id, name: 'c.d', attempt: 1, wantsPayload: false });
@@ -272,7 +272,7 @@ describe('a settlement', () => {
     expect(await one.views.find(id)).toMatchObject({ state: 'queued', attempt: 0, attempts: [] });
     expect(await claim(two, 1)).toMatchObject({ taken: true, attempt: 1 });
   });
-  test('P7: that gives the job back with what ended its worker uses up no attempt, and counts as a loss', async () => {
+  test('P7: that gives the job back with what ended its worker uses up no attempt, and counts as a crash', async () => {
     const error = { message: 'x', class: 'Error', stack: null };
     await claim(one, 1);
     await one.records.settle({
@@ -281,9 +281,9 @@ describe('a settlement', () => {
     });
     expect(await one.views.find(id)).toMatchObject({
       ...{ state: 'queued', attempt: 0 },
-      attempts: [{ attempt: 1, outcome: 'lost', error }],
+      attempts: [{ attempt: 1, outcome: 'crashed', error }],
     });
-    expect(await claim(two, 1)).toMatchObject({ taken: true, attempt: 1, losses: 1, rescued: true });
+    expect(await claim(two, 1)).toMatchObject({ taken: true, attempt: 1, crashes: 1, rescued: true });
   });
 });
 
@@ -391,7 +391,7 @@ describe('the outbox', () => {
     expect(await one.outbox.goneWorkers()).toEqual([worker]);
     expect(await one.outbox.rescue([worker])).toBe(1);
     expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'queued', attempt: 0 })]);
-    expect(await claim(one, 1)).toMatchObject({ taken: true, attempt: 1, losses: 1, rescued: true });
+    expect(await claim(one, 1)).toMatchObject({ taken: true, attempt: 1, crashes: 1, rescued: true });
   });
   test.each([
     ['queued', true],

@@ -146,7 +146,7 @@ const jobSchemas: Record<string, Schema> = {
           type: 'object',
           properties: {
             attempt: { type: 'integer' },
-            outcome: { enum: ['running', 'succeeded', 'failed', 'lost', 'cancelled'] },
+            outcome: { enum: ['running', 'succeeded', 'failed', 'crashed', 'cancelled'] },
             worker: orNull({ type: 'string' }),
             startedAt: orNull(time),
             finishedAt: orNull(time),

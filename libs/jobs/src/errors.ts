@@ -74,9 +74,9 @@ export class CancelledError extends Error {
 /** A job whose worker ended each time that it ran: it is not run again, for the sake of the other jobs. */
 export class CrashedError extends NonRetryableError {
   override readonly name = 'CrashedError';
-  constructor(losses: number) {
+  constructor(crashes: number) {
     super(
-      `crashed: the job's worker ended ${losses} times while it ran. Its lost attempts say what is known; ` +
+      `crashed: the job's worker ended ${crashes} times while it ran. Its lost attempts say what is known; ` +
         'did it leave an error to nobody to catch, or run out of memory?',
     );
   }

@@ -4,7 +4,7 @@ import { untilAvailable } from '#common';
 import { counted } from '#config';
 import type { AnyContract, JobState } from '#define-job';
 import type { Delivery } from '#rabbitmq';
-import { type Claim, type ClaimRequest, MAX_LOSSES, Records, Throughput } from '#records';
+import { type Claim, type ClaimRequest, MAX_CRASHES, Records, Throughput } from '#records';
 import { type Log, rootLog, type StrayError, traceIdOf } from '#telemetry';
 import { Admission, type Pass, type Refusal } from './admission.js';
 import { AttemptContext } from './attempt-context.js';
@@ -168,19 +168,19 @@ export class Executor {
   }
 
   /**
-   * @param alone the job may be what ended its former workers, and runs while nothing else does.
-   * @returns false when it must run alone and does not.
+   * @param exclusive the job may be what ended its former workers, and runs while nothing else does.
+   * @returns false when it must run exclusively and does not.
    */
-  private async execute(delivery: Delivery, arrival: Arrival, alone: boolean): Promise<boolean> {
+  private async execute(delivery: Delivery, arrival: Arrival, exclusive: boolean): Promise<boolean> {
     const handler = this.handlers.get(arrival.name);
     // Before all else: a job that waits for a thread has not started, and must keep no other one from it.
     const seat = handler instanceof Isolation ? await handler.seat() : undefined;
-    const turn = this.gate.enter(alone);
+    const turn = this.gate.enter(exclusive);
     if (turn) await turn;
     let pass: Pass | undefined;
     try {
       const contract = this.contracts.find(arrival.name);
-      const request = claimRequestOf(arrival, contract, alone);
+      const request = claimRequestOf(arrival, contract, exclusive);
       const limits = this.admission?.limits(arrival.name) ? this.admission : undefined;
       if (limits && (await this.wouldStart(request))) {
         const answer = await this.admit(arrival, request, limits);
@@ -192,7 +192,7 @@ export class Executor {
       }
       const claim = await this.persistently(() => this.records.claim(request));
       if (!claim.taken) {
-        if (claim.mustRunAlone && !alone) return false;
+        if (claim.mustRunExclusively && !exclusive) return false;
         await this.drop(delivery, arrival, contract, claim);
         return true;
       }
@@ -200,7 +200,7 @@ export class Executor {
       const secrets = secretsOf(arrival, claim, this.contracts);
       let delay = pass?.confirm && (await this.persistently(async () => pass?.confirm?.()));
       // It could not have started when it was asked for: without a turn it goes round once more.
-      if (limits && !pass && claim.losses < MAX_LOSSES) delay = 0;
+      if (limits && !pass && claim.crashes < MAX_CRASHES) delay = 0;
       const step = processing(delivery, arrival, claim.attempt);
       const { traceparent } = step;
       const about: About = {
@@ -301,7 +301,7 @@ export class Executor {
     const meter = meterOf(contract);
     let startedAt: number | undefined;
     try {
-      if (claim.losses >= MAX_LOSSES) throw new CrashedError(claim.losses);
+      if (claim.crashes >= MAX_CRASHES) throw new CrashedError(claim.crashes);
       if (!contract) throw new UnknownContractError(arrival.name);
       if (claim.payload === null && arrival.payload === null)
         throw new UnprocessableMessageError(
@@ -386,9 +386,9 @@ class InFlight implements Delivery {
 function claimRequestOf(
   { id, name, attempt, queue, priority, traceparent, payload }: Arrival,
   contract: AnyContract | undefined,
-  alone: boolean,
+  exclusive: boolean,
 ): ClaimRequest {
-  const request = { id, name, attempt, wantsPayload: payload === null, alone };
+  const request = { id, name, attempt, wantsPayload: payload === null, exclusive };
   if (!contract || payload === null) return request;
   const maxAttempts = contract.retry.length + 1;
   return { ...request, record: { id, name, queue, priority, traceparent, payload, maxAttempts } };
@@ -399,7 +399,7 @@ const silent = rootLog('silent', 'silent');
 /** Errors are logged as they are stored: cut, without secrets, and whatever it was that the handler threw. */
 function report(log: Log, about: About, outcome: Outcome, state: JobState | null, secrets: Secrets): void {
   if (!state) log.warn(about, 'The job was taken over by another worker meanwhile; this outcome is dropped');
-  else if (outcome.kind === 'failed' || outcome.kind === 'lost') {
+  else if (outcome.kind === 'failed' || outcome.kind === 'crashed') {
     const { class: type, ...error } = describeError(outcome.error, secrets);
     log.warn({ ...about, err: { type, ...error }, state }, `Attempt ${outcome.kind}; now ${state}`);
   } else log.info({ ...about, state }, `Attempt ended; now ${state}`);

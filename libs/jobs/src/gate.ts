@@ -1,41 +1,41 @@
 /**
- * Lets many tasks in at once, or one alone: a task that must be alone waits until those inside have left, and those
+ * Lets many tasks in at once, or one exclusive: a task that must be exclusive waits until those inside have left, and those
  * that come after it wait behind it, so that it gets its turn.
  */
 export class Gate {
   private inside = 0;
-  private isAlone = false;
-  private readonly waiting: { alone: boolean; enter: () => void }[] = [];
+  private isExclusive = false;
+  private readonly waiting: { exclusive: boolean; enter: () => void }[] = [];
 
   /**
-   * Goes in, beside others or alone. Whoever went in must {@link leave}.
+   * Goes in, beside others or exclusive. Whoever went in must {@link leave}.
    *
    * @returns what to wait for before one is in; undefined when one is in already.
    */
-  enter(alone: boolean): Promise<void> | undefined {
-    if (this.waiting.length > 0 || !this.admits(alone))
-      return new Promise((enter) => this.waiting.push({ alone, enter }));
-    this.admit(alone);
+  enter(exclusive: boolean): Promise<void> | undefined {
+    if (this.waiting.length > 0 || !this.admits(exclusive))
+      return new Promise((enter) => this.waiting.push({ exclusive, enter }));
+    this.admit(exclusive);
     return undefined;
   }
 
   /** Lets in whoever may follow. */
   leave(): void {
     this.inside--;
-    this.isAlone = false;
-    for (let next = this.waiting[0]; next && this.admits(next.alone); next = this.waiting[0]) {
+    this.isExclusive = false;
+    for (let next = this.waiting[0]; next && this.admits(next.exclusive); next = this.waiting[0]) {
       this.waiting.shift();
-      this.admit(next.alone);
+      this.admit(next.exclusive);
       next.enter();
     }
   }
 
-  private admits(alone: boolean): boolean {
-    return !this.isAlone && (!alone || this.inside === 0);
+  private admits(exclusive: boolean): boolean {
+    return !this.isExclusive && (!exclusive || this.inside === 0);
   }
 
-  private admit(alone: boolean): void {
+  private admit(exclusive: boolean): void {
     this.inside++;
-    this.isAlone = alone;
+    this.isExclusive = exclusive;
   }
 }

@@ -3,7 +3,7 @@ import { metrics, Tally } from '#telemetry';
 import type { Outcome } from './outcome.js';
 
 /** How an attempt ended, as its metric names it; `superseded`: another worker had the job meanwhile. */
-const ENDINGS = ['succeeded', 'failed', 'snoozed', 'cancelled', 'released', 'lost', 'superseded'] as const;
+const ENDINGS = ['succeeded', 'failed', 'snoozed', 'cancelled', 'released', 'crashed', 'superseded'] as const;
 /** The states in which a job has ended. */
 const FINALS = ['succeeded', 'dead', 'cancelled'] as const;
 

@@ -48,7 +48,7 @@ describe('decide', () => {
     });
     const back = { state: 'queued', released: true };
     expect(decide({ kind: 'released' }, retry, 3).settlement).toMatchObject(back);
-    expect(decide({ kind: 'lost', error: new Error('x') }, retry, 3).settlement).toMatchObject({
+    expect(decide({ kind: 'crashed', error: new Error('x') }, retry, 3).settlement).toMatchObject({
       ...back,
       error: expect.stringContaining('"message":"x"'),
     });
@@ -57,7 +57,7 @@ describe('decide', () => {
     const outcome = fc.oneof(
       fc.constant({ kind: 'succeeded', result: '1' } as const),
       fc.constant({ kind: 'released' } as const),
-      fc.record({ kind: fc.constant('lost' as const), error: fc.anything() }),
+      fc.record({ kind: fc.constant('crashed' as const), error: fc.anything() }),
       fc.record({ kind: fc.constant('snoozed' as const), delay: fc.nat() }),
       fc.record({
         kind: fc.constant('failed' as const),

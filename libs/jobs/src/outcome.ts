@@ -14,7 +14,7 @@ export type Outcome =
   /** The worker stops before the handler was done; the attempt does not count. */
   | { kind: 'released' }
   /** The worker ends by an error that nobody caught, of this attempt or, as far as is known, of any. */
-  | { kind: 'lost'; error: unknown };
+  | { kind: 'crashed'; error: unknown };
 
 /** What follows from an outcome: what the record says, and which message goes out before the delivery is acknowledged. */
 export interface Decision {
@@ -59,7 +59,7 @@ export function decide(
     case 'released':
       // The message goes back to its queue by itself, unless its channel is long gone.
       return { settlement: { state: 'queued', released: true, publishInMs: PUBLISH_GRACE_MS } };
-    case 'lost':
+    case 'crashed':
       return {
         settlement: {
           ...{ state: 'queued', released: true, publishInMs: PUBLISH_GRACE_MS },

@@ -67,7 +67,7 @@ export class RunningAttempt {
   failureBy(error: unknown): Outcome {
     const { reason, uncaught, isCulprit } = this;
     const isStopped = reason instanceof WorkerStoppingError;
-    if (uncaught && (isCulprit || isStopped)) return { kind: 'lost', error: uncaught.error };
+    if (uncaught && (isCulprit || isStopped)) return { kind: 'crashed', error: uncaught.error };
     if (isStopped) return { kind: 'released' };
     if (reason instanceof CancelledError) return { kind: 'cancelled', error: reason };
     // A handler that heeds its signal rejects with an AbortError of some library's; the time-out is what happened.

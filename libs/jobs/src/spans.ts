@@ -63,7 +63,7 @@ export function processing({ message }: Delivery, arrival: Arrival, attempt: num
 
 /** Ends an attempt's step as the attempt ended. */
 export function endProcessing(step: Step, outcome: Outcome): void {
-  const isError = outcome.kind === 'failed' || outcome.kind === 'lost';
+  const isError = outcome.kind === 'failed' || outcome.kind === 'crashed';
   const errorType = isError ? describeError(outcome.error).class : undefined;
   step.end(errorType, { 'job.outcome': outcome.kind });
 }

@@ -17,49 +17,49 @@ const IS_WAITING = `j.name = m.name and ${STATE} in ('queued', 'retrying') and m
  * held. One's own attempt counts as well, for a claim whose answer was lost on the way: no worker asks for what it knows
  * to run.
  */
-const IS_LOST = `j.name = m.name and ${STATE} = 'running' and m.attempt >= j.attempt
+const IS_CRASHED = `j.name = m.name and ${STATE} = 'running' and m.attempt >= j.attempt
       and (j.worker = $4 and m.attempt = j.attempt or not exists (${lockOf('j.worker')}))`;
 /** Whether the record is only of a message that was unprocessable, and had the id first. */
 const IS_UNPROCESSABLE = `j.state = 'dead' and j.claim = 0
       and exists (select from unprocessable_messages u where u.job = j.id)`;
-/** To take it over counts as a loss, unless it is one's own. */
-const IS_LOSS = `(${STATE} = 'running' and j.worker <> $4)`;
+/** To take it over counts as a crash, unless it is one's own. */
+const IS_CRASH = `(${STATE} = 'running' and j.worker <> $4)`;
 /** How an attempt is kept that was lost with its worker. */
-export const LOST_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'lost', 'error', null,
+export const CRASHED_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'crashed', 'error', null,
               'worker', (select w.name from workers w where w.id = j.worker),
               'startedAt', j.started_at, 'finishedAt', now())`;
 
 const REQUESTS = `
       ${unnestUnseen('$1::uuid[]', '$2::int[]', '$3::text[]', '$5::bool[]', '$6::bool[]')}
-        as m (id, attempt, name, wants_payload, alone)`;
+        as m (id, attempt, name, wants_payload, exclusive)`;
 
 /** A job is rescued when the claim before this one was lost, found by this one or by the relay. */
 const CLAIMED = `
-      j.id, j.state = 'running' as taken, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.losses,
+      j.id, j.state = 'running' as taken, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.crashes,
       j.previous, case when j.next is not null then true end as "isFollowed", ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
       coalesce(
-        j.attempts -> -1 ->> 'outcome' = 'lost' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
+        j.attempts -> -1 ->> 'outcome' = 'crashed' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
       case when m.wants_payload then j.payload::text end as payload`;
 
-const claimValues = (requests: readonly ClaimRequest[], worker: number, suspectAfter: number): unknown[] => [
+const claimValues = (requests: readonly ClaimRequest[], worker: number, exclusiveAfter: number): unknown[] => [
   plain(requests.map(({ id }) => id)),
   plain(requests.map(({ attempt }) => attempt)),
   quoted(requests.map(({ name }) => name)),
   worker,
   plain(requests.map(({ wantsPayload }) => wantsPayload)),
-  plain(requests.map(({ alone }) => alone ?? false)),
-  suspectAfter,
+  plain(requests.map(({ exclusive }) => exclusive ?? false)),
+  exclusiveAfter,
 ];
 
 /**
- * Takes jobs that wait. One that was lost `suspectAfter` times is taken only by a worker that runs nothing else.
+ * Takes jobs that wait. One that was lost `exclusiveAfter` times is taken only by a worker that runs nothing else.
  *
  * @returns those that were taken; {@link refusals} says what is with the others.
  */
 export const claim = (
   requests: readonly ClaimRequest[],
   worker: number,
-  suspectAfter: number,
+  exclusiveAfter: number,
 ): Statement => ({
   name: 'claim',
   text: `
@@ -67,46 +67,46 @@ export const claim = (
     set state = 'running', attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
         publish_at = null, progress = null, progress_note = null
     from ${REQUESTS}
-    where j.id = m.id and ${IS_WAITING} and (m.alone or j.losses < $7)
+    where j.id = m.id and ${IS_WAITING} and (m.exclusive or j.crashes < $7)
     returning ${CLAIMED}`,
-  values: claimValues(requests, worker, suspectAfter),
+  values: claimValues(requests, worker, exclusiveAfter),
 });
 
 /**
  * Why jobs were not claimed: whether each waits, or was lost, by now; and whether it was lost so often that it must run
- * alone.
+ * exclusive.
  */
 export const refusals = (
   requests: readonly ClaimRequest[],
   worker: number,
-  suspectAfter: number,
+  exclusiveAfter: number,
 ): Statement => ({
   name: 'refusals',
   text: `
-    select m.id, m.attempt, false as taken, j.state, j.losses + ${IS_LOSS}::int as losses,
+    select m.id, m.attempt, false as taken, j.state, j.crashes + ${IS_CRASH}::int as crashes,
       j.name <> m.name or ${IS_UNPROCESSABLE} as "isAnotherJob",
-      coalesce(${IS_WAITING}, false) as "isWaiting", coalesce(${IS_LOST}, false) as "isLost",
-      not m.alone and j.losses + ${IS_LOSS}::int >= $5 as "isSuspect"
-    from unnest($1::uuid[], $2::int[], $3::text[], $6::bool[]) as m (id, attempt, name, alone)
+      coalesce(${IS_WAITING}, false) as "isWaiting", coalesce(${IS_CRASHED}, false) as "isCrashed",
+      not m.exclusive and j.crashes + ${IS_CRASH}::int >= $5 as "mustBeExclusive"
+    from unnest($1::uuid[], $2::int[], $3::text[], $6::bool[]) as m (id, attempt, name, exclusive)
     left join jobs j on j.id = m.id`,
   values: [
     requests.map(({ id }) => id),
     requests.map(({ attempt }) => attempt),
     requests.map(({ name }) => name),
     worker,
-    suspectAfter,
-    requests.map(({ alone }) => alone ?? false),
+    exclusiveAfter,
+    requests.map(({ exclusive }) => exclusive ?? false),
   ],
 });
 
 /**
- * Takes over what was lost with another worker, which counts as a loss and is kept as an attempt; otherwise as
+ * Takes over what was lost with another worker, which counts as a crash and is kept as an attempt; otherwise as
  * {@link claim}. A job that is to be cancelled ends here.
  */
 export const takeOver = (
   requests: readonly ClaimRequest[],
   worker: number,
-  suspectAfter: number,
+  exclusiveAfter: number,
 ): Statement => ({
   name: 'take-over',
   text: `
@@ -115,12 +115,12 @@ export const takeOver = (
         finished_at = case when j.cancel_requested_at is not null then now() end,
         attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
         publish_at = null, progress = null, progress_note = null,
-        losses = j.losses + ${IS_LOSS}::int,
-        attempts = case when ${IS_LOSS} then j.attempts || ${LOST_ATTEMPT} else j.attempts end
+        crashes = j.crashes + ${IS_CRASH}::int,
+        attempts = case when ${IS_CRASH} then j.attempts || ${CRASHED_ATTEMPT} else j.attempts end
     from ${REQUESTS}
-    where j.id = m.id and ${IS_LOST} and (m.alone or j.losses + ${IS_LOSS}::int < $7)
+    where j.id = m.id and ${IS_CRASHED} and (m.exclusive or j.crashes + ${IS_CRASH}::int < $7)
     returning ${CLAIMED}`,
-  values: claimValues(requests, worker, suspectAfter),
+  values: claimValues(requests, worker, exclusiveAfter),
 });
 
 /**

@@ -9,16 +9,16 @@ import type { Statement } from './statements.js';
 interface RefusalRow extends Refused {
   id: string;
   attempt: number;
-  losses: number;
+  crashes: number;
   isWaiting: boolean;
-  isLost: boolean;
-  isSuspect: boolean | null;
+  isCrashed: boolean;
+  mustBeExclusive: boolean | null;
 }
 
-/** A job that was lost this often with its worker may be what ended it: from then on it runs alone, or not at all. */
-const SUSPECT_AFTER_LOSSES = 2;
-/** A job that was lost this often is not run again. The first time it had neighbours; the last time it ran alone. */
-export const MAX_LOSSES = 3;
+/** A job that was lost this often with its worker may be what ended it: from then on it runs exclusively, or not at all. */
+const EXCLUSIVE_AFTER_CRASHES = 2;
+/** A job that was lost this often is not run again. The first time it had neighbours; the last time it ran exclusively. */
+export const MAX_CRASHES = 3;
 /** A claim is made this often when somebody else changed the job between two of its statements, and it may still be taken. */
 const CLAIM_TRIES = 3;
 
@@ -49,13 +49,13 @@ export class Claims {
   private async lookAt(requests: ClaimRequest[]): Promise<boolean[]> {
     const worker = await this.presence.id();
     const { rows } = await this.database.query<RefusalRow>(
-      claiming.refusals(requests, worker, SUSPECT_AFTER_LOSSES),
+      claiming.refusals(requests, worker, EXCLUSIVE_AFTER_CRASHES),
     );
     const found = new Map(rows.map((row) => [deliveryOf(row), row]));
     return requests.map((request) => {
       const row = found.get(deliveryOf(request));
       if (!row || row.state === null) return request.record !== undefined;
-      return mayStillBeTaken(row) && row.losses < MAX_LOSSES;
+      return mayStillBeTaken(row) && row.crashes < MAX_CRASHES;
     });
   }
 
@@ -91,28 +91,28 @@ export class Claims {
       const { rows } = await this.database.query<Claim & { id: string }>(statement);
       for (const row of rows) claims.set(row.id, row);
     };
-    await take(claiming.claim(requests, worker, SUSPECT_AFTER_LOSSES));
+    await take(claiming.claim(requests, worker, EXCLUSIVE_AFTER_CRASHES));
     if (claims.size === requests.length) return claims;
 
     const left = requests.filter(({ id }) => !claims.has(id));
     const { rows } = await this.database.query<RefusalRow>(
-      claiming.refusals(left, worker, SUSPECT_AFTER_LOSSES),
+      claiming.refusals(left, worker, EXCLUSIVE_AFTER_CRASHES),
     );
     const refused = new Map(rows.map((row) => [row.id, row]));
     const open = left.filter(({ id }) => mayStillBeTaken(refused.get(id)));
-    const lost = open.filter(({ id }) => refused.get(id)?.isLost);
-    if (lost.length > 0) await take(claiming.takeOver(lost, worker, SUSPECT_AFTER_LOSSES));
+    const lost = open.filter(({ id }) => refused.get(id)?.isCrashed);
+    if (lost.length > 0) await take(claiming.takeOver(lost, worker, EXCLUSIVE_AFTER_CRASHES));
 
     // Between two of the statements somebody else took it, or gave it back.
     const raced = open.filter(({ id }) => !claims.has(id));
     const again = raced.length > 0 && tries > 1 ? await this.runClaim(raced, tries - 1) : undefined;
     for (const [id, row] of refused) {
-      const refusal = { ...row, mustRunAlone: row.isWaiting || row.isLost };
+      const refusal = { ...row, mustRunExclusively: row.isWaiting || row.isCrashed };
       if (!claims.has(id)) claims.set(id, again?.get(id) ?? refusal);
     }
     return claims;
   }
 }
 
-const mayStillBeTaken = (row?: RefusalRow) => !!row && (row.isWaiting || row.isLost) && !row.isSuspect;
+const mayStillBeTaken = (row?: RefusalRow) => !!row && (row.isWaiting || row.isCrashed) && !row.mustBeExclusive;
 const deliveryOf = ({ id, attempt }: Pick<ClaimRequest, 'id' | 'attempt'>) => `${id}/${attempt}`;

@@ -74,7 +74,7 @@ export class DeadRecords {
   constructor(private readonly database: RecordsDatabase) {}
 
   /**
-   * Sends dead letters back to work, attempts and losses counted from zero; the relay publishes them, so many in each
+   * Sends dead letters back to work, attempts and crashes counted from zero; the relay publishes them, so many in each
    * second. In pages: killed half-way, the rest is still dead, and the same call goes on with it. Jobs whose unique key
    * another one holds are left out, and stay dead.
    *
@@ -92,7 +92,7 @@ export class DeadRecords {
     // A new claim number: the note that the dead letter was published must not be taken for one of the job's message.
     const change = `
       state = case when page.run_at > now() then 'scheduled' else 'queued' end, run_at = page.run_at, error_form = '',
-      publish_at = page.run_at, claim = claim + 1, attempt = 0, losses = 0, finished_at = null,
+      publish_at = page.run_at, claim = claim + 1, attempt = 0, crashes = 0, finished_at = null,
       progress = null, progress_note = null, cancel_requested_at = null`;
     return this.inPages(change, filter, perSecond, options, TAKE_KEYS);
   }
@@ -216,7 +216,7 @@ export class DeadRecords {
       text: `
         update jobs set state = 'dead', queue = $3, attempt = $2, finished_at = now(), publish_at = now(),
           error_form = ${formOf(saidInSql('$4::jsonb'))},
-          attempts = attempts || jsonb_build_object('attempt', $2::int, 'outcome', 'lost', 'error', $4::jsonb,
+          attempts = attempts || jsonb_build_object('attempt', $2::int, 'outcome', 'crashed', 'error', $4::jsonb,
             'worker', null, 'startedAt', null, 'finishedAt', now())
         where id = $1 and state in ('queued', 'retrying') and attempt = $2 - 1`,
       values: [id, attempt, queue, error],

@@ -22,7 +22,7 @@ const ran = (attempt: number, claim: number, outcome: StoredAttempt['outcome']):
     startedAt: at(1).toISOString(),
     finishedAt: at(2).toISOString(),
   },
-  error: outcome === 'lost' ? null : { message: 'no', class: 'Error', stack: null },
+  error: outcome === 'crashed' ? null : { message: 'no', class: 'Error', stack: null },
 });
 
 test.each<[string, Partial<HistoryRow>, string[]]>([
@@ -44,7 +44,7 @@ test.each<[string, Partial<HistoryRow>, string[]]>([
   ],
   [
     'was lost, ran again elsewhere and was put off',
-    { state: 'scheduled', attempt: 0, claim: 2, attempts: [ran(1, 1, 'lost')] },
+    { state: 'scheduled', attempt: 0, claim: 2, attempts: [ran(1, 1, 'crashed')] },
     ['0.queued', '1.running', '2.scheduled'],
   ],
   [
@@ -93,7 +93,7 @@ test.each<[string, Partial<HistoryRow>, string[]]>([
   ],
   [
     'was given up by the broker',
-    { state: 'dead', attempts: [{ ...ran(1, 0, 'lost'), claim: undefined }] },
+    { state: 'dead', attempts: [{ ...ran(1, 0, 'crashed'), claim: undefined }] },
     ['0.queued', '0.dead'],
   ],
 ])('a job that %s', (_, row, ids) => {

@@ -1,6 +1,6 @@
 export { hasEnded, type JobState, jobStates, type Priority, priorities } from '#define-job';
 export { Audit, type AuditLine, type Action, type Done, type Via } from './audit.js';
-export { MAX_LOSSES } from './claims.js';
+export { MAX_CRASHES } from './claims.js';
 export { Coalescer, eachApart, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export {

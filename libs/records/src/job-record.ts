@@ -75,7 +75,7 @@ export interface ClaimRequest {
   /** The message carries no payload: it is to be read from the record. */
   wantsPayload: boolean;
   /** The worker runs nothing else: it may take a job that was lost so often that it may be what ended its workers. */
-  alone?: boolean;
+  exclusive?: boolean;
   /** Makes the record when there is none, for a message that did not come from our own producer. */
   record?: NewRecord;
 }
@@ -91,7 +91,7 @@ interface Taken {
   attempt: number;
   maxAttempts: number;
   /** How often the job was lost with its worker. */
-  losses: number;
+  crashes: number;
   /** It was lost just before, and this claim runs it again. */
   rescued: boolean;
   /** For how long it could have run already, in seconds. */
@@ -109,7 +109,7 @@ export interface Refused {
   taken: false;
   state: JobState | null;
   /** It may be claimed again by a worker that runs nothing else. */
-  mustRunAlone?: boolean;
+  mustRunExclusively?: boolean;
   /** The record is of a job of another contract: the message does not stand for it. */
   isAnotherJob?: boolean | null;
 }
@@ -128,7 +128,7 @@ export interface Settlement {
   state: 'succeeded' | 'retrying' | 'dead' | 'queued' | 'scheduled' | 'cancelled';
   /** JSON text of the result. */
   result?: string;
-  /** Keeps the attempt as failed, with this error as JSON text; as lost, which counts as a loss, if it is released. */
+  /** Keeps the attempt as failed, with this error as JSON text; as lost, which counts as a crash, if it is released. */
   error?: string;
   /** The attempt is not counted: the worker gave the job back, or the handler put it off. */
   released?: boolean;

@@ -1,5 +1,5 @@
 import { plain } from './array-text.js';
-import { LOST_ATTEMPT } from './claim-statements.js';
+import { CRASHED_ATTEMPT } from './claim-statements.js';
 import { saidInSql } from './error-form.js';
 import { comesAfter, lockOf, STATE, type Statement } from './statements.js';
 
@@ -89,7 +89,7 @@ export const rescue = (workers: readonly number[]): Statement => ({
     set state = case when j.cancel_requested_at is null then 'queued' else 'cancelled' end,
         finished_at = case when j.cancel_requested_at is not null then now() end,
         publish_at = case when j.cancel_requested_at is null then now() end,
-        attempt = j.attempt - 1, losses = j.losses + 1, attempts = j.attempts || ${LOST_ATTEMPT}
+        attempt = j.attempt - 1, crashes = j.crashes + 1, attempts = j.attempts || ${CRASHED_ATTEMPT}
     where j.state = 'running' and j.worker = any ($1::int[]) and not exists (${lockOf('j.worker')})
     returning j.id`,
   values: [workers],

@@ -23,7 +23,7 @@ interface JobsTable {
   previous: Previous | null;
   traceparent: string | null;
   claim: number;
-  losses: number;
+  crashes: number;
   worker: number | null;
   attempts: ColumnType<StoredAttempt[]>;
   progress: number | null;
@@ -42,7 +42,7 @@ export interface StoredAttempt {
   attempt: number;
   /** The claim that it ran under; absent when nobody claimed it. */
   claim?: number;
-  outcome: 'failed' | 'lost' | 'cancelled';
+  outcome: 'failed' | 'crashed' | 'cancelled';
   worker: string | null;
   startedAt: string;
   finishedAt: string;

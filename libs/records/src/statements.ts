@@ -167,7 +167,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     with settled as (
       update jobs j
       set state = case when j.cancel_requested_at is null then s.state else 'cancelled' end,
-          losses = j.losses + (s.released and s.error is not null)::int,
+          crashes = j.crashes + (s.released and s.error is not null)::int,
           attempt = j.attempt - (s.released and j.cancel_requested_at is null)::int,
           result = case when j.cancel_requested_at is null then s.result end,
           run_at = coalesce(now() + s.run_in * interval '1 millisecond', j.run_at),
@@ -182,7 +182,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
             else j.attempts || jsonb_build_object(
               'attempt', j.attempt, 'claim', j.claim, 'worker', $8::text, 'startedAt', j.started_at, 'finishedAt', now(),
               'outcome', case when j.cancel_requested_at is not null then 'cancelled'
-                when s.released then 'lost' else 'failed' end,
+                when s.released then 'crashed' else 'failed' end,
               'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
                 'The handler took no notice of the cancellation and ended by itself'))) end
       from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[])
@@ -209,7 +209,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     join jobs j on j.id = s.id and j.claim = s.claim and ${STATE} in (s.state, 'cancelled')
       -- a rescue ended this claim, and was no settlement of it
       and not coalesce(
-        j.attempts -> -1 @> jsonb_build_object('claim', s.claim, 'outcome', 'lost', 'error', null), false)`,
+        j.attempts -> -1 @> jsonb_build_object('claim', s.claim, 'outcome', 'crashed', 'error', null), false)`,
   values: [
     plain(settlements.map(({ id }) => id)),
     plain(settlements.map(({ claim }) => claim)),

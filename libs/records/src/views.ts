@@ -46,7 +46,7 @@ export interface JobView {
 /** One run of the handler. */
 export interface AttemptView {
   attempt: number;
-  outcome: 'running' | 'succeeded' | 'failed' | 'lost' | 'cancelled';
+  outcome: 'running' | 'succeeded' | 'failed' | 'crashed' | 'cancelled';
   worker: string | null;
   startedAt: string | Date | null;
   finishedAt: string | Date | null;

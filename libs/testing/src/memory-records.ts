@@ -91,7 +91,7 @@ export class MemoryRecords
         createdMs: job.createdAt.getTime(),
         isFollowed: next ? true : null,
       },
-      ...{ losses: 0, rescued: false, waited: 0, payload: wantsPayload ? payload : null, previous },
+      ...{ crashes: 0, rescued: false, waited: 0, payload: wantsPayload ? payload : null, previous },
     };
   }
 

@@ -79,7 +79,7 @@ export const networkFaults: Fault[] = [
       await load.done;
       broker.mend();
       return (records) => {
-        const lost = records.filter(({ attempts }) => attempts.some(({ outcome }) => outcome === 'lost'));
+        const lost = records.filter(({ attempts }) => attempts.some(({ outcome }) => outcome === 'crashed'));
         assert.equal(lost.length, 0, 'A worker that still ran its jobs was taken for dead');
       };
     },

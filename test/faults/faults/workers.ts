@@ -136,7 +136,7 @@ export const workerFaults: Fault[] = [
         return (records) => {
           const crashed = records.find(({ name }) => name === 'ledger.crash');
           const outcomes = crashed?.attempts.map(({ outcome }) => outcome) ?? [];
-          assert.equal(outcomes.filter((outcome) => outcome === 'lost').length, TAKEOVERS);
+          assert.equal(outcomes.filter((outcome) => outcome === 'crashed').length, TAKEOVERS);
           assert.equal(crashed?.attempts.at(-1)?.error?.class, 'CrashedError');
         };
       },
@@ -155,7 +155,7 @@ export const workerFaults: Fault[] = [
       await pause(50);
       assert.equal(await first!.stop('SIGTERM'), 0, 'The worker did not exit with 0');
       return (records) => {
-        const lost = records.filter(({ attempts }) => attempts.some(({ outcome }) => outcome === 'lost'));
+        const lost = records.filter(({ attempts }) => attempts.some(({ outcome }) => outcome === 'crashed'));
         assert.equal(lost.length, 0, 'Jobs were lost with a worker that was told to stop');
       };
     },

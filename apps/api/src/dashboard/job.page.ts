@@ -164,6 +164,6 @@ function timeline(job: JobView): Value {
 const attempt = ({ attempt, outcome, worker, startedAt, finishedAt, error }: AttemptView) =>
   html`<li class="${outcome}"><h3>Attempt ${attempt} ${badge(outcome)}</h3>
 <p class="hint">${startedAt && html`started ${time(startedAt)}`}${finishedAt && startedAt && html`, took ${duration(startedAt, finishedAt)}`}${worker && html`, on <span class="id">${worker}</span>`}</p>
-${outcome === 'lost' && !error && html`<p>The worker died, or lost its machine, while it had this job.</p>`}
+${outcome === 'crashed' && !error && html`<p>The worker died, or lost its machine, while it had this job.</p>`}
 ${error && failure('error', error)}
 ${error?.stack && html`<details><summary>Stack</summary><pre tabindex="0">${error.stack}</pre></details>`}</li>`;
