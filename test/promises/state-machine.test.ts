@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuid } from 'uuid';
 import { decide, type Outcome } from '#jobs';
-import { Database, DeadRecords, type JobState, OutboxRecords, Presence, Records } from '#records';
+import { Database, DeadRecords, type JobState, OutboxRecords, WorkerLock, Records } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
 /**
@@ -28,7 +28,7 @@ interface Run {
 interface Worker {
   records: Records;
   outbox: OutboxRecords;
-  presence: Presence;
+  lock: WorkerLock;
   runs: Run[];
 }
 
@@ -45,10 +45,10 @@ afterAll(async () => {
 });
 
 function startWorker(): Worker {
-  const presence = new Presence(database);
+  const lock = new WorkerLock(database);
   return {
-    presence,
-    records: new Records(database.records, presence),
+    lock,
+    records: new Records(database.records, lock),
     outbox: new OutboxRecords(database.records),
     runs: [],
   };
@@ -136,7 +136,7 @@ class World {
     const index = who % this.workers.length;
     const gone = this.workers[index]!;
     this.cut(who);
-    await gone.presence.onApplicationShutdown();
+    await gone.lock.onApplicationShutdown();
     this.workers[index] = startWorker();
   }
 
@@ -230,7 +230,7 @@ class World {
   }
 
   async close() {
-    await Promise.all(this.workers.map(({ presence }) => presence.onApplicationShutdown()));
+    await Promise.all(this.workers.map(({ lock }) => lock.onApplicationShutdown()));
   }
 
   /** P3: once for each attempt, and once more for each time that it was lost with its worker or released. */

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
-import { Database, type JobKey, OutboxRecords, Presence, Records, RecordsModule, Views } from '#records';
+import { Database, type JobKey, OutboxRecords, WorkerLock, Records, RecordsModule, Views } from '#records';
 import { type Environment, eventually, givenEnvironment } from '#testing';
 
 let environment: Environment;
 const apps: { close(): Promise<unknown> }[] = [];
 
-/** A worker's view of the records, with its own presence. */
+/** A worker's view of the records, with its own lock. */
 async function givenRecords() {
   const app = await Test.createTestingModule({
     imports: [RecordsModule.forRoot({ url: environment.databaseUrl, poolSize: 3 })],
@@ -17,7 +17,7 @@ async function givenRecords() {
     records: app.get(Records),
     outbox: app.get(OutboxRecords),
     views: app.get(Views),
-    presence: app.get(Presence),
+    lock: app.get(WorkerLock),
     app,
   };
 }
@@ -126,7 +126,7 @@ describe('a claim', () => {
     const third = await givenRecords();
     expect(await claim(third, 1)).toMatchObject({ taken: true });
     expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'running' });
-    await third.presence.onApplicationShutdown();
+    await third.lock.onApplicationShutdown();
     expect(await claim(one, 1)).toMatchObject({
       taken: true,
       attempt: 1,
@@ -136,15 +136,15 @@ describe('a claim', () => {
     });
     const job = await one.views.find(id);
     expect(job!.attempts).toMatchObject([
-      { attempt: 1, outcome: 'crashed', worker: third.presence.name },
+      { attempt: 1, outcome: 'crashed', worker: third.lock.name },
       { attempt: 1, outcome: 'running' },
     ]);
   });
   test('P3: a release that comes after the job was rescued writes nothing, and says so', async () => {
     const lost = await givenRecords();
     expect(await claim(lost, 1)).toMatchObject({ taken: true, claim: 1 });
-    const worker = await lost.presence.id();
-    await lost.presence.onApplicationShutdown();
+    const worker = await lost.lock.id();
+    await lost.lock.onApplicationShutdown();
     await eventually(async () => (await one.outbox.rescue([worker])) === 1);
     expect(await one.records.settle({ id, claim: 1, state: 'queued', released: true })).toBeNull();
   });
@@ -152,7 +152,7 @@ describe('a claim', () => {
     for (const crashes of [1, 2]) {
       const lost = await givenRecords();
       expect(await claim(lost, 1)).toMatchObject({ taken: true, crashes: crashes - 1 });
-      await lost.presence.onApplicationShutdown();
+      await lost.lock.onApplicationShutdown();
     }
     expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'running', mustRunExclusively: true });
     expect(await claim(one, 1, true)).toMatchObject({ taken: true, crashes: 2, claim: 3 });
@@ -161,7 +161,7 @@ describe('a claim', () => {
   test('P4: of a lost job that is rescued at the same moment takes it, beside what runs already', async () => {
     const lost = await givenRecords();
     await claim(lost, 1);
-    await lost.presence.onApplicationShutdown();
+    await lost.lock.onApplicationShutdown();
     let claiming: ReturnType<typeof claim> | undefined;
     await one.app.get(Database).transaction(async (rescue) => {
       // As the relay does it, for all jobs of a worker in one statement.
@@ -182,7 +182,7 @@ describe('a claim', () => {
   test('P7: of a job that was lost once, and that somebody else takes first, does not ask to run exclusively', async () => {
     const lost = await givenRecords();
     await claim(lost, 1);
-    await lost.presence.onApplicationShutdown();
+    await lost.lock.onApplicationShutdown();
     const claims = await Promise.all([claim(one, 1), claim(two, 1)]);
     expect(claims.filter(({ taken }) => taken)).toHaveLength(1);
     expect(claims.find(({ taken }) => !taken)).toMatchObject({ state: 'running', mustRunExclusively: false });
@@ -219,7 +219,7 @@ describe('a settlement', () => {
   test('of a claim that was lost to another writes nothing', async () => {
     const third = await givenRecords();
     await claim(third, 1);
-    await third.presence.onApplicationShutdown();
+    await third.lock.onApplicationShutdown();
     await claim(one, 1);
     expect(await third.records.settle({ id, claim: 1, state: 'succeeded', result: '"stale"' })).toBeNull();
     expect(await one.views.find(id)).toMatchObject({ state: 'running', result: null });
@@ -306,7 +306,7 @@ describe('a cancellation', () => {
     const third = await givenRecords();
     await claim(third, 1);
     await one.records.cancel([id]);
-    await third.presence.onApplicationShutdown();
+    await third.lock.onApplicationShutdown();
     expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'cancelled' });
     expect(await one.views.find(id)).toMatchObject({ state: 'cancelled', finishedAt: expect.any(Date) });
   });
@@ -386,8 +386,8 @@ describe('the outbox', () => {
     const third = await givenRecords();
     await claim(third, 1);
     expect(await one.outbox.goneWorkers()).toEqual([]);
-    const worker = await third.presence.id();
-    await third.presence.onApplicationShutdown();
+    const worker = await third.lock.id();
+    await third.lock.onApplicationShutdown();
     expect(await one.outbox.goneWorkers()).toEqual([worker]);
     expect(await one.outbox.rescue([worker])).toBe(1);
     expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'queued', attempt: 0 })]);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
-import { Database, type NewRecord, OutboxRecords, Presence, Records, RecordsModule } from '#records';
+import { Database, type NewRecord, OutboxRecords, WorkerLock, Records, RecordsModule } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
 let environment: Environment;
@@ -26,7 +26,7 @@ afterAll(async () => {
 test('P15: a claim and a settlement read no more of the table when 20,000 jobs wait in it', async () => {
   const records = app.get(Records);
   const database = app.get(Database);
-  await app.get(Presence).id();
+  await app.get(WorkerLock).id();
   await environment.sql('alter table jobs set (autovacuum_enabled = off)');
 
   const givenJobs = async (count: number) => {

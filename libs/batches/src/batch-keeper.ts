@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { DatabaseUnavailableError, type NewRecord, Presence, Records, RecordsDatabase } from '#records';
+import { DatabaseUnavailableError, type NewRecord, WorkerLock, Records, RecordsDatabase } from '#records';
 import { BatchRecords, type EndedBatch } from './batch-records.js';
 
 /** How often batches are looked at: the longest that the end of one goes unnoticed. */
@@ -39,7 +39,7 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly batches: BatchRecords,
     private readonly records: Records,
     private readonly database: RecordsDatabase,
-    private readonly presence: Presence,
+    private readonly lock: WorkerLock,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -53,7 +53,7 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** @returns whether there may be more to complete at once. */
   private async look(): Promise<boolean> {
-    if (!(await this.presence.leads(DUTY))) return false;
+    if (!(await this.lock.isLeader(DUTY))) return false;
     let ended: EndedBatch[] = [];
     const completing = this.database.transaction(async (transaction) => {
       ended = await this.batches.takeEnded(transaction, this.atOnce, [...this.stuck]);

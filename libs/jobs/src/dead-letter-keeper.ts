@@ -2,7 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
 import { PollingLoop, TransientError } from '#common';
 import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
-import { type DeadCount, type DeadLetterState, DeadRecords, OutboxRecords, Presence } from '#records';
+import { type DeadCount, type DeadLetterState, DeadRecords, OutboxRecords, WorkerLock } from '#records';
 import { Contracts } from './contracts.js';
 import { DeadLettering } from './dead-lettering.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from './message.js';
@@ -50,7 +50,7 @@ export class DeadLetterKeeper {
     private readonly dead: DeadRecords,
     private readonly deadLetters: DeadLettering,
     private readonly outboxRecords: OutboxRecords,
-    private readonly presence: Presence,
+    private readonly lock: WorkerLock,
   ) {}
 
   start(): void {
@@ -63,7 +63,7 @@ export class DeadLetterKeeper {
   }
 
   private async look(signal: AbortSignal): Promise<void> {
-    if (!this.broker.publishing.isUp || !(await this.presence.leads(DUTY))) return;
+    if (!this.broker.publishing.isUp || !(await this.lock.isLeader(DUTY))) return;
     const unroutable = EXCHANGE.unroutable;
     await this.apart(unroutable, () => this.readUnroutable(signal));
     const counts = await this.dead.counts();

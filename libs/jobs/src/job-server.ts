@@ -4,7 +4,7 @@ import { untilAvailable } from '#common';
 import { counted } from '#config';
 import { ContractError, type Priority } from '#define-job';
 import { Broker, type Consumer, priorityQueue } from '#rabbitmq';
-import { Database, Presence } from '#records';
+import { Database, WorkerLock } from '#records';
 import { Admission } from './admission.js';
 import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
@@ -52,7 +52,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly contracts: Contracts,
     private readonly broker: Broker,
     private readonly database: Database,
-    private readonly presence: Presence,
+    private readonly lock: WorkerLock,
     private readonly executor: Executor,
     private readonly invoker: Invoker,
     private readonly cancellations: Cancellations,
@@ -80,7 +80,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
         this.broker.check(this.contracts.topology, this.starting.signal),
       ]);
       await this.whenDatabaseAnswers(() => this.database.checkSchema());
-      await this.whenDatabaseAnswers(() => this.presence.id());
+      await this.whenDatabaseAnswers(() => this.lock.id());
       const paused = await this.whenDatabaseAnswers(() => this.pauses.now());
       if (!paused || this.draining) return callback();
       for (const queue of queues) this.consume(queue);

@@ -7,7 +7,7 @@ import {
   DatabaseUnavailableError,
   OutboxRecords,
   OverloadedError,
-  Presence,
+  WorkerLock,
   RecordsDatabase,
 } from '#records';
 import * as sql from './concurrency-statements.js';
@@ -64,7 +64,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   constructor(
     private readonly database: RecordsDatabase,
     private readonly outboxRecords: OutboxRecords,
-    private readonly presence: Presence,
+    private readonly lock: WorkerLock,
     private readonly relay: Relay,
   ) {
     // One lane: two statements of one worker would wait for each other's rows.
@@ -82,7 +82,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
 
   /** Asks for a slot. @returns undefined when all are taken. @throws DatabaseUnavailableError, OverloadedError */
   async take(request: SlotRequest): Promise<Slot | undefined> {
-    const worker = await this.presence.id();
+    const worker = await this.lock.id();
     this.taken = (this.taken + 1) >>> 0;
     const slot = { ...request, holder: String((BigInt(worker) << 32n) | BigInt(this.taken)) };
     try {

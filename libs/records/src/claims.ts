@@ -1,7 +1,7 @@
 import * as claiming from './claim-statements.js';
 import { Coalescer } from './coalescer.js';
 import type { Claim, ClaimRequest, NewRecord, Refused } from './job-record.js';
-import type { Presence } from './presence.js';
+import type { WorkerLock } from './worker-lock.js';
 import type { RecordsDatabase } from './records-database.js';
 import type { Statement } from './statements.js';
 
@@ -30,7 +30,7 @@ export class Claims {
   /** @param insert makes the records of jobs that only their messages know. */
   constructor(
     private readonly database: RecordsDatabase,
-    private readonly presence: Presence,
+    private readonly lock: WorkerLock,
     private readonly insert: (records: readonly NewRecord[]) => Promise<unknown>,
   ) {
     const options = { lanes: 2, batch: 500, limit: 20_000 };
@@ -47,7 +47,7 @@ export class Claims {
   }
 
   private async lookAt(requests: ClaimRequest[]): Promise<boolean[]> {
-    const worker = await this.presence.id();
+    const worker = await this.lock.id();
     const { rows } = await this.database.query<RefusalRow>(
       claiming.refusals(requests, worker, EXCLUSIVE_AFTER_CRASHES),
     );
@@ -85,7 +85,7 @@ export class Claims {
     requests: readonly ClaimRequest[],
     tries = CLAIM_TRIES,
   ): Promise<Map<string, Claim>> {
-    const worker = await this.presence.id();
+    const worker = await this.lock.id();
     const claims = new Map<string, Claim>();
     const take = async (statement: Statement) => {
       const { rows } = await this.database.query<Claim & { id: string }>(statement);

@@ -31,7 +31,7 @@ export type {
 export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { migrateDatabase } from './migrate.js';
 export { type DueRecord, OutboxRecords } from './outbox-records.js';
-export { Presence } from './presence.js';
+export { WorkerLock } from './worker-lock.js';
 export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
 export { PRODUCER_GRACE_MS, Records } from './records.js';
 export { RecordsModule } from './records.module.js';

@@ -4,7 +4,7 @@ import { Database } from './database.js';
 import { DeadRecords } from './dead-records.js';
 import { JobSearch } from './job-search.js';
 import { OutboxRecords } from './outbox-records.js';
-import { Presence } from './presence.js';
+import { WorkerLock } from './worker-lock.js';
 import { QueueRecords } from './queue-records.js';
 import { Records } from './records.js';
 import { ConfigurableModuleClass } from './records.module-definition.js';
@@ -17,7 +17,7 @@ import { WorkerRecords } from './worker-records.js';
 
 const parts = [
   ...[Records, OutboxRecords, DeadRecords, QueueRecords, WorkerRecords, UnprocessableMessages],
-  ...[Views, Retention, Presence, Audit, JobSearch, Throughput],
+  ...[Views, Retention, WorkerLock, Audit, JobSearch, Throughput],
   Database,
   { provide: RecordsDatabase, inject: [Database], useFactory: ({ records }: Database) => records },
 ];

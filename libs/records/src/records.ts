@@ -14,7 +14,7 @@ import type {
   Postponement,
   Settlement,
 } from './job-record.js';
-import { Presence } from './presence.js';
+import { WorkerLock } from './worker-lock.js';
 import { type Queryable, RecordsDatabase } from './records-database.js';
 import * as sql from './statements.js';
 
@@ -41,7 +41,7 @@ export class Records {
 
   constructor(
     private readonly database: RecordsDatabase,
-    private readonly presence: Presence,
+    private readonly lock: WorkerLock,
   ) {
     const options = { lanes: 2, batch: 500, limit: 20_000 };
     const bySize = ({ payload }: NewRecord) => payload.length;
@@ -51,7 +51,7 @@ export class Records {
       options,
       bySize,
     );
-    this.claims = new Claims(database, presence, (records) => this.insertInto(database, records));
+    this.claims = new Claims(database, lock, (records) => this.insertInto(database, records));
     this.settlements = new Coalescer(
       (settlements) => this.settleAll(settlements),
       options,
@@ -180,7 +180,7 @@ export class Records {
   /** The running jobs of this worker that somebody wants to stop. */
   async cancelling(): Promise<{ id: string; claim: number }[]> {
     const { rows } = await this.database.query<{ id: string; claim: number }>(
-      sql.cancelling(await this.presence.id()),
+      sql.cancelling(await this.lock.id()),
     );
     return rows;
   }
@@ -221,7 +221,7 @@ export class Records {
   /** Settles in whatever way, and finds out in which state each job is then. */
   private async statesAfter(settlements: Settlement[]): Promise<Map<string, JobState>> {
     const { rows } = await this.database.query<{ id: string; claim: number; state: JobState }>(
-      sql.settle(settlements, this.presence.name),
+      sql.settle(settlements, this.lock.name),
     );
     return new Map(rows.map((row) => [claimOf(row), row.state]));
   }

@@ -1,7 +1,7 @@
 import { plain, quoted } from './array-text.js';
 import { formOf, saidInSql } from './error-form.js';
 import type { JobKey, KeyedRecord, NewRecord, Settlement } from './job-record.js';
-import { WORKER_LOCK_CLASS } from './presence.js';
+import { WORKER_LOCK_CLASS } from './worker-lock.js';
 
 /**
  * The statements of a job's life. Each takes any number of rows as one array for each column (`unnest`), is prepared

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Presence } from './presence.js';
+import { WorkerLock } from './worker-lock.js';
 import { RecordsDatabase } from './records-database.js';
 import { lockOf } from './statements.js';
 
@@ -34,7 +34,7 @@ export interface WorkerView extends WorkerReport {
 export class WorkerRecords {
   constructor(
     private readonly database: RecordsDatabase,
-    private readonly presence: Presence,
+    private readonly lock: WorkerLock,
   ) {}
 
   /** Keeps what this worker says of itself. */
@@ -44,7 +44,7 @@ export class WorkerRecords {
       text: `
         update workers set queues = $2, event_loop_lag_ms = $3, rss_bytes = $4, seen_at = now()
         where id = $1`,
-      values: [await this.presence.id(), queues, eventLoopLagMs, rssBytes],
+      values: [await this.lock.id(), queues, eventLoopLagMs, rssBytes],
     });
   }
 

@@ -19,8 +19,8 @@ const ANSWER_TIMEOUT_MS = 5_000;
  * given to a second one.
  */
 @Injectable()
-export class Presence implements OnApplicationShutdown {
-  private readonly logger = new Logger(Presence.name);
+export class WorkerLock implements OnApplicationShutdown {
+  private readonly logger = new Logger(WorkerLock.name);
   /** What people know this worker by. */
   readonly name = `${hostname()}:${process.pid}`;
   private worker: number | undefined;
@@ -49,7 +49,7 @@ export class Presence implements OnApplicationShutdown {
    *
    * @param duty a number that only this duty has.
    */
-  async leads(duty: number): Promise<boolean> {
+  async isLeader(duty: number): Promise<boolean> {
     await this.id();
     const { session } = this;
     if (!session || this.duties.has(duty)) return this.duties.has(duty);
