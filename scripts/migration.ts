@@ -5,7 +5,7 @@ import { Contracts } from '#jobs';
 import { BrokerConnection, declareTopology } from '#rabbitmq';
 import { migrateDatabase } from '#records';
 
-const BROKER_PATIENCE_MS = 60_000;
+const BROKER_TIMEOUT_MS = 60_000;
 
 /**
  * Brings the database's schema and the broker's topology up to date. Both are idempotent.
@@ -24,7 +24,7 @@ export async function migrate(
 
   const connection = new BrokerConnection(RABBITMQ_URL, 'migrating');
   try {
-    await connection.whenUp(AbortSignal.timeout(BROKER_PATIENCE_MS));
+    await connection.whenUp(AbortSignal.timeout(BROKER_TIMEOUT_MS));
     const { topology } = new Contracts(contracts);
     await declareTopology(connection, topology);
     log(`Broker: ${topology.exchanges.length} exchanges and ${topology.queues.length} queues stand`);

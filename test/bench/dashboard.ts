@@ -13,7 +13,7 @@ import { givenJobs, type Landmarks } from './million-jobs.js';
  */
 
 /** Looks at a page after the first one, and the time between two of them. */
-const LOOKS = 40;
+const EMPTY_POLLS = 40;
 const PAUSE_MS = 100;
 /** A hundred thousand dead letters are published in a minute or two. */
 const LETTERS_LIMIT_MS = 600_000;
@@ -104,7 +104,7 @@ async function measure(place: Environment, path: string): Promise<number[]> {
   };
   const first = await look();
   const others: number[] = [];
-  while (others.length < LOOKS) {
+  while (others.length < EMPTY_POLLS) {
     await pause(PAUSE_MS);
     others.push(await look());
   }

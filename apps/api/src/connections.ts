@@ -3,12 +3,12 @@ import type { Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Settings } from '#config';
-import { CAUTION, problemOf } from './problem.filter.js';
+import { SECURITY_HEADERS, problemOf } from './problem.filter.js';
 
 /** How long the head of a request may take, and a connection may stay before it sends one. */
 const HEAD_MS = 15_000;
 /** How long clients have to read what was answered, and to send what they had begun, when the api ends. */
-const FAREWELL_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 5_000;
 /** How long what a client still sends is thrown away before its connection is closed: else it may miss the answer. */
 const LINGER_MS = 1_000;
 /** Connections that have shown no key: for one more, the oldest of them goes. */
@@ -57,7 +57,7 @@ export class Connections {
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.refuse(error, socket as Socket));
     // On the response itself, so that no way to answer is without them; a route may set others of the same name.
     server.prependListener('request', ({ socket }, response) => {
-      response.setHeaders(CAUTION);
+      response.setHeaders(SECURITY_HEADERS);
       this.unused.delete(socket);
     });
     letHooksAnswer(server);
@@ -66,7 +66,7 @@ export class Connections {
       this.isClosing = true;
       for (const socket of this.unused) socket.destroy();
       // A client that does not read its answer, or never ends its request, must not keep the api from ending.
-      setTimeout(() => server.closeAllConnections(), FAREWELL_MS).unref();
+      setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS).unref();
     });
   }
 
@@ -102,7 +102,7 @@ function tell(socket: Socket, status: number, detail: string): void {
   const problem = problemOf(status, undefined, detail);
   const body = JSON.stringify(problem);
   const headers = [
-    ...CAUTION,
+    ...SECURITY_HEADERS,
     ['content-type', 'application/problem+json'],
     ['content-length', Buffer.byteLength(body)],
     ['connection', 'close'],

@@ -4,7 +4,7 @@ import { Injectable, Logger, Module, type OnModuleDestroy } from '@nestjs/common
 import { hasEnded, Views, type WatchedJob } from '#records';
 
 /** How often the records of watched jobs are looked at. */
-const LOOK_EVERY_MS = 250;
+const POLL_INTERVAL_MS = 250;
 /** Watchers at once: each holds a connection open. */
 const MAX_WATCHERS = 1_000;
 
@@ -91,7 +91,7 @@ export class JobWatcher implements OnModuleDestroy {
         entry.latest = job;
         for (const watcher of [...entry.watchers]) this.tell(watcher, job);
       }
-      await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+      await pause(POLL_INTERVAL_MS, undefined, { signal }).catch(() => {});
     }
     this.isLooking = false;
   }

@@ -18,7 +18,7 @@ const RETRY_AFTER_S = 5;
  * What every answer tells browsers and proxies: take the content type as it is said, and keep no copy of what only
  * somebody with a key may see.
  */
-export const CAUTION = new Map([
+export const SECURITY_HEADERS = new Map([
   ['x-content-type-options', 'nosniff'],
   ['cache-control', 'no-store'],
 ]);

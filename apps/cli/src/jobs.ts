@@ -11,8 +11,8 @@ import type { Tools } from './tools.js';
 import { readCount, readId, readTime } from './values.js';
 
 /** How long to wait for the broker, so that a job goes out at once; with none, a worker's relay publishes it. */
-const BROKER_PATIENCE_MS = 2_000;
-const LOOK_EVERY_MS = 20;
+const BROKER_TIMEOUT_MS = 2_000;
+const POLL_INTERVAL_MS = 20;
 const LONGEST_ERROR = 60;
 
 interface ListOptions extends Common {
@@ -115,8 +115,8 @@ async function enqueue(
   const contract = jobs.contract(name);
   if (queue !== undefined && !jobs.hasQueue(queue))
     throw notFound(`No contract has a queue named ${clean(queue)}`);
-  for (let waited = 0; broker.publisher.room === 0 && waited < BROKER_PATIENCE_MS; waited += LOOK_EVERY_MS)
-    await pause(LOOK_EVERY_MS);
+  for (let waited = 0; broker.publisher.room === 0 && waited < BROKER_TIMEOUT_MS; waited += POLL_INTERVAL_MS)
+    await pause(POLL_INTERVAL_MS);
   const job = await jobs.enqueue(contract, payload, {
     ...{ runAt, queue, priority, idempotencyKey },
     client: 'command line',

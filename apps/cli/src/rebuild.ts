@@ -7,9 +7,9 @@ import { type Common, command, stopIf, withTools } from './run.js';
 import type { Tools } from './tools.js';
 
 /** How long to wait for a broker that does not answer yet. */
-const BROKER_PATIENCE_MS = 60_000;
+const BROKER_TIMEOUT_MS = 60_000;
 /** How often the progress is looked at. */
-const LOOK_EVERY_MS = 500;
+const POLL_INTERVAL_MS = 500;
 
 /** Publishing again what a broker has lost. */
 export function addRebuild(program: Command): void {
@@ -40,7 +40,7 @@ async function rebuild(
 ): Promise<void> {
   const { counted } = await import('#config');
   say('Waiting for the broker');
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(BROKER_PATIENCE_MS)]);
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(BROKER_TIMEOUT_MS)]);
   await broker.declare(contracts.topology, patience).catch((error: Error) => {
     stopIf(signal, 'Interrupted; nothing was done');
     throw error.name === 'AbortError' ? new Failure('No broker answers: check RABBITMQ_URL') : error;
@@ -53,7 +53,7 @@ async function rebuild(
   const bar = progressBar('Publishing', pending);
   for (let left = await outbox.pendingUpTo(newest); left > 0; left = await outbox.pendingUpTo(newest)) {
     bar.show(Math.max(0, pending - left));
-    await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+    await pause(POLL_INTERVAL_MS, undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
   }
   await relay.stop();

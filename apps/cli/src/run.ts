@@ -3,7 +3,7 @@ import { EXIT, Failure } from './exit.js';
 import type { Tools } from './tools.js';
 
 /** How long a command that was interrupted may take to end in good order. */
-const FAREWELL_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 5_000;
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /** What every command takes. */
@@ -29,7 +29,7 @@ export async function withTools(task: (tools: Tools, signal: AbortSignal) => Pro
   const interruption = new AbortController();
   const interrupt = () => {
     interruption.abort();
-    setTimeout(() => process.exit(EXIT.interrupted), FAREWELL_MS).unref();
+    setTimeout(() => process.exit(EXIT.interrupted), CLOSE_TIMEOUT_MS).unref();
   };
   // A second one ends the process at once, as is usual.
   for (const signal of SIGNALS) process.once(signal, interrupt);

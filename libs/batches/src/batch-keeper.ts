@@ -4,7 +4,7 @@ import { DatabaseUnavailableError, type NewRecord, WorkerLock, Records, RecordsD
 import { BatchRecords, type EndedBatch } from './batch-records.js';
 
 /** How often batches are looked at: the longest that the end of one goes unnoticed. */
-const LOOK_EVERY_MS = 500;
+const POLL_INTERVAL_MS = 500;
 /** With very many open batches a look takes long; the pause after it is this many times as long, so as not to load the database. */
 const REST_FACTOR = 5;
 /** Batches that are completed by one transaction. */
@@ -25,7 +25,7 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     {
       name: 'Completing batches',
       logger: this.logger,
-      intervalMs: LOOK_EVERY_MS,
+      intervalMs: POLL_INTERVAL_MS,
       restFactor: REST_FACTOR,
     },
     () => this.look(),

@@ -8,7 +8,7 @@ const KINDS = new Set([
 ]);
 /** A file that is being closed, for example, is gone within this time. */
 const GRACE_MS = 200;
-const LOOK_EVERY_MS = 10;
+const POLL_INTERVAL_MS = 10;
 /** Frames of Node's own above the one that asked for a timer or a handle. */
 const STACK_DEPTH = 20;
 /** A job may make millions of timers. */
@@ -49,9 +49,9 @@ export class Leftovers {
   /** What the last job left behind, and where it began. From then on all that is started is the next one's. */
   async take(): Promise<string[]> {
     let found: string[] = [];
-    for (let waited = 0; waited < GRACE_MS; waited += LOOK_EVERY_MS) {
+    for (let waited = 0; waited < GRACE_MS; waited += POLL_INTERVAL_MS) {
       // First a turn of the event loop: what the job's end sets going is no leftover.
-      await (waited === 0 ? new Promise(setImmediate) : pause(LOOK_EVERY_MS));
+      await (waited === 0 ? new Promise(setImmediate) : pause(POLL_INTERVAL_MS));
       this.forget();
       found = [...this.started.flatMap(describe), ...process.getActiveResourcesInfo().filter(isFileRequest)];
       if (found.length === 0) break;

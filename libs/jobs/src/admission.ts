@@ -1,9 +1,9 @@
 import type { AnyContract } from '#define-job';
 import type { HandlerLimits } from './handler.js';
-import type { Arrival } from './message.js';
+import type { IncomingJob } from './message.js';
 
 /** A delivered job may start. */
-export interface Pass {
+export interface Permit {
   /**
    * Called right before the handler: between admission and start lies a claim, which may have taken long.
    *
@@ -15,7 +15,7 @@ export interface Pass {
 }
 
 /** A delivered job may not start yet. */
-export interface Refusal {
+export interface Deferral {
   /** Milliseconds to put it off. */
   delayMs: number;
   /** Called when the record has it that the job is put off. */
@@ -38,5 +38,5 @@ export abstract class Admission {
   abstract limits(contract: string): boolean;
 
   /** @throws what a database that is away throws; the executor asks again then. */
-  abstract admit(job: Arrival): Promise<Pass | Refusal>;
+  abstract admit(job: IncomingJob): Promise<Permit | Deferral>;
 }

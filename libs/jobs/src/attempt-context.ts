@@ -1,7 +1,7 @@
 import type { Claim, Previous } from '#records';
 import { currentTraceparent, type Log, scrubbedLog } from '#telemetry';
 import type { JobContext } from './handler.js';
-import type { Arrival } from './message.js';
+import type { IncomingJob } from './message.js';
 import { type Progress, safeProgress } from './progress.js';
 import type { RunningAttempt } from './running-attempt.js';
 
@@ -32,7 +32,7 @@ export class AttemptContext implements JobContext {
 
   /** @param payload as the contract's schema made it. */
   constructor(
-    { id, name, queue }: Arrival,
+    { id, name, queue }: IncomingJob,
     { claim, attempt, maxAttempts, createdMs, previous }: Extract<Claim, { taken: true }>,
     readonly payload: unknown,
     tools: AttemptTools,

@@ -4,14 +4,14 @@ import { Records } from '#records';
 import { Executor } from './executor.js';
 
 /** How often a worker asks which of its jobs are to stop; they are to know within a second. */
-const ASK_EVERY_MS = 500;
+const POLL_INTERVAL_MS = 500;
 
 /** Tells running jobs that somebody wants them to stop. Asks the records, through an index that is nearly always empty. */
 @Injectable()
 export class Cancellations {
   // While the database is away nobody can ask for a cancellation either.
   private readonly loop = new PollingLoop(
-    { name: 'Reading cancellations', logger: new Logger(Cancellations.name), intervalMs: ASK_EVERY_MS },
+    { name: 'Reading cancellations', logger: new Logger(Cancellations.name), intervalMs: POLL_INTERVAL_MS },
     () => this.ask(),
   );
 

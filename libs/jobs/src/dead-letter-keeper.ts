@@ -9,7 +9,7 @@ import { type DeadLetter, readDeadLetter, returnDeadLetter } from './message.js'
 import { describeError } from './outcome.js';
 
 /** How often the depths of the dead-letter queues are held against the records. */
-const LOOK_EVERY_MS = 2_000;
+const POLL_INTERVAL_MS = 2_000;
 /** Messages that are looked up and published again at once: whatever somebody put there may be 16 MiB each. */
 const BATCH = 16;
 /** After going through a queue, it is left alone for this many times as long as that took. */
@@ -34,7 +34,7 @@ type Fate = 'stays' | 'dropped' | 'jobIsDead' | 'becomesDeadLetter';
 export class DeadLetterKeeper {
   private readonly logger = new Logger(DeadLetterKeeper.name);
   private readonly loop = new PollingLoop(
-    { name: 'Looking at the dead-letter queues', logger: this.logger, intervalMs: LOOK_EVERY_MS },
+    { name: 'Looking at the dead-letter queues', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
     (signal) => this.look(signal),
   );
   /** Queues whose depth did not fit when they were looked at last. */

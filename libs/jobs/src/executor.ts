@@ -6,7 +6,7 @@ import type { AnyContract, JobState } from '#define-job';
 import type { Delivery } from '#rabbitmq';
 import { type Claim, type ClaimRequest, MAX_CRASHES, Records, Throughput } from '#records';
 import { type Log, rootLog, type StrayError, traceIdOf } from '#telemetry';
-import { Admission, type Pass, type Refusal } from './admission.js';
+import { Admission, type Permit, type Deferral } from './admission.js';
 import { AttemptContext } from './attempt-context.js';
 import { Contracts } from './contracts.js';
 import { DeadLettering } from './dead-lettering.js';
@@ -16,7 +16,7 @@ import type { JobContext } from './handler.js';
 import { Isolation, type Seat } from './isolation.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { LoopTurns } from './loop-turns.js';
-import { type Arrival, decode, type JobDelivery } from './message.js';
+import { type IncomingJob, decode, type JobDelivery } from './message.js';
 import { meterOf } from './meter.js';
 import { Outbox } from './outbox.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
@@ -171,13 +171,13 @@ export class Executor {
    * @param exclusive the job may be what ended its former workers, and runs while nothing else does.
    * @returns false when it must run exclusively and does not.
    */
-  private async execute(delivery: Delivery, arrival: Arrival, exclusive: boolean): Promise<boolean> {
+  private async execute(delivery: Delivery, arrival: IncomingJob, exclusive: boolean): Promise<boolean> {
     const handler = this.handlers.get(arrival.name);
     // Before all else: a job that waits for a thread has not started, and must keep no other one from it.
     const seat = handler instanceof Isolation ? await handler.seat() : undefined;
     const turn = this.gate.enter(exclusive);
     if (turn) await turn;
-    let pass: Pass | undefined;
+    let pass: Permit | undefined;
     try {
       const contract = this.contracts.find(arrival.name);
       const request = claimRequestOf(arrival, contract, exclusive);
@@ -240,10 +240,10 @@ export class Executor {
 
   /** Asks whether the job may start yet; puts it off if not. */
   private async admit(
-    arrival: Arrival,
+    arrival: IncomingJob,
     request: ClaimRequest,
     admission: Admission,
-  ): Promise<Pass | Refusal> {
+  ): Promise<Permit | Deferral> {
     const answer = await this.persistently(() => admission.admit(arrival));
     if ('delayMs' in answer) {
       await this.persistently(() => this.records.postpone({ ...request, delayMs: answer.delayMs }));
@@ -260,7 +260,7 @@ export class Executor {
   /** Lets go of a message whose job may not run. What has a record needs it no more. */
   private async drop(
     delivery: Delivery,
-    { name, lacks = 'the message carries no payload, and there is no record that would' }: Arrival,
+    { name, lacks = 'the message carries no payload, and there is no record that would' }: IncomingJob,
     contract: AnyContract | undefined,
     { state, isAnotherJob }: Refused,
   ): Promise<void> {
@@ -282,7 +282,7 @@ export class Executor {
 
   /** Publishes what comes next, if anything does. What fails here is left to the relay. */
   private publish(
-    arrival: Arrival,
+    arrival: IncomingJob,
     { attempt, claim }: Taken,
     { retryDelay, deadReason }: Decision,
   ): Promise<boolean> | undefined {
@@ -292,7 +292,7 @@ export class Executor {
 
   /** Runs the handler within its time and says how it ended. Never throws. */
   private async run(
-    arrival: Arrival,
+    arrival: IncomingJob,
     claim: Taken,
     contract: AnyContract | undefined,
     attempt: RunningAttempt,
@@ -384,7 +384,7 @@ class InFlight implements Delivery {
 
 /** Asks the record whether the job may run. A job of a known contract that nobody but its message knows gets a record. */
 function claimRequestOf(
-  { id, name, attempt, queue, priority, traceparent, payload }: Arrival,
+  { id, name, attempt, queue, priority, traceparent, payload }: IncomingJob,
   contract: AnyContract | undefined,
   exclusive: boolean,
 ): ClaimRequest {

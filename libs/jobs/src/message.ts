@@ -191,7 +191,7 @@ export function returnDeadLetter(
 }
 
 /** A message that makes sense. */
-export interface Arrival extends JobMessage {
+export interface IncomingJob extends JobMessage {
   /** The payload as JSON text, and as the value that it stands for; null and undefined for a claim check. */
   payload: string | null;
   value: unknown;
@@ -216,7 +216,7 @@ export interface JobDelivery extends Delivery {
 export function decode(
   { queue, priority, message }: Pick<JobDelivery, 'queue' | 'priority' | 'message'>,
   maxPayload = Number.POSITIVE_INFINITY,
-): Arrival | { unreadable: string } {
+): IncomingJob | { unreadable: string } {
   const { content, properties } = message;
   const { messageId, type, contentType, contentEncoding, headers = {} } = properties;
   const attempt = headers[ATTEMPT_HEADER] ?? 1;
@@ -237,7 +237,7 @@ export function decode(
     return unreadable(`contentEncoding is ${JSON.stringify(contentEncoding)}: expected none`);
   }
   const traceparent = readTraceparent(headers[TRACEPARENT_HEADER]);
-  const arrival = (payload: string | null, value?: unknown, lacks?: string): Arrival => ({
+  const arrival = (payload: string | null, value?: unknown, lacks?: string): IncomingJob => ({
     id: messageId.toLowerCase(),
     name: type,
     queue,

@@ -13,12 +13,12 @@ export interface OneShotLimits {
   maxTimeMs?: number;
 }
 
-const LOOK_EVERY_MS = 250;
+const POLL_INTERVAL_MS = 250;
 /**
  * A message that is on its way from the broker to this worker is neither ready there nor in flight here, so one look does
  * not tell. Should it take longer than until the next look, it is finished as the worker stops, or released.
  */
-const LOOKS = 2;
+const EMPTY_POLLS = 2;
 /**
  * A job that is ready so soon is worth waiting for: a retry after 5 s, or one of hundreds that a rate limit puts off by
  * moments each. As long as the lease of a relay, so that what any relay is about to publish counts, too.
@@ -62,12 +62,12 @@ export class OneShot implements OnModuleDestroy {
   }
 
   private async done(maxJobs = Number.POSITIVE_INFINITY): Promise<string | undefined> {
-    for (let emptyLooks = 0; emptyLooks < LOOKS; ) {
-      if (!(await this.rest(LOOK_EVERY_MS))) return undefined;
+    for (let emptyPolls = 0; emptyPolls < EMPTY_POLLS; ) {
+      if (!(await this.rest(POLL_INTERVAL_MS))) return undefined;
       const { ended, size } = this.executor;
       if (ended >= maxJobs && size === 0) return 'As many jobs ran as were wanted';
       // What cannot be asked, because the broker or the database is away, may be full.
-      emptyLooks = (await this.isEmpty().catch(() => false)) ? emptyLooks + 1 : 0;
+      emptyPolls = (await this.isEmpty().catch(() => false)) ? emptyPolls + 1 : 0;
     }
     return 'The queues are empty';
   }

@@ -3,7 +3,7 @@ import { PollingLoop } from '#common';
 import { QueueRecords } from '#records';
 
 /** How often a worker asks which queues are paused; it is to know within a second. */
-const ASK_EVERY_MS = 500;
+const POLL_INTERVAL_MS = 500;
 
 /** Tells a worker which queues are paused: a pause is a row in the database, so it outlives every process. */
 @Injectable()
@@ -13,7 +13,7 @@ export class Pauses {
   private known = '';
   // While the database is away all stays as it was.
   private readonly loop = new PollingLoop(
-    { name: 'Reading which queues are paused', logger: this.logger, intervalMs: ASK_EVERY_MS },
+    { name: 'Reading which queues are paused', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
     (signal) => this.ask(signal),
   );
 

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Previous } from '#records';
 import { REDACTED } from '#telemetry';
 import type { Contracts } from './contracts.js';
-import type { Arrival } from './message.js';
+import type { IncomingJob } from './message.js';
 import { redact } from './redact.js';
 
 /** Shorter texts are in every sentence. */
@@ -52,7 +52,7 @@ export class Secrets {
 
 /** What a handler is given that is secret: in its payload, as it came and as its schema made it, and in the result before. */
 export function secretsOf(
-  { name, value }: Arrival,
+  { name, value }: IncomingJob,
   { payload, previous }: { payload: string | null; previous: Previous | null },
   contracts: Contracts,
 ): Secrets {

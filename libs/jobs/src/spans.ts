@@ -1,6 +1,6 @@
 import { type Delivery, EXCHANGE, type OutgoingMessage } from '#rabbitmq';
 import { currentTraceparent, type Step, startStep } from '#telemetry';
-import { type Arrival, TRACEPARENT_HEADER } from './message.js';
+import { type IncomingJob, TRACEPARENT_HEADER } from './message.js';
 import { describeError, type Outcome } from './outcome.js';
 
 /**
@@ -48,7 +48,7 @@ export function sending({ exchange, routingKey, properties }: OutgoingMessage): 
 }
 
 /** One attempt of a job. */
-export function processing({ message }: Delivery, arrival: Arrival, attempt: number): Step {
+export function processing({ message }: Delivery, arrival: IncomingJob, attempt: number): Step {
   return startStep(arrival.traceparent, () => {
     const { exchange, routingKey, deliveryTag } = message.fields;
     return describe('process', `${exchange}:${routingKey}:${arrival.queue}`, {

@@ -34,7 +34,7 @@ export interface Slot extends SlotRequest {
 const SWEEP_EVERY_MS = 2_000;
 const RELEASE_PAUSE_MS = 500;
 /** How long the last slots may take to be released when the worker stops; the end of its session frees them too. */
-const FAREWELL_MS = 2_000;
+const CLOSE_TIMEOUT_MS = 2_000;
 /** A row that is new to the table may be pruned between the two statements that make it and use it. */
 const TRIES = 5;
 
@@ -113,7 +113,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping.abort();
     await this.sweeping.stop();
-    await settledWithin(Promise.all(this.releasing), FAREWELL_MS);
+    await settledWithin(Promise.all(this.releasing), CLOSE_TIMEOUT_MS);
   }
 
   private async takeAll(slots: Slot[]): Promise<boolean[]> {

@@ -4,12 +4,12 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import {
   Admission,
   type AnyContract,
-  type Arrival,
+  type IncomingJob,
   ContractError,
   conform,
   type HandlerLimits,
-  type Pass,
-  type Refusal,
+  type Permit,
+  type Deferral,
 } from '#jobs';
 import { Views } from '#records';
 import { ConcurrencyLimiter, type Slot } from './concurrency-limiter.js';
@@ -72,7 +72,7 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
     return this.known.has(contract);
   }
 
-  override async admit(job: Arrival): Promise<Pass | Refusal> {
+  override async admit(job: IncomingJob): Promise<Permit | Deferral> {
     const limit = this.known.get(job.name);
     if (!limit) return {};
     const { rate, concurrency } = limit;
@@ -109,7 +109,7 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
   }
 
   /** Waits for a time to start, if there is one within reach. */
-  private async turnOf(request: RateRequest): Promise<Pass | Refusal> {
+  private async turnOf(request: RateRequest): Promise<Permit | Deferral> {
     let turn = await this.rates.take(request);
     if ('delayMs' in turn) return turn;
     await reach(turn.startAt);
@@ -124,7 +124,7 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
     return { confirm };
   }
 
-  private keyOf({ name }: Arrival, { key }: { key?: KeyOf }, payload: unknown): string {
+  private keyOf({ name }: IncomingJob, { key }: { key?: KeyOf }, payload: unknown): string {
     if (!key) return '';
     try {
       const text = String(key(payload)).replaceAll('\0', '').toWellFormed();

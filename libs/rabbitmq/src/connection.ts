@@ -13,7 +13,7 @@ const RECONNECT_PAUSE_S = 1;
 /** How long opening a channel may take; a broker that starts takes seconds. */
 const SETUP_TIMEOUT_MS = 30_000;
 /** How long to wait for the broker when leaving it. */
-const FAREWELL_MS = 2_000;
+const CLOSE_TIMEOUT_MS = 2_000;
 /** A channel that was closed is opened again after this pause, so that a fault that closes it each time is no hot loop. */
 const REOPEN_PAUSE_MS = 500;
 /**
@@ -244,9 +244,9 @@ async function inTime<T>(task: Promise<T>, name: string): Promise<T> {
   return Promise.race([task, limit]);
 }
 
-/** Waits for the answer to a farewell, but not for ever: a broker that is blocked or hangs answers nothing. */
-export async function answered(farewell: Promise<unknown>): Promise<void> {
-  await Promise.race([farewell, pause(FAREWELL_MS, undefined, { ref: false })]).catch(() => {});
+/** Waits for the answer to a closing, but not for ever: a broker that is blocked or hangs answers nothing. */
+export async function answered(closing: Promise<unknown>): Promise<void> {
+  await Promise.race([closing, pause(CLOSE_TIMEOUT_MS, undefined, { ref: false })]).catch(() => {});
 }
 
 /** No broker answers, or it is blocked, or the publish window is full: nothing was sent. */

@@ -15,7 +15,7 @@ export { DatabaseUnavailableError, type Queryable, SchemaError };
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
 /** How long to wait for the server when leaving it. */
-const FAREWELL_MS = 1_000;
+const CLOSE_TIMEOUT_MS = 1_000;
 
 /**
  * How Warren's own statements are planned. A plan is kept for as long as its connection and outlives what it was made
@@ -184,7 +184,7 @@ export class Database implements Queryable, OnApplicationShutdown {
  */
 export async function hangUp(client: pg.Client): Promise<void> {
   const ended = client.end().catch(() => {});
-  await Promise.race([ended, pause(FAREWELL_MS, undefined, { ref: false })]);
+  await Promise.race([ended, pause(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
   (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
 }
 

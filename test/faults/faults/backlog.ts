@@ -15,7 +15,7 @@ const HEAP = { nodeOptions: ['--max-old-space-size=192'] };
 const MORE_MEMORY_MIB = 80;
 /** Seconds that working them off may take. */
 const PATIENCE_S = 60 + WAITING / 500;
-const LOOK_EVERY_MS = 250;
+const POLL_INTERVAL_MS = 250;
 
 /** Faults of plenty. */
 export const backlogFaults: Fault[] = [
@@ -91,7 +91,7 @@ async function peakOf(apps: SceneApp[], task: () => Promise<void>): Promise<numb
   const look = async () => {
     for (const [index, now] of (await memoryOf(apps)).entries()) peak[index] = Math.max(peak[index]!, now);
   };
-  const timer = setInterval(() => void look(), LOOK_EVERY_MS);
+  const timer = setInterval(() => void look(), POLL_INTERVAL_MS);
   try {
     await task();
   } finally {
