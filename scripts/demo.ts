@@ -28,7 +28,7 @@ becomes of them, sums it up and stops everything again.
   --help   print this
 
 RABBITMQ_URL and DATABASE_URL in the environment name a broker and a database to use instead; they must hold no
-unfinished jobs. NO_COLOR and CI are heeded.
+unfinished jobs. NO_COLOR and CI are respected.
 `;
 
 /** Several times what the jobs take on two cores. */
@@ -130,7 +130,7 @@ async function setUp(run: Run): Promise<Stage> {
 
   const [apiPort, workerPort] = (await freePorts(2)) as [number, number];
   // Only what is named here reaches the apps: no other setting of the environment, and no .env, as the folder has none.
-  // Without keys the api listens on loopback only, where whoever looks at the dashboard may do everything.
+  // Without keys the api listens on loopback only, where anyone who looks at the dashboard may do everything.
   const env = {
     ...addresses,
     PATH: process.env.PATH,

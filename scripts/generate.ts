@@ -56,7 +56,7 @@ export function generate([kind, name, ...rest]: string[]): void {
     `Wrote ${Object.keys(files).join('\n      ')}\nand registered them${trigger ? `, the queue also in ${trigger}` : ''}. Next:`,
   );
   if (!existing) {
-    console.log(`- say in the contract what a job is told and gives back, and do the work in the handler;`);
+    console.log(`- say in the contract what a job is told and returns, and do the work in the handler;`);
     if (isScheduled) console.log('- say in the schedule when it runs;');
     console.log(`- npm test -- ${names.handlerFile}`);
     console.log('- npm run describe, which writes it into docs/asyncapi.json and docs/openapi.json;');

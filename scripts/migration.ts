@@ -17,7 +17,7 @@ export async function migrate(
   { DATABASE_URL, RABBITMQ_URL }: Pick<Settings, 'DATABASE_URL' | 'RABBITMQ_URL'>,
   log: (line: string) => void = () => undefined,
 ): Promise<void> {
-  // What the libs would log of connections that come and go is no news to whoever runs a command.
+  // What the libs would log of connections that come and go does not matter to the person who runs a command.
   Logger.overrideLogger(['warn', 'error']);
   const migrations = await migrateDatabase(DATABASE_URL);
   log(migrations.length > 0 ? `Database: ran ${migrations.join(', ')}` : 'Database: up to date');

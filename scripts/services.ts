@@ -17,7 +17,7 @@ export interface Services extends RabbitmqAddresses, PostgresAddresses {
 export interface ServicesOptions {
   /** Told, in single lines, what is used and what takes long. */
   log?: (line: string) => void;
-  /** Start everything anew, whatever the environment names. */
+  /** Start everything afresh, whatever the environment names. */
   ownOnly?: boolean;
   /** The command, such as `npm start`, when others of this clone are to find what it starts. */
   shareAs?: string;

@@ -64,9 +64,9 @@ test('docs/http.md lists the problems that the api answers with, docs/metrics.md
   expect(missing(named(read('docker/prometheus/alerts.yml'), /alert: (\w+)/g), metrics)).toEqual([]);
 });
 
-test('the way of a job is told in as many files as the README says', () => {
+test('the lifecycle of a job is told in as many files as the README says', () => {
   if (!isWhole) return;
-  const table = read('docs/way-of-a-job.md').split('## The record is the truth')[0]!;
+  const table = read('docs/lifecycle.md').split('## The record is the truth')[0]!;
   expect(new Set(table.match(/\]\(\.\.\/[^)]+\)/g)).size).toBe(13);
-  expect(read('README.md')).toContain('(docs/way-of-a-job.md), in thirteen files');
+  expect(read('README.md')).toContain('(docs/lifecycle.md), in thirteen files');
 });

@@ -13,7 +13,7 @@ const LONGEST_BAR = 50;
 const PLAIN_INTERVAL_MS = 2_000;
 
 /**
- * What the demo shows: on a terminal a table that is redrawn in place, elsewhere a line every two seconds. Heeds
+ * What the demo shows: on a terminal a table that is redrawn in place, elsewhere a line every two seconds. Respects
  * NO_COLOR, TERM=dumb and CI.
  */
 export class Screen {

@@ -14,7 +14,7 @@ export const indexes = {
   handlers: 'apps/worker/src/handlers/index.ts',
 };
 
-/** What whoever runs a command asked for cannot be done. */
+/** What a command was asked for cannot be done. */
 export class Refusal extends Error {}
 
 /** Runs a command; refused, it ends with exit code 2 and says why. */

@@ -22,7 +22,7 @@ export function startPrivatePostgres(): Promise<PrivateServer<PostgresAddresses>
   return startPrivate(async (place) => (await startPostgres(place)).addresses);
 }
 
-/** As {@link startPrivatePostgres}, for whoever ends the server and starts it again. */
+/** As {@link startPrivatePostgres}, for tests that end the server and start it again. */
 export async function startPostgres(place: Workplace): Promise<PostgresServer> {
   const { folder } = place;
   const account = unprivilegedAccount();

@@ -131,7 +131,7 @@ test('every change of state and progress is told as it happens, until the end, a
   expect((await follow(job.id, stream.events.at(-1)?.id)).response.status).toBe(204);
 });
 
-test('whoever comes late or with an id of somebody else’s gets everything', async () => {
+test('anyone who comes late or with an id of somebody else’s gets everything', async () => {
   const { job } = await enqueue(0);
   await goOn();
   await goOn();

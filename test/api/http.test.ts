@@ -414,8 +414,8 @@ describe('dead letters', () => {
     for (const [n, id] of ids.entries()) {
       await environment.sql(
         `insert into jobs (id, name, queue, state, max_attempts, attempt, run_at, finished_at, error_form, attempts)
-         values ($1, 'unknown', 'sample-mail', 'dead', 1, 1, now(), now(), 'the body is no JSON',
-           '[{"attempt": 1, "outcome": "failed", "error": {"message": "the body is no JSON"}}]')`,
+         values ($1, 'unknown', 'sample-mail', 'dead', 1, 1, now(), now(), 'the body is not valid JSON',
+           '[{"attempt": 1, "outcome": "failed", "error": {"message": "the body is not valid JSON"}}]')`,
         [id],
       );
       await environment.sql(
@@ -429,7 +429,7 @@ describe('dead letters', () => {
     expect([...body.items, ...rest.items].map(({ id }) => id)).toEqual(ids.toReversed());
     expect((await call('GET', '/jobs?state=dead&cursor=x')).status).toBe(400);
     expect((await call('GET', '/dead-letters?queue=sample-mail&name=unknown')).body.groups).toMatchObject([
-      { count: 3, errorForm: 'the body is no JSON' },
+      { count: 3, errorForm: 'the body is not valid JSON' },
     ]);
 
     const letter = await call('GET', `/dead-letters/${ids[0]}`);

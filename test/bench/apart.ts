@@ -20,7 +20,7 @@ interface Round {
 }
 
 /**
- * Whether work that computes leaves the api alone. The worker has one core; the api, broker, database and whoever
+ * Whether work that computes leaves the api alone. The worker has one core; the api, broker, database and all who
  * measures share the other, in all three parts.
  */
 export async function apart({

@@ -4,7 +4,7 @@ import { appsOf } from '../support/apps-with.js';
 import { Child, Crew, type Workers } from './child.js';
 
 /**
- * Jobs that a worker is given beyond those that it has acknowledged, in every system that has such a number. Whoever
+ * Jobs that a worker is given beyond those that it has acknowledged, in every system that has such a number. Anyone who
  * writes a record before an acknowledgement needs more of them than who does not: with 500 Warren does a tenth less.
  */
 const PREFETCH = '1000';

@@ -137,7 +137,7 @@ onStage('what an operator does in the dashboard', (stage) => {
     await operator.getByText('2 of 2').waitFor();
   });
 
-  test('whoever signs out is out, without JavaScript as well', async () => {
+  test('anyone who signs out is out, without JavaScript as well', async () => {
     const { api, browser, signIn } = stage;
     const page = await signIn(await browser.open({ javaScriptEnabled: false }), 'ada');
     await page.goto(`${api.url}/dashboard/jobs?state=dead`);

@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 
 /** As it is cloned, it is followed with Docker: test/docker/guide.engine.ts. */
-test('whoever follows the guide has a job that ran, failed, was repaired and replayed, also after init', async () => {
+test('anyone who follows the guide has a job that ran, failed, was repaired and replayed, also after init', async () => {
   await clone.succeed(['dist/scripts/init.js', 'acme-orders', '--without-examples']);
   await guide.follow(false);
   const states = await environment.sql<{ name: string; state: string }>(

@@ -82,7 +82,7 @@ const COMMON = { 'app.kubernetes.io/name': 'warren' };
 const autoscaled = kustomizations.get('components/autoscaling')?.patches?.map(({ patch }) => patch) ?? [];
 const othersThanOwn = /WORKER_QUEUES, value: '([^']+)'/.exec(autoscaled.join('\n'))?.[1];
 const all = new Contracts(contracts);
-/** A clone's own may last longer than what ships; whoever deploys them gives them the time: docs/deployment.md. */
+/** A clone's own may last longer than what ships; anyone who deploys them gives them the time: docs/deployment.md. */
 const SHIPPED = readParts(await readFile(join(root, 'docs/removing.md'), 'utf8'));
 const settings = new Map(describeSettings().map(({ name, fallback }) => [name, fallback]));
 

@@ -28,7 +28,7 @@ const hasEngine = await composeRuns();
   });
 
   test(
-    'whoever follows the guide has a job that ran, failed, was repaired and replayed',
+    'anyone who follows the guide has a job that ran, failed, was repaired and replayed',
     () => guide.follow(true),
     LIMIT_MS,
   );

@@ -62,7 +62,7 @@ describe('npm run demo', () => {
 
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       expect(stdout).toContain('  ✔ All is as expected.\n');
-      // Whoever opens it may look and do.
+      // Anyone who opens it may look and do.
       expect(dashboard).toContain('action="/dashboard/queues/email/pause"');
       expect(stdout).not.toContain('\x1b');
       // succeeded, dead, attempts

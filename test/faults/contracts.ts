@@ -46,7 +46,7 @@ export const CrashLedger = defineJob({
   timeout,
 });
 
-/** Takes its time, and heeds its signal. */
+/** Takes its time, and obeys its signal. */
 export const SlowLedger = defineJob({
   name: 'ledger.slow',
   queue: 'slow',
@@ -64,7 +64,7 @@ export const BlockingLedger = defineJob({
   timeout,
 });
 
-/** Never ends and heeds no signal, in a worker with the environment variable FAULTS_ENDLESS; elsewhere it is quick. */
+/** Never ends and ignores its signal, in a worker with the environment variable FAULTS_ENDLESS; elsewhere it is quick. */
 export const EndlessLedger = defineJob({
   name: 'ledger.endless',
   queue: 'slow',

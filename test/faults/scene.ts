@@ -88,7 +88,7 @@ export class Scene {
     return Promise.all(Array.from({ length: count }, () => this.worker(options)));
   }
 
-  /** A way to the broker or the database that can be broken for whoever takes it. */
+  /** A way to the broker or the database that can be broken for anyone who takes it. */
   async proxy(to: 'broker' | 'database'): Promise<TcpProxy> {
     const { rabbitmqUrl, databaseUrl } = this.environment;
     const proxy = await givenProxy(to === 'broker' ? rabbitmqUrl : databaseUrl);
@@ -137,7 +137,7 @@ export class Scene {
     return output;
   }
 
-  /** Keeps what the apps printed, the ledger and the records, for whoever looks into a failure. @returns the folder. */
+  /** Keeps what the apps printed, the ledger and the records, for anyone who looks into a failure. @returns the folder. */
   async keepLogs(name: string): Promise<string> {
     const folder = join(root, 'var', 'faults', name);
     await rm(folder, { recursive: true, force: true });

@@ -69,11 +69,11 @@ export class WhereHandler {
   }
 }
 
-/** Waits for its signal, and heeds it or not. */
+/** Waits for its signal, and obeys it or not. */
 export const Wait = defineJob({
   ...once,
   name: 'isolated.wait',
-  payload: z.object({ heeds: z.boolean() }),
+  payload: z.object({ obeys: z.boolean() }),
   timeout,
 });
 @JobHandler(Wait, { isolated: true })
@@ -83,7 +83,7 @@ export class WaitHandler {
       const alive = setInterval(() => {}, 1_000);
       signal.addEventListener('abort', () => {
         log.info({ threadId }, `heard ${signal.reason.name}`);
-        if (!payload.heeds) return;
+        if (!payload.obeys) return;
         clearInterval(alive);
         reject(signal.reason);
       });
@@ -242,8 +242,8 @@ export const handlers = [
 export const providers = [OnlyShort, Request];
 
 @Injectable()
-class Farewell implements OnApplicationShutdown {
-  private readonly logger = new Logger(Farewell.name);
+class ClosingLine implements OnApplicationShutdown {
+  private readonly logger = new Logger(ClosingLine.name);
   onApplicationShutdown() {
     this.logger.log(`thread ${threadId} closed`);
   }
@@ -251,6 +251,6 @@ class Farewell implements OnApplicationShutdown {
 
 @Module({
   controllers: handlers.filter(isIsolated),
-  providers: [{ provide: APP_FILTER, useClass: JobErrorFilter }, ...providers, Farewell],
+  providers: [{ provide: APP_FILTER, useClass: JobErrorFilter }, ...providers, ClosingLine],
 })
 export class IsolatedTestModule {}

@@ -91,7 +91,7 @@ describe('P3: nothing that a handler hands over ends or hurts a worker, and isol
       error: { class: 'NonRetryableError' },
     });
     expect(told('snoozes for nonsense')).toMatchObject({ state: 'retrying', error: { class: 'RangeError' } });
-    expect(told('retries after nonsense')?.error?.message).toContain('"5 parsecs" is no duration');
+    expect(told('retries after nonsense')?.error?.message).toContain('"5 parsecs" is not a valid duration');
     expect(told('returns a map')).toMatchObject({ state: 'dead', error: { class: 'ResultError' } });
     expect(told('throws its secret')?.error?.message).toBe('wrong: [redacted]');
     expect(told('returns classes')?.result).toMatchObject({

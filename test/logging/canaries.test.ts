@@ -158,7 +158,7 @@ async function leak() {
   const letters: Letter[] = [];
   await eventually(async () => {
     letters.push(...(await environment.drainQueue('leak.dead')));
-    return letters.some(({ headers }) => String(headers['x-dead-reason']).includes('the body is no JSON'));
+    return letters.some(({ headers }) => String(headers['x-dead-reason']).includes('the body is not valid JSON'));
   });
   await api.stop();
   await worker.stop();
@@ -183,6 +183,6 @@ test('what is no secret is seen everywhere that it should be', () => {
   expect(shown.get('POST /jobs')).toContain('[redacted]\\" is wrong');
   expect(shown.get('GET /schedules')).toContain('"card":"[redacted]"');
   expect(shown.get('events')).toContain('the card [redacted]');
-  expect(shown.get('headers of dead letters')).toContain('the body is no JSON');
+  expect(shown.get('headers of dead letters')).toContain('the body is not valid JSON');
   expect(shown.get('output of the worker')).toContain('the card [redacted] in a field');
 });

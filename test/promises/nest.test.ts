@@ -343,7 +343,7 @@ describe('defineJob refuses what cannot work', () => {
     ['a name of 300 characters', { name: 'a'.repeat(300) }, /name must be/],
     ['a name kept for routing', { name: 'queue.x' }, /kept for routing/],
     ['a queue that is a dead-letter queue', { queue: 'x.dead' }, /must be a name/],
-    ['a delay without a unit', { retry: ['5'] }, /retry: "5" is no duration/],
+    ['a delay without a unit', { retry: ['5'] }, /retry: "5" is not a valid duration/],
     ['a time-out of nothing', { timeout: '0s' }, /timeout must be 1ms to 24d/],
     ['a time-out that no timer can wait for', { timeout: '25d' }, /timeout must be 1ms to 24d/],
     ['a delay that no queue can wait for', { retry: ['60d'] }, /retry must be 1ms to 24d/],

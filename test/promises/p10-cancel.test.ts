@@ -8,7 +8,7 @@ import { eventually, givenProducerAndWorker, type Producer } from '#testing';
 const Wait = defineJob({
   name: 'wait.long',
   queue: 'wait',
-  payload: z.object({ heeds: z.boolean() }),
+  payload: z.object({ obeys: z.boolean() }),
   retry: ['100ms'],
   timeout: '1m',
 });
@@ -20,7 +20,7 @@ class WaitHandler implements Handler<typeof Wait> {
   async handle({ id, payload, signal }: JobContext<typeof Wait>) {
     started.push(id);
     const end = new Promise<void>((resolve) => goOn.set(id, resolve));
-    if (!payload.heeds) await end;
+    if (!payload.obeys) await end;
     else await Promise.race([end, once(signal, 'abort').then(() => signal.throwIfAborted())]);
     return 'done';
   }
@@ -31,7 +31,7 @@ let producer: Producer;
 let close = async () => {};
 const find = (id: string) => producer.app.get(Views).find(id);
 const cancel = (id: string) => producer.app.get(Records).cancel([id]);
-const enqueue = (heeds: boolean) => producer.jobs.enqueue(Wait, { heeds });
+const enqueue = (obeys: boolean) => producer.jobs.enqueue(Wait, { obeys });
 const isRunning = (id: string) => eventually(() => started.includes(id));
 const hasEnded = (id: string) =>
   eventually(async () => {
@@ -48,7 +48,7 @@ beforeAll(async () => {
 });
 afterAll(() => close());
 
-test('P10: a running job is told, and is cancelled once its handler has heeded that', async () => {
+test('P10: a running job is told, and is cancelled once its handler has obeyed that', async () => {
   const { id } = await enqueue(true);
   await isRunning(id);
   expect(await cancel(id)).toEqual([{ id, state: 'running' }]);

@@ -112,15 +112,15 @@ describe('With one worker', () => {
     await isIdle();
   });
 
-  test('P9: the signal is heard in the thread, and a thread whose handler heeds it goes on', async () => {
-    const job = await run(Wait, { heeds: true });
+  test('P9: the signal is heard in the thread, and a thread whose handler obeys it goes on', async () => {
+    const job = await run(Wait, { obeys: true });
     expect(job).toMatchObject({ state: 'dead', error: { class: 'JobTimeoutError' } });
     const { threadId } = await line('heard JobTimeoutError', job.id);
     expect((await where()).threadId).toBe(threadId);
   });
 
   test('P9: a handler that takes no notice of its signal is killed with its thread', async () => {
-    const job = await run(Wait, { heeds: false });
+    const job = await run(Wait, { obeys: false });
     expect(job).toMatchObject({ state: 'dead', error: { class: 'JobTimeoutError' } });
     const { threadId } = await line('heard JobTimeoutError', job.id);
     expect((await where()).threadId).not.toBe(threadId);

@@ -203,7 +203,7 @@ class World {
       const isFinal = isEnded(state);
       if (isFinal) this.ended.set(id, state);
       expect(finished_at !== null).toBe(isFinal);
-      // One runner at most holds the claim that the record shows; whoever holds an older one can write nothing.
+      // One runner at most holds the claim that the record shows; anyone who holds an older one can write nothing.
       const holders = this.workers.flatMap(({ runs }) =>
         runs.filter((run) => run.id === id && run.claim === claim),
       );

@@ -177,7 +177,7 @@ test('acknowledging twice, or after the channel is gone, harms nobody', async ()
   expect(deliveries.map(textOf)).toEqual(['1', '1', '2']);
 });
 
-test('the consumer attaches again when its queue was deleted and declared anew', async () => {
+test('the consumer attaches again when its queue was deleted and declared again', async () => {
   const publisher = await givenPublisher();
   const deliveries: Delivery[] = [];
   const consumer = givenConsumer(10, (delivery) => void deliveries.push(delivery));

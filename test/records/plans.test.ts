@@ -76,7 +76,7 @@ test('P15: a claim and a settlement read no more of the table when 20,000 jobs w
 });
 
 /** To plan a claim takes as long as to run it, and on a machine that is not busy jobs come one by one. */
-test('P15: what happens to a single job is not planned anew each time', async () => {
+test('P15: what happens to a single job is not planned again each time', async () => {
   const records = app.get(Records);
   const plansMade = async () => {
     const { rows } = await app.get(Database).query<{ name: string; made: number }>({

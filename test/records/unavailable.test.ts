@@ -39,14 +39,14 @@ test('a row that is there already is no outage', async () => {
 });
 
 test.each(['22021', '22P02', '22P05', '22008'])(
-  '%s is told as a mistake of whoever gave the value',
+  '%s is told as a mistake of the caller that gave the value',
   async (code) => {
     await expect(database.records.query(raising(code))).rejects.toMatchObject({ name: 'InputError', code });
   },
 );
 
 test.each(['42P01', '42703', '42501', '40P01', '57014', '22P02', '23505'])(
-  'an error %s of a statement that is not Warren’s reaches whoever sent it as itself',
+  'an error %s of a statement that is not Warren’s reaches its sender as itself',
   async (code) => {
     await expect(database.query(raising(code))).rejects.toMatchObject({ name: 'error', code });
     const inTransaction = database.transaction((transaction) => transaction.query(raising(code)));

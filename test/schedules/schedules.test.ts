@@ -186,7 +186,7 @@ test('a changed expression is never applied to what was before the change', asyn
   expect(await ticks()).toEqual([]);
 });
 
-test('what the code does not declare is disabled, visibly, and fires no more; declared again it begins anew', async () => {
+test('what the code does not declare is disabled, visibly, and fires no more; declared again it begins again', async () => {
   await givenScheduler(defineSchedule(hourly), defineSchedule({ ...hourly, name: 'note.kept' }));
   await stopSchedulers();
   const schedules = await givenScheduler(defineSchedule({ ...hourly, name: 'note.kept' }));

@@ -35,9 +35,9 @@ test.each<[string, string, string, string | object | undefined, string]>([
   ['a refusal', 'GET', '/jobs', undefined, 'wrong'],
   ['what is nowhere', 'GET', '/nowhere', undefined, KEY],
   ['a broken URL', 'GET', '/jobs/%', undefined, KEY],
-  ['a body that is no JSON', 'POST', '/jobs', '{', KEY],
+  ['a body that is not valid JSON', 'POST', '/jobs', '{', KEY],
 ])(
-  '%s is answered with headers that browsers and proxies heed, and nothing of what answers',
+  '%s is answered with the headers that browsers and proxies obey, and nothing of what answers',
   async (...call_) => {
     const [, method, path, body, key] = call_;
     const { headers } = await call(method, path, body, key);

@@ -27,7 +27,7 @@ export class Authority {
     return new Authority(folder, own);
   }
 
-  /** What whoever is to trust it is given. */
+  /** What those that are to trust it are given. */
   get certificate(): string {
     return this.own.certificate;
   }

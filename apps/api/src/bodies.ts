@@ -7,7 +7,7 @@ import { hasBody, ProblemException } from './problem.filter.js';
 
 /** What name and options may add to a payload in a request's body. */
 const ENVELOPE_BYTES = 16 * 1024;
-/** Longest body that is taken from whoever has no key: a form of the dashboard, for example. */
+/** Longest body that is taken from anyone who has no key: a form of the dashboard, for example. */
 const PUBLIC_BYTES = 64 * 1024;
 /** Shorter bodies are not counted: a connection takes up more. */
 const COUNTED_BYTES = 64 * 1024;
@@ -15,7 +15,7 @@ const COUNTED_BYTES = 64 * 1024;
 const AT_ONCE_BYTES = 64 * 1024 * 1024;
 /**
  * Levels that a body may nest: a chain of a hundred jobs, the last with a payload as deep as one may be, and some to
- * spare. Some thousands would overflow the stack of whoever looks at it.
+ * spare. Some thousands would overflow the stack of any code that walks through it.
  */
 const MAX_DEPTH = 500;
 
@@ -31,7 +31,7 @@ export function boundBodies(fastify: FastifyInstance, maxPayload: number): void 
   fastify.addHook('onRoute', (route) => {
     const { intake, isPublic } = (route.config ?? {}) as { intake?: Intake; isPublic?: boolean };
     route.bodyLimit = intake?.bodyLimit ?? (isPublic ? PUBLIC_BYTES : maxPayload + ENVELOPE_BYTES);
-    // Whoever has no key takes nothing of what those with keys need; there are few such connections.
+    // Anyone who has no key takes nothing of what those with keys need; there are few such connections.
     if (!isPublic) route.preParsing = intake ? budget() : standardBudget;
   });
   // Keys that would reach an object's prototype are refused, not silently dropped.

@@ -12,7 +12,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
 /** How long what a client still sends is thrown away before its connection is closed: else it may miss the answer. */
 const LINGER_MS = 1_000;
 /** Connections that have shown no key: for one more, the oldest of them goes. */
-const MAX_STRANGERS = 500;
+const MAX_ANONYMOUS = 500;
 const MAX_CONNECTIONS = 10_000;
 
 /** Errors of Node's parser that are not just a bad request. */
@@ -26,7 +26,7 @@ const PARSER_ERRORS: Record<string, [status: number, detail: string]> = {
 @Injectable()
 export class Connections {
   isClosing = false;
-  private readonly strangers = new Set<Socket>();
+  private readonly anonymous = new Set<Socket>();
   /**
    * Node takes a connection on which nothing was sent yet for a busy one, and a server that closes waits a minute for
    * it. Browsers and Node's own fetch open such connections in advance.
@@ -35,9 +35,9 @@ export class Connections {
 
   constructor(private readonly settings: Settings) {}
 
-  /** Whoever sends this request may come in: its connection makes room for no other. */
+  /** The sender of this request has a key: its connection makes room for no other. */
   welcome({ raw: { socket } }: FastifyRequest): void {
-    this.strangers.delete(socket);
+    this.anonymous.delete(socket);
   }
 
   /** Watches over the connections of a server. */
@@ -71,12 +71,12 @@ export class Connections {
   }
 
   private accept(socket: Socket): void {
-    for (const set of [this.unused, this.strangers]) {
+    for (const set of [this.unused, this.anonymous]) {
       set.add(socket);
       socket.once('close', () => set.delete(socket));
     }
-    const [oldest] = this.strangers;
-    if (this.strangers.size > MAX_STRANGERS) oldest?.destroy();
+    const [oldest] = this.anonymous;
+    if (this.anonymous.size > MAX_ANONYMOUS) oldest?.destroy();
     // What Node calls when the last answer is written. Closing what still sends would reset it, and lose the answer.
     socket.destroySoon = () => {
       socket.end();
@@ -92,7 +92,7 @@ export class Connections {
     if (answer?.headersSent) return void socket.destroy();
     const [status, detail] = PARSER_ERRORS[code] ?? [400, 'The request is no HTTP that can be read'];
     tell(socket, status, detail);
-    // Whoever was too slow must not complete a request that was refused.
+    // Anyone who was too slow must not complete a request that was refused.
     if (status === 408) socket.end(() => socket.destroy());
   }
 }

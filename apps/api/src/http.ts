@@ -16,7 +16,7 @@ export function listenAddress({ API_KEYS, LISTEN_ADDRESS, NODE_ENV }: Settings):
   );
 }
 
-/** Fastify, with what can be said only when it is made. `HttpModule` does the rest, whoever made it. */
+/** Fastify, with what can be said only when it is made. `HttpModule` does the rest, no matter who made it. */
 export function makeHttpAdapter({ TRUSTED_PROXIES }: Settings): FastifyAdapter {
   const adapter = new FastifyAdapter({
     forceCloseConnections: 'idle',

@@ -72,7 +72,7 @@ export class JobWatcher implements OnModuleDestroy {
     }
   }
 
-  /** Nest calls it first on SIGTERM: whoever watches is let go, so that the server can close. */
+  /** Nest calls it first on SIGTERM: anyone who watches is let go, so that the server can close. */
   onModuleDestroy(): void {
     this.stopping.abort();
     for (const { watchers } of this.watched.values()) for (const watcher of [...watchers]) watcher.stop();
@@ -101,7 +101,7 @@ export class JobWatcher implements OnModuleDestroy {
     try {
       watcher.tell(job);
     } catch (error) {
-      this.logger.warn(`Whoever follows the job ${job.id} could not be told: ${(error as Error).message}`);
+      this.logger.warn(`Could not notify the watchers of job ${job.id}: ${(error as Error).message}`);
       watcher.stop();
     }
   }

@@ -45,7 +45,7 @@ export class JobsController {
     name: 'Idempotency-Key',
     required: false,
     description:
-      'Whoever sends the same key again within 24 hours gets the same job, and no second one is made',
+      'Anyone who sends the same key again within 24 hours gets the same job, and no second one is made',
   })
   @ApiResponse({
     status: 200,

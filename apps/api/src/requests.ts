@@ -89,7 +89,7 @@ export const Id = z.uuid();
 const Cursor = z
   .string()
   .transform((text) => Buffer.from(text, 'base64url').toString())
-  .pipe(z.uuid({ error: 'is no cursor: use the next of the page before' }));
+  .pipe(z.uuid({ error: 'is not a valid cursor: use the `next` of the page before' }));
 
 /** Which dead letters are meant. */
 const deadLetters = {

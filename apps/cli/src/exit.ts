@@ -1,4 +1,4 @@
-/** How a command ends, for whoever called it. */
+/** How a command ends, for its caller. */
 export const EXIT = { done: 0, failed: 1, wrongUse: 2, notFound: 3, interrupted: 130 } as const;
 
 /** Ends a command with a message that says what to do. */

@@ -148,7 +148,7 @@ async function readJson(text: string): Promise<unknown> {
   try {
     return parse(text);
   } catch (error) {
-    throw wrongUse(`The payload is no JSON: ${clean((error as Error).message)}`);
+    throw wrongUse(`The payload is not valid JSON: ${clean((error as Error).message)}`);
   }
 }
 

@@ -3,7 +3,7 @@ import { commandLine } from './command-line.js';
 import { codeOf, EXIT } from './exit.js';
 import { clean, say } from './output.js';
 
-// Whoever reads the output may have read enough.
+// Anyone who reads the output may have read enough.
 process.stdout.on('error', () => process.exit(EXIT.done));
 try {
   await commandLine().parseAsync();

@@ -23,7 +23,7 @@ export function command(parent: Command, usage: string, description: string, ...
 /**
  * Runs a command with the libs that it needs, and lets go of them afterwards.
  *
- * @param task is told by the signal when somebody wants it to end; what takes longer than a moment must heed it.
+ * @param task is told by the signal when somebody wants it to end; what takes longer than a moment must obey it.
  */
 export async function withTools(task: (tools: Tools, signal: AbortSignal) => Promise<void>): Promise<void> {
   const interruption = new AbortController();

@@ -6,7 +6,7 @@ import { InvalidArgumentError } from 'commander';
 export function readTime(text: string): Date {
   const time = new Date(text);
   if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(time.getTime())) return time;
-  throw new InvalidArgumentError('It is no time: write it as 2027-01-31T09:00:00Z.');
+  throw new InvalidArgumentError('It is not a valid time: write it as 2027-01-31T09:00:00Z.');
 }
 
 /** A whole number from 1 to a largest one. */
@@ -22,7 +22,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** The id of a job or a batch. */
 export function readId(text: string): string {
   if (UUID.test(text)) return text.toLowerCase();
-  throw new InvalidArgumentError('It is no id: a UUID is expected.');
+  throw new InvalidArgumentError('It is not a valid id: a UUID is expected.');
 }
 
 /** The same for several, one after the other. */

@@ -35,7 +35,7 @@ async function watch(tools: Tools, signal: AbortSignal, { json, every }: WatchOp
   if (isLive) process.stdout.write(CLEAR);
   while (!signal.aborted) {
     const at = new Date();
-    // One that fails says so, and the next may work: whoever watches wants to see an outage end.
+    // One that fails says so, and the next may work: anyone who watches wants to see an outage end.
     const view = await look(tools).catch((error: Error) => ({ error: error.message }));
     if (json) print(toJson({ at, ...view }));
     else {

@@ -47,8 +47,8 @@ test.each([
 });
 
 test.each([
-  ['a folder', 'in', 'is no file'],
-  ['a named pipe', 'pipe', 'is no file'],
+  ['a folder', 'in', 'is not a file'],
+  ['a named pipe', 'pipe', 'is not a file'],
   ['a file that is too large', 'in/a.txt', 'larger than 5 bytes'],
 ])('refuses %s', async (_, path, message) => {
   await expect(files.read(path, 5)).rejects.toThrow(NonRetryableError);

@@ -21,7 +21,7 @@ export class FileStore {
    *
    * @param maxBytes largest size that is accepted.
    * @throws NonRetryableError when the path leads to nothing, outside `FILES_DIR`, also by a symbolic link, or to
-   *   something that is no file or too large. Another attempt would find no other.
+   *   something that is not a file or too large. Another attempt would find no other.
    */
   async read(path: string, maxBytes: number): Promise<Buffer> {
     if (isAbsolute(path) || path.split(/[\\/]/).includes('..') || path.includes('\0')) throw outside(path);
@@ -42,7 +42,7 @@ export class FileStore {
     try {
       const stats = await file.stat();
       if (!stats.isFile())
-        throw new NonRetryableError(`${JSON.stringify(path)} is no file: name one below FILES_DIR`);
+        throw new NonRetryableError(`${JSON.stringify(path)} is not a file: name one below FILES_DIR`);
       if (stats.size > maxBytes) {
         throw new NonRetryableError(
           `${JSON.stringify(path)} is larger than ${maxBytes} bytes: use a smaller file`,

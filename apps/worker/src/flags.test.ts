@@ -21,7 +21,7 @@ test.each([
   [['--drain', '--max-jobs', '1e3'], /--max-jobs must be/],
   [['--drain', '--max-jobs=-1'], /--max-jobs must be/],
   [['--drain', '--max-jobs'], /--max-jobs/],
-  [['--drain', '--max-time', '5'], /"5" is no duration/],
+  [['--drain', '--max-time', '5'], /"5" is not a valid duration/],
   [['--drain', '--max-time', '0s'], /1ms to 24d/],
   [['--drain', '--max-time', '25d'], /1ms to 24d/],
   [['--drain=yes'], /--drain/],

@@ -14,7 +14,7 @@ const DUTY = 4;
 
 /**
  * Completes the batches whose jobs have all ended: enqueues the jobs that follow and marks the batch, in one
- * transaction. So those jobs exist exactly once, whoever dies when, and it does not matter in what order or how close
+ * transaction. So those jobs exist exactly once, whichever process dies when, and it does not matter in what order or how close
  * together the last jobs ended. That only one worker looks saves work; were there two, each batch's row would be
  * locked by one of them.
  */

@@ -13,7 +13,7 @@ export const duration = (value: Duration): Duration => value;
 /**
  * Converts a duration to milliseconds. A number is taken as milliseconds already.
  *
- * @throws RangeError when the text is no duration; the message quotes it and shows the form.
+ * @throws RangeError when the text is not a valid duration; the message quotes it and shows the form.
  */
 export function toMilliseconds(value: Duration | number): number {
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return Math.round(value);
@@ -22,7 +22,7 @@ export function toMilliseconds(value: Duration | number): number {
   const [, digits, unit] = /^(\d{1,12})(ms|s|m|h|d)$/.exec(String(value)) ?? [];
   if (!digits || !unit) {
     throw new RangeError(
-      `"${value}" is no duration: write a whole number and a unit, such as 500ms, 5s, 2m, 1h or 7d`,
+      `"${value}" is not a valid duration: write a whole number and a unit, such as 500ms, 5s, 2m, 1h or 7d`,
     );
   }
   const milliseconds = Number(digits) * units[unit as keyof typeof units];

@@ -8,7 +8,7 @@ export const READINESS = Symbol('readiness checks');
 /** A check that has not answered by then has failed; probes usually wait no longer. */
 const CHECK_TIMEOUT_MS = 2_000;
 
-/** For whoever watches over the process. Tells nothing about versions or addresses. */
+/** For what watches over the process. Tells nothing about versions or addresses. */
 @Public()
 @Controller('health')
 export class HealthController {

@@ -8,7 +8,7 @@ export type ToThread =
   /** Close the Nest context and end. */
   | { kind: 'close' };
 
-/** The part of a job's context that is data; the rest is made anew in the thread. */
+/** The part of a job's context that is data; the rest is made again in the thread. */
 export type JobData = Omit<JobContext, 'signal' | 'log' | 'progress' | 'payload'>;
 
 /** The job that something in a thread belongs to. `run` counts the jobs of one thread. */

@@ -54,7 +54,7 @@ export class ThreadPool extends Isolation implements OnApplicationShutdown {
         if (!thread.isAlive) thread = await this.take();
         return thread.run(...job);
       },
-      leave: () => void this.giveBack(thread),
+      leave: () => void this.reuse(thread),
     };
   }
 
@@ -80,7 +80,7 @@ export class ThreadPool extends Isolation implements OnApplicationShutdown {
     });
   }
 
-  private async giveBack(thread: Thread): Promise<void> {
+  private async reuse(thread: Thread): Promise<void> {
     if (await thread.isFree) this.keep(thread);
     else if (thread.isAlive) await thread.close();
   }

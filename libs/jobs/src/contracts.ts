@@ -36,7 +36,7 @@ export class Contracts {
     }
   }
 
-  /** The contract of a name, or undefined. Only own names count: `constructor` is no contract. */
+  /** The contract of a name, or undefined. Only own names count: `constructor` is not a contract. */
   find(name: string): AnyContract | undefined {
     return this.byName.get(name);
   }

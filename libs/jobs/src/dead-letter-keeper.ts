@@ -38,7 +38,7 @@ export class DeadLetterKeeper {
     (signal) => this.look(signal),
   );
   /** Queues whose depth did not fit when they were looked at last. */
-  private readonly suspects = new Set<string>();
+  private readonly mismatched = new Set<string>();
   /** When a queue may be gone through again, by this process's monotonic clock. */
   private readonly restsUntil = new Map<string, number>();
   /** Queues that could not be looked at, and why. */
@@ -81,9 +81,9 @@ export class DeadLetterKeeper {
     if ((this.restsUntil.get(queue) ?? 0) > performance.now()) return;
     const depth = await this.broker.countReady(deadLetterQueue(queue));
     const fits = depth >= dead - pending && depth <= dead;
-    if (!fits && this.suspects.has(queue)) await this.goThrough(queue, depth, signal);
-    else if (fits) this.suspects.delete(queue);
-    else this.suspects.add(queue);
+    if (!fits && this.mismatched.has(queue)) await this.goThrough(queue, depth, signal);
+    else if (fits) this.mismatched.delete(queue);
+    else this.mismatched.add(queue);
   }
 
   /** A queue that cannot be looked at must not keep the others from it. */
@@ -166,7 +166,7 @@ export class DeadLetterKeeper {
     this.logger.log(
       `Dead letters of ${queue}: ${counts.stays} fit their records, ${counts.dropped} did not and were dropped, ${missing} were missing and are published again, ${counts.jobIsDead + counts.becomesDeadLetter} were put there by others and are recorded`,
     );
-    this.suspects.delete(queue);
+    this.mismatched.delete(queue);
     const now = performance.now();
     this.restsUntil.set(queue, now + REST_FACTOR * (now - startedAt));
   }
@@ -196,7 +196,7 @@ export class DeadLetterKeeper {
 }
 
 /**
- * Only the record says what a message in a dead-letter queue stands for: whoever can publish may have put it there, with
+ * Only the record says what a message in a dead-letter queue stands for: anyone who can publish may have put it there, with
  * whatever id and headers.
  *
  * @param kept the jobs of which a message was met already.

@@ -19,7 +19,7 @@ export interface EnqueueOptions {
    */
   transaction?: Queryable;
   /**
-   * Whoever enqueues again with the same key, within 24 hours, gets the same job and no second one, however many do
+   * Anyone who enqueues again with the same key, within 24 hours, gets the same job and no second one, however many do
    * so at the same time. With another payload it is an error.
    */
   idempotencyKey?: string;

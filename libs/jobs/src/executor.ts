@@ -115,19 +115,19 @@ export class Executor {
 
   /**
    * Lets the deliveries in flight finish, for as long as `graceMs`; then aborts their signals and releases what has
-   * not finished. Whoever calls has seen to it that no more deliveries come.
+   * not finished. Anyone who calls has seen to it that no more deliveries come.
    */
   async drain(graceMs: number): Promise<void> {
     const { signal } = this.hurrying;
     const graceOver = pause(graceMs, undefined, { ref: false, signal }).catch(() => {});
-    // Whoever ends the worker is not waited for, but runs until then: nobody else may begin with its job.
+    // Anyone who ends the worker is not waited for, but runs until then: nobody else may begin with its job.
     await Promise.race([this.left(() => this.running.culprits), graceOver]);
     if (this.inFlight.size > 0)
       this.logger.warn(`Releasing ${counted(this.inFlight.size, 'job')} that did not end in time`);
     this.stopping.abort();
     for (const handler of this.handlers.values()) if (handler instanceof Isolation) handler.stop();
-    this.running.giveBack();
-    // Handlers that heed their signal, and the statements that release the jobs.
+    this.running.release();
+    // Handlers that obey their signal, and the statements that release the jobs.
     await Promise.race([this.left(() => 0), pause(2 * STOP_GRACE_MS, undefined, { ref: false })]);
   }
 

@@ -8,7 +8,7 @@ export class Gate {
   private readonly waiting: { exclusive: boolean; enter: () => void }[] = [];
 
   /**
-   * Goes in, beside others or exclusive. Whoever went in must {@link leave}.
+   * Goes in, beside others or exclusive. Anyone who went in must {@link leave}.
    *
    * @returns what to wait for before one is in; undefined when one is in already.
    */
@@ -19,7 +19,7 @@ export class Gate {
     return undefined;
   }
 
-  /** Lets in whoever may follow. */
+  /** Lets in who may follow. */
   leave(): void {
     this.inside--;
     this.isExclusive = false;

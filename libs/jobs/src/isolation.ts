@@ -15,7 +15,7 @@ export interface Seat {
 
 /**
  * Runs handlers with `isolated: true` off the worker's own thread. The worker has one when it imports the
- * `IsolationModule` of `#isolation`, which knows how; this is all that the way of a job knows of it.
+ * `IsolationModule` of `#isolation`, which knows how; this is all that the lifecycle of a job knows of it.
  */
 export abstract class Isolation {
   /** How many jobs may run at once. */
@@ -28,7 +28,7 @@ export abstract class Isolation {
    */
   abstract start(contracts: readonly string[]): Promise<void>;
 
-  /** Waits for a thread; whoever waits has not started. @throws when the worker stops meanwhile. */
+  /** Waits for a thread; anyone who waits has not started. @throws when the worker stops meanwhile. */
   abstract seat(): Promise<Seat>;
 
   /** The worker stops: nobody gets a thread any more. */

@@ -32,9 +32,9 @@ export const REASON_HEADER = 'x-dead-reason';
 const NO_RECORD_HEADER = 'x-no-record';
 const REASON_LENGTH = 1_000;
 const MAX_ATTEMPT = 1_000_000;
-/** Bookkeeping of the broker, which starts anew with each publish; and the keys to which it would send copies. */
+/** Bookkeeping of the broker, which starts again with each publish; and the keys to which it would send copies. */
 const BROKER_HEADERS = /^(CC|BCC|x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count))$/;
-/** What a message says of its job, or of a dead letter, is said anew when it is published again. */
+/** What a message says of its job, or of a dead letter, is said again when it is published again. */
 const OWN_HEADERS = new Set([ATTEMPT_HEADER, CLAIM_CHECK_HEADER, REASON_HEADER, NO_RECORD_HEADER]);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -117,7 +117,7 @@ const sentHeaders = (headers: Record<string, unknown>) =>
     Object.entries(headers).filter(([name]) => !BROKER_HEADERS.test(name) && !OWN_HEADERS.has(name)),
   );
 
-/** The broker closes the channel of whoever publishes under another user's name. Whatever is published again is persistent. */
+/** The broker closes the channel of a client that publishes under another user's name. Whatever is published again is persistent. */
 function sentProperties(properties: object): Record<string, unknown> {
   const unsent = new Set(['expiration', 'userId', 'deliveryMode', 'headers']);
   return Object.fromEntries(
@@ -228,7 +228,7 @@ export function decode(
     return unreadable('type is missing: it must name the contract');
   if (!isStorable(type)) return unreadable('type contains NUL');
   if (!Number.isInteger(attempt) || attempt < 1 || attempt > MAX_ATTEMPT) {
-    return unreadable(`${ATTEMPT_HEADER} is no attempt: expected an integer from 1 to ${MAX_ATTEMPT}`);
+    return unreadable(`${ATTEMPT_HEADER} is not a valid attempt: expected an integer from 1 to ${MAX_ATTEMPT}`);
   }
   if (contentType !== undefined && !/^application\/json\s*(;|$)/i.test(contentType)) {
     return unreadable(`contentType is ${JSON.stringify(contentType)}: expected application/json`);
@@ -264,7 +264,7 @@ export function readBody(content: Buffer): { payload: string; value: unknown } |
     return { payload, value: parse(payload) };
   } catch (error) {
     return {
-      unreadable: `the body is no JSON in UTF-8: ${unquoted((error as Error).message).slice(0, 200)}`,
+      unreadable: `the body is not valid JSON in UTF-8: ${unquoted((error as Error).message).slice(0, 200)}`,
     };
   }
 }

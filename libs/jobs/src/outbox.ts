@@ -24,7 +24,7 @@ type Confirmed = Pick<PendingMessage, 'id' | 'claim'>;
 
 /**
  * Publishes what the outbox holds. A record is in the outbox from the statement that writes it, so whatever fails
- * here, and whoever dies here, the relay publishes it again; and whatever is published twice runs once.
+ * here, and whichever process dies here, the relay publishes it again; and whatever is published twice runs once.
  */
 @Injectable()
 export class Outbox implements BeforeApplicationShutdown {

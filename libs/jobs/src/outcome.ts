@@ -9,7 +9,7 @@ export type Outcome =
   | { kind: 'succeeded'; result: string }
   | { kind: 'failed'; error: unknown }
   | { kind: 'snoozed'; delay: Duration | number }
-  /** Somebody cancelled the job, and its handler heeded that. */
+  /** Somebody cancelled the job, and its handler obeyed that. */
   | { kind: 'cancelled'; error: unknown }
   /** The worker stops before the handler was done; the attempt does not count. */
   | { kind: 'released' }

@@ -39,7 +39,7 @@ export function toViolations(error: z.ZodError, root = ''): Violation[] {
 
 /**
  * Writes a payload or a result as the JSON that is stored. It is this that is checked, since it is what a worker, or
- * whoever asks for the result, gets.
+ * anyone who asks for the result, gets.
  *
  * @param pointer where the value stands, for errors.
  * @throws PayloadError when JSON cannot hold it, ContractViolationError when what JSON makes of it does not fit.

@@ -9,7 +9,7 @@ const STATES = ['scheduled', 'queued', 'running', 'retrying', 'dead'] as const;
 
 /**
  * Metrics of what all processes share: queues, dead letters and the outbox, as database and broker know them. They
- * are the same whoever is asked, so one app provides it: the api. An app that has no api beside it may do so instead.
+ * are the same whichever app is asked, so one app provides it: the api. An app that has no api beside it may do so instead.
  */
 @Injectable()
 export class QueueMetrics {

@@ -6,7 +6,7 @@ import { showMessage } from './unprocessable.js';
 
 /**
  * What is shown of a job, by its contract. In payloads, keys that name secrets count as much as marks. In results only
- * marks do: a `token` there may be what the client wants, and whoever defines the contract knows.
+ * marks do: a `token` there may be what the client wants, and anyone who defines the contract knows.
  */
 @Injectable()
 export class ContractRedaction extends Redaction {

@@ -9,7 +9,7 @@ const IDLE_PAUSE_MS = 500;
 const BUSY_PAUSE_MS = 100;
 /** Jobs taken at once; with payloads of 128 KiB that is 32 MiB. */
 const BATCH = 250;
-/** How long other relays leave a batch alone. Whoever dies with it delays its jobs by this much. */
+/** How long other relays leave a batch alone. A relay that dies with it delays its jobs by this much. */
 const LEASE_MS = 15_000;
 /** How long a message is left alone that the broker refused, or that no queue took. */
 const REFUSED_PAUSE_MS = 3_000;
@@ -96,7 +96,7 @@ export class Relay {
     return due.length === limit && refused.length === 0;
   }
 
-  /** A worker is gone when it was missing twice: after a restart of the database all take their locks anew. */
+  /** A worker is gone when it was missing twice: after a restart of the database all take their locks again. */
   private async rescue(): Promise<void> {
     this.lookedAt = performance.now();
     const missing = await this.records.goneWorkers();
@@ -115,7 +115,7 @@ export class Relay {
 
   private publish({ state, error, ...record }: DueRecord): Promise<boolean> {
     if (state === 'dead') return this.outbox.publish(record, { deadReason: error ?? 'unknown' });
-    // One that was put off while it stood as running was lost with its worker: the same attempt begins anew.
+    // One that was put off while it stood as running was lost with its worker: the same attempt begins again.
     return this.outbox.publish({
       ...record,
       attempt: state === 'running' ? record.attempt : record.attempt + 1,

@@ -70,7 +70,7 @@ export class RunningAttempt {
     if (uncaught && (isCulprit || isStopped)) return { kind: 'crashed', error: uncaught.error };
     if (isStopped) return { kind: 'released' };
     if (reason instanceof CancelledError) return { kind: 'cancelled', error: reason };
-    // A handler that heeds its signal rejects with an AbortError of some library's; the time-out is what happened.
+    // A handler that obeys its signal rejects with an AbortError of some library's; the time-out is what happened.
     return { kind: 'failed', error: reason ?? toError(readThrown(error)) };
   }
 
@@ -95,12 +95,12 @@ export class RunningAttempt {
   /** The worker ends by an error that this attempt left to nobody to catch. */
   blame(error: unknown): void {
     this.isCulprit = true;
-    this.suspect(error);
+    this.blame(error);
     this.abort(new WorkerStoppingError());
   }
 
   /** The worker ends by an error that may be of this attempt. The attempt is lost if it does not end in time. */
-  suspect(error: unknown): void {
+  blame(error: unknown): void {
     this.uncaught ??= { error: toError(readThrown(error)) };
   }
 

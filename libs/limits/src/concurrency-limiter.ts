@@ -177,7 +177,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
     await this.wakeForFree((await this.database.query<sql.Waiter>(sql.awaited())).rows);
   }
 
-  /** A worker is gone when it was missing twice: after a restart of the database all take their locks anew. */
+  /** A worker is gone when it was missing twice: after a restart of the database all take their locks again. */
   private async dropGone(): Promise<void> {
     const { rows } = await this.database.query<{ worker: number }>(sql.holdingWorkers());
     const missing = await this.outboxRecords.missingOf(rows.map(({ worker }) => worker));

@@ -12,14 +12,14 @@ test('what is known of the offset gets better with each statement, and never wor
   expect([clock.earliest(1_500), clock.latest(1_500)]).toEqual([499, 501]);
 });
 
-test('a clock that was set is learned anew', () => {
+test('a clock that was set is learned again', () => {
   const clock = new DatabaseClock();
   clock.observe(1_001, 0, 2);
   clock.observe(9_101, 100, 102);
   expect([clock.earliest(9_201), clock.latest(9_201)]).toEqual([200, 202]);
 });
 
-test('what is old is learned anew, as clocks drift', () => {
+test('what is old is learned again, as clocks drift', () => {
   const clock = new DatabaseClock();
   clock.observe(1_001, 0, 2);
   clock.observe(101_001, 100_000, 100_010);

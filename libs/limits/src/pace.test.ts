@@ -41,7 +41,7 @@ describe('paceOf', () => {
     [{ max: 0, per: '1s' }, 'rateLimit.max'],
     [{ max: 1.5, per: '1s' }, 'rateLimit.max'],
     [{ max: 1, per: '0s' }, 'rateLimit.per'],
-    [{ max: 1, per: 'soon' }, 'is no duration'],
+    [{ max: 1, per: 'soon' }, 'is not a valid duration'],
     [{ max: 2, per: '1s', burst: 3 }, 'rateLimit.burst'],
   ] as const)('%j makes no sense', (limit, message) => {
     expect(() => paceOf(limit as Parameters<typeof paceOf>[0])).toThrow(message);

@@ -8,7 +8,7 @@ import { MODULE_OPTIONS_TOKEN, type RabbitMQOptions } from './rabbitmq.module-de
 import { rotateQueue } from './rotation.js';
 import { checkTopology, declareTopology, type Topology } from './topology.js';
 
-/** Whoever asks for a count is somebody looking on, who waits no longer. */
+/** Anyone who asks for a count is somebody looking on, who waits no longer. */
 const COUNT_TIMEOUT_MS = 1_000;
 
 /**

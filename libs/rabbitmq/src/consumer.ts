@@ -118,7 +118,7 @@ export class Consumer {
     if (!this.wanted) this.follow();
   }
 
-  /** Makes the broker know what was asked for last. What fails here closes the channel, and the next one starts anew. */
+  /** Makes the broker know what was asked for last. What fails here closes the channel, and the next one starts again. */
   private follow(): void {
     this.following = this.following
       .then(async () => {

@@ -18,7 +18,7 @@ const quoted = (name: string) => name.replaceAll('.', '\\.');
 const anyOf = (...names: string[]) => `^(${names.map(quoted).join('|')})$`;
 
 /**
- * The least that each process works with. None but the migration declares anything, so whoever has taken over an app
+ * The least that each process works with. None but the migration declares anything, so anyone who has taken over an app
  * cannot bind a queue of their own to the jobs; the api can read no job. Nothing here names a contract's queue, so a
  * new one changes no permission.
  */

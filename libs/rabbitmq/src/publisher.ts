@@ -41,7 +41,7 @@ interface InFlight {
  * Publishes persistent, mandatory messages on one confirm channel and says of each whether the broker has it.
  *
  * Nothing is queued here: with no broker, a blocked one or a full window, a publish is refused at once, and the
- * caller's outbox is the buffer. Whoever gets an error may publish again: consumers drop what they have seen.
+ * caller's outbox is the buffer. Anyone who gets an error may publish again: consumers drop what they have seen.
  */
 export class Publisher {
   private channel: ConfirmChannel | undefined;

@@ -8,8 +8,8 @@ import { epochMs, lockOf, STATE, type Statement, unnestUnseen } from './statemen
  */
 
 /**
- * Whether the message stands for an attempt that has not begun. No waiting job is marked to be cancelled: whoever cancels
- * one ends it, and whoever gives a marked one back ends it as well.
+ * Whether the message stands for an attempt that has not begun. No waiting job is marked to be cancelled: anyone who cancels
+ * one ends it, and anyone who gives a marked one back ends it as well.
  */
 const IS_WAITING = `j.name = m.name and ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt`;
 /**
@@ -124,7 +124,7 @@ export const takeOver = (
 });
 
 /**
- * Puts jobs off whose message might have been claimed. A new claim number keeps whoever published that message from
+ * Puts jobs off whose message might have been claimed. A new claim number keeps anyone who published that message from
  * noting it as published, which would take the job out of the outbox. A job that runs in a worker that is gone stays
  * as it is, and is due later.
  *

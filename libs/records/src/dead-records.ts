@@ -67,7 +67,7 @@ export interface DeadCount {
 
 /**
  * The records of dead jobs. They say which letters the dead-letter queues should hold: replaying and discarding
- * change the records only, and whoever keeps the queues (`DeadLetterKeeper` in jobs) makes those follow.
+ * change the records only, and `DeadLetterKeeper` (in jobs) makes the queues follow.
  */
 @Injectable()
 export class DeadRecords {

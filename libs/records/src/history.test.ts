@@ -101,7 +101,7 @@ test.each<[string, Partial<HistoryRow>, string[]]>([
   expect(history.map(({ id }) => id)).toEqual(ids);
 });
 
-test('progress lies between the start of a run and its end; what is no id lies nowhere', () => {
+test('progress lies between the start of a run and its end; what is not an id lies nowhere', () => {
   const ids = [
     '0.scheduled',
     '0.queued',

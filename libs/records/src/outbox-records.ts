@@ -47,7 +47,7 @@ export class OutboxRecords {
   }
 
   /**
-   * Takes the jobs that are due to be published, oldest first, and keeps other relays from them for a while; whoever
+   * Takes the jobs that are due to be published, oldest first, and keeps other relays from them for a while; anyone who
    * dies in between leaves them to be taken again.
    *
    * @param leaseMs how long others leave them alone.
@@ -88,7 +88,7 @@ export class OutboxRecords {
     return rows.map(({ worker }) => worker);
   }
 
-  /** Gives back what these workers were running, for the jobs that no message brings back. @returns how many. */
+  /** Releases what these workers were running, for the jobs that no message brings back. @returns how many. */
   async rescue(workers: readonly number[]): Promise<number> {
     const { rows } = await this.database.query(sql.rescue(workers));
     return rows.length;

@@ -18,7 +18,7 @@ export const markPublished = (published: readonly { id: string; claim: number }[
   values: [plain(published.map(({ id }) => id)), plain(published.map(({ claim }) => claim))],
 });
 
-/** No lock is held while the relay publishes: the due time itself moves on, and whoever finishes clears it. */
+/** No lock is held while the relay publishes: the due time itself moves on, and anyone who finishes clears it. */
 export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): Statement => ({
   name: 'take-due',
   text: `

@@ -99,7 +99,7 @@ export class Records {
     const outcomes = new Map<KeyedRecord, KeyedInsert>();
     for (let tries = 0; tries < KEY_TRIES && outcomes.size < records.length; tries++) {
       const open = records.filter((record) => !outcomes.has(record));
-      // One statement takes a key once: whoever else wants it finds it held.
+      // One statement takes a key once: another request that wants it finds it held.
       const first = new Map(open.toReversed().map((record) => [nameOf(record.key), record]));
       const { rows } = await queryable.query(sql.insertKeyed([...first.values()], graceMs));
       const inserted = new Map((rows as { id: string; nowMs: number }[]).map(({ id, nowMs }) => [id, nowMs]));

@@ -16,7 +16,7 @@ export type Ages = Readonly<Record<'succeeded' | 'cancelled' | 'discarded' | 'ot
 const past = (age: string) => `now() - ($1::json ->> ${age})::float8 * interval '1 millisecond'`;
 /** The tables that grow, and which of their rows go. */
 const tables: Record<string, string> = {
-  // The message of a job that was cancelled between two attempts comes back at run_at, and would make its record anew.
+  // The message of a job that was cancelled between two attempts comes back at run_at, and would make its record again.
   jobs: `greatest(finished_at, run_at) < ${past('state')}`,
   schedule_ticks: `decided_at < ${past(`'others'`)}`,
   job_keys: `not until_ended and expires_at < ${past(`'others'`)}`,

@@ -21,7 +21,7 @@ export const lockOf = (worker: string) => `
 
 /**
  * The arrays of a statement that often has one row, in sub-selects, so that the planner does not see how long they are: for
- * a single row it would take a plan of its own for cheaper than the prepared one, and make it anew each time, which takes as
+ * a single row it would take a plan of its own for cheaper than the prepared one, and make it again each time, which takes as
  * long as the statement.
  */
 export const unnestUnseen = (...arrays: string[]) =>

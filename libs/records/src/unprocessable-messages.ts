@@ -111,7 +111,7 @@ export class UnprocessableMessages {
   private async recordAll(messages: UnprocessableMessage[]): Promise<DeadRecord[]> {
     const known = await this.findRedelivered(messages.filter(({ isRedelivered }) => isRedelivered));
     const open = messages.filter((message) => !known.has(message));
-    // One statement takes an id once. Whoever finds it taken by another message gets an id of its own.
+    // One statement takes an id once. Anyone who finds it taken by another message gets an id of its own.
     const first = new Map(open.toReversed().map((message) => [message.id, message]));
     const recorded = await this.insert([...first.values()]);
     const isRecorded = ({ id, digest }: UnprocessableMessage) =>

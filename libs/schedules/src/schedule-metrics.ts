@@ -4,7 +4,7 @@ import { lookUp, metrics, type Sample } from '#telemetry';
 import { Schedules } from './schedules.js';
 import * as sql from './statements.js';
 
-/** Metrics of the active schedules, the same whoever is asked: one app provides it, the api. */
+/** Metrics of the active schedules, the same whichever app is asked: one app provides it, the api. */
 @Injectable()
 export class ScheduleMetrics {
   constructor(

@@ -24,12 +24,12 @@ describe('defineSchedule refuses', () => {
       /\("note.daily"\): timeZone "Mars\/Olympus" is unknown/,
     ],
     ['a wrong expression', { cron: '0 25 * * *' }, /\("note.daily"\): cron "0 25 \* \* \*" cannot be used/],
-    ['no contract', { job: undefined }, /job is no contract/],
+    ['no contract', { job: undefined }, /job is not a contract/],
     ['a payload that does not fit', { payload: { text: 1 } }, /does not fit note: \/payload\/text/],
     ['a payload that JSON cannot hold', { payload: { text: new Map() } }, /\/payload\/text is of type Map/],
     ['an unknown policy', { missed: 'some' }, /missed must be/],
     ['an unknown overlap', { overlap: 'queue' }, /overlap must be/],
-    ['a jitter without a unit', { jitter: '5' }, /"5" is no duration/],
+    ['a jitter without a unit', { jitter: '5' }, /"5" is not a valid duration/],
   ])('%s', (_, wrong, message) => {
     expect(() => defineSchedule({ ...usual, ...(wrong as object) })).toThrow(message);
   });

@@ -74,7 +74,7 @@ export function defineSchedule<C extends AnyContract>(definition: {
     );
   }
   attempt(() => new Ticks({ cron, timeZone }));
-  if (!job?.payload) fail('job is no contract: make one with defineJob. Is its import circular?');
+  if (!job?.payload) fail('job is not a contract: make one with defineJob. Is its import circular?');
   // As the database will have it, and as each tick will find it.
   const stored = attempt(() => JSON.parse(fittingJson(job, 'payload', payload, Number.POSITIVE_INFINITY)));
   if (!['skip', 'once', 'all'].includes(missed)) fail('missed must be "skip", "once" or "all"');

@@ -67,7 +67,7 @@ export class Ticks {
   }
 }
 
-/** Offsets such as `+02:00` are refused: they know nothing of summer time, which whoever writes them expects. */
+/** Offsets such as `+02:00` are refused: they know nothing of summer time, which anyone who writes them expects. */
 function checkZone(timeZone: string): void {
   try {
     if (/^[A-Za-z]/.test(timeZone)) {

@@ -91,7 +91,7 @@ export const guards = (clean: Clean) => ({
   },
   formatters: { log: <Fields extends object>(fields: Fields) => redactFields(fields, clean) },
   serializers: {
-    // Of a symbol or a function pino would make a line that is no JSON.
+    // Of a symbol or a function pino would make a line that is not valid JSON.
     msg: (text: unknown) =>
       typeof text === 'string' ? clean(text) : /symbol|function/.test(typeof text) ? String(text) : text,
     // The formatter has made plain fields of errors.

@@ -3,7 +3,7 @@ import { type Gauge, Registry } from 'prom-client';
 import { registry } from './metrics.js';
 import { Tally } from './tally.js';
 
-/** Whoever scrapes waits no longer for what has to be looked up; Prometheus itself waits 10 s. */
+/** Anyone who scrapes waits no longer for what has to be looked up; Prometheus itself waits 10 s. */
 const LOOKUP_TIMEOUT_MS = 2_000;
 /** Values are good for this many times as long as it took to look them up, so that scrapes cost no more than a part of that. */
 const FRESH_FACTOR = 20;

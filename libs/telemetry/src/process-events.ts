@@ -22,7 +22,7 @@ export function logWarnings(log: Log): void {
 
 /**
  * Ends the process when an error comes that nobody caught, for nobody knows its state then: once, however many come, in
- * the order that SIGTERM ends it in, and with exit code 1. Call it when SIGTERM is heeded.
+ * the order that SIGTERM ends it in, and with exit code 1. Call it when SIGTERM is handled.
  *
  * @param blame told of each. @returns what ends the process likewise.
  */

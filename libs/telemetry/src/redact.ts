@@ -30,7 +30,7 @@ export function isSecretKey(key: string): boolean {
 export const isNoSecret = (value: unknown): boolean =>
   value === null || value === undefined || typeof value === 'boolean';
 
-/** What a job is about is never logged, whoever logs it. */
+/** What a job is about is never logged, no matter who logs it. */
 const NEVER_LOGGED = new Set(['payload', 'payloads', 'result']);
 /** Deeper than what anybody reads in a log. */
 const MAX_DEPTH = 20;

@@ -80,7 +80,7 @@ export class InlineJobs extends RecordingJobs {
   }
 }
 
-/** Gives the handlers that Nest finds, wrapped in what Nest wraps them in, to whoever runs them. */
+/** Gives the handlers that Nest finds, wrapped in what Nest wraps them in, to what runs them. */
 class InlineServer extends Server implements CustomTransportStrategy {
   override readonly transportId = JOB_TRANSPORT;
   override readonly propagatesEventHandlerErrors = true;

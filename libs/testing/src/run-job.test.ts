@@ -105,15 +105,15 @@ test('an attempt has the time of its contract', async () => {
 
 test('a job can be cancelled while it runs, or before', async () => {
   const cancelling = new AbortController();
-  const heeding = handler(async ({ signal }) => {
+  const obeying = handler(async ({ signal }) => {
     cancelling.abort();
     signal.throwIfAborted();
   });
-  expect(await runJob(Greet, heeding, payload, { cancel: cancelling.signal })).toMatchObject({
+  expect(await runJob(Greet, obeying, payload, { cancel: cancelling.signal })).toMatchObject({
     state: 'cancelled',
     error: { class: 'CancelledError' },
   });
-  expect(await runJob(Greet, heeding, payload, { cancel: AbortSignal.abort() })).toMatchObject({
+  expect(await runJob(Greet, obeying, payload, { cancel: AbortSignal.abort() })).toMatchObject({
     state: 'cancelled',
   });
 });

@@ -20,7 +20,7 @@ export interface JobRun<C extends AnyContract> {
   id: string;
   /** `succeeded`; `retrying` and `dead` when it failed; `scheduled` when it was snoozed; or `cancelled`. */
   state: JobState;
-  /** What the handler returned, as whoever asks for the job gets it. */
+  /** What the handler returned, as anyone who asks for the job gets it. */
   result?: ResultOf<C>;
   /** What the attempt died of, as the record keeps it. */
   error?: NonNullable<AttemptView['error']>;

@@ -162,7 +162,7 @@ export const workerFaults: Fault[] = [
   },
   {
     id: 'F31',
-    title: 'a worker gets SIGTERM while a job never ends and heeds no signal',
+    title: 'a worker gets SIGTERM while a job never ends and ignores its signal',
     promises: 'P8',
     async run(scene) {
       const settings = { FAULTS_ENDLESS: 'true', SHUTDOWN_GRACE: '2s' };

@@ -48,7 +48,7 @@ export class BatchesController {
   @ApiHeader({
     name: 'Idempotency-Key',
     required: false,
-    description: 'Whoever sends the same key again within 24 hours gets the same batch',
+    description: 'Anyone who sends the same key again within 24 hours gets the same batch',
   })
   @ApiResponse({ status: 202, ...batch })
   @ApiResponse({ status: 200, ...batch, description: 'The batch that the Idempotency-Key made before' })

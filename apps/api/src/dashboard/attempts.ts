@@ -46,7 +46,7 @@ const MAX_KNOWN = 1_000;
 /**
  * Has passwords checked one after the other, so that a flood of attempts takes neither memory nor the threads that other
  * work needs. Few wait, and the others are refused at once. Those who have signed in from their network before have a lane
- * of their own, so that no stranger is before them.
+ * of their own, so that no unknown client is before them.
  */
 export class SignInLanes {
   private readonly known = new Set<string>();
@@ -101,7 +101,7 @@ class Lane {
   }
 }
 
-/** Whoever has one address of IPv6 has a whole network of 64 bits of them. */
+/** Anyone who has one address of IPv6 has a whole network of 64 bits of them. */
 export const networkOf = (address: string): string =>
   address.includes('.') || !address.includes(':')
     ? address

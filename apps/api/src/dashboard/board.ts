@@ -24,7 +24,7 @@ export interface Figures {
   queues: QueueRow[];
   /** When they were gathered. */
   at: Date;
-  /** Nobody looked for a while, and newer ones take long to count: whoever looks next will see them. */
+  /** Nobody looked for a while, and newer ones take long to count: anyone who looks next will see them. */
   areOld: boolean;
 }
 

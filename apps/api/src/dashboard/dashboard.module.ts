@@ -20,7 +20,7 @@ import { Sessions } from './sessions.js';
 import { SignInPage } from './sign-in.page.js';
 import { WorkersPage } from './workers.page.js';
 
-/** The dashboard. Whoever wants none deletes this folder and the line that imports it. */
+/** The dashboard. To do without, delete this folder and the line that imports it. */
 @Module({
   imports: [BatchesModule, SchedulesModule, HttpModule, JobWatcherModule],
   controllers: [

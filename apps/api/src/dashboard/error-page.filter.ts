@@ -7,7 +7,7 @@ import type { DashboardRequest } from './dashboard.guard.js';
 import { html } from './html.js';
 import { page } from './layout.js';
 
-/** Answers errors with a page; whoever is not signed in is sent to the sign-in. */
+/** Answers errors with a page; anyone who is not signed in is sent to the sign-in. */
 @Catch()
 export class ErrorPageFilter implements ExceptionFilter {
   private readonly logger = new Logger('Dashboard');

@@ -11,7 +11,7 @@ export interface Answer<T> {
 
 /**
  * An answer that many ask for and that takes its time: asked for once for all of them, and not again while it is fresh.
- * Whoever comes later gets the one from before, however old it is, unless a newer one comes within a moment.
+ * Anyone who comes later gets the one from before, however old it is, unless a newer one comes within a moment.
  */
 export class Fresh<T> {
   private latest: Answer<T> | undefined;

@@ -27,5 +27,5 @@ export async function isPassword(password: string, hash: string): Promise<boolea
   return timingSafeEqual(key, Buffer.from(expected, 'base64url'));
 }
 
-/** A hash that no password has: whoever names no user waits as long as one who errs in the password. */
+/** A hash that no password has: a sign-in with an unknown user takes as long as one with a wrong password. */
 export const NO_HASH = `scrypt.${LOG2_COST}.${'A'.repeat(22)}.${'A'.repeat(43)}`;

@@ -9,7 +9,7 @@ const MAX_BYTES = 20 * 1024 * 1024;
 /** Largest source, in pixels: what most cameras make, and 200 MB when decoded. Stops decompression bombs. */
 const MAX_PIXELS = 50_000_000;
 /**
- * libvips cannot be told to stop, only to give up after a time, which the AVIF encoder does not heed. 48 million
+ * libvips cannot be told to stop, only to give up after a time, which the AVIF encoder ignores. 48 million
  * pixels took one core 1 s as JPEG, 4 s as PNG, 18 s as WebP and 25 s as AVIF.
  */
 const RESIZE_TIMEOUT_S = 60;
