@@ -21,7 +21,10 @@ const REPLACED = [
   [/\banew\b/i, 'again'],
   [/\bheed(s|ed|ing)?\b/i, 'to react to, to follow'],
   [/\bfarewell\b/i, 'close'],
-  [/\b(is|are|was) no (json|duration|id|uuid|time|attempt|cursor|contract|file|number|text)\b/i, 'is not a …'],
+  [
+    /\b(is|are|was) no (json|duration|id|uuid|time|attempt|cursor|contract|file|number|text)\b/i,
+    'is not a …',
+  ],
   [/\bway of a job\b|way-of-a-job/i, 'job lifecycle'],
 ];
 /** This list, the page that explains it, and what was written when the old words held. */
@@ -30,7 +33,9 @@ const TEXT = /\.(ts|tsx|js|css|sql|md|ya?ml|json|sh|go|py|svg)$|(^|\/)(Dockerfil
 
 const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { encoding: 'utf8' })
   .split('\n')
-  .filter((file) => TEXT.test(file) && file !== 'package-lock.json' && !EXEMPT.test(file) && existsSync(file));
+  .filter(
+    (file) => TEXT.test(file) && file !== 'package-lock.json' && !EXEMPT.test(file) && existsSync(file),
+  );
 
 const problems = files.flatMap((file) =>
   [file, ...readFileSync(file, 'utf8').split('\n')].flatMap((line, number) =>
@@ -41,6 +46,8 @@ const problems = files.flatMap((file) =>
   ),
 );
 if (problems.length > 0) {
-  console.error([...problems, `${problems.length} replaced words: docs/glossary.md has those in use`].join('\n'));
+  console.error(
+    [...problems, `${problems.length} replaced words: docs/glossary.md has those in use`].join('\n'),
+  );
   process.exitCode = 1;
 }

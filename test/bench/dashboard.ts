@@ -46,7 +46,10 @@ const pagesOf = ({ batch, dead, common, rare, number }: Landmarks): [string, str
   ['dead letters by a rare error', `/dead-letters?error=${rare}`],
   ['dead letters by a number', `/dead-letters?error=${number}`],
   ['replay all?', '/dead-letters/confirm?action=replay'],
-  ['replay a group?', '/dead-letters/confirm?action=replay&errorForm=connect+ECONNREFUSED+%23.%23.%23.%23:%23'],
+  [
+    'replay a group?',
+    '/dead-letters/confirm?action=replay&errorForm=connect+ECONNREFUSED+%23.%23.%23.%23:%23',
+  ],
   ['replay by a common error?', `/dead-letters/confirm?action=replay&error=${common}`],
   ['schedules', '/schedules'],
   ['batches', '/batches'],

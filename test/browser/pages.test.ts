@@ -103,7 +103,9 @@ async function givenNastyRecords({ environment, givenDead }: Stage): Promise<str
     [NASTY],
   );
   await environment.sql(`update workers set name = $1, queues = array[$1]`, [NASTY]);
-  await environment.sql(`insert into audit (actor, via, action, subject) values ($1, 'http', $1, $1)`, [NASTY]);
+  await environment.sql(`insert into audit (actor, via, action, subject) values ($1, 'http', $1, $1)`, [
+    NASTY,
+  ]);
   return [
     ...['', '/jobs', '/dead-letters', '/schedules', '/batches', '/workers', '/audit'].map(
       (path) => `/dashboard${path}`,

@@ -158,7 +158,9 @@ async function leak() {
   const letters: Letter[] = [];
   await eventually(async () => {
     letters.push(...(await environment.drainQueue('leak.dead')));
-    return letters.some(({ headers }) => String(headers['x-dead-reason']).includes('the body is not valid JSON'));
+    return letters.some(({ headers }) =>
+      String(headers['x-dead-reason']).includes('the body is not valid JSON'),
+    );
   });
   await api.stop();
   await worker.stop();

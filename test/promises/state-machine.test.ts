@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuid } from 'uuid';
 import { decide, type Outcome } from '#jobs';
-import { Database, DeadRecords, type JobState, OutboxRecords, WorkerLock, Records } from '#records';
+import { Database, DeadRecords, type JobState, OutboxRecords, Records, WorkerLock } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
 /**

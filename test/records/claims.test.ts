@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
-import { Database, type JobKey, OutboxRecords, WorkerLock, Records, RecordsModule, Views } from '#records';
+import { Database, type JobKey, OutboxRecords, Records, RecordsModule, Views, WorkerLock } from '#records';
 import { type Environment, eventually, givenEnvironment } from '#testing';
 
 let environment: Environment;
@@ -156,7 +156,11 @@ describe('a claim', () => {
     }
     expect(await claim(one, 1)).toMatchObject({ taken: false, state: 'running', mustRunExclusively: true });
     expect(await claim(one, 1, true)).toMatchObject({ taken: true, crashes: 2, claim: 3 });
-    expect(await claim(two, 1, true)).toMatchObject({ taken: false, state: 'running', mustRunExclusively: false });
+    expect(await claim(two, 1, true)).toMatchObject({
+      taken: false,
+      state: 'running',
+      mustRunExclusively: false,
+    });
   });
   test('P4: of a lost job that is rescued at the same moment takes it, beside what runs already', async () => {
     const lost = await givenRecords();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
-import { Database, type NewRecord, OutboxRecords, WorkerLock, Records, RecordsModule } from '#records';
+import { Database, type NewRecord, OutboxRecords, Records, RecordsModule, WorkerLock } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
 let environment: Environment;

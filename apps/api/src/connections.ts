@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Settings } from '#config';
-import { SECURITY_HEADERS, problemOf } from './problem.filter.js';
+import { problemOf, SECURITY_HEADERS } from './problem.filter.js';
 
 /** How long the head of a request may take, and a connection may stay before it sends one. */
 const HEAD_MS = 15_000;

@@ -129,7 +129,11 @@ async function enqueue(
 
 async function cancel(tools: Tools, id: string, options: Common): Promise<void> {
   await find(tools, id);
-  const touched = await tools.audited('job.cancel', id, async () => (await tools.records.cancel([id])).length);
+  const touched = await tools.audited(
+    'job.cancel',
+    id,
+    async () => (await tools.records.cancel([id])).length,
+  );
   const job = await find(tools, id);
   if (!touched && job.state !== 'cancelled') throw new Failure(`The job is ${job.state}: it has ended`);
   answer(options, job, ({ state }) =>

@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { DatabaseUnavailableError, type NewRecord, WorkerLock, Records, RecordsDatabase } from '#records';
+import { DatabaseUnavailableError, type NewRecord, Records, RecordsDatabase, WorkerLock } from '#records';
 import { BatchRecords, type EndedBatch } from './batch-records.js';
 
 /** How often batches are looked at: the longest that the end of one goes unnoticed. */

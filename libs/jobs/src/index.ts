@@ -12,7 +12,7 @@ export {
   secret,
   snooze,
 } from '#define-job';
-export { Admission, type Permit, type Deferral } from './admission.js';
+export { Admission, type Deferral, type Permit } from './admission.js';
 export type { AttemptContext } from './attempt-context.js';
 
 export { Contracts } from './contracts.js';
@@ -53,7 +53,7 @@ export { JobsModule } from './jobs.module.js';
 export type { JobsOptions } from './jobs.module-definition.js';
 export { toJson } from './json.js';
 export { payloadSchema } from './json-schema.js';
-export { type IncomingJob, encode } from './message.js';
+export { encode, type IncomingJob } from './message.js';
 export { meterOf } from './meter.js';
 export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { OneShot, type OneShotLimits } from './one-shot.js';

@@ -228,7 +228,9 @@ export function decode(
     return unreadable('type is missing: it must name the contract');
   if (!isStorable(type)) return unreadable('type contains NUL');
   if (!Number.isInteger(attempt) || attempt < 1 || attempt > MAX_ATTEMPT) {
-    return unreadable(`${ATTEMPT_HEADER} is not a valid attempt: expected an integer from 1 to ${MAX_ATTEMPT}`);
+    return unreadable(
+      `${ATTEMPT_HEADER} is not a valid attempt: expected an integer from 1 to ${MAX_ATTEMPT}`,
+    );
   }
   if (contentType !== undefined && !/^application\/json\s*(;|$)/i.test(contentType)) {
     return unreadable(`contentType is ${JSON.stringify(contentType)}: expected application/json`);

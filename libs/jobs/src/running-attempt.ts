@@ -95,12 +95,12 @@ export class RunningAttempt {
   /** The worker ends by an error that this attempt left to nobody to catch. */
   blame(error: unknown): void {
     this.isCulprit = true;
-    this.blame(error);
+    this.noteUncaught(error);
     this.abort(new WorkerStoppingError());
   }
 
   /** The worker ends by an error that may be of this attempt. The attempt is lost if it does not end in time. */
-  blame(error: unknown): void {
+  noteUncaught(error: unknown): void {
     this.uncaught ??= { error: toError(readThrown(error)) };
   }
 

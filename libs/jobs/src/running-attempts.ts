@@ -63,7 +63,7 @@ export class RunningAttempts {
     }
     const suspicion = new Error(`The worker ended by an error of no job that is known: ${err.message}`);
     suspicion.stack = err.stack ?? undefined;
-    if (isFirst) for (const attempt of involved) attempt.blame(suspicion);
+    if (isFirst) for (const attempt of involved) attempt.noteUncaught(suspicion);
     return { fields: { err }, whose: 'no job that is known' };
   }
 

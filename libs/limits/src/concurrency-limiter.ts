@@ -7,8 +7,8 @@ import {
   DatabaseUnavailableError,
   OutboxRecords,
   OverloadedError,
-  WorkerLock,
   RecordsDatabase,
+  WorkerLock,
 } from '#records';
 import * as sql from './concurrency-statements.js';
 

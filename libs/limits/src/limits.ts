@@ -4,12 +4,12 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import {
   Admission,
   type AnyContract,
-  type IncomingJob,
   ContractError,
   conform,
-  type HandlerLimits,
-  type Permit,
   type Deferral,
+  type HandlerLimits,
+  type IncomingJob,
+  type Permit,
 } from '#jobs';
 import { Views } from '#records';
 import { ConcurrencyLimiter, type Slot } from './concurrency-limiter.js';

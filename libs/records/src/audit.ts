@@ -63,7 +63,9 @@ export class Audit {
     const result = await task();
     const { count, leftOut = 0 }: Done = typeof result === 'number' ? { count: result } : result;
     const refusal = leftOut > 0 ? `${leftOut} left out: another job holds their unique key` : null;
-    this.logger.log(`${actor} (${via}) did ${action} to ${subject}: ${count}${refusal ? `, ${refusal}` : ''}`);
+    this.logger.log(
+      `${actor} (${via}) did ${action} to ${subject}: ${count}${refusal ? `, ${refusal}` : ''}`,
+    );
     // It is done, whatever happens to this.
     await this.database
       .query({

@@ -41,7 +41,11 @@ const CLAIMED = `
         j.attempts -> -1 ->> 'outcome' = 'crashed' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
       case when m.wants_payload then j.payload::text end as payload`;
 
-const claimValues = (requests: readonly ClaimRequest[], worker: number, exclusiveAfter: number): unknown[] => [
+const claimValues = (
+  requests: readonly ClaimRequest[],
+  worker: number,
+  exclusiveAfter: number,
+): unknown[] => [
   plain(requests.map(({ id }) => id)),
   plain(requests.map(({ attempt }) => attempt)),
   quoted(requests.map(({ name }) => name)),

@@ -1,9 +1,9 @@
 import * as claiming from './claim-statements.js';
 import { Coalescer } from './coalescer.js';
 import type { Claim, ClaimRequest, NewRecord, Refused } from './job-record.js';
-import type { WorkerLock } from './worker-lock.js';
 import type { RecordsDatabase } from './records-database.js';
 import type { Statement } from './statements.js';
+import type { WorkerLock } from './worker-lock.js';
 
 /** A delivery that was not claimed, and whether it could be by now. */
 interface RefusalRow extends Refused {
@@ -114,5 +114,6 @@ export class Claims {
   }
 }
 
-const mayStillBeTaken = (row?: RefusalRow) => !!row && (row.isWaiting || row.isCrashed) && !row.mustBeExclusive;
+const mayStillBeTaken = (row?: RefusalRow) =>
+  !!row && (row.isWaiting || row.isCrashed) && !row.mustBeExclusive;
 const deliveryOf = ({ id, attempt }: Pick<ClaimRequest, 'id' | 'attempt'>) => `${id}/${attempt}`;

@@ -1,14 +1,14 @@
 export { hasEnded, type JobState, jobStates, type Priority, priorities } from '#define-job';
-export { Audit, type AuditLine, type Action, type Done, type Via } from './audit.js';
+export { type Action, Audit, type AuditLine, type Done, type Via } from './audit.js';
 export { MAX_CRASHES } from './claims.js';
 export { Coalescer, eachApart, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export {
+  type BulkOptions,
   type DeadCount,
   type DeadGroup,
   type DeadLetterState,
   DeadRecords,
-  type BulkOptions,
   type ReplayOptions,
   SHOWN_GROUPS,
 } from './dead-records.js';
@@ -31,7 +31,6 @@ export type {
 export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { migrateDatabase } from './migrate.js';
 export { type DueRecord, OutboxRecords } from './outbox-records.js';
-export { WorkerLock } from './worker-lock.js';
 export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
 export { PRODUCER_GRACE_MS, Records } from './records.js';
 export { RecordsModule } from './records.module.js';
@@ -55,4 +54,5 @@ export {
   Views,
   type WatchedJob,
 } from './views.js';
+export { WorkerLock } from './worker-lock.js';
 export { WorkerRecords, type WorkerReport, type WorkerView } from './worker-records.js';

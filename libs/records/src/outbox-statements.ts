@@ -47,7 +47,10 @@ export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): S
 });
 
 /** What a relay could not publish is due again after a pause, unless somebody else has moved it on. */
-export const postponePublish = (jobs: readonly { id: string; claim: number }[], pauseMs: number): Statement => ({
+export const postponePublish = (
+  jobs: readonly { id: string; claim: number }[],
+  pauseMs: number,
+): Statement => ({
   name: 'postpone-publish',
   text: `
     update jobs j set publish_at = now() + $3 * interval '1 millisecond'

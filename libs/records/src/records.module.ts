@@ -4,7 +4,6 @@ import { Database } from './database.js';
 import { DeadRecords } from './dead-records.js';
 import { JobSearch } from './job-search.js';
 import { OutboxRecords } from './outbox-records.js';
-import { WorkerLock } from './worker-lock.js';
 import { QueueRecords } from './queue-records.js';
 import { Records } from './records.js';
 import { ConfigurableModuleClass } from './records.module-definition.js';
@@ -13,6 +12,7 @@ import { Retention } from './retention.js';
 import { Throughput } from './throughput.js';
 import { UnprocessableMessages } from './unprocessable-messages.js';
 import { Views } from './views.js';
+import { WorkerLock } from './worker-lock.js';
 import { WorkerRecords } from './worker-records.js';
 
 const parts = [

@@ -14,9 +14,9 @@ import type {
   Postponement,
   Settlement,
 } from './job-record.js';
-import { WorkerLock } from './worker-lock.js';
 import { type Queryable, RecordsDatabase } from './records-database.js';
 import * as sql from './statements.js';
+import { WorkerLock } from './worker-lock.js';
 
 /**
  * How long the relay leaves a new record to the producer that is publishing it anyway. It is the longest that a job

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { WorkerLock } from './worker-lock.js';
 import { RecordsDatabase } from './records-database.js';
 import { lockOf } from './statements.js';
+import { WorkerLock } from './worker-lock.js';
 
 /** Running jobs that are shown of one worker; there may be thousands. */
 const SHOWN_JOBS = 100;

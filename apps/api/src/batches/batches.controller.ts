@@ -13,8 +13,8 @@ import type { FastifyReply } from 'fastify';
 import { Batches, BatchRecords, type BatchView } from '#batches';
 import { Jobs } from '#jobs';
 import { Client } from '../api-key.guard.js';
-import type { Intake } from '../bodies.js';
 import { Audited } from '../audited.js';
+import type { Intake } from '../bodies.js';
 
 import { checkQueue, nextJobOf } from '../next-job.js';
 import { ProblemException } from '../problem.filter.js';
