@@ -12,11 +12,9 @@ export {
   secret,
   snooze,
 } from '#define-job';
-export { Admission, type Deferral, type Permit } from './admission.js';
-export type { AttemptContext } from './attempt-context.js';
-
 export { Contracts } from './contracts.js';
 export type { DeadLettering } from './dead-lettering.js';
+export { Relay } from './duties/relay.js';
 export {
   type EnqueueOptions,
   idempotencyOf,
@@ -34,7 +32,6 @@ export {
   UnknownContractError,
   type Violation,
 } from './errors.js';
-export { Executor } from './executor.js';
 export {
   type Handler,
   type HandlerLimits,
@@ -53,18 +50,20 @@ export { JobsModule } from './jobs.module.js';
 export type { JobsOptions } from './jobs.module-definition.js';
 export { toJson } from './json.js';
 export { payloadSchema } from './json-schema.js';
+export { Admission, type Deferral, type Permit } from './lifecycle/admission.js';
+export type { AttemptContext } from './lifecycle/attempt-context.js';
+export { Executor } from './lifecycle/executor.js';
+export { meterOf } from './lifecycle/meter.js';
+export { decide, type Outcome } from './lifecycle/outcome.js';
+export { type Returned, returned } from './lifecycle/returned.js';
 export { encode, type IncomingJob } from './message.js';
-export { meterOf } from './meter.js';
 export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { OneShot, type OneShotLimits } from './one-shot.js';
 export type { Outbox } from './outbox.js';
-export { decide, type Outcome } from './outcome.js';
 export { conform, fittingJson, isTooDeep, resultJson, toViolations } from './payload.js';
 export { type Progress, safeProgress } from './progress.js';
 export { QueueMetrics } from './queue-metrics.js';
 export { redact } from './redact.js';
 export { ContractRedaction } from './redaction.js';
-export { Relay } from './relay.js';
-export { type Returned, returned } from './returned.js';
 export { readThrown, type Thrown, thrownSchema, toError } from './thrown.js';
 export { describeMessage } from './unprocessable.js';

@@ -10,9 +10,9 @@ import { ApplicationConfig, ModuleRef } from '@nestjs/core';
 import type { MessageHandler } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { AnyContract } from '#define-job';
-import type { RunHandler } from './executor.js';
 import type { Handler, JobContext } from './handler.js';
 import { JobErrorFilter } from './job-error.filter.js';
+import type { RunHandler } from './lifecycle/executor.js';
 
 const ENHANCERS = [GUARDS_METADATA, INTERCEPTORS_METADATA, PIPES_METADATA, EXCEPTION_FILTERS_METADATA];
 

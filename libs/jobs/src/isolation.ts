@@ -1,5 +1,5 @@
-import type { AttemptContext } from './attempt-context.js';
-import type { Returned } from './returned.js';
+import type { AttemptContext } from './lifecycle/attempt-context.js';
+import type { Returned } from './lifecycle/returned.js';
 
 /** A thread that stands ready for one job. */
 export interface Seat {

@@ -5,19 +5,19 @@ import { counted } from '#config';
 import { ContractError, type Priority } from '#define-job';
 import { Broker, type Consumer, priorityQueue } from '#rabbitmq';
 import { Database, WorkerLock } from '#records';
-import { Admission } from './admission.js';
-import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
-import { DeadLetterKeeper } from './dead-letter-keeper.js';
-import { Executor } from './executor.js';
+import { Cancellations } from './duties/cancellations.js';
+import { DeadLetterKeeper } from './duties/dead-letter-keeper.js';
+import { Pauses } from './duties/pauses.js';
+import { Relay } from './duties/relay.js';
+import { WorkerStatus } from './duties/worker-status.js';
 import { type HandlerExtras, JOB_TRANSPORT } from './handler.js';
 import { Invoker } from './invoker.js';
 import { Isolation } from './isolation.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
-import { Pauses } from './pauses.js';
+import { Admission } from './lifecycle/admission.js';
+import { Executor } from './lifecycle/executor.js';
 import { sharesOf } from './priorities.js';
-import { Relay } from './relay.js';
-import { WorkerStatus } from './worker-status.js';
 
 /**
  * The worker, as Nest sees it: a transport whose messages are jobs.

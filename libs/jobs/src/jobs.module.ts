@@ -1,21 +1,21 @@
 import { Module } from '@nestjs/common';
 import { Redaction } from '#records';
-import { Cancellations } from './cancellations.js';
 import { Contracts } from './contracts.js';
-import { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { DeadLettering } from './dead-lettering.js';
-import { Executor } from './executor.js';
+import { Cancellations } from './duties/cancellations.js';
+import { DeadLetterKeeper } from './duties/dead-letter-keeper.js';
+import { Pauses } from './duties/pauses.js';
+import { Relay } from './duties/relay.js';
+import { WorkerStatus } from './duties/worker-status.js';
 import { Invoker } from './invoker.js';
 import { JobServer } from './job-server.js';
 import { Jobs } from './jobs.js';
 import { ConfigurableModuleClass } from './jobs.module-definition.js';
+import { Executor } from './lifecycle/executor.js';
 import { OneShot } from './one-shot.js';
 import { Outbox } from './outbox.js';
-import { Pauses } from './pauses.js';
 import { Progress } from './progress.js';
 import { ContractRedaction } from './redaction.js';
-import { Relay } from './relay.js';
-import { WorkerStatus } from './worker-status.js';
 
 /**
  * Jobs for an app: `JobsModule.forRoot({ contracts, … })`, or `forRootAsync` where settings are injected. It needs

@@ -16,11 +16,11 @@ import { type EnqueueOptions, keyOf, placeOf } from './enqueue-options.js';
 import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
 import { newJobId } from './job-id.js';
 import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
-import { meterOf } from './meter.js';
+import { meterOf } from './lifecycle/meter.js';
+import { creating } from './lifecycle/spans.js';
 import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
 import { fittingJson } from './payload.js';
-import { creating } from './spans.js';
 
 /** An accepted job. */
 export interface EnqueuedJob extends JobView {

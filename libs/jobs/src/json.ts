@@ -1,6 +1,6 @@
 import { pointerTo } from '#define-job';
 import { PayloadError } from './errors.js';
-import { describeError } from './outcome.js';
+import { describeError } from './lifecycle/outcome.js';
 
 /** Deeper nesting than any real payload; PostgreSQL and JSON.stringify give up at some thousands. */
 export const MAX_DEPTH = 200;

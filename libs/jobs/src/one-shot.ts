@@ -2,8 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Broker } from '#rabbitmq';
 import { QueueRecords } from '#records';
-import { Executor } from './executor.js';
 import { JobServer } from './job-server.js';
+import { Executor } from './lifecycle/executor.js';
 
 /** When a worker ends that works only for a while. */
 export interface OneShotLimits {

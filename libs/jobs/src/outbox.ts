@@ -3,8 +3,8 @@ import { Broker } from '#rabbitmq';
 import { OutboxRecords } from '#records';
 import { lookUp, metrics, type Step } from '#telemetry';
 import { Contracts } from './contracts.js';
+import { sending } from './lifecycle/spans.js';
 import { type Destination, encode, type JobMessage } from './message.js';
-import { sending } from './spans.js';
 
 /**
  * A confirmed message is noted in its record only when the job still waits after two to three of these: most are claimed

@@ -6,8 +6,8 @@ import type { Delivery } from '#rabbitmq';
 import type { MessageView, StoredMessage, UnprocessableMessage } from '#records';
 import { isSecretKey, REDACTED } from '#telemetry';
 import { newJobId } from './job-id.js';
+import { describeError } from './lifecycle/outcome.js';
 import { readBody, usableName } from './message.js';
-import { describeError } from './outcome.js';
 import { hasMarks, redact } from './redact.js';
 
 /** Messages that no job can be made of: how they become dead letters, and how they are shown. */

@@ -1,8 +1,8 @@
 import type { Claim, Previous } from '#records';
 import { currentTraceparent, type Log, scrubbedLog } from '#telemetry';
-import type { JobContext } from './handler.js';
-import type { IncomingJob } from './message.js';
-import { type Progress, safeProgress } from './progress.js';
+import type { JobContext } from '../handler.js';
+import type { IncomingJob } from '../message.js';
+import { type Progress, safeProgress } from '../progress.js';
 import type { RunningAttempt } from './running-attempt.js';
 
 /** What an attempt has to do with beside its job. */

@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { type Duration, toMilliseconds } from '#define-job';
-import { CancelledError, JobTimeoutError, WorkerStoppingError } from './errors.js';
+import { CancelledError, JobTimeoutError, WorkerStoppingError } from '../errors.js';
+import type { Secrets } from '../secrets.js';
+import { readThrown, toError } from '../thrown.js';
 import type { Outcome } from './outcome.js';
-import type { Secrets } from './secrets.js';
-import { readThrown, toError } from './thrown.js';
 
 /** After its time-out a handler has this long to notice its signal; then the attempt has failed without it. */
 const TIMEOUT_GRACE_MS = 2_000;

@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { DatabaseUnavailableError, type DueRecord, OutboxRecords, UnprocessableMessages } from '#records';
-import { CLAIM_CHECK_BYTES } from './message.js';
-import { Outbox } from './outbox.js';
+import { CLAIM_CHECK_BYTES } from '../message.js';
+import { Outbox } from '../outbox.js';
 
 /** How often the outbox is looked at while it is empty: the longest that a scheduled job is late. */
 const IDLE_PAUSE_MS = 500;

@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
 import { Records } from '#records';
-import { Executor } from './executor.js';
+import { Executor } from '../lifecycle/executor.js';
 
 /** How often a worker asks which of its jobs are to stop; they are to know within a second. */
 const POLL_INTERVAL_MS = 500;

@@ -1,6 +1,6 @@
 import { type AnyContract, Snooze, toMilliseconds } from '#define-job';
+import { resultJson } from '../payload.js';
 import type { Outcome } from './outcome.js';
-import { resultJson } from './payload.js';
 
 /** How an attempt ended whose handler threw nothing. */
 export type Returned = Extract<Outcome, { kind: 'succeeded' }> | { kind: 'snoozed'; delay: number };

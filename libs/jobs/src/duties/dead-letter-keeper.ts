@@ -3,10 +3,10 @@ import { validate as isUuid } from 'uuid';
 import { PollingLoop, TransientError } from '#common';
 import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
 import { type DeadCount, type DeadLetterState, DeadRecords, OutboxRecords, WorkerLock } from '#records';
-import { Contracts } from './contracts.js';
-import { DeadLettering } from './dead-lettering.js';
-import { type DeadLetter, readDeadLetter, returnDeadLetter } from './message.js';
-import { describeError } from './outcome.js';
+import { Contracts } from '../contracts.js';
+import { DeadLettering } from '../dead-lettering.js';
+import { describeError } from '../lifecycle/outcome.js';
+import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../message.js';
 
 /** How often the depths of the dead-letter queues are held against the records. */
 const POLL_INTERVAL_MS = 2_000;

@@ -1,8 +1,8 @@
 import { maskUrl } from '#config';
 import { type Duration, NonRetryableError, RetryAfterError, toMilliseconds } from '#define-job';
 import { type Settlement, type StoredError, saidBy } from '#records';
-import type { Secrets } from './secrets.js';
-import { readThrown, type Thrown } from './thrown.js';
+import type { Secrets } from '../secrets.js';
+import { readThrown, type Thrown } from '../thrown.js';
 
 /** How one attempt ended. */
 export type Outcome =
