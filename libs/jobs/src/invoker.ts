@@ -12,7 +12,7 @@ import { isObservable, lastValueFrom } from 'rxjs';
 import type { AnyContract } from '#define-job';
 import type { Handler, JobContext } from './handler.js';
 import { JobErrorFilter } from './job-error.filter.js';
-import type { RunHandler } from './lifecycle/executor.js';
+import type { RunHandler } from './lifecycle/run-attempt.js';
 
 const ENHANCERS = [GUARDS_METADATA, INTERCEPTORS_METADATA, PIPES_METADATA, EXCEPTION_FILTERS_METADATA];
 

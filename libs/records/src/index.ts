@@ -26,7 +26,9 @@ export type {
   NextRecord,
   Postponement,
   Previous,
+  Refused,
   Settlement,
+  Taken,
 } from './job-record.js';
 export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { migrateDatabase } from './migrate.js';

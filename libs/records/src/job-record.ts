@@ -83,7 +83,8 @@ export interface ClaimRequest {
 /** Whether a delivery may run, and if not, why not. */
 export type Claim = Taken | Refused;
 
-interface Taken {
+/** A job that a worker may run. */
+export interface Taken {
   taken: true;
   state: 'running';
   /** Names this claim in everything that is written for it. */
@@ -105,6 +106,7 @@ interface Taken {
   isFollowed: true | null;
 }
 
+/** A delivery that may not run, and why. */
 export interface Refused {
   taken: false;
   state: JobState | null;

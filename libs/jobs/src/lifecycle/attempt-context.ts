@@ -1,13 +1,12 @@
-import type { Claim, Previous } from '#records';
+import type { Previous, Taken } from '#records';
 import { currentTraceparent, type Log, scrubbedLog } from '#telemetry';
 import type { JobContext } from '../handler.js';
 import type { IncomingJob } from '../message.js';
 import { type Progress, safeProgress } from '../progress.js';
 import type { RunningAttempt } from './running-attempt.js';
 
-/** What an attempt has to do with beside its job. */
-export interface AttemptTools {
-  attempt: RunningAttempt;
+/** Where what a handler says goes. */
+export interface Listeners {
   log: Log;
   progress: Progress;
 }
@@ -25,17 +24,18 @@ export class AttemptContext implements JobContext {
   readonly createdAt: Date;
   readonly previous: Previous | undefined;
   readonly traceparent = currentTraceparent();
-  readonly #claim: number;
-  readonly #tools: AttemptTools;
+  readonly #running: RunningAttempt;
+  readonly #listeners: Listeners;
   #log: Log | undefined;
   #noteProgress: JobContext['progress'] | undefined;
 
   /** @param payload as the contract's schema made it. */
   constructor(
     { id, name, queue }: IncomingJob,
-    { claim, attempt, maxAttempts, createdMs, previous }: Extract<Claim, { taken: true }>,
+    { attempt, maxAttempts, createdMs, previous }: Taken,
     readonly payload: unknown,
-    tools: AttemptTools,
+    running: RunningAttempt,
+    listeners: Listeners,
   ) {
     this.id = id;
     this.name = name;
@@ -44,26 +44,25 @@ export class AttemptContext implements JobContext {
     this.maxAttempts = maxAttempts;
     this.createdAt = new Date(createdMs);
     this.previous = previous ?? undefined;
-    this.#claim = claim;
-    this.#tools = tools;
+    this.#running = running;
+    this.#listeners = listeners;
   }
 
   get signal(): AbortSignal {
-    return this.#tools.attempt.signal;
+    return this.#running.signal;
   }
 
   get log(): Log {
-    const { log, attempt } = this.#tools;
-    const { about, secrets } = attempt;
-    this.#log ??= scrubbedLog(log.child(about), (text) => secrets.scrub(text));
+    const { about, secrets } = this.#running;
+    this.#log ??= scrubbedLog(this.#listeners.log.child(about), (text) => secrets.scrub(text));
     return this.#log;
   }
 
   /** Handlers take it out of the context before they call it. */
   get progress(): JobContext['progress'] {
     this.#noteProgress ??= safeProgress(this, (fraction, note) => {
-      const { progress, attempt } = this.#tools;
-      progress.note(this.id, this.#claim, fraction, note && attempt.secrets.scrub(note));
+      const { claim, secrets } = this.#running;
+      this.#listeners.progress.note(this.id, claim, fraction, note && secrets.scrub(note));
     });
     return this.#noteProgress;
   }

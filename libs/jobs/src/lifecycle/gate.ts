@@ -1,6 +1,6 @@
 /**
- * Lets many tasks in at once, or one exclusive: a task that must be exclusive waits until those inside have left, and those
- * that come after it wait behind it, so that it gets its turn.
+ * Lets many tasks in at once, or one exclusively: a task that must run exclusively waits until those inside have left, and
+ * those that come after it wait behind it, so that it gets its turn.
  */
 export class Gate {
   private inside = 0;
@@ -8,18 +8,24 @@ export class Gate {
   private readonly waiting: { exclusive: boolean; enter: () => void }[] = [];
 
   /**
-   * Goes in, beside others or exclusive. Anyone who went in must {@link leave}.
+   * Goes in, beside others or exclusively. Each that went in must {@link leave}.
    *
-   * @returns what to wait for before one is in; undefined when one is in already.
+   * @returns what to wait for before the task is in; undefined when it is in already.
    */
-  enter(exclusive: boolean): Promise<void> | undefined {
+  enter(exclusive = false): Promise<void> | undefined {
     if (this.waiting.length > 0 || !this.admits(exclusive))
       return new Promise((enter) => this.waiting.push({ exclusive, enter }));
     this.admit(exclusive);
     return undefined;
   }
 
-  /** Lets in who may follow. */
+  /** Stays in exclusively: waits until the others have left. */
+  async becomeExclusive(): Promise<void> {
+    this.leave();
+    await this.enter(true);
+  }
+
+  /** Lets in those that wait and may follow. */
   leave(): void {
     this.inside--;
     this.isExclusive = false;

@@ -1,0 +1,73 @@
+import type { AnyContract, JobState } from '#define-job';
+import type { Taken, Throughput } from '#records';
+import { type Log, type Step, traceIdOf } from '#telemetry';
+import type { IncomingJob, JobDelivery } from '../message.js';
+import type { Secrets } from '../secrets.js';
+import { meterOf } from './meter.js';
+import { describeError, type Outcome } from './outcome.js';
+import type { About } from './running-attempt.js';
+import { endProcessing, processing } from './spans.js';
+
+/** All that is told of one attempt: its span, its metrics, its log line. Nothing of how it runs. */
+export class ObservedAttempt {
+  /** What log lines say of it. */
+  readonly about: About;
+  private readonly step: Step;
+  private readonly meter: ReturnType<typeof meterOf>;
+  private startedAt: number | undefined;
+
+  constructor(
+    delivery: JobDelivery,
+    private readonly job: IncomingJob,
+    contract: AnyContract | undefined,
+    { attempt, waited, rescued }: Taken,
+  ) {
+    this.step = processing(delivery, job, attempt);
+    const traceId = this.traceparent && traceIdOf(this.traceparent);
+    this.about = { job: job.id, name: job.name, attempt, traceId };
+    this.meter = meterOf(contract);
+    this.meter.claimed(job.queue, waited, rescued);
+  }
+
+  /** The context that what comes after the attempt belongs to. */
+  get traceparent(): string | undefined {
+    return this.step.traceparent;
+  }
+
+  /** Runs the attempt within its span. */
+  async span(run: () => Promise<Outcome>): Promise<Outcome> {
+    const outcome = await this.step.run(run);
+    endProcessing(this.step, outcome);
+    return outcome;
+  }
+
+  /** Its handler starts now. */
+  started(): void {
+    this.startedAt = this.meter.started();
+  }
+
+  /** Its handler runs no more, if it ever did. */
+  stopped(): void {
+    if (this.startedAt !== undefined) this.meter.stopped(this.startedAt);
+  }
+
+  /** @param state what the record says now; null when another worker had the job meanwhile. */
+  settled(
+    outcome: Outcome,
+    state: JobState | null,
+    log: Log,
+    throughput: Throughput,
+    secrets: Secrets,
+  ): void {
+    this.meter.ended(outcome, state);
+    throughput.note(this.job.queue, state);
+    const { about } = this;
+    if (!state)
+      log.warn(about, 'The job was taken over by another worker meanwhile; this outcome is dropped');
+    else if (outcome.kind === 'failed' || outcome.kind === 'crashed') {
+      // As it is stored: cut, without secrets, and whatever it was that the handler threw.
+      const { class: type, ...error } = describeError(outcome.error, secrets);
+      log.warn({ ...about, err: { type, ...error }, state }, `Attempt ${outcome.kind}; now ${state}`);
+    } else log.info({ ...about, state }, `Attempt ended; now ${state}`);
+  }
+}

@@ -1,0 +1,111 @@
+import type { AnyContract } from '#define-job';
+import { MAX_CRASHES, type Taken } from '#records';
+import type { Log } from '#telemetry';
+import { CrashedError, NoHandlerError, UnknownContractError } from '../errors.js';
+import type { JobContext } from '../handler.js';
+import { Isolation, type Seat } from '../isolation.js';
+import type { IncomingJob } from '../message.js';
+import { conform } from '../payload.js';
+import type { Progress } from '../progress.js';
+import type { Secrets } from '../secrets.js';
+import { UnprocessableMessageError } from '../unprocessable.js';
+import { AttemptContext } from './attempt-context.js';
+import { LoopTurns } from './loop-turns.js';
+import type { ObservedAttempt } from './observe.js';
+import type { Outcome } from './outcome.js';
+import { returned } from './returned.js';
+import { RunningAttempt } from './running-attempt.js';
+import type { RunningAttempts } from './running-attempts.js';
+
+/** Runs a handler through Nest's guards, pipes, interceptors and filters. */
+export type RunHandler = (job: JobContext) => Promise<unknown>;
+
+/** A claimed job, and what it takes to run it. */
+export interface ClaimedJob {
+  job: IncomingJob;
+  claim: Taken;
+  contract: AnyContract | undefined;
+  secrets: Secrets;
+  /** The thread of an isolated handler. */
+  seat: Seat | undefined;
+  observed: ObservedAttempt;
+}
+
+/** What all attempts of a worker share. */
+export interface AttemptTools {
+  log: Log;
+  progress: Progress;
+  maxPayload: number;
+  /** Aborted when the worker lets go of what is in flight. */
+  stopping: AbortSignal;
+}
+
+/** Runs claimed jobs. */
+export class AttemptRunner {
+  private readonly handlers = new Map<string, RunHandler | Isolation>();
+  private readonly turns = new LoopTurns();
+
+  constructor(
+    private readonly running: RunningAttempts,
+    private readonly tools: AttemptTools,
+  ) {}
+
+  /** Sets the handler of a contract, or what runs it in a thread. */
+  register(contract: AnyContract, handler: RunHandler | Isolation): void {
+    this.handlers.set(contract.name, handler);
+  }
+
+  /** Waits for a thread, where the handler needs one. */
+  async seat(name: string): Promise<Seat | undefined> {
+    const handler = this.handlers.get(name);
+    return handler instanceof Isolation ? handler.seat() : undefined;
+  }
+
+  /** The worker stops: nobody gets a thread any more. */
+  stop(): void {
+    for (const handler of this.handlers.values()) if (handler instanceof Isolation) handler.stop();
+  }
+
+  /** Runs the handler within its time and says how it ended. Never throws. */
+  async run(claimed: ClaimedJob): Promise<Outcome> {
+    const { claim, secrets, observed } = claimed;
+    const attempt = new RunningAttempt(observed.about, claim.claim, secrets);
+    try {
+      if (claim.crashes >= MAX_CRASHES) throw new CrashedError(claim.crashes);
+      return await this.handle(claimed, attempt);
+    } catch (error) {
+      return attempt.failureBy(error);
+    } finally {
+      this.running.ended(attempt);
+      observed.stopped();
+    }
+  }
+
+  private async handle(
+    { job, claim, contract, seat, observed }: ClaimedJob,
+    attempt: RunningAttempt,
+  ): Promise<Outcome> {
+    if (!contract) throw new UnknownContractError(job.name);
+    if (claim.payload === null && job.payload === null)
+      throw new UnprocessableMessageError(job.lacks ?? 'neither the message nor its record has a payload');
+    const handler = this.handlers.get(contract.name);
+    if (!handler || (handler instanceof Isolation && !seat)) throw new NoHandlerError(contract.name);
+    // The schema of an isolated handler makes of it what may not cross to its thread.
+    const payload = seat ? undefined : conform(contract, 'payload', payloadValue(job, claim));
+
+    await this.turns.start();
+    observed.started();
+    attempt.startTimeout(contract.timeout);
+    const { stopping, maxPayload } = this.tools;
+    if (stopping.aborted) attempt.release();
+    const context = new AttemptContext(job, claim, payload, attempt, this.tools);
+    if (handler instanceof Isolation) {
+      const json = claim.payload ?? job.payload ?? 'null';
+      return this.running.run(attempt, () => (seat as Seat).run(context, json, maxPayload));
+    }
+    return returned(contract, await this.running.run(attempt, () => handler(context)), maxPayload);
+  }
+}
+
+const payloadValue = (job: IncomingJob, { payload }: Taken): unknown =>
+  payload === null ? job.value : JSON.parse(payload);
