@@ -6,10 +6,10 @@ import * as contracts from '#contracts';
 import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
 import { receiverSettings } from '../support/receiver.js';
 
-const JOBS = 5_000;
+const JOBS = 1_500;
 /** What the handler of `sample.call` asks for: at most so many a second to one host. */
 const RATE = 50;
-/** Two minutes at that rate, and as much again for a slow machine. */
+/** Half a minute at that rate, and nine times as much for a slow machine. */
 const PATIENCE_MS = 280_000;
 
 interface Batch {

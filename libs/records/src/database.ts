@@ -4,7 +4,7 @@ import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/
 import pg from 'pg';
 import QueryStream from 'pg-query-stream';
 import { maskUrl } from '#config';
-import { asOutage, asPassing, DatabaseUnavailableError, SchemaError } from './database-errors.js';
+import { asOutage, DatabaseUnavailableError, SchemaError } from './database-errors.js';
 import { pendingMigrations } from './migrate.js';
 import { MODULE_OPTIONS_TOKEN, type RecordsOptions } from './records.module-definition.js';
 import { inTransaction, type Queryable, RecordsDatabase } from './records-database.js';
@@ -121,9 +121,7 @@ export class Database implements Queryable, OnApplicationShutdown {
    * @throws SchemaError that names those that it lacks; DatabaseUnavailableError when it does not answer.
    */
   async checkSchema(): Promise<void> {
-    const pending = await pendingMigrations(this.options.url).catch((error) => {
-      throw asPassing(error);
-    });
+    const pending = await pendingMigrations(this.records);
     if (pending.length > 0) throw new SchemaError(pending);
   }
 

@@ -1,8 +1,6 @@
 import { Logger } from '@nestjs/common';
-import { Kysely, PostgresDialect } from 'kysely';
 import type pg from 'pg';
 import { asPassing, DatabaseUnavailableError } from './database-errors.js';
-import type { Schema } from './schema.js';
 
 /** Whatever runs a statement: a database, or a transaction of the caller's own (`pg.PoolClient`). */
 export interface Queryable {
@@ -16,12 +14,8 @@ export interface Queryable {
 export class RecordsDatabase implements Queryable {
   private readonly logger = new Logger('Database');
   private awaySince: number | undefined;
-  /** The same behind a typed query builder, for queries that are put together at run time. */
-  readonly builder: Kysely<Schema>;
 
-  constructor(private readonly pool: pg.Pool) {
-    this.builder = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
-  }
+  constructor(private readonly pool: pg.Pool) {}
 
   /**
    * Runs one statement on any connection.

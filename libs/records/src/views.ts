@@ -1,12 +1,9 @@
 import { Injectable, Optional } from '@nestjs/common';
-import { sql } from 'kysely';
 import type { JobState, Priority } from '#define-job';
-import { asPassing } from './database-errors.js';
 import type { StoredError } from './error-form.js';
 import { type Change, type HistoryRow, historyOf } from './history.js';
 import type { Previous } from './job-record.js';
 import { RecordsDatabase } from './records-database.js';
-import type { StoredAttempt } from './schema.js';
 import { type StoredMessage, UnprocessableMessages } from './unprocessable-messages.js';
 
 /** A job as clients see it. */
@@ -110,7 +107,7 @@ export class Views {
 
   /** The job of an id, or undefined. */
   async find(id: string): Promise<JobView | undefined> {
-    return (await this.select((query) => query.where('jobs.id', '=', id)))[0];
+    return (await this.select('where j.id = $2', [id]))[0];
   }
 
   /** What was received, when the job is of a message that was unprocessable. */
@@ -121,8 +118,11 @@ export class Views {
 
   /** The payload of a job as it was given, secrets and all, for programs that work with it. */
   async payloadOf(id: string): Promise<unknown> {
-    const query = this.database.builder.selectFrom('jobs').select('payload').where('id', '=', id);
-    return (await this.answer(() => query.executeTakeFirst()))?.payload;
+    const { rows } = await this.database.query<{ payload: unknown }>({
+      text: 'select payload from jobs where id = $1',
+      values: [id],
+    });
+    return rows[0]?.payload;
   }
 
   /**
@@ -130,21 +130,20 @@ export class Views {
    * list is a gigabyte.
    */
   async list({ state, name, queue, batch, limit, before }: ListFilter): Promise<JobView[]> {
-    return this.select((start) => {
-      const byTime = state === 'dead';
-      let query = byTime ? start.orderBy('jobs.finished_at', 'desc') : start;
-      query = query.orderBy('jobs.id', 'desc').limit(limit);
-      if (state) query = query.where('jobs.state', '=', state);
-      if (name) query = query.where('jobs.name', '=', name);
-      if (queue) query = query.where('jobs.queue', '=', queue);
-      if (batch) query = query.where('jobs.batch', '=', batch);
-      if (!before) return query;
-      return query.where(
-        byTime
-          ? sql<boolean>`(jobs.finished_at, jobs.id) < ((${sql.raw(DIED_AT)} where id = ${before}), ${before}::uuid)`
-          : sql<boolean>`jobs.id < ${before}`,
-      );
-    }, LISTED_BYTES);
+    const values: unknown[] = [];
+    const value = (given: unknown) => `$${values.push(given) + 1}`;
+    const conditions = Object.entries({ state, name, queue, batch }).flatMap(([column, wanted]) =>
+      wanted === undefined ? [] : [`j.${column} = ${value(wanted)}`],
+    );
+    const position = state === 'dead' ? ['j.finished_at', 'j.id'] : ['j.id'];
+    if (before) {
+      const id = `${value(before)}::uuid`;
+      const end = state === 'dead' ? [`(${DIED_AT} where id = ${id})`, id] : [id];
+      conditions.push(`(${position.join(', ')}) < (${end.join(', ')})`);
+    }
+    const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
+    const order = position.map((column) => `${column} desc`).join(', ');
+    return this.select(`${where} order by ${order} limit ${value(limit)}`, values, LISTED_BYTES);
   }
 
   /**
@@ -174,55 +173,31 @@ export class Views {
     }));
   }
 
+  /**
+   * @param narrow which jobs, in which order. @param values its parameters, from `$2` on.
+   * @param maxBytes payloads and results that take more, as they are stored, are null.
+   */
   private async select(
-    narrow: (query: ReturnType<Views['everything']>) => ReturnType<Views['everything']>,
+    narrow: string,
+    values: unknown[],
     maxBytes = Number.MAX_SAFE_INTEGER,
-  ) {
-    const rows = await this.answer(() => narrow(this.everything(maxBytes)).execute());
+  ): Promise<JobView[]> {
+    const { rows } = await this.database.query<Row>({
+      text: `
+        select j.id, j.name, j.queue, j.priority, j.state, j.progress, j.progress_note as "progressNote",
+          j.attempt, j.max_attempts as "maxAttempts", ${within('payload')}, ${within('result')}, j.attempts,
+          j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt",
+          j.finished_at as "finishedAt", j.cancel_requested_at as "cancelRequestedAt", j.batch, j.previous,
+          j.next ->> 'id' as next, split_part(j.traceparent, '-', 2) as "traceId", w.name as worker
+        from jobs j left join workers w on w.id = j.worker ${narrow}`,
+      values: [maxBytes, ...values],
+    });
     return rows.map((row) => this.redaction?.redact(toView(row)) ?? toView(row));
   }
-
-  /** @param maxBytes payloads and results that take more, as they are stored, are null. */
-  private everything(maxBytes: number) {
-    const within = (column: 'payload' | 'result') =>
-      sql<unknown>`case when pg_column_size(${sql.ref(`jobs.${column}`)}) <= ${maxBytes}::bigint
-        then ${sql.ref(`jobs.${column}`)} end`.as(column);
-    return this.database.builder
-      .selectFrom('jobs')
-      .leftJoin('workers', 'workers.id', 'jobs.worker')
-      .select([
-        'jobs.id',
-        'jobs.name',
-        'jobs.queue',
-        'jobs.priority',
-        'jobs.batch',
-        'jobs.previous',
-        'jobs.next',
-        'jobs.traceparent',
-        'jobs.state',
-        'jobs.progress',
-        'jobs.progress_note',
-        'jobs.attempt',
-        'jobs.max_attempts',
-        'jobs.attempts',
-        'jobs.created_at',
-        'jobs.run_at',
-        'jobs.started_at',
-        'jobs.finished_at',
-        'jobs.cancel_requested_at',
-        'workers.name as worker_name',
-      ])
-      .select([within('payload'), within('result')]);
-  }
-
-  private async answer<T>(query: () => Promise<T>): Promise<T> {
-    try {
-      return await query();
-    } catch (error) {
-      throw asPassing(error);
-    }
-  }
 }
+
+const within = (column: 'payload' | 'result') =>
+  `case when pg_column_size(j.${column}) <= $1::bigint then j.${column} end as ${column}`;
 
 /**
  * When a job died that a page of dead letters ended with. It may have been sent back to work since, and then it has no
@@ -231,43 +206,22 @@ export class Views {
 export const DIED_AT = `
   select coalesce((attempts -> -1 ->> 'finishedAt')::timestamptz, finished_at) from jobs`;
 
-type Row = Awaited<ReturnType<ReturnType<Views['everything']>['execute']>>[number];
+/** An attempt that ended otherwise than by success, as the record keeps it. */
+export interface StoredAttempt extends AttemptView {
+  /** The claim that it ran under; absent when nobody claimed it. */
+  claim?: number;
+  outcome: 'failed' | 'crashed' | 'cancelled';
+  startedAt: string;
+  finishedAt: string;
+}
 
-function toView(row: Row): JobView {
-  const stored = row.attempts as StoredAttempt[];
+type Row = Omit<JobView, 'attempts' | 'error'> & { attempts: StoredAttempt[]; worker: string | null };
+
+function toView({ worker, attempts: stored, ...row }: Row): JobView {
+  const { state, attempt, startedAt, finishedAt } = row;
   const attempts: AttemptView[] = stored.map(({ claim: _, ...attempt }) => attempt);
-  if (row.state === 'running' || row.state === 'succeeded') {
-    attempts.push({
-      attempt: row.attempt,
-      outcome: row.state,
-      worker: row.worker_name,
-      startedAt: row.started_at,
-      finishedAt: row.finished_at,
-      error: null,
-    });
-  }
-  return {
-    id: row.id,
-    name: row.name,
-    queue: row.queue,
-    priority: row.priority,
-    state: row.state,
-    progress: row.progress,
-    progressNote: row.progress_note,
-    attempt: row.attempt,
-    maxAttempts: row.max_attempts,
-    payload: row.payload,
-    result: row.result,
-    error: row.state === 'succeeded' ? null : (stored.findLast(({ error }) => error)?.error ?? null),
-    attempts,
-    createdAt: row.created_at,
-    runAt: row.run_at,
-    startedAt: row.started_at,
-    finishedAt: row.finished_at,
-    cancelRequestedAt: row.cancel_requested_at,
-    batch: row.batch,
-    previous: row.previous,
-    next: row.next?.id ?? null,
-    traceId: row.traceparent?.split('-')[1] ?? null,
-  };
+  if (state === 'running' || state === 'succeeded')
+    attempts.push({ attempt, outcome: state, worker, startedAt, finishedAt, error: null });
+  const error = state === 'succeeded' ? null : (stored.findLast(({ error }) => error)?.error ?? null);
+  return { ...row, error, attempts };
 }

@@ -49,6 +49,8 @@ export interface ServiceAddresses {
   rabbitmqUrl: string;
   rabbitmqManagementUrl: string;
   databaseUrl: string;
+  /** The name of a database there that has the schema, and that nobody uses. */
+  databaseTemplate?: string;
 }
 
 /**
@@ -88,12 +90,15 @@ export async function givenEnvironment(
     const all = { configure: '.*', write: '.*', read: '.*' };
     await management('PUT', `/permissions/{vhost}/${rabbitmq.username}`, all);
   };
-  await Promise.all([createVhost(), administer(administration, `create database ${name}`)]);
+  // A copy of a database that has the schema already takes a tenth of the time of making it.
+  const template = contracts && services.databaseTemplate;
+  const createDatabase = `create database ${name}${template ? ` template ${template}` : ''}`;
+  await Promise.all([createVhost(), administer(administration, createDatabase)]);
   const pool = new pg.Pool({ connectionString: database.href, max: 2 });
   pool.on('error', () => {});
 
   if (contracts) {
-    await migrateDatabase(database.href);
+    if (!template) await migrateDatabase(database.href);
     const connection = new BrokerConnection([rabbitmq.href], 'test');
     await connection.whenUp(AbortSignal.timeout(20_000));
     await declareTopology(connection, new Contracts(contracts).topology);
@@ -167,6 +172,7 @@ function servicesOfTheRun(): ServiceAddresses {
     rabbitmqUrl: required('WARREN_TEST_RABBITMQ_URL'),
     rabbitmqManagementUrl: required('WARREN_TEST_RABBITMQ_MANAGEMENT_URL'),
     databaseUrl: required('WARREN_TEST_DATABASE_URL'),
+    databaseTemplate: process.env.WARREN_TEST_DATABASE_TEMPLATE,
   };
 }
 
