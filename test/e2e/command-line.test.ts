@@ -131,7 +131,7 @@ describe('jobs', () => {
   test('exit codes tell failure (1), wrong use (2) and what does not exist (3)', async () => {
     const codes: [string[], number, RegExp][] = [
       [['enqueue', 'sample.flaky', '{"failures":-1}'], 1, /failures/],
-      [['enqueue', 'sample.flaky', '{'], 2, /no JSON/],
+      [['enqueue', 'sample.flaky', '{'], 2, /not valid JSON/],
       [['list', '--state', 'gone'], 2, /scheduled, queued/],
       [['list', '--limit', '0'], 2, /whole number/],
       [['replay'], 2, /--all/],

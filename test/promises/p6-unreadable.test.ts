@@ -44,9 +44,9 @@ const fine = () => ({ messageId: uuidv7(), type: 'greet.say', contentType: 'appl
 
 describe('P6: a message that cannot be understood is a dead letter at once, with its bytes and a reason', () => {
   test.each<[string, string | Buffer, Record<string, unknown>, RegExp]>([
-    ['not JSON', 'hello', {}, /no JSON/],
-    ['an empty body', '', {}, /no JSON/],
-    ['invalid UTF-8', Buffer.from('7b226e616d65223a22ff227d', 'hex'), {}, /no JSON in UTF-8/],
+    ['not JSON', 'hello', {}, /not valid JSON/],
+    ['an empty body', '', {}, /not valid JSON/],
+    ['invalid UTF-8', Buffer.from('7b226e616d65223a22ff227d', 'hex'), {}, /not valid JSON in UTF-8/],
     ['100,000 brackets', '['.repeat(100_000), {}, /nested too deeply/],
     ['100,000 brackets that close', '['.repeat(100_000) + ']'.repeat(100_000), {}, /nested too deeply/],
     ['a __proto__ key', '{"name":"x","__proto__":{"admin":true}}', {}, /prototype/],
@@ -61,7 +61,12 @@ describe('P6: a message that cannot be understood is a dead letter at once, with
     ['x-attempt of -1', '{"name":"x"}', { headers: { 'x-attempt': -1 } }, /x-attempt/],
     ['x-attempt of "x"', '{"name":"x"}', { headers: { 'x-attempt': 'x' } }, /x-attempt/],
     ['another content type', '{"name":"x"}', { contentType: 'text/xml' }, /contentType/],
-    ['headers that leave no room for the reason', 'x', { headers: { pad: 'x'.repeat(65_500) } }, /no JSON/],
+    [
+      'headers that leave no room for the reason',
+      'x',
+      { headers: { pad: 'x'.repeat(65_500) } },
+      /not valid JSON/,
+    ],
     ['a claim check without a record', '', { headers: { 'x-claim-check': true } }, /no payload/],
     ['a content encoding', '{"name":"x"}', { contentEncoding: 'gzip' }, /contentEncoding/],
   ])('%s', async (_, content, properties, reason) => {

@@ -55,7 +55,7 @@ test('a search looks at so many jobs and says where it can go on', async () => {
   await environment.sql(
     `insert into jobs (id, name, queue, state, payload, max_attempts, run_at, created_at, finished_at)
      select (lpad(to_hex(i), 8, '0') || '-0000-7000-8000-000000000000')::uuid, case when i = 5 then 'rare' else 'common' end,
-       'other', case when i % 4 = 0 then 'dead' else 'succeeded' end, '{}', 1, now(), now(), now()
+       'other', case when i % 4 = 0 then 'dead' else 'succeeded' end, '{}', 1, now(), now(), '2000-01-01'
      from generate_series(1, 45000) i`,
   );
   const search = producer.app.get(JobSearch);

@@ -223,7 +223,7 @@ export function decode(
   const unreadable = (unreadable: string) => ({ unreadable });
 
   if (typeof messageId !== 'string' || !isUuid(messageId))
-    return unreadable('messageId is missing or no UUID');
+    return unreadable('messageId is missing or not a UUID');
   if (typeof type !== 'string' || type === '')
     return unreadable('type is missing: it must name the contract');
   if (!isStorable(type)) return unreadable('type contains NUL');

@@ -3,6 +3,7 @@ import { type AnyContract, adviceOn, pointerTo } from '#define-job';
 import { ContractViolationError, ResultError, type Violation } from './errors.js';
 import { MAX_DEPTH, toJson } from './json.js';
 import { Secrets } from './secrets.js';
+import { readThrown } from './thrown.js';
 
 /**
  * Checks a value against the payload's or the result's schema.
@@ -17,16 +18,30 @@ export function conform(
   value: unknown,
   pointer = `/${part}`,
 ): unknown {
-  const checked = (contract[part] as z.ZodType).safeParse(value);
-  if (checked.success) return checked.data;
+  const checked = check(contract[part] as z.ZodType, value, pointer);
+  if (!Array.isArray(checked)) return checked.data;
   // A refinement's message may quote what it refuses.
   const secrets = new Secrets(() => [[value, contract[part]]]);
-  const violations = toViolations(checked.error, pointer);
   throw new ContractViolationError(
     contract.name,
     part,
-    violations.map(({ pointer, detail }) => ({ pointer, detail: secrets.scrub(detail) })),
+    checked.map(({ pointer, detail }) => ({ pointer, detail: secrets.scrub(detail) })),
   );
+}
+
+/** @returns what the schema made of the value, or what does not fit. A schema of one's own may throw, or be async. */
+function check(schema: z.ZodType, value: unknown, pointer: string): { data: unknown } | Violation[] {
+  try {
+    const checked = schema.safeParse(value);
+    return checked.success ? checked : toViolations(checked.error, pointer);
+  } catch (error) {
+    const { name, message } = readThrown(error);
+    const detail =
+      name === '$ZodAsyncError'
+        ? 'its schema is asynchronous: check and transform it without promises'
+        : `its schema threw ${message || name}: report what does not fit with a refinement`;
+    return [{ pointer, detail }];
+  }
 }
 
 /** What a schema found, as JSON Pointers below `root`. At most 20: a wrong list of thousands needs no more. */
