@@ -44,7 +44,8 @@ const depths = async () =>
   );
 const untilDepths = (...expected: number[]) =>
   eventually(async () => expect(await depths()).toEqual(expected) === undefined, 60_000);
-const untilDead = (count: number) => eventually(async () => (await dead.count()) === count, 120_000);
+const untilDead = (count: number) =>
+  eventually(async () => expect(await dead.count()).toBe(count) === undefined, 120_000);
 const all = async (): Promise<(JobView & { message: MessageView | null })[]> => {
   const jobs = await views.list({ state: 'dead', limit: 1_000 });
   return Promise.all(jobs.map(async (job) => ({ ...job, message: await views.messageOf(job) })));
