@@ -1,8 +1,8 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import type { BrokerConnection } from './connection.js';
 
-/** When no message comes for this long, the queue is shorter than was thought. */
-const QUIET_MS = 1_000;
+/** When no message comes for this long, the queue is shorter than was thought; 10 MB take a busy broker seconds. */
+const QUIET_MS = 5_000;
 
 /**
  * Goes once through the first messages of a queue and decides for each whether it stays. What stays is published
