@@ -203,6 +203,14 @@ test('P5: an attempt that was lost with its worker and is then put off by a limi
   ]);
 });
 
+test('P7, P14: a job that was lost twice with its worker takes its turn of a limit, and runs once more', async () => {
+  const { id } = await producer.jobs.enqueue(Hourly, {});
+  await environment.sql('update jobs set crashes = 2 where id = $1', [id]);
+  await givenTwoWorkers();
+  await eventually(async () => (await producer.app.get(Views).find(id))?.state === 'succeeded', 20_000);
+  expect(timesOf(Hourly.name)).toHaveLength(1);
+});
+
 test('P14, P10: what is not going to start takes no turn, whatever the reason', async () => {
   const elsewhere = await givenProducer(environment, { contracts });
   const records = elsewhere.app.get(Records);
