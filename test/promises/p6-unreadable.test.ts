@@ -81,7 +81,8 @@ describe('P6: a message that cannot be understood is a dead letter at once, with
     );
     expect(record!.id).toBe(letter!.properties.messageId);
     expect(record!.reason).toMatch(reason);
-    expect(record!.body).toEqual(Buffer.from(content as string));
+    // `toEqual` would take minutes for 15 MB.
+    expect(record!.body.equals(Buffer.from(content as string))).toBe(true);
     // Longer ones have their bytes in the record only.
     const isLong = content.length > CLAIM_CHECK_BYTES;
     expect(letter!.headers['x-claim-check']).toBe(isLong || undefined);
