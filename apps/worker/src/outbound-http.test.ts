@@ -149,7 +149,7 @@ test('downloads a file, and refuses one that is too large, declared or not', asy
   const limits = { maxBytes: 100_000, signal };
   const url = `http://127.0.0.1:${port}/`;
   answer = (_, response) => response.end(Buffer.alloc(100_000, 'x'));
-  expect(await open.download(url, limits)).toEqual(Buffer.alloc(100_000, 'x'));
+  expect((await open.download(url, limits)).equals(Buffer.alloc(100_000, 'x'))).toBe(true);
 
   answer = (_, response) => response.setHeader('content-length', 10 ** 12).write('x');
   await expect(open.download(url, limits)).rejects.toThrow(NonRetryableError);
