@@ -294,7 +294,7 @@ describe('without DASHBOARD_USERS', () => {
     for (const path of ['', '/sign-in', '/jobs', '/assets/x/styles.css']) {
       expect((await get(path, { authorization: `Bearer ${KEY}` }, off)).status).toBe(404);
     }
-    await eventually(() => off.output().includes('There is no dashboard: set DASHBOARD_USERS'));
+    await eventually(() => off.output().includes('Dashboard is off: set DASHBOARD_USERS'));
   });
   test('everybody on this machine is an operator, and says so with each form', async () => {
     const page = await (await get('', {}, open)).text();

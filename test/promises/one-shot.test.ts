@@ -105,7 +105,7 @@ test('P8: with --max-jobs a worker runs so many, and the rest is as it was', asy
 test('P8: when --max-time is over a worker releases what does not end in time, with no attempt used up', async () => {
   await deliver();
   const worker = await givenOneShot(['--max-time', '4s'], { SHUTDOWN_GRACE: '200ms' });
-  expect([await worker.ended, worker.output()]).toEqual([0, expect.stringContaining('time is over')]);
+  expect([await worker.ended, worker.output()]).toEqual([0, expect.stringContaining('--max-time reached')]);
   expect(await tally()).toEqual({ 'sample.call queued 0': 1 });
   await eventually(async () => (await environment.countReady('sample-call')) === 1);
 });

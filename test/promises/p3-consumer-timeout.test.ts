@@ -74,7 +74,7 @@ async function startWorkers(count: number): Promise<void> {
   await eventually(async () => (await environment.countConsumers('long')) === count);
   attached = 0;
   const note = (line: unknown) => {
-    if (/^Consuming long\b/.test(String(line))) attached++;
+    if ((line as { msg?: string }).msg === 'Consuming long') attached++;
   };
   Logger.overrideLogger({ log: note, warn: () => {}, error: () => {} });
 }

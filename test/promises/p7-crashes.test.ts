@@ -108,7 +108,7 @@ test('P7: in whatever way jobs end their worker, each is lost by what it did its
       ...{ state: 'queued', attempt: 0 },
       attempts: [{ outcome: 'crashed', error: { message: expect.stringContaining(thrown) } }],
     });
-    expect(linesOf(worker, 'nobody caught an error of this job')).toContainEqual(
+    expect(linesOf(worker, 'uncaught error of this job')).toContainEqual(
       expect.objectContaining({ job: id, err: expect.objectContaining({ stack: expect.any(String) }) }),
     );
     await cancel(id);
@@ -119,7 +119,7 @@ test('P7: however many errors come, the end is one, and nobody beside their job 
   const [id, neighbour] = [await enqueue('rejections'), await enqueue('endless')];
   const worker = await startWorker();
   expect(await worker.ended).toBe(1);
-  expect(linesOf(worker, 'nobody caught an error of this job').map(({ level }) => level)).toEqual([
+  expect(linesOf(worker, 'uncaught error of this job').map(({ level }) => level)).toEqual([
     FATAL,
     ERROR,
     ERROR,

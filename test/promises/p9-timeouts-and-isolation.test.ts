@@ -215,7 +215,7 @@ describe('With one worker', () => {
     const job = await run(End, { how: 'left behind' });
     expect(job).toMatchObject({ state: 'succeeded', result: 'done' });
     const { leftovers } = await line(
-      'The job left something behind in its thread, which is not used again',
+      'The job left handles open: its thread is not used again',
       job.id,
     );
     expect(leftovers).toEqual([expect.stringMatching(/^Timeout .*EndHandler\.handle .*handlers\.js/)]);
@@ -227,7 +227,7 @@ describe('With one worker', () => {
     const present = await run(End, { how: 'outlast' });
     expect(present).toMatchObject({ state: 'succeeded', result: expect.any(Number) });
     const { err } = await line(
-      'Something that a job left behind in its thread failed; the thread is not used again',
+      'An error of an ended job in its thread: the thread is not used again',
       left,
     );
     expect(err).toMatchObject({ type: 'Error', message: 'left unseen' });

@@ -161,7 +161,7 @@ test('P1: a message delivered again, while its worker still waits for the databa
   database.cut();
   receiver.open();
   await deliver(api);
-  await eventually(() => worker.output().includes('Trying again until it succeeds'));
+  await eventually(() => worker.output().includes('Retrying until it succeeds'));
   // From now on the broker alone has the job: the outbox is empty.
   await eventually(
     async () => (await environment.sql('select from jobs where publish_at is null')).length === 1,

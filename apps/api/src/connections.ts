@@ -61,7 +61,7 @@ export class Connections {
       this.unused.delete(socket);
     });
     letHooksAnswer(server);
-    server.on('connect', (_, socket) => tell(socket as Socket, 405, 'This is no proxy'));
+    server.on('connect', (_, socket) => tell(socket as Socket, 405, 'The api is not a proxy'));
     fastify.addHook('preClose', async () => {
       this.isClosing = true;
       for (const socket of this.unused) socket.destroy();
@@ -84,13 +84,13 @@ export class Connections {
     };
   }
 
-  /** What comes is no HTTP, or comes too slowly. */
+  /** The request is not valid HTTP, or arrives too slowly. */
   private refuse({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
     if (!socket.writable) return;
     // As Node does it: nothing may be written into an answer that has begun.
     const { _httpMessage: answer } = socket as { _httpMessage?: ServerResponse };
     if (answer?.headersSent) return void socket.destroy();
-    const [status, detail] = PARSER_ERRORS[code] ?? [400, 'The request is no HTTP that can be read'];
+    const [status, detail] = PARSER_ERRORS[code] ?? [400, 'The request is not valid HTTP'];
     tell(socket, status, detail);
     // Anyone who was too slow must not complete a request that was refused.
     if (status === 408) socket.end(() => socket.destroy());

@@ -16,7 +16,8 @@ export function mustBeMeant(isFiltered: boolean, { all }: Bulk): void {
 /** Asks before an action on many; on a terminal only. */
 export async function confirm(question: string, { yes }: Bulk): Promise<void> {
   if (yes) return;
-  if (!process.stdin.isTTY) throw wrongUse(`${question} Nobody is there to answer: add --yes`);
+  if (!process.stdin.isTTY)
+    throw wrongUse(`${question} Standard input is not a terminal: add --yes to confirm`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   // Without a listener Ctrl-C would only close the question.
   terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));

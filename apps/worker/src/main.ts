@@ -35,7 +35,7 @@ try {
       .finished(oneShot)
       .then((reason) => {
         if (reason === undefined) return;
-        log.info(`${reason}: the worker stops`);
+        log.info({ reason }, 'Stopping');
         // There is one way in which workers end well, and this is it.
         process.kill(process.pid, 'SIGTERM');
       });

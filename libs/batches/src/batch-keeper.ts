@@ -79,7 +79,7 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     this.atOnce = 1;
     if (others.length > 0) return false;
     this.stuck.add(first.id);
-    this.logger.error(`The batch ${first.id} cannot be completed: ${error.message}`);
+    this.logger.error({ msg: `Cannot complete a batch: ${error.message}`, batch: first.id });
     return false;
   }
 }

@@ -4,7 +4,7 @@ import { ContractError, Isolation, type Seat } from '#jobs';
 import { type IsolationOptions, MODULE_OPTIONS_TOKEN } from './isolation.module-definition.js';
 import { Thread } from './thread.js';
 
-/** A burst finds its threads again; after it they release their memory and their connections. */
+/** A burst of jobs reuses its threads; afterwards they release their memory and connections. */
 const IDLE_MS = 30_000;
 /** Pause after a thread that did not start, doubled each time. */
 const RETRY_MS = 1_000;
@@ -100,7 +100,7 @@ export class ThreadPool extends Isolation implements OnApplicationShutdown {
         if (!this.stopped)
           this.options.log.error(
             { err, waiting },
-            'A thread of the isolated handlers does not start; it is tried again',
+            'A thread of the isolated handlers does not start; retrying',
           );
       });
   }
@@ -128,7 +128,7 @@ export class ThreadPool extends Isolation implements OnApplicationShutdown {
     }
   }
 
-  /** The jobs that wait go on waiting: they are not to blame. */
+  /** Waits before the next try; waiting jobs go on waiting. */
   private pause(): void {
     clearTimeout(this.pausing);
     const goOn = () => {

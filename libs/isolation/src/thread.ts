@@ -15,9 +15,9 @@ const KILL_AFTER_MS = 800;
 const CLOSE_TIMEOUT_MS = 2_000;
 /** How long it may take to start, on a machine that is busy with other things. */
 const BOOT_TIMEOUT_MS = 60_000;
-/** A thread that does not say for so long that its job is over computes something that the job left behind. */
+/** A thread that does not report for this long that its job is over still runs code of the job. */
 const FREE_TIMEOUT_MS = 5_000;
-/** Jobs of a thread, the newest, that still log when they have ended, without their secrets. */
+/** The newest jobs of a thread keep their log, and its redaction, after they have ended. */
 const MAX_LOGS = 10;
 
 /** What the job that runs waits for. */
@@ -35,7 +35,7 @@ export class Thread {
   private runs = 0;
   private readonly logs = new Map<number, Log>();
   private alive = true;
-  /** Something that a job left behind has failed. */
+  /** Code of an ended job has thrown. */
   private spoilt = false;
   private hasWarned = false;
   private readonly booted = defer<readonly string[]>();
@@ -43,7 +43,7 @@ export class Thread {
   private readonly ended = defer<void>();
   /** The contracts that it has handlers of, once it stands ready. Rejects with what keeps it from that. */
   readonly ready = this.booted.promise;
-  /** Resolves when it takes up room no more. */
+  /** Resolves when it does not count as a thread any more. */
   readonly gone = this.ended.promise;
 
   /** @throws what is wrong with the entry. */
@@ -61,7 +61,7 @@ export class Thread {
     this.worker.on('message', (message) => this.onMessage(parseMessage(message)));
     this.worker.on('messageerror', () => this.onMessage(undefined));
     const slow = setTimeout(() => {
-      this.booted.reject(new Error(`It has not called serveIsolated for ${BOOT_TIMEOUT_MS / 1_000} s`));
+      this.booted.reject(new Error(`It did not call serveIsolated within ${BOOT_TIMEOUT_MS / 1_000} s`));
       this.kill();
     }, BOOT_TIMEOUT_MS).unref();
     const onceBooted = () => clearTimeout(slow);
@@ -135,7 +135,7 @@ export class Thread {
 
   private expectFree(log: Log): void {
     const late = setTimeout(() => {
-      log.warn('The job left behind something that computes: its thread is killed');
+      log.warn('The job left code running: killing its thread');
       this.kill();
     }, FREE_TIMEOUT_MS).unref();
     void this.free.promise.then(() => clearTimeout(late));
@@ -148,19 +148,19 @@ export class Thread {
     else if (message.kind === 'log') this.write(message.line, message.run);
     else if (message.kind === 'free') this.onFree(message.leftovers);
     else if (message.kind === 'uncaught') this.onUncaught(message.error, message.owner);
-    // What comes late, from something that an earlier job left behind, is nothing of this one.
+    // A late message of an earlier job does not concern this one.
     else if (message.run !== attempt?.run) return;
     else if (message.kind === 'progress') attempt.job.progress(message.fraction, message.note);
     else if (message.kind === 'threw') attempt.reject(toError(message.error));
     else attempt.resolve(message);
   }
 
-  /** A handler has posted it itself. */
+  /** A handler posted the message itself. */
   private onStrange(): void {
     if (this.hasWarned) return;
     this.hasWarned = true;
     const log = this.logs.get(this.runs) ?? this.options.log;
-    log.warn('What a handler posts to parentPort is ignored: that port is for Warren alone');
+    log.warn('Ignoring a message to parentPort, which is reserved for Warren');
   }
 
   private write(line: string, run: number | undefined): void {
@@ -172,22 +172,22 @@ export class Thread {
     if (leftovers.length > 0) {
       this.logs
         .get(this.runs)
-        ?.warn({ leftovers }, 'The job left something behind in its thread, which is not used again');
+        ?.warn({ leftovers }, 'The job left handles open: its thread is not used again');
     }
     this.free.resolve(this.alive && !this.spoilt && leftovers.length === 0);
   }
 
-  /** An error ends the job that it belongs to, and nobody else's. */
+  /** An error fails the job that it belongs to, and no other. */
   private onUncaught(error: Thrown, owner: Owner | undefined): void {
     if (this.attempt && (owner?.run ?? this.attempt.run) === this.attempt.run) {
       this.attempt.reject(describeCrash(error, 0, this.options.memoryMb));
       this.kill();
       return;
     }
-    const message = 'Something that a job left behind in its thread failed; the thread is not used again';
+    const message = 'An error of an ended job in its thread: the thread is not used again';
     const log = owner && this.logs.get(owner.run);
     if (log) log.warn({ err: toError(error) }, message);
-    // Its secrets are not known any more, and the message may quote them.
+    // The job's secrets are not known any more, and the message may quote them.
     else this.options.log.warn({ ...owner, err: { type: error.name } }, message);
     this.spoilt = true;
     if (!this.attempt && this.alive) void this.close();
@@ -202,8 +202,7 @@ export class Thread {
         ? toError(uncaught)
         : new Error(`It ended with exit code ${code} and did not call serveIsolated`),
     );
-    if (wasIdle && this.runs > 0)
-      this.logs.get(this.runs)?.warn({ err: crash }, 'A thread that did nothing ended');
+    if (wasIdle && this.runs > 0) this.logs.get(this.runs)?.warn({ err: crash }, 'Idle thread exited');
     this.attempt?.reject(crash);
     this.free.resolve(false);
     this.ended.resolve();

@@ -1,7 +1,6 @@
 import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { untilAvailable } from '#common';
-import { counted } from '#config';
 import { ContractError, type Priority } from '#define-job';
 import { Broker, type Consumer, priorityQueue } from '#rabbitmq';
 import { Database, WorkerLock } from '#records';
@@ -146,8 +145,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
 
   private async drain(): Promise<void> {
     this.starting.abort();
-    if (this.executor.size > 0)
-      this.logger.log(`Stopping; ${counted(this.executor.size, 'job is', 'jobs are')} in flight`);
+    if (this.executor.size > 0) this.logger.log({ msg: 'Draining', inFlight: this.executor.size });
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
     await Promise.all([
       this.executor.drain(this.options.shutdownGraceMs ?? 25_000),

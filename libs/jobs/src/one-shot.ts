@@ -33,8 +33,7 @@ const SOON_MS = 15_000;
  *   - nothing of it is in flight here, and
  *   - no record says that one of its jobs is on its way to the broker, or will be soon.
  *
- * Paused queues are left alone, and so is what other workers hold: their process finishes it, or gives it back to be
- * found by the next run.
+ * Paused queues do not count, nor does what other workers have in flight: those finish it, or release it for the next run.
  */
 @Injectable()
 export class OneShot implements OnModuleDestroy {
@@ -65,15 +64,15 @@ export class OneShot implements OnModuleDestroy {
     for (let emptyPolls = 0; emptyPolls < EMPTY_POLLS; ) {
       if (!(await this.rest(POLL_INTERVAL_MS))) return undefined;
       const { ended, size } = this.executor;
-      if (ended >= maxJobs && size === 0) return 'As many jobs ran as were wanted';
-      // What cannot be asked, because the broker or the database is away, may be full.
+      if (ended >= maxJobs && size === 0) return '--max-jobs reached';
+      // A queue that cannot be checked, because the broker or the database is down, may not be empty.
       emptyPolls = (await this.isEmpty().catch(() => false)) ? emptyPolls + 1 : 0;
     }
     return 'The queues are empty';
   }
 
   private async overdue(maxTimeMs: number): Promise<string | undefined> {
-    return (await this.rest(maxTimeMs)) ? 'The time is over' : undefined;
+    return (await this.rest(maxTimeMs)) ? '--max-time reached' : undefined;
   }
 
   /** @returns false when the worker is stopped meanwhile. */
@@ -84,7 +83,7 @@ export class OneShot implements OnModuleDestroy {
   private async isEmpty(): Promise<boolean> {
     const { serving } = this.server;
     if (!serving || this.executor.size > 0) return false;
-    // A blocked broker does not read the question.
+    // A blocked broker does not read the request.
     if (this.broker.publishing.blocked) return false;
     const ready = await Promise.all([...serving.values()].flat().map((name) => this.broker.countReady(name)));
     if (ready.some((count) => count > 0)) return false;

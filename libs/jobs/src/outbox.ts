@@ -7,8 +7,8 @@ import { sending } from './lifecycle/spans.js';
 import { type Destination, encode, type JobMessage } from './message.js';
 
 /**
- * A confirmed message is noted in its record only when the job still waits after two to three of these: most are claimed
- * by then, and a claim says the same. So the note costs a statement for those that wait, not for each.
+ * A confirm is written into the record two to three of these later. Most jobs are claimed by then, which makes it
+ * unnecessary; so it costs a row update only for jobs that still wait.
  */
 const MARK_EVERY_MS = 1_000;
 const MARK_BATCH = 1_000;
@@ -29,7 +29,7 @@ type Confirmed = Pick<PendingMessage, 'id' | 'claim'>;
 @Injectable()
 export class Outbox implements BeforeApplicationShutdown {
   private readonly logger = new Logger(Outbox.name);
-  /** What was confirmed two intervals ago, in the one after that, and in this one. */
+  /** Confirmed messages of the last three intervals, oldest first. */
   private readonly confirmed: Confirmed[][] = [[], [], []];
   private current = this.confirmed[2] as Confirmed[];
   private readonly timer = setInterval(() => void this.markOldest(), MARK_EVERY_MS).unref();
@@ -84,7 +84,7 @@ export class Outbox implements BeforeApplicationShutdown {
     }
   }
 
-  /** Notes what is still to be noted. Nest calls it when the worker has drained, and before the database is closed. */
+  /** Writes all confirms. Nest calls it when the worker has drained, and before the database is closed. */
   async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
     await Promise.all([this.markOldest(), this.markOldest(), this.markOldest()]);
@@ -101,25 +101,25 @@ export class Outbox implements BeforeApplicationShutdown {
 
   private async mark(confirmed: readonly Confirmed[]): Promise<void> {
     for (let start = 0; start < confirmed.length; start += MARK_BATCH) {
-      // Not marked means published again by the relay, which harms nothing.
+      // A job that is not marked is published again, which is harmless.
       await this.records.markPublished(confirmed.slice(start, start + MARK_BATCH)).catch(() => {});
     }
   }
 
-  /** One line when an outage of publishing begins, or its cause changes, and one when it ends; not one for each job. */
+  /** Logs once when publishing begins to fail or the cause changes, and once when it works again. */
   private onFailure(error: Error): void {
     this.failures++;
     metrics.publishFailures.inc();
     this.failedAt = performance.now();
     if (error.message === this.lastFailure) return;
     this.lastFailure = error.message;
-    this.logger.warn(`${error.message}. The record is kept, and the relay publishes it.`);
+    this.logger.warn(`Publish failed, the relay will retry: ${error.message}`);
   }
 
   private onSuccess(): void {
-    // While some messages are refused, others may get through.
+    // Some messages may succeed while others fail.
     if (this.failures === 0 || performance.now() - this.failedAt < QUIET_MS) return;
-    this.logger.log(`Publishing again; ${this.failures} messages were left to the relay`);
+    this.logger.log({ msg: 'Publishing works again', leftToRelay: this.failures });
     this.failures = 0;
     this.lastFailure = '';
   }

@@ -8,8 +8,8 @@ const WRITE_EVERY_MS = 500;
 const NOTE_LENGTH = 200;
 
 /**
- * What handlers are given as `progress`: it takes whatever they pass, and hands on what can be stored. Fractions beyond
- * 0 and 1 are cut, and notes made texts; where there is no fraction nothing is handed on, which is logged once.
+ * What handlers get as `progress`. It accepts any arguments and passes on what can be stored: fractions are clamped to 0
+ * and 1, notes become text. A call without a number is ignored, and logged once.
  */
 export function safeProgress(
   job: Pick<JobContext, 'log'>,
@@ -29,7 +29,7 @@ const kindOf = (fraction: unknown) => (typeof fraction === 'number' ? 'NaN' : ty
 /** PostgreSQL holds neither NUL nor half of a surrogate pair. */
 const storable = (note: string) => note.slice(0, NOTE_LENGTH).replaceAll('\0', '').toWellFormed();
 
-/** Collects what handlers report their progress, so that telling it costs no write. */
+/** Collects the progress of all running jobs, so that a call does not cost a write. */
 @Injectable()
 export class Progress implements OnApplicationShutdown {
   private readonly logger = new Logger(Progress.name);
@@ -62,12 +62,12 @@ export class Progress implements OnApplicationShutdown {
     this.timer = undefined;
     const updates = [...this.changed.values()];
     this.changed.clear();
-    // Progress is for looking at: what cannot be written now is overtaken by what comes next.
+    // Progress is for display: the next value replaces one that could not be written.
     if (updates.length === 0) return;
     await eachApart(
       updates,
       (some) => this.records.progress(some),
-      ({ id }, { message }) => this.logger.warn(`The progress of the job ${id} was not kept: ${message}`),
+      ({ id }, { message }) => this.logger.warn({ msg: `Cannot store progress: ${message}`, job: id }),
     ).catch(() => {});
   }
 }

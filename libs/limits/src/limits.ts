@@ -131,7 +131,7 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
       return text.length <= KEY_LENGTH ? text : createHash('sha256').update(text).digest('base64');
     } catch (error) {
       this.logger.warn(
-        `The key of a limit of ${name} cannot be had, so the job counts with those that have none: ${(error as Error).message}`,
+        `The limit key of ${name} threw, so the job counts under no key: ${(error as Error).message}`,
       );
       return '';
     }

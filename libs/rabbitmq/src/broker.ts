@@ -8,7 +8,7 @@ import { MODULE_OPTIONS_TOKEN, type RabbitMQOptions } from './rabbitmq.module-de
 import { rotateQueue } from './rotation.js';
 import { checkTopology, declareTopology, type Topology } from './topology.js';
 
-/** Anyone who asks for a count is somebody looking on, who waits no longer. */
+/** Counts are for display, and nobody waits longer for them. */
 const COUNT_TIMEOUT_MS = 1_000;
 
 /**
@@ -55,7 +55,7 @@ export class Broker implements OnApplicationShutdown {
         return await checkTopology(this.publishing, topology);
       } catch (error) {
         if (this.publishing.isUp) throw error;
-        this.logger.warn('The connection was lost while the topology was checked; checking again');
+        this.logger.warn('Lost the connection during the topology check; checking again');
       }
     }
   }
@@ -76,7 +76,7 @@ export class Broker implements OnApplicationShutdown {
    * @returns undefined when no broker answers, or it has no such queue.
    */
   async countConsumers(queue: string): Promise<number | undefined> {
-    // A blocked broker does not read the question.
+    // A blocked broker does not read the request.
     if (this.publishing.blocked) return undefined;
     const count = this.publishing.withChannel(
       async (channel) => (await channel.checkQueue(queue)).consumerCount,

@@ -14,7 +14,7 @@ const RECONNECT_PAUSE_S = 1;
 const SETUP_TIMEOUT_MS = 30_000;
 /** How long to wait for the broker when leaving it. */
 const CLOSE_TIMEOUT_MS = 2_000;
-/** A channel that was closed is opened again after this pause, so that a fault that closes it each time is no hot loop. */
+/** A closed channel is opened again after this pause, so that a fault that closes it each time does not cause a hot loop. */
 const REOPEN_PAUSE_MS = 500;
 /**
  * Heartbeat in seconds. With 10 s a handler that blocked the event loop for 30 s lost its connection and its jobs
@@ -145,9 +145,9 @@ export class BrokerConnection extends EventEmitter {
     let lastProblem = '';
 
     const tell = (problem: string) => {
-      // What fails because it is given up is no problem.
+      // Errors after a stop are expected.
       const isExpected = stopped || this.closing;
-      if (problem !== lastProblem && !isExpected) this.logger.warn(`Channel ${name}: ${problem}`);
+      if (problem !== lastProblem && !isExpected) this.logger.warn(`Channel "${name}": ${problem}`);
       lastProblem = problem;
     };
     const reopen = () => {
@@ -186,8 +186,8 @@ export class BrokerConnection extends EventEmitter {
   }
 
   private onConnect(connection: ChannelModel, url: string): void {
-    const after = this.lostAt ? ` after ${((Date.now() - this.lostAt) / 1000).toFixed(1)} s` : '';
-    this.logger.log(`Connected to ${maskUrl(url)} for ${this.purpose}${after}`);
+    const afterMs = this.lostAt && Date.now() - this.lostAt;
+    this.logger.log({ msg: 'Connected to the broker', url: maskUrl(url), purpose: this.purpose, afterMs });
     gatherWrites((connection.connection as unknown as { stream: Duplex }).stream);
     this.connection = connection;
     this.lostAt = undefined;
@@ -215,7 +215,7 @@ export class BrokerConnection extends EventEmitter {
     this.logger.error(
       refused
         ? `The broker refuses the ${this.purpose} connection: ${cause}. Check user, password and vhost in RABBITMQ_URL.`
-        : `No broker answers for ${this.purpose}: ${cause}. Trying again every ${RECONNECT_PAUSE_S} s.`,
+        : `No broker answers for ${this.purpose}: ${cause}. Retrying every ${RECONNECT_PAUSE_S} s.`,
     );
   }
 }
@@ -244,7 +244,7 @@ async function inTime<T>(task: Promise<T>, name: string): Promise<T> {
   return Promise.race([task, limit]);
 }
 
-/** Waits for the answer to a closing, but not for ever: a broker that is blocked or hangs answers nothing. */
+/** Waits for the answer to a close, but not for ever: a blocked broker does not answer. */
 export async function answered(closing: Promise<unknown>): Promise<void> {
   await Promise.race([closing, pause(CLOSE_TIMEOUT_MS, undefined, { ref: false })]).catch(() => {});
 }

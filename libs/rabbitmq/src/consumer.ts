@@ -109,11 +109,11 @@ export class Consumer {
       }
       this.logger.warn(`The broker cancelled the consumer of ${this.queue}`);
       this.consumerTag = undefined;
-      // A new channel is the one way of attaching again; messages still in flight are delivered again, and dropped.
+      // A new channel attaches again. Messages in flight are delivered again, and refused by their records.
       void channel.close().catch(() => {});
     });
     if (this.channel === channel) this.consumerTag = consumerTag;
-    this.logger.log(`Consuming ${this.queue}, at most ${this.prefetch} at once`);
+    this.logger.log({ msg: `Consuming ${this.queue}`, queue: this.queue, prefetch: this.prefetch });
     // It may have been paused or stopped while the broker answered.
     if (!this.wanted) this.follow();
   }
@@ -129,7 +129,7 @@ export class Consumer {
           await channel.cancel(consumerTag);
         } else if (this.wanted && !consumerTag) await this.subscribe(channel, acknowledgements);
       })
-      .catch((error) => this.logger.warn(`Consumer of ${this.queue}: ${(error as Error).message}`));
+      .catch((error) => this.logger.warn(`Consumer of ${this.queue} failed: ${(error as Error).message}`));
   }
 }
 

@@ -10,7 +10,7 @@ const WINDOW_BYTES = 64 * 1024 * 1024;
  * Measured on quorum queues: 100 messages in flight give 24 thousand confirms a second, 1,000 give 31, 5,000 give 36.
  */
 const PRESSURE_FROM = 0.2;
-/** How long a producer is held up at most: a broker that confirms nothing for so long is no reason to wait. */
+/** How long a producer waits at most: after that the relay is as good as a broker that does not confirm. */
 const PRESSURE_MS = 250;
 /**
  * How long a confirm may take. A quorum queue without a majority sends neither confirm nor refusal, and keeps the

@@ -1,10 +1,10 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { RecordsDatabase } from './records-database.js';
 
-/** Where an operator's hand came from. */
+/** The interface that an action came through. */
 export type Via = 'dashboard' | 'http' | 'cli';
 
-/** Who does what to what. */
+/** One action of a person or a client. */
 export interface Action {
   /** A user's name, a part of a key's hash, an account of the machine; `anonymous` where nobody is asked. */
   actor: string;
@@ -15,28 +15,28 @@ export interface Action {
   subject: string;
 }
 
-/** An action as it was kept. */
+/** A stored action. */
 export interface AuditLine extends Action {
   id: string;
   at: Date;
-  /** How much it changed; null while it runs, and when it was cut off. */
+  /** How many it changed; null while it runs, and when it was interrupted. */
   count: number | null;
-  /** Why it, or a part of it, was not let through; null when it was. */
+  /** Why it, or a part of it, was refused; null when it was not. */
   refusal: string | null;
 }
 
-/** What an action changed, and how much of what was meant it had to leave out. */
+/** How many an action changed, and how many it left out. */
 export interface Done {
   count: number;
   leftOut?: number;
 }
 
-/** More of a filter than this tells nobody more. */
+/** Longest part of a filter that is stored. */
 const MAX_SUBJECT = 500;
 
 /**
- * Keeps who did what: a line in the database and one in the log for each action. The line is written before the action, so
- * that none goes without; what cannot be written down is not done.
+ * Records who did what: a row and a log line for each action. The row is written before the action: an action that cannot
+ * be recorded is not done.
  */
 @Injectable()
 export class Audit {
@@ -45,9 +45,9 @@ export class Audit {
   constructor(private readonly database: RecordsDatabase) {}
 
   /**
-   * Does something that people are answerable for.
+   * Records an action and does it.
    *
-   * @param task resolves to how much it changed.
+   * @param task resolves to how many it changed.
    * @returns the same. @throws what the task throws; its line then has no count.
    */
   async record<Result extends number | Done>(entry: Action, task: () => Promise<Result>): Promise<Result> {
@@ -63,25 +63,23 @@ export class Audit {
     const result = await task();
     const { count, leftOut = 0 }: Done = typeof result === 'number' ? { count: result } : result;
     const refusal = leftOut > 0 ? `${leftOut} left out: another job holds their unique key` : null;
-    this.logger.log(
-      `${actor} (${via}) did ${action} to ${subject}: ${count}${refusal ? `, ${refusal}` : ''}`,
-    );
-    // It is done, whatever happens to this.
+    this.logger.log({ msg: `Action ${action}`, actor, via, subject, count, leftOut });
+    // The action is done, even if this fails.
     await this.database
       .query({
         name: 'audit-end',
         text: 'update audit set count = $2, refusal = $3 where id = $1',
         values: [line?.id, count, refusal],
       })
-      .catch((error: Error) => this.logger.warn(`The count of ${action} was not kept: ${error.message}`));
+      .catch(({ message }: Error) => this.logger.warn({ msg: `Cannot store the count: ${message}`, action }));
     return result;
   }
 
-  /** Keeps that somebody was not let through with an action, and why. */
+  /** Records that an action was refused, and why. */
   async refusal(entry: Action, reason: string): Promise<void> {
     const { actor, via, action } = entry;
     const subject = shownSubject(entry);
-    this.logger.warn(`${actor} (${via}) was refused ${action} to ${subject}: ${reason}`);
+    this.logger.warn({ msg: `Refused ${action}`, actor, via, subject, reason });
     await this.database.query({
       name: 'audit-refusal',
       text: 'insert into audit (actor, via, action, subject, count, refusal) values ($1, $2, $3, $4, 0, $5)',
@@ -89,7 +87,7 @@ export class Audit {
     });
   }
 
-  /** What was done, newest first. @param before only what came before the line of this id. */
+  /** Lists actions, newest first. @param before only those before the line of this id. */
   async list(limit: number, before?: string): Promise<AuditLine[]> {
     const { rows } = await this.database.query<AuditLine>({
       name: 'audit-list',

@@ -58,7 +58,7 @@ export class Database implements Queryable, OnApplicationShutdown {
       query_timeout: STATEMENT_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
     });
     this.pool.on('error', (error) =>
-      new Logger(Database.name).warn(`An idle connection was lost: ${maskUrl(error.message)}`),
+      new Logger(Database.name).warn(`Lost an idle connection to the database: ${maskUrl(error.message)}`),
     );
     this.records = new RecordsDatabase(this.pool);
   }
@@ -125,7 +125,7 @@ export class Database implements Queryable, OnApplicationShutdown {
     if (pending.length > 0) throw new SchemaError(pending);
   }
 
-  /** Whether the database answers, for readiness. Why not stands in the log only: that names hosts, and anybody may ask. */
+  /** Whether the database answers, for readiness. The reason is in the log only, because it names hosts. */
   async answers(): Promise<true | string> {
     return this.records.query({ text: 'select 1', values: [] }).then(
       () => true,

@@ -39,12 +39,11 @@ export class RecordsDatabase implements Queryable {
     }
   }
 
-  /** An outage is told when it begins and when it ends, however many statements it stops. */
+  /** An outage is logged once when it begins and once when it ends. */
   private tellEnd(since: number): void {
     this.awaySince = undefined;
-    this.logger.log(
-      `The database answers again, after ${((performance.now() - since) / 1_000).toFixed(1)} s`,
-    );
+    const afterMs = Math.round(performance.now() - since);
+    this.logger.log({ msg: 'The database answers again', afterMs });
   }
 
   /**

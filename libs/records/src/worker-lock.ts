@@ -108,7 +108,7 @@ export class WorkerLock implements OnApplicationShutdown {
     if (this.stopped || this.session !== session) return;
     this.session = undefined;
     this.duties.clear();
-    this.logger.warn('Lost the database session that shows this worker alive; taking it again');
+    this.logger.warn('Lost the session of the worker lock; taking the lock again');
     while (!this.session && !this.stopped) {
       await this.id().catch(() => pause(RECONNECT_PAUSE_MS));
     }

@@ -6,7 +6,7 @@ import { WorkerLock } from './worker-lock.js';
 /** Running jobs that are shown of one worker; there may be thousands. */
 const SHOWN_JOBS = 100;
 
-/** What a worker says of itself. */
+/** What a worker reports. */
 export interface WorkerReport {
   /** The queues that it serves. */
   queues: readonly string[];
@@ -29,7 +29,7 @@ export interface WorkerView extends WorkerReport {
   jobs: { id: string; name: string; queue: string; attempt: number; startedAt: Date }[];
 }
 
-/** The worker processes, as they show and report themselves. */
+/** The live worker processes, with their reports. */
 @Injectable()
 export class WorkerRecords {
   constructor(
@@ -37,7 +37,7 @@ export class WorkerRecords {
     private readonly lock: WorkerLock,
   ) {}
 
-  /** Keeps what this worker says of itself. */
+  /** Stores the report of this worker. */
   async report({ queues, eventLoopLagMs, rssBytes }: WorkerReport): Promise<void> {
     await this.database.query({
       name: 'report-worker',

@@ -7,7 +7,6 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { counted } from '#config';
 import { ContractError, Contracts, Jobs } from '#jobs';
 import { eachApart, type Queryable, RecordsDatabase } from '#records';
 import { decide, dueTicks } from './decide.js';
@@ -73,7 +72,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
   }
 
   onApplicationBootstrap(): void {
-    this.logger.log(`Schedules: ${this.known.size}, time zone data ${process.versions.tz}`);
+    this.logger.log({ msg: 'Schedules loaded', count: this.known.size, timeZoneData: process.versions.tz });
     this.loop.start(0);
   }
 
@@ -120,7 +119,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
       sql.disableOthers([...this.known.keys()], isStart),
     );
     for (const { name, before } of rows)
-      if (!before) this.logger.warn(`The schedule ${name} is disabled: the code does not declare it`);
+      if (!before) this.logger.warn(`Schedule ${name} is disabled: no code declares it`);
     this.declaredAt = Date.now();
   }
 
@@ -133,9 +132,8 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
       const missed = decisions.filter(({ outcome }) => outcome === 'missed');
       if (missed.length > 0) {
         const first = missed[0]?.tick.toISOString();
-        this.logger.warn(
-          `${schedule.name} missed ${counted(missed.length, 'tick')} since ${first} (${schedule.missed})`,
-        );
+        const { name, missed: policy } = schedule;
+        this.logger.warn({ msg: 'Missed ticks', schedule: name, count: missed.length, first, policy });
       }
       const job = await this.enqueue(schedule, decisions, transaction);
       await transaction.query(sql.advance(schedule.name, ticks.after(row.now), job));
@@ -161,10 +159,10 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
     return newest;
   }
 
-  /** One line when something begins to fail, not one each time. */
+  /** Logs once for each cause, not once for each try. */
   private onFailure(name: string, { message }: Error): void {
     if (this.failures.get(name) !== message)
-      this.logger.warn(name ? `The schedule ${name} cannot fire: ${message}` : message);
+      this.logger.warn(name ? `Schedule ${name} cannot fire: ${message}` : message);
     this.failures.set(name, message);
   }
 }

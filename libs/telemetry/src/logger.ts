@@ -65,7 +65,7 @@ function gatheredOutput() {
   };
 }
 
-/** `10:15:30.123 INFO (email.send): Attempt ended {"job":"0192…","attempt":1}`; pino-pretty puts `name` in brackets. */
+/** `10:15:30.123 INFO (email.send): Attempt succeeded {"job":"0192…","attempt":1}`; pino-pretty puts `name` in brackets. */
 const terminal = {
   ignore: 'pid,hostname,app',
   translateTime: 'HH:MM:ss.l',
@@ -124,7 +124,10 @@ const START_UP = new Set([
   'NestMicroservice',
 ]);
 
-/** Sends what Nest and its libraries log the same way: `NestFactory.create(Module, { logger: new NestLogger(log) })`. */
+/**
+ * Sends what Nest and its libraries log the same way: `NestFactory.create(Module, { logger: new NestLogger(log) })`. An
+ * object with `msg` is a line with fields: `logger.warn({ msg: 'Channel closed', queue })`.
+ */
 export class NestLogger implements LoggerService {
   constructor(private readonly root: Log) {}
 
@@ -156,6 +159,12 @@ export class NestLogger implements LoggerService {
     const context = typeof rest.at(-1) === 'string' ? rest.at(-1) : undefined;
     const stack = rest.length > 1 && typeof rest[0] === 'string' ? rest[0] : undefined;
     if (types.isNativeError(message)) this.root[level]({ context, err: message });
-    else this.root[level]({ context, stack }, typeof message === 'object' ? '%j' : '%s', message);
+    else if (hasFields(message)) {
+      const { msg, ...fields } = message;
+      this.root[level]({ context, ...fields }, '%s', msg);
+    } else this.root[level]({ context, stack }, typeof message === 'object' ? '%j' : '%s', message);
   }
 }
+
+const hasFields = (message: unknown): message is { msg: string } =>
+  typeof (message as { msg?: unknown } | null)?.msg === 'string';

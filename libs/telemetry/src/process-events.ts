@@ -35,7 +35,7 @@ export function endOnStrayErrors(
   let isEnding = false;
   const end = (error: unknown, how: string) => {
     const { fields, whose } = blame(error);
-    const text = `${how}: nobody caught an error of ${whose}`;
+    const text = `${how}: uncaught error of ${whose}`;
     if (isEnding) return log.error(fields, text);
     isEnding = true;
     log.fatal(fields, `${text}; the process ends`);

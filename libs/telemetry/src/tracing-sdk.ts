@@ -50,8 +50,8 @@ function tellingOfOutages(exporter: OTLPTraceExporter): SpanExporter {
   return {
     export: (spans, onResult) =>
       exporter.export(spans, (result) => {
-        if (result.error && !failing) logger.warn(`Spans are lost: ${result.error.message}`);
-        if (!result.error && failing) logger.log('Spans are taken again');
+        if (result.error && !failing) logger.warn(`Cannot export spans: ${result.error.message}`);
+        if (!result.error && failing) logger.log('Exporting spans again');
         failing = result.error !== undefined;
         onResult(result);
       }),

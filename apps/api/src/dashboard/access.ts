@@ -34,9 +34,9 @@ export class Access {
     const listensOnLoopbackOnly = settings.API_KEYS.length === 0 && settings.NODE_ENV !== 'production';
     this.mode = settings.DASHBOARD_USERS.length > 0 ? 'users' : listensOnLoopbackOnly ? 'open' : 'off';
     const logger = new Logger(Access.name);
-    if (this.mode === 'off') logger.log('There is no dashboard: set DASHBOARD_USERS to have one');
+    if (this.mode === 'off') logger.log('Dashboard is off: set DASHBOARD_USERS to turn it on');
     if (this.mode === 'open')
-      logger.warn('The dashboard is open to everybody on this machine: DASHBOARD_USERS is not set');
+      logger.warn('Dashboard is open to everybody on this machine: DASHBOARD_USERS is not set');
   }
 
   /** Who sends a request; undefined when that is not known. */
@@ -76,7 +76,7 @@ export function hasToken(visitor: Visitor, body: unknown): boolean {
   return given.length === wanted.length && timingSafeEqual(given, wanted);
 }
 
-/** A proxy tells it. Who lies here harms his own cookie only. */
+/** As the proxy says. A client that sends this header itself affects only its own cookie. */
 const isSecure = ({ headers, protocol }: FastifyRequest): boolean =>
   protocol === 'https' || headers['x-forwarded-proto'] === 'https';
 

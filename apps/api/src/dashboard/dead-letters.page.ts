@@ -122,7 +122,7 @@ function filterOf(form: unknown): Filter {
 
 function actionOf(value: unknown): ActionName {
   if (value === 'replay' || value === 'discard') return value;
-  throw new BadRequestException('There is nothing of this name to do.');
+  throw new BadRequestException('Unknown action: use replay or discard.');
 }
 
 /** Both lead to the page that says how many it will be. */

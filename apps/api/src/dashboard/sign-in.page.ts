@@ -60,7 +60,7 @@ export class SignInPage {
     this.failed.count(key);
     const session = await attempt;
     if (!session) {
-      this.logger.warn(`Wrong name or password for the dashboard, from ${request.ip}`);
+      this.logger.warn({ msg: 'Dashboard sign-in failed: wrong name or password', ip: request.ip });
       reply.status(401);
       return form(to, name, WRONG);
     }

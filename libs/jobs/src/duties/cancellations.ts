@@ -3,13 +3,13 @@ import { PollingLoop } from '#common';
 import { Records } from '#records';
 import { Executor } from '../lifecycle/executor.js';
 
-/** How often a worker asks which of its jobs are to stop; they are to know within a second. */
+/** How often a worker reads which of its jobs are cancelled: a handler must know within a second. */
 const POLL_INTERVAL_MS = 500;
 
-/** Tells running jobs that somebody wants them to stop. Asks the records, through an index that is nearly always empty. */
+/** Tells running jobs that they are cancelled. The query uses an index that is nearly always empty. */
 @Injectable()
 export class Cancellations {
-  // While the database is away nobody can ask for a cancellation either.
+  // While the database is down, nobody can cancel a job.
   private readonly loop = new PollingLoop(
     { name: 'Reading cancellations', logger: new Logger(Cancellations.name), intervalMs: POLL_INTERVAL_MS },
     () => this.ask(),

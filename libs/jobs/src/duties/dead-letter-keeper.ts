@@ -8,9 +8,9 @@ import { DeadLettering } from '../dead-lettering.js';
 import { describeError } from '../lifecycle/outcome.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../message.js';
 
-/** How often the depths of the dead-letter queues are held against the records. */
+/** How often the depths of the dead-letter queues are compared with the records. */
 const POLL_INTERVAL_MS = 2_000;
-/** Messages that are looked up and published again at once: whatever somebody put there may be 16 MiB each. */
+/** Messages that are looked up and published again at once. Other clients may publish messages of 16 MiB. */
 const BATCH = 16;
 /** After going through a queue, it is left alone for this many times as long as that took. */
 const REST_FACTOR = 5;
@@ -34,14 +34,14 @@ type Fate = 'stays' | 'dropped' | 'jobIsDead' | 'becomesDeadLetter';
 export class DeadLetterKeeper {
   private readonly logger = new Logger(DeadLetterKeeper.name);
   private readonly loop = new PollingLoop(
-    { name: 'Looking at the dead-letter queues', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
+    { name: 'Checking the dead-letter queues', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
     (signal) => this.look(signal),
   );
-  /** Queues whose depth did not fit when they were looked at last. */
+  /** Queues whose depth differed from the records at the last check. */
   private readonly mismatched = new Set<string>();
   /** When a queue may be gone through again, by this process's monotonic clock. */
   private readonly restsUntil = new Map<string, number>();
-  /** Queues that could not be looked at, and why. */
+  /** Queues that could not be checked, with the error. */
   private readonly broken = new Map<string, string>();
 
   constructor(
@@ -86,17 +86,17 @@ export class DeadLetterKeeper {
     else this.mismatched.add(queue);
   }
 
-  /** A queue that cannot be looked at must not keep the others from it. */
+  /** An error of one queue must not keep the others from being checked. */
   private async apart(queue: string, look: () => Promise<void>): Promise<void> {
     try {
       await look();
       this.broken.delete(queue);
     } catch (error) {
       const { message } = error as Error;
-      // A stop is no failure, and an outage is one of all queues.
+      // A stop is not a failure, and an outage affects all queues.
       if (error instanceof TransientError || (error as Error).name === 'AbortError') throw error;
       if (this.broken.get(queue) !== message)
-        this.logger.warn(`The dead letters of ${queue} could not be looked at: ${message}`);
+        this.logger.warn({ msg: `Cannot check the dead-letter queue of ${queue}: ${message}`, queue });
       this.broken.set(queue, message);
     }
   }
@@ -124,10 +124,8 @@ export class DeadLetterKeeper {
       const others = letters.filter((letter) => !isOfJob(letter));
       await this.record(queue, others, ({ message }) => `no queue takes "${message.fields.routingKey}"`);
     });
-    const again = `${ofJobs} of them of jobs, published again every ${UNROUTED_PAUSE_MS / 1_000} s; the others are dead letters`;
-    this.logger.error(
-      `No queue takes ${depth} messages, ${again}. Run \`npm run migrate\` to declare the bindings.`,
-    );
+    const msg = 'Messages that no queue takes. Run `npm run migrate` to declare missing bindings.';
+    this.logger.error({ msg, publishedAgain: ofJobs, deadLettered: depth - ofJobs });
   }
 
   private async goThrough(queue: string, depth: number, signal: AbortSignal): Promise<void> {
@@ -163,9 +161,16 @@ export class DeadLetterKeeper {
       missing += gone.length;
       if (gone.length > 0) await this.dead.republish(gone);
     }
-    this.logger.log(
-      `Dead letters of ${queue}: ${counts.stays} fit their records, ${counts.dropped} did not and were dropped, ${missing} were missing and are published again, ${counts.jobIsDead + counts.becomesDeadLetter} were put there by others and are recorded`,
-    );
+    const { stays, dropped, jobIsDead, becomesDeadLetter } = counts;
+    const recorded = jobIsDead + becomesDeadLetter;
+    this.logger.log({
+      msg: 'Dead-letter queue matches its records',
+      queue,
+      kept: stays,
+      dropped,
+      missing,
+      recorded,
+    });
     this.mismatched.delete(queue);
     const now = performance.now();
     this.restsUntil.set(queue, now + REST_FACTOR * (now - startedAt));

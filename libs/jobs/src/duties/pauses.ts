@@ -11,9 +11,9 @@ export class Pauses {
   private readonly logger = new Logger(Pauses.name);
   private onAnswer: (paused: ReadonlySet<string>) => void = () => {};
   private known = '';
-  // While the database is away all stays as it was.
+  // While the database is down, the last answer holds.
   private readonly loop = new PollingLoop(
-    { name: 'Reading which queues are paused', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
+    { name: 'Reading paused queues', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
     (signal) => this.ask(signal),
   );
 
@@ -38,8 +38,7 @@ export class Pauses {
     const paused = await this.queues.paused();
     if (signal.aborted) return;
     const names = [...paused].sort().join(', ');
-    if (names !== this.known)
-      this.logger.log(names ? `Paused queues: ${names}` : 'No queue is paused any more');
+    if (names !== this.known) this.logger.log(names ? `Paused queues: ${names}` : 'Paused queues: none');
     this.known = names;
     this.onAnswer(paused);
   }

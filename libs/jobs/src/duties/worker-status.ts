@@ -20,7 +20,7 @@ export class WorkerStatus {
     const report = () => {
       const eventLoopLagMs = Math.max(0, this.delay.max / 1e6 - RESOLUTION_MS);
       this.delay.reset();
-      // An outage is told of by those whose work it stops.
+      // `RecordsDatabase` logs outages.
       void this.workers
         .report({ queues, eventLoopLagMs, rssBytes: process.memoryUsage.rss() })
         .catch(() => {});

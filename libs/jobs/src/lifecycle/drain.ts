@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { settledWithin } from '#common';
-import { counted } from '#config';
 import type { InFlight } from './in-flight.js';
 import { STOP_GRACE_MS } from './running-attempt.js';
 import type { RunningAttempts } from './running-attempts.js';
@@ -44,7 +43,7 @@ export class Drain {
     // A job that ends the worker is not waited for, but runs until then: no other worker may begin with it.
     await Promise.race([this.inFlight.left(() => this.running.culprits), graceOver]);
     if (this.inFlight.size > 0)
-      this.logger.warn(`Releasing ${counted(this.inFlight.size, 'job')} that did not end in time`);
+      this.logger.warn({ msg: 'Releasing jobs that did not end in time', count: this.inFlight.size });
     this.stopping.abort();
     onGraceOver();
     this.running.release();

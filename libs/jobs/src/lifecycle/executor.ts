@@ -25,7 +25,7 @@ import { RunningAttempts } from './running-attempts.js';
 
 /** The permit of a job without limits. */
 const UNLIMITED: Permit = {};
-/** The permit of a job that could not have started when it was asked for: if it can now, it goes round once more. */
+/** The permit of a job that could not start when it was admitted. If it can start now, it is put off and admitted again. */
 const UNASKED: Permit = { confirm: async () => 0 };
 
 /**
@@ -71,7 +71,7 @@ export class Executor {
     this.runner.register(contract, handler);
   }
 
-  /** Takes a delivery; what becomes of it is nobody else's concern. Never throws. */
+  /** Processes a delivery, and acknowledges it when it is done. Never throws. */
   take(delivery: JobDelivery): void {
     const job = decode(delivery, this.options.maxPayload);
     const isUnreadable = 'unreadable' in job;
@@ -96,7 +96,7 @@ export class Executor {
     return this.draining.drain(graceMs, () => this.runner.stop());
   }
 
-  /** Says whose an error is that nobody caught: from now on this worker is to end soon. */
+  /** Attributes an error that nobody caught to an attempt. From now on this worker is about to end. */
   blame(error: unknown): StrayError {
     const stray = this.running.blame(error);
     this.draining.hurryUp();
@@ -171,7 +171,7 @@ export class Executor {
   /** Lets go of a message whose job may not run: it has ended, runs elsewhere, or this is an older copy. */
   private async drop(
     delivery: HeldDelivery,
-    { name, lacks = 'the message carries no payload, and there is no record that would' }: IncomingJob,
+    { name, lacks = 'the message carries no payload, and there is no record with one' }: IncomingJob,
     contract: AnyContract | undefined,
     { state, isAnotherJob }: Refused,
   ): Promise<void> {
@@ -210,19 +210,19 @@ export class Executor {
     else if (retryDelay) await this.outbox.publish({ ...message, attempt: attempt + 1 }, { retryDelay });
   }
 
-  /** The statements refuse this job, now and whenever it comes again: it must not block those behind it. */
+  /** No statement accepts this job, now or later: it must not block the jobs behind it. */
   private async onUnexpected(delivery: HeldDelivery, error: unknown): Promise<void> {
-    // When the worker stops, the message goes back to its queue as the channel closes.
+    // When the worker stops, the message returns to its queue as the channel closes.
     if (this.draining.signal.aborted) return;
     const { messageId: job, type: name } = delivery.message.properties;
-    this.log.error({ job, name, err: error }, 'The job cannot be recorded');
+    this.log.error({ job, name, err: error }, 'Cannot record the job');
     await this.deadLetter(delivery, describeError(error).message).catch(() => {});
   }
 
   /** A message that no job can be made of becomes a dead letter. */
   private async deadLetter(delivery: HeldDelivery, reason: string): Promise<void> {
     const { messageId: job, type: name } = delivery.message.properties;
-    this.log.warn({ job, name, queue: delivery.queue }, `Dead-lettering a message: ${scrub(reason)}`);
+    this.log.warn({ job, name, queue: delivery.queue, reason: scrub(reason) }, 'Dead-lettering message');
     await this.persistently(() => this.deadLetters.deadLetter(delivery, reason));
     delivery.ack();
   }
@@ -230,7 +230,7 @@ export class Executor {
   /** Does what has to succeed before the message can be let go, as often as it takes; gives up when the worker stops. */
   private persistently<T>(task: () => Promise<T>, until: AbortSignal = this.draining.signal): Promise<T> {
     return untilAvailable(task, until, ({ message }) =>
-      this.logger.warn(`${message}. Trying again until it succeeds.`),
+      this.logger.warn(`Retrying until it succeeds: ${message}`),
     );
   }
 }

@@ -8,7 +8,7 @@ import { describeError, type Outcome } from './outcome.js';
 import type { About } from './running-attempt.js';
 import { endProcessing, processing } from './spans.js';
 
-/** All that is told of one attempt: its span, its metrics, its log line. Nothing of how it runs. */
+/** The span, the metrics and the log line of one attempt. */
 export class ObservedAttempt {
   /** What log lines say of it. */
   readonly about: About;
@@ -62,12 +62,11 @@ export class ObservedAttempt {
     this.meter.ended(outcome, state);
     throughput.note(this.job.queue, state);
     const { about } = this;
-    if (!state)
-      log.warn(about, 'The job was taken over by another worker meanwhile; this outcome is dropped');
+    if (!state) log.warn(about, 'Another worker took the job over: outcome dropped');
     else if (outcome.kind === 'failed' || outcome.kind === 'crashed') {
-      // As it is stored: cut, without secrets, and whatever it was that the handler threw.
+      // As it is stored: cut, and without secrets.
       const { class: type, ...error } = describeError(outcome.error, secrets);
-      log.warn({ ...about, err: { type, ...error }, state }, `Attempt ${outcome.kind}; now ${state}`);
-    } else log.info({ ...about, state }, `Attempt ended; now ${state}`);
+      log.warn({ ...about, err: { type, ...error }, state }, `Attempt ${outcome.kind}`);
+    } else log.info({ ...about, state }, `Attempt ${outcome.kind}`);
   }
 }

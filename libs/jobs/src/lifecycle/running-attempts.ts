@@ -61,10 +61,10 @@ export class RunningAttempts {
         whose: isRunning ? 'this job' : 'this job, which has ended',
       };
     }
-    const suspicion = new Error(`The worker ended by an error of no job that is known: ${err.message}`);
+    const suspicion = new Error(`The worker ended by an uncaught error of an unknown job: ${err.message}`);
     suspicion.stack = err.stack ?? undefined;
     if (isFirst) for (const attempt of involved) attempt.noteUncaught(suspicion);
-    return { fields: { err }, whose: 'no job that is known' };
+    return { fields: { err }, whose: 'an unknown job' };
   }
 
   /**
