@@ -115,7 +115,7 @@ test('P8: on SIGTERM a worker with --drain finishes what is in flight and exits 
   const worker = await givenOneShot([]);
   await eventually(() => receiver.waiting.length === 1);
   const stopped = worker.stop('SIGTERM');
-  await eventually(() => worker.output().includes('1 job is in flight'));
+  await eventually(() => worker.output().includes('"inFlight":1'));
   await deliver();
   receiver.open();
   expect(await stopped).toBe(0);

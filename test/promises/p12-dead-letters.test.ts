@@ -129,7 +129,7 @@ test('P12: letters that the broker lost come back, second copies go, and what ot
   );
   expect(others.map(({ name, reason }) => [name, reason])).toEqual([
     ['fail.always', 'again'],
-    ['fail.never', 'published to the dead letters'],
+    ['fail.never', 'published to the dead-letter queue'],
     ['unknown', 'again'],
   ]);
   expect(others[0]!.id).toBe(unknown);

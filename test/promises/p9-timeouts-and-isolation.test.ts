@@ -214,10 +214,7 @@ describe('With one worker', () => {
     const { threadId } = await where();
     const job = await run(End, { how: 'left behind' });
     expect(job).toMatchObject({ state: 'succeeded', result: 'done' });
-    const { leftovers } = await line(
-      'The job left handles open: its thread is not used again',
-      job.id,
-    );
+    const { leftovers } = await line('The job left handles open: its thread is not used again', job.id);
     expect(leftovers).toEqual([expect.stringMatching(/^Timeout .*EndHandler\.handle .*handlers\.js/)]);
     expect((await where()).threadId).not.toBe(threadId);
   });
@@ -226,10 +223,7 @@ describe('With one worker', () => {
     const left = await enqueue(End, { how: 'left unseen' });
     const present = await run(End, { how: 'outlast' });
     expect(present).toMatchObject({ state: 'succeeded', result: expect.any(Number) });
-    const { err } = await line(
-      'An error of an ended job in its thread: the thread is not used again',
-      left,
-    );
+    const { err } = await line('An error of an ended job in its thread: the thread is not used again', left);
     expect(err).toMatchObject({ type: 'Error', message: 'left unseen' });
     expect((await where()).threadId).not.toBe(present.result);
   });

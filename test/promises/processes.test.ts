@@ -59,7 +59,7 @@ test('P8: on SIGTERM a worker finishes what is in flight, takes nothing more, an
   await eventually(() => receiver.waiting.length === 2);
 
   const stopped = worker.stop('SIGTERM');
-  await eventually(() => worker.output().includes('2 jobs are in flight'));
+  await eventually(() => worker.output().includes('"inFlight":2'));
   receiver.open();
   expect(await stopped).toBe(0);
   expect((await jobs()).map(({ state, attempt }) => [state, attempt]).sort()).toEqual([

@@ -53,8 +53,8 @@ export function boundBodies(fastify: FastifyInstance, maxPayload: number): void 
 }
 
 /**
- * Lets in as many bytes as may be at work at once. Those that came are counted, not those that were announced: who sends
- * slowly takes nothing away. And every client may have one body at work, whatever others have.
+ * Bounds the bytes of large bodies in processing. Bytes count as they arrive, so a slow client does not use up the budget.
+ * Each client may always have one body in processing.
  */
 function budget(): preParsingHookHandler {
   const atWork = new Map<string, number>();

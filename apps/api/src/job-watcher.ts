@@ -8,9 +8,9 @@ const POLL_INTERVAL_MS = 250;
 /** Watchers at once: each holds a connection open. */
 const MAX_WATCHERS = 1_000;
 
-/** Somebody who wants to know what becomes of a job. */
+/** A client that follows a job. */
 export interface Watcher {
-  /** The job was written since it was told of last. */
+  /** The job has changed since the last call. */
   tell(job: WatchedJob): void;
   /** The api stops. */
   stop(): void;

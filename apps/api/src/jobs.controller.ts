@@ -94,7 +94,7 @@ export class JobsController {
     if (waitMs === undefined) return job;
     reply.header(APPLIED_HEADER, `wait=${waitMs / 1_000}`);
     const hasEndedInTime = await this.watcher.ended(job.id, waitMs, reply.raw);
-    // Accepted it is, whatever comes now: a database that does not answer at this moment makes it no error.
+    // The job is accepted: a database that does not answer now must not make the answer an error.
     const ended = hasEndedInTime && (await this.views.find(job.id).catch(() => undefined));
     if (!ended) return job;
     reply.status(200);

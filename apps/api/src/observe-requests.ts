@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { metrics, readTraceparent, type Step, startStep } from '#telemetry';
 
-/** What watches over the api is no part of anybody's trace. */
+/** Health checks and scrapes are not traced. */
 const UNTRACED = /^\/(health|metrics)\b/;
 
 /** Measures each request and makes it a step of a trace, by the template of its route: `/jobs/:id`, not the id. */

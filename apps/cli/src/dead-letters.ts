@@ -12,7 +12,7 @@ interface ActionOptions extends Common, Bulk, Omit<DeadLetterFilter, 'ids' | 'er
   perSecond?: number;
 }
 
-/** The actions on dead letters, and how they are told of. */
+/** The actions on dead letters, and their words. */
 const actions = {
   replay: { ask: 'Replay', doing: 'Replaying', done: 'Replayed' },
   discard: { ask: 'Discard', doing: 'Discarding', done: 'Discarded' },

@@ -12,7 +12,7 @@ export class Failure extends Error {
   }
 }
 
-/** There is no such job, queue, schedule or letter. */
+/** There is no such job, queue, schedule or dead letter. */
 export const notFound = (message: string) => new Failure(message, EXIT.notFound);
 /** The command was not given what it takes. */
 export const wrongUse = (message: string) => new Failure(message, EXIT.wrongUse);

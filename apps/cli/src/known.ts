@@ -2,7 +2,7 @@ import { notFound } from './exit.js';
 import { clean } from './output.js';
 import type { Tools } from './tools.js';
 
-/** What jobs are looked for by, and somebody may misspell. */
+/** Filters whose values can be misspelled. */
 export interface Named {
   queue?: string;
   name?: string;

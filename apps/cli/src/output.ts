@@ -19,7 +19,7 @@ export const toJson = (value: unknown, indent = 0): string =>
 /** Prints one line, or several. */
 export const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
-/** Says something that is no result. */
+/** Writes to standard error what is not the result. */
 export const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 /** Prints the result: as JSON where that was asked for, and else as `plain` shows it. */

@@ -3,13 +3,13 @@ import { PollingLoop } from '#common';
 import { DatabaseUnavailableError, type NewRecord, Records, RecordsDatabase, WorkerLock } from '#records';
 import { BatchRecords, type EndedBatch } from './batch-records.js';
 
-/** How often batches are looked at: the longest that the end of one goes unnoticed. */
+/** How often batches are checked: the end of one is noticed within this time. */
 const POLL_INTERVAL_MS = 500;
-/** With very many open batches a look takes long; the pause after it is this many times as long, so as not to load the database. */
+/** With very many open batches a check takes long; the rest after it is this many times as long. */
 const REST_FACTOR = 5;
 /** Batches that are completed by one transaction. */
 const LIMIT = 100;
-/** This duty's number among those that one worker does for all. */
+/** The number of this duty's leader lock. */
 const DUTY = 4;
 
 /**
@@ -30,9 +30,9 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     },
     () => this.look(),
   );
-  /** One alone, after several could not be completed together. */
+  /** 1 after several could not be completed together. */
   private atOnce = LIMIT;
-  /** Those that cannot be completed; tried again by the worker that does this next. */
+  /** Batches that cannot be completed; the next leader tries them again. */
   private readonly stuck = new Set<string>();
 
   constructor(
@@ -73,7 +73,7 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     return isMore;
   }
 
-  /** A batch that cannot be completed must not keep the others from it. */
+  /** A batch that cannot be completed must not block the others. */
   private setApart([first, ...others]: EndedBatch[], error: Error): false {
     if (!first || error instanceof DatabaseUnavailableError) throw error;
     this.atOnce = 1;

@@ -74,7 +74,7 @@ const toView = (batch: BatchView): BatchView => ({ ...batch, counts: countsOf(ba
 
 /**
  * All that is written and read of batches. No counter is kept while jobs run, which would make each of them wait for
- * the others' row: jobs are counted when somebody asks, through an index on batch and state.
+ * the others' row: jobs are counted on request, through an index on batch and state.
  */
 @Injectable()
 export class BatchRecords {

@@ -85,7 +85,7 @@ const schema = z.object({
     .enum(['development', 'test', 'production'])
     .prefault('development')
     .describe(
-      '`production` makes the api refuse to start without `API_KEYS`, and both apps with a default or an example for a secret.',
+      'With `production` the api does not start without `API_KEYS`, and neither app starts with a default or an example as a secret.',
     ),
   RABBITMQ_URL: list
     .pipe(z.array(url('amqp', 'amqps')).min(1, 'must name at least one address'))
@@ -106,7 +106,7 @@ const schema = z.object({
     )
     .optional()
     .describe(
-      'Address that the api listens on; by default every one with `API_KEYS`, and loopback without. A container whose port is published to its machine only may be open inside: `0.0.0.0`.',
+      'Address that the api listens on; by default all addresses with `API_KEYS`, and loopback without. Use `0.0.0.0` in a container whose port is published to its own machine only.',
     ),
   TRUSTED_PROXIES: list
     .pipe(
@@ -119,19 +119,19 @@ const schema = z.object({
     )
     .prefault('')
     .describe(
-      'Addresses or networks of the proxies before the api, separated by commas: their `X-Forwarded-For` says whose sign-in an attempt is. Without, everybody behind a proxy has its address.',
+      'Addresses or networks of the proxies before the api, separated by commas. Their `X-Forwarded-For` is trusted for the address of a sign-in. Without it, all clients behind a proxy have its address.',
     ),
   REQUEST_TIMEOUT: milliseconds
     .refine((value) => value >= 100 && value <= 3_600_000, 'must be 100ms to 1h')
     .prefault('60s')
     .describe('How long a client may take to send a request to the api, from its first byte to its last.'),
   PORT: port.prefault('3000').describe('Port of the api.'),
-  WORKER_PORT: port.prefault('3001').describe('Port on which a worker answers health checks.'),
+  WORKER_PORT: port.prefault('3001').describe('Port on which a worker answers health checks and metrics.'),
   API_KEYS: list
     .pipe(z.array(z.string().min(16, 'each key must have at least 16 characters')))
     .prefault('')
     .describe(
-      'Keys that the api accepts as `Authorization: Bearer …`, separated by commas. Without any, the api listens on loopback only and asks for none.',
+      'Keys that the api accepts as `Authorization: Bearer …`, separated by commas. Without any, the api listens on loopback only and requires none.',
     ),
   DASHBOARD_USERS: list
     .pipe(z.array(dashboardUser))
@@ -140,7 +140,7 @@ const schema = z.object({
     })
     .prefault('')
     .describe(
-      'Who may use the dashboard, separated by commas: `operator:NAME:HASH`, or `viewer:NAME:HASH` who may only look; `npm run hash-password` makes the hash. Without any there is no dashboard, unless the api listens on loopback only: then all who reach it are operators.',
+      'Who may use the dashboard, separated by commas: `operator:NAME:HASH`, or `viewer:NAME:HASH` who may only look; `npm run hash-password` makes the hash. Without any there is no dashboard, unless the api listens on loopback only: then everybody on the machine is an operator.',
     ),
   WORKER_QUEUES: list
     .prefault('')
@@ -172,15 +172,15 @@ const schema = z.object({
   JOB_RETENTION: retention
     .prefault('30d')
     .describe(
-      'How long jobs that succeeded, were cancelled or discarded are kept; `30d,succeeded=7d` sets it for one of these states. Dead ones are kept until someone replays or discards them.',
+      'How long jobs that succeeded, were cancelled or were discarded are kept; `30d,succeeded=7d` sets it for one of these states. Dead jobs are kept until somebody replays or discards them.',
     ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .prefault('info')
-    .describe('Least level that is logged.'),
+    .describe('Lowest level that is logged.'),
   OTEL_EXPORTER_OTLP_ENDPOINT: url('http', 'https')
     .optional()
-    .describe('Where traces go to, by OTLP over HTTP; without it none are made. See docs/tracing.md.'),
+    .describe('Endpoint for traces, by OTLP over HTTP; without it none are made. See docs/tracing.md.'),
   SMTP_URL: url('smtp', 'smtps').prefault('smtp://localhost:1025').describe('Mail server of `email.send`.'),
   MAIL_FROM: z.string().min(3).prefault('Warren <warren@localhost>').describe('Sender of `email.send`.'),
   FILES_DIR: z
@@ -192,7 +192,7 @@ const schema = z.object({
     .string()
     .regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, 'must be whsec_ and 24 to 64 bytes in base64')
     .optional()
-    .describe('Secret that `webhook.deliver` signs with (Standard Webhooks); without it those jobs fail.'),
+    .describe('Secret with which `webhook.deliver` signs (Standard Webhooks); without it these jobs fail.'),
   ALLOW_PRIVATE_TARGETS: z
     .stringbool()
     .prefault('false')

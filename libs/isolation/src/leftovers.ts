@@ -1,15 +1,15 @@
 import { type AsyncLocalStorage, createHook } from 'node:async_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** What can still do something when a job is over, as `async_hooks` names it. */
+/** The kinds of handles that can still act after a job, by their names in `async_hooks`. */
 const KINDS = new Set([
   ...['Timeout', 'Immediate', 'WORKER', 'MESSAGEPORT', 'PROCESSWRAP', 'FSEVENTWRAP', 'STATWATCHER'],
   ...['TCPWRAP', 'TCPSERVERWRAP', 'PIPEWRAP', 'PIPESERVERWRAP', 'UDPWRAP', 'SIGNALWRAP'],
 ]);
-/** A file that is being closed, for example, is gone within this time. */
+/** A file that is being closed, for example, is closed within this time. */
 const GRACE_MS = 200;
 const POLL_INTERVAL_MS = 10;
-/** Frames of Node's own above the one that asked for a timer or a handle. */
+/** Enough to reach the caller of a timer or a handle above Node's own frames. */
 const STACK_DEPTH = 20;
 /** A job may make millions of timers. */
 const FEW = 1_000;
@@ -18,14 +18,13 @@ interface Started {
   kind: string;
   /** A timer that was cleared still claims to hold the process. */
   resource: { hasRef?(): boolean; _destroyed?: boolean };
-  /** Where; written out only when somebody asks. */
+  /** Where it was started; its text is made only when it is read. */
   at: { stack?: string };
 }
 
 /**
- * Notes what a job starts, and tells what of it is left when the job is over: timers, servers, watchers and other handles
- * that would keep a process alive. What libraries start is none: the connections of a pool, and the timers that watch over
- * them, are there for the next job. So a resource counts when code outside of `node_modules` asked for it.
+ * Records the timers, servers, watchers and other handles that a job starts, and tells which are still open after it.
+ * Handles that code in `node_modules` opened, such as the connections of a pool, do not count.
  */
 export class Leftovers {
   private started: Started[] = [];
@@ -50,7 +49,7 @@ export class Leftovers {
   async take(): Promise<string[]> {
     let found: string[] = [];
     for (let waited = 0; waited < GRACE_MS; waited += POLL_INTERVAL_MS) {
-      // First a turn of the event loop: what the job's end sets going is no leftover.
+      // First a turn of the event loop, for what the end of the job starts.
       await (waited === 0 ? new Promise(setImmediate) : pause(POLL_INTERVAL_MS));
       this.forget();
       found = [...this.started.flatMap(describe), ...process.getActiveResourcesInfo().filter(isFileRequest)];

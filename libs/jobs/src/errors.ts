@@ -20,7 +20,7 @@ export class ContractViolationError extends NonRetryableError {
   }
 }
 
-/** A payload or a result that no job may have, whatever its contract: too large, nested too deeply, or not JSON. */
+/** A payload or a result that no contract allows: too large, nested too deeply, or not JSON. */
 export class PayloadError extends Error {
   override readonly name = 'PayloadError';
   constructor(
@@ -71,13 +71,13 @@ export class CancelledError extends Error {
   }
 }
 
-/** A job whose worker ended each time that it ran: it is not run again, for the sake of the other jobs. */
+/** A job whose worker ended each time it ran. It is not run again, for the sake of the other jobs. */
 export class CrashedError extends NonRetryableError {
   override readonly name = 'CrashedError';
   constructor(crashes: number) {
     super(
-      `crashed: the job's worker ended ${crashes} times while it ran. Its lost attempts say what is known; ` +
-        'did it leave an error to nobody to catch, or run out of memory?',
+      `The worker ended ${crashes} times while it ran this job. Look at the errors of the crashed attempts: did the ` +
+        'handler leave an error uncaught, or run out of memory?',
     );
   }
 }

@@ -163,12 +163,12 @@ export class Jobs {
     const { job = '', fingerprint = null } = outcome?.heldBy ?? {};
     if (fingerprint !== (record.key.fingerprint ?? null)) throw new IdempotencyConflictError(job);
     const existing = await this.views.find(job);
-    // The key goes with its job, so one that was pruned in this moment left it free.
+    // The job was just pruned, and the key with it.
     if (!existing) return this.enqueueKeyed(record, transaction);
     return { ...existing, isNew: false };
   }
 
-  /** Has recorded jobs published, and holds the caller up only while the broker is slower. Never throws. */
+  /** Publishes recorded jobs, and makes the caller wait only while the broker is slower. Never throws. */
   async publishMany(records: readonly NewRecord[]): Promise<void> {
     void this.publishInParts(records);
     await this.outbox.backpressure();
@@ -184,10 +184,10 @@ export class Jobs {
     return this.outbox.backpressure();
   }
 
-  /** As many at once as the publish window takes; what does not fit any more is the relay's. */
+  /** Publishes as many at once as the publish window takes, and leaves the rest to the relay. */
   private async publishInParts(records: readonly NewRecord[]): Promise<void> {
     for (let next = 0; next < records.length && this.outbox.room > 0; ) {
-      // Half of it, so that single jobs get through beside a large batch.
+      // Half of the room, so that single jobs get through during a large batch.
       const part = records.slice(next, next + Math.ceil(this.outbox.room / 2));
       next += part.length;
       await Promise.all(part.map((record) => this.send(record)));

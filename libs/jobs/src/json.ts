@@ -24,13 +24,12 @@ const INSTEAD: Record<string, string> = {
 };
 
 /**
- * Writes a caller's value as the JSON that is stored and sent. Whatever JSON would change without a word, such as a Map
- * or NaN, is an error. A value with a `toJSON` is what that gives; properties that are undefined are left out; a value
- * that is undefined is null.
+ * Writes a value as the JSON that is stored and sent. A value that JSON would change silently, such as a Map or NaN, is an
+ * error. `toJSON` is called, properties that are undefined are left out, and undefined itself is null.
  *
  * @param maxBytes longest text allowed.
  * @param pointer where the value stands: what JSON Pointers into it begin with in errors.
- * @throws PayloadError when it is too long, nested too deeply, or no JSON; it says where, and what to write instead.
+ * @throws PayloadError when it is too long, nested too deeply, or not JSON; it says where, and what to write instead.
  */
 export function toJson(value: unknown, maxBytes: number, pointer: string): string {
   const problem = value === undefined ? undefined : problemOf(value, '', []);
@@ -55,7 +54,7 @@ interface Problem {
   detail: string;
 }
 
-/** @param above what the value lies in, from outside to inside. */
+/** @param above the objects that contain the value, outermost first. */
 function problemOf(value: unknown, key: string | number, above: object[]): Problem | undefined {
   switch (typeof value) {
     case 'string':
@@ -73,7 +72,7 @@ function problemOf(value: unknown, key: string | number, above: object[]): Probl
 }
 
 function problemIn(given: object, key: string | number, above: object[]): Problem | undefined {
-  if (above.includes(given)) return noJson('a circle, for it lies in itself', 'circle');
+  if (above.includes(given)) return noJson('circular: it contains itself', 'circle');
   if (above.length >= MAX_DEPTH)
     return { pointer: '', detail: `is nested more than ${MAX_DEPTH} levels deep` };
   let at: string | number | undefined;
@@ -99,7 +98,7 @@ function problemIn(given: object, key: string | number, above: object[]): Proble
   }
 }
 
-/** Of what a `toJSON` gave that is no object. */
+/** The problem with a primitive value that a `toJSON` returned. */
 function problemInstead(value: unknown, given: object, above: object[]): Problem | undefined {
   if (value === null && tagOf(given) === 'Date') return noJson('an invalid Date', 'Date');
   const isLeftOut = value === undefined && above.length > 0 && !Array.isArray(above.at(-1));

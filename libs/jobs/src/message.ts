@@ -15,8 +15,7 @@ import { isTooDeep } from './payload.js';
 
 /**
  * Jobs on the wire. A message is the payload as JSON; `messageId` is the job's id, `type` its contract, `x-attempt`
- * the attempt that it stands for. Whatever speaks AMQP can publish one. Everything that is decoded here came from
- * outside and is checked.
+ * the attempt that it stands for. Any AMQP client can publish one, so everything that is decoded here is checked.
  */
 
 /** Longer payloads stay in the record and the message carries none: quorum queues keep whole messages in their log. */
@@ -28,13 +27,13 @@ export const TRACEPARENT_HEADER = 'traceparent';
 const CLAIM_CHECK_HEADER = 'x-claim-check';
 /** Why a message is a dead letter. */
 export const REASON_HEADER = 'x-dead-reason';
-/** By which workers of older versions marked a dead letter that had no record, though it may name the id of a job. */
+/** Workers of older versions set it on a dead letter without a record, which may have the id of a job. */
 const NO_RECORD_HEADER = 'x-no-record';
 const REASON_LENGTH = 1_000;
 const MAX_ATTEMPT = 1_000_000;
 /** Bookkeeping of the broker, which starts again with each publish; and the keys to which it would send copies. */
 const BROKER_HEADERS = /^(CC|BCC|x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count))$/;
-/** What a message says of its job, or of a dead letter, is said again when it is published again. */
+/** Headers that are set again when a message is republished. */
 const OWN_HEADERS = new Set([ATTEMPT_HEADER, CLAIM_CHECK_HEADER, REASON_HEADER, NO_RECORD_HEADER]);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -83,10 +82,10 @@ export function encode(
   if (to.retryDelay) headers[RETRY_DELAY_HEADER] = formatDuration(toMilliseconds(to.retryDelay));
   if (to.deadReason !== undefined) headers[REASON_HEADER] = to.deadReason.slice(0, REASON_LENGTH);
 
-  // A queue whose priorities were taken away has only its normal one.
+  // A queue whose priorities were removed has only the normal one.
   const lane = contracts.prioritised.has(queue) ? priority : undefined;
   const ownQueue = contracts.find(name)?.queue === queue && (lane ?? 'normal') === 'normal';
-  // A received message goes where it came from, or was to go, whatever is bound by now.
+  // A received message goes to its former queue or routing key, whatever the contract says now.
   const home = ownQueue && !received ? name : directRoutingKey(queue, name, lane);
   const isUnroutable = queue === EXCHANGE.unroutable;
   return {
@@ -127,21 +126,21 @@ function sentProperties(properties: object): Record<string, unknown> {
 
 /** A message in a dead-letter queue. */
 export interface DeadLetter {
-  /** The job's id, in lower case; whatever stands there when it is no job of ours. */
+  /** The messageId in lower case, which is the id of a job of ours or anything else. */
   id: string;
   name: string;
-  /** The attempt that it stands for, if it is one. */
+  /** The attempt that it stands for; of a foreign message anything. */
   attempt: unknown;
-  /** Why it lies there, as it says itself. */
+  /** Its own header's reason. */
   reason: string;
-  /** No worker put it there, or it is none of its jobs. */
+  /** The broker or a client put it there. */
   byBroker: boolean;
   /** A worker of an older version put it there and made no record. */
   isUnrecorded: boolean;
   message: Delivery['message'];
 }
 
-/** Reads what lies in a dead-letter queue; it may be anything. */
+/** Reads a message in a dead-letter queue, which may be anything. */
 export function readDeadLetter(message: Delivery['message']): DeadLetter {
   const { messageId, type, headers = {} } = message.properties;
   const given = headers[REASON_HEADER];
@@ -149,7 +148,7 @@ export function readDeadLetter(message: Delivery['message']): DeadLetter {
     id: String(messageId ?? '').toLowerCase(),
     name: usableName(type),
     attempt: headers[ATTEMPT_HEADER] ?? 1,
-    reason: String(given ?? headers['x-first-death-reason'] ?? 'published to the dead letters'),
+    reason: String(given ?? headers['x-first-death-reason'] ?? 'published to the dead-letter queue'),
     byBroker: given === undefined,
     isUnrecorded: headers[NO_RECORD_HEADER] === true,
     message,
@@ -158,13 +157,13 @@ export function readDeadLetter(message: Delivery['message']): DeadLetter {
 
 const MAX_NAME_BYTES = 100;
 
-/** What a job is named that a message of this type becomes: `unknown` where nothing could be named so. */
+/** The name of the record of a message with this type: `unknown` if it cannot be a name. */
 export const usableName = (type: unknown): string =>
   typeof type === 'string' && /^[^\p{Cc}\p{Cs}]+$/u.test(type) && Buffer.byteLength(type) <= MAX_NAME_BYTES
     ? type
     : 'unknown';
 
-/** Makes the message that puts the dead letter of a job back to where it lay. */
+/** Makes the message that returns a dead letter to its dead-letter queue. */
 export function returnDeadLetter(
   { id, attempt, reason, message }: DeadLetter,
   queue: string,
@@ -190,7 +189,7 @@ export function returnDeadLetter(
   };
 }
 
-/** A message that makes sense. */
+/** A message that was decoded. */
 export interface IncomingJob extends JobMessage {
   /** The payload as JSON text, and as the value that it stands for; null and undefined for a claim check. */
   payload: string | null;
@@ -202,7 +201,7 @@ export interface IncomingJob extends JobMessage {
 
 /** A message as it was delivered from a work queue, or from the queue of one of its priorities. */
 export interface JobDelivery extends Delivery {
-  /** The work queue, whatever the priority. */
+  /** The work queue, without the priority. */
   readonly queue: string;
   readonly priority?: Priority;
 }
@@ -250,7 +249,7 @@ export function decode(
     value,
     lacks,
   });
-  // One that was accepted while more was allowed has its payload in its record.
+  // The record may have its payload, if MAX_PAYLOAD was larger when it was accepted.
   if (content.length > maxPayload)
     return arrival(null, undefined, `the body is longer than ${maxPayload} bytes (MAX_PAYLOAD)`);
   if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0) return arrival(null);
@@ -258,7 +257,7 @@ export function decode(
   return 'unreadable' in body ? body : arrival(body.payload, body.value);
 }
 
-/** Reads a body as JSON. @returns its text and its value, or a sentence on why it is none. */
+/** Reads a body as JSON. @returns its text and its value, or why it is not valid. */
 export function readBody(content: Buffer): { payload: string; value: unknown } | { unreadable: string } {
   try {
     const payload = utf8.decode(content);
@@ -271,5 +270,5 @@ export function readBody(content: Buffer): { payload: string; value: unknown } |
   }
 }
 
-/** What a parser says without the part of the body that it quotes: reasons are logged, and bodies are not. */
+/** A parser's message without its quote of the body: reasons are logged, bodies are not. */
 const unquoted = (message: string) => message.replace(/(, )?(\.\.\.)?".*"(\.\.\.)?/s, '');

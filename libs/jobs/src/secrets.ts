@@ -5,7 +5,7 @@ import type { Contracts } from './contracts.js';
 import type { IncomingJob } from './message.js';
 import { redact } from './redact.js';
 
-/** Shorter texts are in every sentence. */
+/** Shorter texts occur in any sentence by chance. */
 const MIN_LENGTH = 4;
 /** Secrets of one job that are looked for. Where there are more, the whole text is redacted. */
 const MAX_SECRETS = 100;
@@ -18,13 +18,13 @@ export type Holder = readonly [value: unknown, schema?: z.core.$ZodType];
  * lines. They are gathered when a text comes, which for most jobs is never.
  */
 export class Secrets {
-  /** What to look for; null when it cannot be told. */
+  /** The texts to remove; null if they cannot be found out. */
   private values: string[] | null | undefined;
 
   /** @param holders gives what holds the secrets; may throw. */
   constructor(private readonly holders: () => readonly Holder[]) {}
 
-  /** The text without secrets; nothing of it where they cannot be told. Never throws. */
+  /** The text without secrets; only `[redacted]` if they cannot be found out. Never throws. */
   scrub(text: string): string {
     if (this.values === undefined) this.values = this.gather();
     return this.values
@@ -42,7 +42,7 @@ export class Secrets {
       for (const [value, schema] of this.holders()) redact(value, schema, { found: add });
       const texts = [...found].filter(({ length }) => length >= MIN_LENGTH);
       if (texts.length > MAX_SECRETS) return null;
-      // Of two that overlap the longer one goes first, or its rest would stay.
+      // Longest first: otherwise the rest of a secret that contains another would stay.
       return [...new Set(texts.flatMap(formsOf))].sort((a, b) => b.length - a.length);
     } catch {
       return null;
@@ -50,7 +50,7 @@ export class Secrets {
   }
 }
 
-/** What a handler is given that is secret: in its payload, as it came and as its schema made it, and in the result before. */
+/** The secrets of a job: in its payload, before and after the schema, and in the result of the job before. */
 export function secretsOf(
   { name, value }: IncomingJob,
   { payload, previous }: { payload: string | null; previous: Previous | null },
@@ -67,5 +67,5 @@ export function secretsOf(
   });
 }
 
-/** How texts quote a value: as it is, in JSON, in a URL. */
+/** The forms in which texts quote a value: as it is, in JSON, in a URL. */
 const formsOf = (text: string) => [text, JSON.stringify(text).slice(1, -1), encodeURIComponent(text)];

@@ -10,9 +10,9 @@ import { describeError } from './lifecycle/outcome.js';
 import { readBody, usableName } from './message.js';
 import { hasMarks, redact } from './redact.js';
 
-/** Messages that no job can be made of: how they become dead letters, and how they are shown. */
+/** Unprocessable messages: how they become dead letters, and how they are shown. */
 
-/** Why a message is a dead letter without a handler having seen it. */
+/** The error of a message that is dead-lettered before any handler runs. */
 export class UnprocessableMessageError extends NonRetryableError {
   override readonly name: string = 'UnprocessableMessageError';
 }
@@ -51,7 +51,7 @@ export function describeMessage(
   };
 }
 
-/** The same with nothing of what its sender gave it beside its bytes, when that cannot be stored. */
+/** The same without payload, properties and headers, for a message in which these cannot be stored. */
 export const bareMessage = (message: UnprocessableMessage): UnprocessableMessage => ({
   ...message,
   payload: null,
@@ -59,13 +59,13 @@ export const bareMessage = (message: UnprocessableMessage): UnprocessableMessage
   headers: {},
 });
 
-/** What is shown of a body; and of each header, of which there may be 64 KiB. */
+/** How much is shown of a body, and of the headers, which may take 64 KiB. */
 const SHOWN_BYTES = 4_096;
 const SHOWN_HEADERS = 50;
 const SHOWN_CHARACTERS = 200;
 
 /**
- * A message without its secrets, as far as people would read it.
+ * A message as it is shown: without secrets, and cut.
  *
  * @param contract the one that it names, if any.
  */
@@ -81,7 +81,7 @@ export function showMessage(
   };
 }
 
-/** Where it is JSON its keys and the contract tell what is secret; elsewhere only what looks like a key can. */
+/** Redacts JSON by keys and by the contract; other text where it looks like a key with a value. */
 function withoutSecrets(body: Buffer, contract: AnyContract | undefined): Buffer {
   const json = readBody(body);
   if ('value' in json) {
@@ -93,16 +93,16 @@ function withoutSecrets(body: Buffer, contract: AnyContract | undefined): Buffer
   return Buffer.from(scrub(beginning), 'latin1');
 }
 
-/** What looks like a key with a value, in broken JSON, a form or a header: `"token": "x"`, `token=x`, `Token: x`. */
+/** A key with a value in broken JSON, a form or a header: `"token": "x"`, `token=x`, `Token: x`. */
 const FIELD = /([\w-]{1,64})(["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^,;&}\r\n]+)/g;
 
-/** A text without what looks like a secret in it. */
+/** A text without values that look like secrets. */
 export const scrub = (text: string): string =>
   maskUrl(text).replace(FIELD, (field, key: string, between: string) =>
     isSecretKey(key) ? `${key}${between}${REDACTED}` : field,
   );
 
-/** The beginning of some bytes, which may be anything and cut anywhere, as people read them. */
+/** The beginning of a body, as text if it is text. */
 function showBody(bytes: Buffer): Pick<MessageView, 'body' | 'encoding'> {
   const beginning = bytes.subarray(0, SHOWN_BYTES);
   try {
@@ -113,7 +113,7 @@ function showBody(bytes: Buffer): Pick<MessageView, 'body' | 'encoding'> {
   }
 }
 
-/** Values that may be anything, for people: no more and no longer ones than they would read. */
+/** Properties or headers as they are shown: at most 50, each cut. */
 function shown(values: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(redact(values) as Record<string, unknown>)

@@ -28,21 +28,21 @@ export interface Slot extends SlotRequest {
 }
 
 /**
- * How often waiting jobs and free slots are held against each other, and holders against the workers that live. What
- * is released is passed on at once; this is for the slots of workers that are gone.
+ * How often waiting jobs are compared with free slots, and holders with live workers. A released slot is passed on at once;
+ * this is for the slots of dead workers.
  */
 const SWEEP_EVERY_MS = 2_000;
 const RELEASE_PAUSE_MS = 500;
-/** How long the last slots may take to be released when the worker stops; the end of its session frees them too. */
+/** How long a stopping worker waits for the release of its slots; the end of its session frees them, too. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** A row that is new to the table may be pruned between the two statements that make it and use it. */
 const TRIES = 5;
 
 /**
- * Hands out slots: one row for each limit and key lists who holds one. A slot belongs to a worker; it is free again
- * when the worker gives it back, or when the worker is gone, as its session lock shows. So none can leak.
+ * Assigns slots: one row for each limit and key lists their holders. A slot belongs to a worker. It is free again when the
+ * worker releases it, or when the worker is dead, as its session lock shows. So no slot can leak.
  *
- * Who finds no slot is put off, far, and listed as waiting. Releasing a slot makes the longest waiting job
+ * A job without a slot is put off, far, and listed as waiting. Releasing a slot makes the longest waiting job
  * due and has the relay publish it, which takes some hundredths of a second; there is no polling for slots.
  */
 @Injectable()
@@ -94,7 +94,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
     }
   }
 
-  /** Gives a slot back, as soon as the database answers. */
+  /** Releases a slot, as soon as the database answers. */
   release(slot: Slot): void {
     const released = this.releasePersistently(slot).finally(() => this.releasing.delete(released));
     this.releasing.add(released);
@@ -177,7 +177,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
     await this.wakeForFree((await this.database.query<sql.Waiter>(sql.awaited())).rows);
   }
 
-  /** A worker is gone when it was missing twice: after a restart of the database all take their locks again. */
+  /** A worker is dead when its lock is missing twice: after a restart of the database all take their locks again. */
   private async dropGone(): Promise<void> {
     const { rows } = await this.database.query<{ worker: number }>(sql.holdingWorkers());
     const missing = await this.outboxRecords.missingOf(rows.map(({ worker }) => worker));

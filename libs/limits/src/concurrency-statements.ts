@@ -2,7 +2,7 @@ import type { Slot } from './concurrency-limiter.js';
 
 /**
  * The statements of concurrency limits. Whatever changes rows of `concurrency_limits` locks them by name and key
- * first: so nobody waits for somebody who waits for him.
+ * first: so there is no deadlock.
  */
 
 /** Slots of one limit that waiting jobs may have. */

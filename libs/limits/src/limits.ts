@@ -16,7 +16,7 @@ import { ConcurrencyLimiter, type Slot } from './concurrency-limiter.js';
 import { type Pace, paceOf } from './pace.js';
 import { RateLimiter, type RateRequest } from './rate-limiter.js';
 
-/** What a contract's handler asked for, ready for use. */
+/** The limits of a contract's handler. */
 interface Limit {
   contract: AnyContract;
   rate?: { pace: Pace; key?: KeyOf };
@@ -25,11 +25,10 @@ interface Limit {
 type KeyOf = (payload: unknown) => string;
 
 /**
- * How far a job is put off that waits for a slot. It is woken as soon as it may have one; the time is for the case
- * that nobody is left to wake it.
+ * How far a job is put off that waits for a slot. It is woken as soon as a slot is free; this is for lost wake-ups.
  */
 const WAIT_MS = 600_000;
-/** A job whose times to start pass before it starts, because the process is too busy, is put off after so many. */
+/** A job that misses this many start times, because the process is too busy, is put off. */
 const START_TRIES = 5;
 /** Longer keys are kept as their digest. */
 const KEY_LENGTH = 200;
@@ -81,7 +80,7 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
     try {
       payload = conform(limit.contract, 'payload', given);
     } catch {
-      // It has no key, and takes no turn: it does not start, but fails.
+      // It has no key and takes no turn, because it will fail without starting.
       return {};
     }
 
@@ -138,7 +137,7 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
   }
 
   private async prune(): Promise<void> {
-    // What cannot be pruned now is pruned in a minute.
+    // The next run prunes what this one could not.
     await Promise.all([this.rates.prune(), this.slots.prune()]).catch(() => {});
   }
 }

@@ -23,9 +23,8 @@ const TRIES = 5;
  * away (the generic cell rate algorithm). Whatever a worker has in flight goes into one statement, so a busy limit costs
  * a row update for each batch rather than for each job.
  *
- * Who finds no time within reach is put off, each further than the one before and spaced as the limit is. So they
- * come back about as fast as they can start. Then they ask again like everybody else: what an outage has held up
- * makes no burst.
+ * A job without a start time within reach is put off, each further than the one before, at the spacing of the limit. So jobs
+ * come back about as fast as they can start, and ask again: an outage causes no burst.
  */
 @Injectable()
 export class RateLimiter {

@@ -3,28 +3,27 @@ import type { ClaimRequest, Postponement } from './job-record.js';
 import { epochMs, lockOf, STATE, type Statement, unnestUnseen } from './statements.js';
 
 /**
- * The statements by which a worker takes what it was delivered, or puts it off. `m` is a message, `j` the job of its id,
- * `$4` the worker that asks.
+ * The statements by which a worker takes delivered jobs, or puts them off. `m` is a message, `j` the job of its id, `$4` the
+ * worker.
  */
 
 /**
- * Whether the message stands for an attempt that has not begun. No waiting job is marked to be cancelled: anyone who cancels
- * one ends it, and anyone who gives a marked one back ends it as well.
+ * Whether the message stands for an attempt that has not begun. A waiting job is never marked to be cancelled: cancelling
+ * it, or releasing a marked one, ends it.
  */
 const IS_WAITING = `j.name = m.name and ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt`;
 /**
- * Whether it stands for the attempt that runs, and the worker that runs it is gone: PostgreSQL let go of the lock that it
- * held. One's own attempt counts as well, for a claim whose answer was lost on the way: no worker asks for what it knows
- * to run.
+ * Whether it stands for the running attempt of a dead worker, whose lock PostgreSQL has released. The worker's own attempt
+ * counts, too: it claims again only if the answer to its first claim was lost.
  */
 const IS_CRASHED = `j.name = m.name and ${STATE} = 'running' and m.attempt >= j.attempt
       and (j.worker = $4 and m.attempt = j.attempt or not exists (${lockOf('j.worker')}))`;
-/** Whether the record is only of a message that was unprocessable, and had the id first. */
+/** Whether the record is of an unprocessable message that had the id first. */
 const IS_UNPROCESSABLE = `j.state = 'dead' and j.claim = 0
       and exists (select from unprocessable_messages u where u.job = j.id)`;
-/** To take it over counts as a crash, unless it is one's own. */
+/** Taking a job over counts as a crash, unless it is the worker's own. */
 const IS_CRASH = `(${STATE} = 'running' and j.worker <> $4)`;
-/** How an attempt is kept that was lost with its worker. */
+/** A crashed attempt, as the record keeps it. */
 export const CRASHED_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'crashed', 'error', null,
               'worker', (select w.name from workers w where w.id = j.worker),
               'startedAt', j.started_at, 'finishedAt', now())`;
@@ -33,7 +32,7 @@ const REQUESTS = `
       ${unnestUnseen('$1::uuid[]', '$2::int[]', '$3::text[]', '$5::bool[]', '$6::bool[]')}
         as m (id, attempt, name, wants_payload, exclusive)`;
 
-/** A job is rescued when the claim before this one was lost, found by this one or by the relay. */
+/** A job is rescued when its previous claim crashed. This claim or the relay has found that out. */
 const CLAIMED = `
       j.id, j.state = 'running' as taken, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.crashes,
       j.previous, case when j.next is not null then true end as "isFollowed", ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
@@ -56,7 +55,7 @@ const claimValues = (
 ];
 
 /**
- * Takes jobs that wait. One that was lost `exclusiveAfter` times is taken only by a worker that runs nothing else.
+ * Takes waiting jobs. One that crashed `exclusiveAfter` times is taken only by a worker that runs nothing else.
  *
  * @returns those that were taken; {@link refusals} says what is with the others.
  */
@@ -77,8 +76,7 @@ export const claim = (
 });
 
 /**
- * Why jobs were not claimed: whether each waits, or was lost, by now; and whether it was lost so often that it must run
- * exclusive.
+ * Why jobs were not claimed: whether each waits or has crashed by now, and whether it must run exclusively.
  */
 export const refusals = (
   requests: readonly ClaimRequest[],
@@ -104,8 +102,8 @@ export const refusals = (
 });
 
 /**
- * Takes over what was lost with another worker, which counts as a crash and is kept as an attempt; otherwise as
- * {@link claim}. A job that is to be cancelled ends here.
+ * Takes over crashed jobs of dead workers; each crash is counted and kept as an attempt. Otherwise as {@link claim}. A job
+ * that is marked to be cancelled ends here.
  */
 export const takeOver = (
   requests: readonly ClaimRequest[],
@@ -128,9 +126,8 @@ export const takeOver = (
 });
 
 /**
- * Puts jobs off whose message might have been claimed. A new claim number keeps anyone who published that message from
- * noting it as published, which would take the job out of the outbox. A job that runs in a worker that is gone stays
- * as it is, and is due later.
+ * Puts jobs off whose message could be claimed. The new claim number prevents the publisher of that message from marking it
+ * as published, which would take the job out of the outbox. A running job of a dead worker stays as it is, and is due later.
  *
  * @returns the ids of those that have no record.
  */

@@ -15,14 +15,14 @@ interface RefusalRow extends Refused {
   mustBeExclusive: boolean | null;
 }
 
-/** A job that was lost this often with its worker may be what ended it: from then on it runs exclusively, or not at all. */
+/** A job that crashed this often may be what ended its workers: from then on it runs exclusively. */
 const EXCLUSIVE_AFTER_CRASHES = 2;
-/** A job that was lost this often is not run again. The first time it had neighbours; the last time it ran exclusively. */
+/** A job that crashed this often is not run again. The last time it ran exclusively, so no other job was the cause. */
 export const MAX_CRASHES = 3;
-/** A claim is made this often when somebody else changed the job between two of its statements, and it may still be taken. */
+/** Tries of a claim if another process changed the job between two statements. */
 const CLAIM_TRIES = 3;
 
-/** How a worker takes what it was delivered: the part of `Records` that claims. */
+/** The part of `Records` that claims delivered jobs. */
 export class Claims {
   private readonly looks: Coalescer<ClaimRequest, boolean>;
   private readonly claims: Coalescer<ClaimRequest, Claim>;
@@ -80,7 +80,7 @@ export class Claims {
     );
   }
 
-  /** Takes what waits, then what is lost, and says of the rest why not. */
+  /** Takes waiting jobs, then crashed ones, and says why the others were refused. */
   private async runClaim(
     requests: readonly ClaimRequest[],
     tries = CLAIM_TRIES,
@@ -103,7 +103,7 @@ export class Claims {
     const lost = open.filter(({ id }) => refused.get(id)?.isCrashed);
     if (lost.length > 0) await take(claiming.takeOver(lost, worker, EXCLUSIVE_AFTER_CRASHES));
 
-    // Between two of the statements somebody else took it, or gave it back.
+    // Another process took or released them between two statements.
     const raced = open.filter(({ id }) => !claims.has(id));
     const again = raced.length > 0 && tries > 1 ? await this.runClaim(raced, tries - 1) : undefined;
     for (const [id, row] of refused) {

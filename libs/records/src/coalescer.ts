@@ -12,9 +12,8 @@ export interface CoalescerOptions {
 }
 
 /**
- * A second statement starts only when the first is under way for this long. With a database near by it is done before,
- * mostly, and the next one takes what gathered meanwhile: more rows, and less CPU for each. With one that is 300 ms away
- * the second lane doubles what gets through.
+ * A second statement starts only when the first has run for this long. With a near database the first is mostly done by
+ * then, and the next one takes more rows, at less CPU for each. With one that is 300 ms away the second lane doubles the rate.
  */
 const PATIENCE_MS = 3;
 
@@ -122,10 +121,9 @@ export class Coalescer<Item, Result> {
 }
 
 /**
- * Does something for many entries at once. Where one of them makes it fail it is done for each alone, so that it fails
- * nobody else.
+ * Does something for many entries at once. If that fails, it is done for each alone, so that one entry fails no other.
  *
- * @param onFailure told of each entry that cannot be helped. @throws DatabaseUnavailableError
+ * @param onFailure called for each entry that fails alone, too. @throws DatabaseUnavailableError
  */
 export async function eachApart<Entry>(
   entries: readonly Entry[],

@@ -40,12 +40,11 @@ const ORDER: Record<JobState | 'progress', number> = {
 };
 
 /**
- * The changes of state that a job's record tells of, oldest first, the newest being the state that it is in. So who
- * looks at a record from time to time misses none, and nothing has to be written for those who look.
+ * The changes of state in a job's record, oldest first; the last is the present state. A client that reads the record from
+ * time to time misses none, and nothing is written for such clients.
  *
- * Everything that a job goes through is counted by its claims: a change is named by the claim that it came with or
- * after, and its state. A run that used up no attempt (snoozed, released) leaves no trace in the record: it is
- * told of only while it lasts.
+ * A change is named by its claim and its state. An attempt that does not count (snoozed, released) leaves no trace in the
+ * record, and is seen only while it lasts.
  */
 export function historyOf(row: HistoryRow): Change[] {
   const changes: Change[] = [];
@@ -84,7 +83,7 @@ export function historyOf(row: HistoryRow): Change[] {
   return changes;
 }
 
-/** Whether a change came after another one, both given by their ids. False when one of them is no such id. */
+/** Whether a change came after another one, both given by their ids. False for invalid ids. */
 export function isAfter(id: string, other: string): boolean {
   const [claim, order] = positionOf(id);
   const [otherClaim, otherOrder] = positionOf(other);

@@ -40,7 +40,7 @@ export interface JobKey {
   /** What the key is for and whose it is; keys of different scopes have nothing to do with each other. */
   scope: string;
   key: string;
-  /** Tells whether who comes with the key wants the same job. */
+  /** Identifies what the key was used for. */
   fingerprint?: string;
   /** How long the job holds the key, in milliseconds; and until it has ended, if `untilEnded`. */
   heldMs: number;
@@ -65,7 +65,7 @@ export interface InsertedRecord {
   runAt: Date;
 }
 
-/** A delivery that wants to run. */
+/** A delivery that is to be claimed. */
 export interface ClaimRequest {
   id: string;
   /** The contract that the message names. */
@@ -74,7 +74,7 @@ export interface ClaimRequest {
   attempt: number;
   /** The message carries no payload: it is to be read from the record. */
   wantsPayload: boolean;
-  /** The worker runs nothing else: it may take a job that was lost so often that it may be what ended its workers. */
+  /** The worker runs nothing else, so it may take a job that must run exclusively. */
   exclusive?: boolean;
   /** Makes the record when there is none, for a message that did not come from our own producer. */
   record?: NewRecord;
@@ -91,9 +91,9 @@ export interface Taken {
   claim: number;
   attempt: number;
   maxAttempts: number;
-  /** How often the job was lost with its worker. */
+  /** How often the job crashed. */
   crashes: number;
-  /** It was lost just before, and this claim runs it again. */
+  /** Its previous claim crashed. */
   rescued: boolean;
   /** For how long it could have run already, in seconds. */
   waited: number;
@@ -130,9 +130,9 @@ export interface Settlement {
   state: 'succeeded' | 'retrying' | 'dead' | 'queued' | 'scheduled' | 'cancelled';
   /** JSON text of the result. */
   result?: string;
-  /** Keeps the attempt as failed, with this error as JSON text; as lost, which counts as a crash, if it is released. */
+  /** Keeps the attempt, with this error as JSON text: as failed, or as crashed if it is released. */
   error?: string;
-  /** The attempt is not counted: the worker gave the job back, or the handler put it off. */
+  /** The attempt does not count: the worker released the job, or the handler snoozed. */
   released?: boolean;
   /** When the job runs next, in milliseconds from now. */
   runInMs?: number;

@@ -18,7 +18,7 @@ export const markPublished = (published: readonly { id: string; claim: number }[
   values: [plain(published.map(({ id }) => id)), plain(published.map(({ claim }) => claim))],
 });
 
-/** No lock is held while the relay publishes: the due time itself moves on, and anyone who finishes clears it. */
+/** Moves the due time on, so that no lock is held while the relay publishes. */
 export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): Statement => ({
   name: 'take-due',
   text: `
@@ -46,7 +46,7 @@ export const takeDue = (limit: number, leaseMs: number, payloadLimit: number): S
   values: [limit, leaseMs, payloadLimit],
 });
 
-/** What a relay could not publish is due again after a pause, unless somebody else has moved it on. */
+/** Makes jobs that a relay could not publish due after a pause, unless they have moved on. */
 export const postponePublish = (
   jobs: readonly { id: string; claim: number }[],
   pauseMs: number,
@@ -59,7 +59,7 @@ export const postponePublish = (
   values: [jobs.map(({ id }) => id), jobs.map(({ claim }) => claim), pauseMs],
 });
 
-/** What no queue took is published again; as a new claim, so that the note of its confirm changes nothing. */
+/** Publishes unrouted jobs again, under a new claim, so that the confirm of the first message changes nothing. */
 export const republishUnrouted = (ids: readonly string[], pauseMs: number): Statement => ({
   name: 'republish-unrouted',
   text: `
@@ -84,7 +84,7 @@ export const missingOf = (workers: readonly number[]): Statement => ({
   values: [workers],
 });
 
-/** What a worker that is gone was running waits for the same attempt again, and is not known to the broker yet. */
+/** Makes the running jobs of dead workers wait for the same attempt again. */
 export const rescue = (workers: readonly number[]): Statement => ({
   name: 'rescue',
   text: `

@@ -7,14 +7,14 @@ import { MINUTE_S } from './throughput.js';
 
 /**
  * How long rows are kept, in milliseconds: jobs from their end on, by the state that they ended in; schedule ticks,
- * keys and batches by the last of these. Dead jobs are not among them: each has a copy in its queue's dead-letter
- * queue, and somebody has to decide on both.
+ * keys and batches by the last of these. Dead jobs are not among them: somebody must
+ * replay or discard them.
  */
 export type Ages = Readonly<Record<'succeeded' | 'cancelled' | 'discarded' | 'others', number>>;
 
-/** The time before which what is kept for so long has to have ended. A state without an age has none, and stays. */
+/** Rows that ended before this time have expired. A state without an age has no such time. */
 const past = (age: string) => `now() - ($1::json ->> ${age})::float8 * interval '1 millisecond'`;
-/** The tables that grow, and which of their rows go. */
+/** The tables that grow, and the rows to delete. */
 const tables: Record<string, string> = {
   // The message of a job that was cancelled between two attempts comes back at run_at, and would make its record again.
   jobs: `greatest(finished_at, run_at) < ${past('state')}`,
@@ -24,7 +24,7 @@ const tables: Record<string, string> = {
   // As others are, but no longer than the dashboard shows them.
   throughput: `at < greatest(${past(`'others'`)},
     now() - case step_s when ${MINUTE_S} then interval '1 day' else interval '7 days' end)`,
-  // Who did what may be asked long after the jobs are gone.
+  // Audits are needed long after the jobs were deleted.
   audit: `at < least(${past(`'others'`)}, now() - interval '365 days')`,
   // After jobs: of those that are left, none names a worker that was gone before they ended.
   workers: `seen_at < ${past(`'others'`)} and not exists (${lockOf('workers.id')})`,

@@ -20,23 +20,22 @@ export const lockOf = (worker: string) => `
     and l.database = (select oid from pg_database where datname = current_database())`;
 
 /**
- * The arrays of a statement that often has one row, in sub-selects, so that the planner does not see how long they are: for
- * a single row it would take a plan of its own for cheaper than the prepared one, and make it again each time, which takes as
- * long as the statement.
+ * Arrays in sub-selects, which hide their length from the planner. For a single row it would prefer a custom plan to the
+ * prepared one and make it again each time, which takes as long as the statement.
  */
 export const unnestUnseen = (...arrays: string[]) =>
   `unnest(${arrays.map((array) => `(select ${array})`).join(', ')})`;
 
 /**
- * Whether an id comes after the last one of the page before, or there is none. All zeros is an id, too; and an `or`
- * would keep a prepared plan from going on in the index where that page ended.
+ * Whether an id comes after the last one of the previous page, if there is one. The id of all zeros is valid, and with an
+ * `or` a prepared plan could not continue in the index where that page ended.
  *
  * @param last the parameter that holds it.
  */
 export const comesAfter = (last: string) =>
   `id >= coalesce(${last}::uuid, '00000000-0000-0000-0000-000000000000') and id is distinct from ${last}`;
 
-/** A time as milliseconds since 1970: the driver takes longer to read one from its text than for the rest of a row. */
+/** A time as milliseconds since 1970: parsing its text takes the driver longer than the rest of a row. */
 export const epochMs = (column: string) => `date_part('epoch', ${column}) * 1000`;
 
 /** @param keyed a join with the keys that were taken, which leaves the other records out. */
@@ -87,8 +86,8 @@ export const insert = (records: readonly NewRecord[], graceMs: number): Statemen
 });
 
 /**
- * Whether the key of a row in `job_keys` is free. A job that cannot be seen yet was inserted by a statement that runs at
- * the same time, and has not ended.
+ * Whether the key of a row in `job_keys` is free. A job that is not visible yet was inserted by a concurrent statement, and
+ * has not ended.
  */
 export const IS_FREE = `held.expires_at <= now() and (not held.until_ended or job_has_ended(held.job))`;
 
@@ -131,14 +130,14 @@ export const keyHolders = (keys: readonly JobKey[]): Statement => ({
 });
 
 /**
- * The state of a job that is found by its id. No index has this expression: with the bare column the planner may read
- * all jobs that wait, or run, for each id.
+ * The state of a job that is found by its id. No index has this expression: with the bare column the planner may use an
+ * index on the state, and read all waiting or running jobs for each id.
  */
 export const STATE = `(j.state || '')`;
 
 /**
- * Ends jobs that succeeded, but for those that {@link settle} has more to do for. It returns no rows: how many it has
- * written is enough to know whether it has written all.
+ * Settles successes, except those that need {@link settle}. It returns no rows: their count shows whether all of them were
+ * written.
  */
 export const succeed = (settlements: readonly Settlement[]): Statement => ({
   name: 'succeed',
@@ -239,7 +238,7 @@ export const progress = (
   ],
 });
 
-/** What does not run yet is cancelled at once; what runs is marked, for its worker to see. */
+/** Cancels waiting jobs, and marks running ones for their workers. */
 export const cancel = (ids: readonly string[]): Statement => ({
   name: 'cancel',
   text: `
@@ -253,7 +252,7 @@ export const cancel = (ids: readonly string[]): Statement => ({
   values: [ids],
 });
 
-/** The running jobs of a worker that are to stop. */
+/** The running jobs of a worker that are marked to be cancelled. */
 export const cancelling = (worker: number): Statement => ({
   name: 'cancelling',
   text: `
@@ -262,7 +261,7 @@ export const cancelling = (worker: number): Statement => ({
   values: [worker],
 });
 
-/** Only what still waits for its time can be given another one. */
+/** Moves a job that still waits for its time. */
 export const reschedule = (id: string, delayMs: number | null, runAt: Date | null): Statement => ({
   name: 'reschedule',
   text: `

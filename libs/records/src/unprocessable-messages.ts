@@ -42,7 +42,7 @@ export interface DeadRecord {
   isNew: boolean;
 }
 
-/** A message as somebody wants to look at it. */
+/** A message to be shown. */
 export interface StoredMessage extends ReceivedMessage {
   /** Bytes of its body, of which there may be only the beginning. */
   size: number;
@@ -54,7 +54,7 @@ export const readKept = (json: string): Record<string, unknown> =>
     value?.type === 'Buffer' && Array.isArray(value.data) ? Buffer.from(value.data) : value,
   );
 
-/** Bodies of more than this are not read for somebody to look at, but for their beginning. */
+/** Of longer bodies only the beginning is read to be shown. */
 const READ_BYTES = 1024 * 1024;
 
 /**

@@ -14,7 +14,7 @@ import { jitterOf, type Schedule, type Spec, toSpec } from './schedule.js';
 import * as sql from './statements.js';
 import { Ticks } from './ticks.js';
 
-/** How often is looked for due schedules: the longest that a tick is late. */
+/** How often due schedules are searched: a tick is late by at most this. */
 const PAUSE_MS = 500;
 /** How often the rows are confirmed; see `declare`. */
 const CONFIRM_EVERY_MS = 10_000;
@@ -31,8 +31,7 @@ interface Known {
 /**
  * Makes a job for each tick. It runs in every worker and needs no leader: a tick's row and its job are written in one
  * transaction, the row's key is the schedule and the tick, and `skip locked` keeps workers from waiting for each
- * other. What fires is what the worker's own code says; a row that says something else is left to the workers that
- * say so too.
+ * other. A worker fires only schedules that its own code declares in the same way as the row.
  */
 @Injectable()
 export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
@@ -88,7 +87,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
     const storable = known.filter(({ name }) => !this.unstorable.has(name));
     const { rows } = await this.database.query<{ name: string }>(sql.due(storable));
     for (const { name } of rows) {
-      // One that cannot be enqueued must not keep the others from it.
+      // A schedule that cannot fire must not block the others.
       await this.fire(this.known.get(name) as Known).then(
         () => this.failures.delete(name),
         (error) => this.onFailure(name, error),

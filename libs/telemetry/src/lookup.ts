@@ -11,7 +11,7 @@ const FRESH_FACTOR = 20;
 /** A gauge with its value. */
 export type Sample = readonly [gauge: Gauge, value: number, labels?: Record<string, string>];
 
-/** Gauges whose values somebody else holds, such as the database. */
+/** Gauges whose values are read elsewhere, such as in the database. */
 interface Lookup {
   readonly registry: Registry;
   readonly read: () => Promise<Sample[]> | Sample[];
@@ -58,7 +58,7 @@ async function refresh(lookup: Lookup): Promise<void> {
     const now = performance.now();
     lookup.freshUntil = now + FRESH_FACTOR * (now - startedAt);
   } catch {
-    // Those whose work an outage stops tell of it.
+    // Outages are logged where they happen.
     lookup.text = '';
   }
   lookup.reading = undefined;

@@ -1,16 +1,16 @@
 import type { Log } from './logger.js';
 
-/** What is known of an error that nobody caught. */
+/** An uncaught error, as the log shows it. */
 export interface StrayError {
   /** What the log line has. */
   fields: object;
-  /** Where it came from. */
+  /** What it came from. */
   whose: string;
 }
 
 /**
- * A process that was told to end by such an error has ended by then, in whatever way; longer than the time that a worker
- * gives its jobs then.
+ * A process that ends by such an error exits after this time at the latest. It is longer than the time that a worker then
+ * gives its jobs.
  */
 const END_WITHIN_MS = 40_000;
 
@@ -21,10 +21,10 @@ export function logWarnings(log: Log): void {
 }
 
 /**
- * Ends the process when an error comes that nobody caught, for nobody knows its state then: once, however many come, in
- * the order that SIGTERM ends it in, and with exit code 1. Call it when SIGTERM is handled.
+ * Ends the process after an uncaught error, because its state is unknown then: once, however many errors come, as SIGTERM
+ * does, and with exit code 1. Call it when SIGTERM is handled.
  *
- * @param blame told of each. @returns what ends the process likewise.
+ * @param blame called for each error. @returns a function that ends the process in the same way.
  */
 export function endOnStrayErrors(
   log: Log,

@@ -12,23 +12,23 @@ import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../message.js
 const POLL_INTERVAL_MS = 2_000;
 /** Messages that are looked up and published again at once. Other clients may publish messages of 16 MiB. */
 const BATCH = 16;
-/** After going through a queue, it is left alone for this many times as long as that took. */
+/** After going through a queue the worker leaves it alone for this many times as long as that took. */
 const REST_FACTOR = 5;
 /** How long a job whose message no queue took waits until it is published again. */
 const UNROUTED_PAUSE_MS = 15_000;
-/** This duty's number among those that one worker does for all. */
+/** The number of this duty's leader lock. */
 const DUTY = 1;
 
 /** What becomes of a message in a dead-letter queue. */
 type Fate = 'stays' | 'dropped' | 'jobIsDead' | 'becomesDeadLetter';
 
 /**
- * Keeps the dead-letter queues what the records say they are: one message for each dead record. A replay or a discard
- * changes records only; a crash can leave a message twice; a broker that lost its disk has none. So one worker looks at
- * the depth of each queue, and where that has not fitted twice in a row, it goes through the queue once: what stands
- * for no dead record is dropped, and what is missing is published again.
+ * Makes each dead-letter queue hold one message for each dead record. They can differ: a replay or a discard changes
+ * records only, a crash can publish a message twice, and a broker can lose its disk. So one worker compares the depth of
+ * each queue with the records. If they differ twice in a row, it goes through the queue once, drops messages of no dead
+ * record, and has missing ones published again.
  *
- * What the broker or a client put there is read once: it is recorded, and dropped.
+ * Messages that the broker or a client put there are recorded and dropped.
  */
 @Injectable()
 export class DeadLetterKeeper {

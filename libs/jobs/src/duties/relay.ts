@@ -3,17 +3,17 @@ import { DatabaseUnavailableError, type DueRecord, OutboxRecords, UnprocessableM
 import { CLAIM_CHECK_BYTES } from '../message.js';
 import { Outbox } from '../outbox.js';
 
-/** How often the outbox is looked at while it is empty: the longest that a scheduled job is late. */
+/** How often the outbox is polled while it is empty: a scheduled job is late by at most this. */
 const IDLE_PAUSE_MS = 500;
-/** The same while there is something: what was put off by a limit comes back evenly rather than in heaps. */
+/** The same while it is not empty, so that jobs over a limit come back evenly and not in bursts. */
 const BUSY_PAUSE_MS = 100;
 /** Jobs taken at once; with payloads of 128 KiB that is 32 MiB. */
 const BATCH = 250;
 /** How long other relays leave a batch alone. A relay that dies with it delays its jobs by this much. */
 const LEASE_MS = 15_000;
-/** How long a message is left alone that the broker refused, or that no queue took. */
+/** Pause before a message that the broker refused, or that no queue took, is published again. */
 const REFUSED_PAUSE_MS = 3_000;
-/** How often running jobs of workers that are gone are looked for; a redelivery by the broker finds most of them first. */
+/** How often jobs of dead workers are searched; most are found earlier, by a redelivery. */
 const RESCUE_EVERY_MS = 3_000;
 
 /**
@@ -96,7 +96,7 @@ export class Relay {
     return due.length === limit && refused.length === 0;
   }
 
-  /** A worker is gone when it was missing twice: after a restart of the database all take their locks again. */
+  /** A worker is dead when its lock is missing twice: after a restart of the database all take their locks again. */
   private async rescue(): Promise<void> {
     this.lookedAt = performance.now();
     const missing = await this.records.goneWorkers();
@@ -115,7 +115,7 @@ export class Relay {
 
   private publish({ state, error, ...record }: DueRecord): Promise<boolean> {
     if (state === 'dead') return this.outbox.publish(record, { deadReason: error ?? 'unknown' });
-    // One that was put off while it stood as running was lost with its worker: the same attempt begins again.
+    // A running job that was put off had crashed: the same attempt begins again.
     return this.outbox.publish({
       ...record,
       attempt: state === 'running' ? record.attempt : record.attempt + 1,

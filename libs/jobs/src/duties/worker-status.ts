@@ -3,10 +3,10 @@ import { Injectable } from '@nestjs/common';
 import { WorkerRecords } from '#records';
 
 const REPORT_EVERY_MS = 5_000;
-/** How often the event loop is looked at. What is measured is the time between two looks, so it is taken off again. */
+/** Sampling interval of the event-loop delay. The measured delay includes it, so it is subtracted. */
 const RESOLUTION_MS = 20;
 
-/** Reports what this worker serves and how it fares, for people who look at the workers. */
+/** Reports the queues, memory and event-loop lag of this worker, for `GET /workers` and the dashboard. */
 @Injectable()
 export class WorkerStatus {
   private readonly delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });

@@ -5,10 +5,10 @@ import type { InFlight } from './in-flight.js';
 import { STOP_GRACE_MS } from './running-attempt.js';
 import type { RunningAttempts } from './running-attempts.js';
 
-/** How long jobs in flight may go on in a worker that an error ends, whatever its grace time: its state is unknown. */
+/** How long jobs in flight may go on in a worker that an uncaught error ends. Its state is unknown, so the grace time does not count. */
 const CRASH_GRACE_MS = 25_000;
 
-/** How a worker that stops lets go of what is in flight. */
+/** How a stopping worker finishes or releases its jobs in flight. */
 export class Drain {
   private readonly logger = new Logger('Drain');
   private readonly stopping = new AbortController();
@@ -20,7 +20,7 @@ export class Drain {
     private readonly running: RunningAttempts,
   ) {}
 
-  /** Aborted when the grace time is over: nothing is waited for any more. */
+  /** Aborted when the grace time is over. */
   get signal(): AbortSignal {
     return this.stopping.signal;
   }
@@ -40,14 +40,14 @@ export class Drain {
   async drain(graceMs: number, onGraceOver: () => void): Promise<void> {
     const { signal } = this.hurrying;
     const graceOver = pause(graceMs, undefined, { ref: false, signal }).catch(() => {});
-    // A job that ends the worker is not waited for, but runs until then: no other worker may begin with it.
+    // A culprit is not waited for, but runs until the end, so that no other worker begins with it.
     await Promise.race([this.inFlight.left(() => this.running.culprits), graceOver]);
     if (this.inFlight.size > 0)
       this.logger.warn({ msg: 'Releasing jobs that did not end in time', count: this.inFlight.size });
     this.stopping.abort();
     onGraceOver();
     this.running.release();
-    // Handlers that obey their signal, and the statements that release the jobs.
+    // For handlers that obey their signal, and for the statements that release the jobs.
     await settledWithin(
       this.inFlight.left(() => 0),
       2 * STOP_GRACE_MS,

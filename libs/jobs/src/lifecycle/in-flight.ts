@@ -1,9 +1,8 @@
 import type { JobDelivery } from '../message.js';
 
 /**
- * The deliveries that this process works on: attempts, as `id/attempt`, and messages that cannot be read. One that is
- * delivered again after a lost connection, while it is still in flight, takes the place of its older copy: until the job
- * is claimed and settled, it may be all that there is of it.
+ * The deliveries in flight: attempts, by `id/attempt`, and unreadable messages. When the broker delivers one again, after
+ * a lost connection or a consumer timeout, the new copy replaces the old one: it is the one that can be acknowledged.
  */
 export class InFlight {
   private readonly held = new Map<string | JobDelivery, HeldDelivery>();
@@ -14,7 +13,7 @@ export class InFlight {
     return this.held.size;
   }
 
-  /** @returns what to work on; undefined for a copy of what is in flight. */
+  /** @returns the delivery to process; undefined for a copy of one in flight. */
   add(delivery: JobDelivery, key: string | JobDelivery = delivery): HeldDelivery | undefined {
     const held = this.held.get(key);
     if (held) {
@@ -31,7 +30,7 @@ export class InFlight {
     this.onChange();
   }
 
-  /** Waits until no more than so many are left. @param count is asked at each change, and by {@link recount}. */
+  /** Waits until at most `count()` are left. It is called at each change, and by {@link recount}. */
   left(count: () => number): Promise<void> {
     return new Promise((resolve) => {
       this.onChange = () => {
@@ -41,7 +40,7 @@ export class InFlight {
     });
   }
 
-  /** What {@link left} waits for may have changed. */
+  /** Has {@link left} call `count` again. */
   recount(): void {
     this.onChange();
   }

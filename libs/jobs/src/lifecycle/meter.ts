@@ -2,7 +2,7 @@ import type { AnyContract, JobState } from '#define-job';
 import { metrics, Tally } from '#telemetry';
 import type { Outcome } from './outcome.js';
 
-/** How an attempt ended, as its metric names it; `superseded`: another worker had the job meanwhile. */
+/** How an attempt ended, as the metric's label; `superseded`: another worker had taken the job over. */
 const ENDINGS = ['succeeded', 'failed', 'snoozed', 'cancelled', 'released', 'crashed', 'superseded'] as const;
 /** The states in which a job has ended. */
 const FINALS = ['succeeded', 'dead', 'cancelled'] as const;
@@ -29,7 +29,7 @@ class Meter {
     this.accepted.add(count);
   }
 
-  /** @param waited seconds since it could have started. @param rescued its worker was lost, and this one runs it again. */
+  /** @param waited seconds since it could have started. @param rescued the claim before crashed. */
   claimed(queue: string, waited: number, rescued: boolean): void {
     if (rescued) this.rescues.add();
     else waitOf(queue).observe(Math.max(0, waited));
@@ -64,13 +64,13 @@ function waitOf(queue: string) {
   return made;
 }
 
-/** Each exists from the first job on, so that the first failure is seen to be one more than none. */
+/** All exist from the first job on, so that a rate shows the first failure. */
 const tallies = (outcomes: readonly string[], metricOf: (outcome: string) => { inc(by: number): void }) =>
   new Map(outcomes.map((outcome) => [outcome, new Tally(metricOf(outcome))]));
 
 const meters = new Map<string, Meter>();
 
-/** The meter of a contract. All that no contract is known for are counted together, whatever names messages bear. */
+/** The meter of a contract. Jobs of unknown contracts share one, because their names come from outside. */
 export function meterOf(contract: Pick<AnyContract, 'name'> | undefined): Meter {
   const name = contract?.name ?? 'other';
   const known = meters.get(name);

@@ -13,7 +13,7 @@ export type Outcome =
   | { kind: 'cancelled'; error: unknown }
   /** The worker stops before the handler was done; the attempt does not count. */
   | { kind: 'released' }
-  /** The worker ends by an error that nobody caught, of this attempt or, as far as is known, of any. */
+  /** The worker ends by an uncaught error, of this attempt or possibly of it. */
   | { kind: 'crashed'; error: unknown };
 
 /** What follows from an outcome: what the record says, and which message goes out before the delivery is acknowledged. */
@@ -25,7 +25,7 @@ export interface Decision {
   deadReason?: string;
 }
 
-/** How long the relay leaves a message alone that this worker is about to publish itself. */
+/** How long the relay leaves a message to this worker, which is about to publish it. */
 const PUBLISH_GRACE_MS = 5_000;
 /** RetryAfterError and snooze may put a job off for this long at most. */
 const MAX_DELAY_MS = 365 * 86_400_000;
@@ -38,7 +38,7 @@ const MAX_DELAY_MS = 365 * 86_400_000;
  *   chooses its own delay, for which there is no queue: the record keeps the time and the relay publishes then.
  * - Failed without tries left, or with a `NonRetryableError`: a dead letter.
  * - Snoozed: as `RetryAfterError`, and the attempt does not count. Released: it does not count either.
- * - Lost: it does not count, but the loss does, as of any worker that is gone.
+ * - Crashed: the attempt does not count, but the crash does, as of any dead worker.
  *
  * @param retry the contract's delays. @param attempt the attempt that ended, from 1. @param secrets what its errors
  * must not quote.
@@ -57,7 +57,7 @@ export function decide(
         settlement: { state: 'cancelled', error: JSON.stringify(describeError(outcome.error, secrets)) },
       };
     case 'released':
-      // The message goes back to its queue by itself, unless its channel is long gone.
+      // The message returns to its queue when the channel closes; the relay is for a channel that is already closed.
       return { settlement: { state: 'queued', released: true, publishInMs: PUBLISH_GRACE_MS } };
     case 'crashed':
       return {
@@ -100,15 +100,14 @@ export function decide(
 }
 
 const MESSAGE_BYTES = 2_048;
-/** Of each cause; there are 20 at most. A thousand failing jobs must not fill the database. */
+/** For each cause, of which there are at most 20. */
 const CAUSE_BYTES = 512;
 /** Enough for the frames that matter. */
 const STACK_BYTES = 8_192;
 
 /**
- * Puts whatever was thrown into a form that can be stored, with all that caused it: without the job's secrets and
- * credentials in URLs, cut, and fit for `jsonb`.
- * Never throws: a job whose error cannot be read would stay as running for ever.
+ * Describes a thrown value and its causes for the record: without the job's secrets and credentials in URLs, cut, and
+ * valid for `jsonb`. Never throws: otherwise a job whose error cannot be read would stay `running` for ever.
  */
 export function describeError(error: unknown, secrets?: Pick<Secrets, 'scrub'>): StoredError {
   const shown = (text: string, maxBytes: number) => storable(secrets?.scrub(text) ?? text, maxBytes);

@@ -61,7 +61,7 @@ export class AttemptRunner {
     return handler instanceof Isolation ? handler.seat() : undefined;
   }
 
-  /** The worker stops: nobody gets a thread any more. */
+  /** The worker stops: no job gets a thread any more. */
   stop(): void {
     for (const handler of this.handlers.values()) if (handler instanceof Isolation) handler.stop();
   }
@@ -90,7 +90,7 @@ export class AttemptRunner {
       throw new UnprocessableMessageError(job.lacks ?? 'neither the message nor its record has a payload');
     const handler = this.handlers.get(contract.name);
     if (!handler || (handler instanceof Isolation && !seat)) throw new NoHandlerError(contract.name);
-    // The schema of an isolated handler makes of it what may not cross to its thread.
+    // The output of an isolated handler's schema may not be able to cross to its thread.
     const payload = seat ? undefined : conform(contract, 'payload', payloadValue(job, claim));
 
     await this.turns.start();

@@ -5,7 +5,7 @@ import type { Secrets } from '../secrets.js';
 import { readThrown, toError } from '../thrown.js';
 import type { Outcome } from './outcome.js';
 
-/** After its time-out a handler has this long to notice its signal; then the attempt has failed without it. */
+/** After its time-out a handler has this long to react to its signal; then the attempt has failed. */
 const TIMEOUT_GRACE_MS = 2_000;
 /** The same when the worker stops. */
 export const STOP_GRACE_MS = 1_000;
@@ -19,8 +19,7 @@ export interface About {
 }
 
 /**
- * One attempt while its handler runs: the signal that the handler is given, and an end for the case that the handler
- * takes no notice of it.
+ * One attempt while its handler runs: its signal, and its end in case the handler ignores the signal.
  */
 export class RunningAttempt {
   /** Made when a handler asks for its signal, which many do not. */
@@ -30,7 +29,7 @@ export class RunningAttempt {
   /** Why the attempt is to stop: the error that says which of the reasons it was. */
   private reason: Error | undefined;
   private uncaught: { error: unknown } | undefined;
-  /** It is what ends the worker: whatever its handler still does, it is lost. */
+  /** It ends the worker: it has crashed, whatever its handler still returns. */
   isCulprit = false;
 
   /** @param claim the number of its claim. @param secrets what nobody may quote. */
@@ -44,7 +43,7 @@ export class RunningAttempt {
   get signal(): AbortSignal {
     if (!this.controller) {
       this.controller = new AbortController();
-      // A handler may hand it to as many as it likes.
+      // A handler may add any number of listeners.
       setMaxListeners(0, this.controller.signal);
       if (this.reason) this.controller.abort(this.reason);
     }
@@ -70,7 +69,7 @@ export class RunningAttempt {
     if (uncaught && (isCulprit || isStopped)) return { kind: 'crashed', error: uncaught.error };
     if (isStopped) return { kind: 'released' };
     if (reason instanceof CancelledError) return { kind: 'cancelled', error: reason };
-    // A handler that obeys its signal rejects with an AbortError of some library's; the time-out is what happened.
+    // A handler that obeys its signal rejects with some library's AbortError; the reason is the time-out.
     return { kind: 'failed', error: reason ?? toError(readThrown(error)) };
   }
 
@@ -82,7 +81,7 @@ export class RunningAttempt {
     );
   }
 
-  /** The job was cancelled. A handler that takes no notice may go on until its time-out: what it does is being done. */
+  /** The job was cancelled. A handler that ignores its signal goes on until its time-out. */
   cancel(): void {
     this.abort(new CancelledError());
   }
@@ -92,14 +91,14 @@ export class RunningAttempt {
     this.end(new WorkerStoppingError(), STOP_GRACE_MS);
   }
 
-  /** The worker ends by an error that this attempt left to nobody to catch. */
+  /** The worker ends by an uncaught error of this attempt. */
   blame(error: unknown): void {
     this.isCulprit = true;
     this.noteUncaught(error);
     this.abort(new WorkerStoppingError());
   }
 
-  /** The worker ends by an error that may be of this attempt. The attempt is lost if it does not end in time. */
+  /** The worker ends by an uncaught error that may be of this attempt, which has crashed if it does not end in time. */
   noteUncaught(error: unknown): void {
     this.uncaught ??= { error: toError(readThrown(error)) };
   }

@@ -5,7 +5,7 @@ import type { RunningAttempt } from './running-attempt.js';
 
 /**
  * The attempts whose handlers run in this process. Each handler runs in an async context of its own, which its timers,
- * streams and promises inherit: so it can be told whose an error is that nobody caught.
+ * streams and promises inherit. The context shows which attempt an uncaught error came from.
  */
 export class RunningAttempts {
   private readonly attempts = new Map<string, RunningAttempt>();
@@ -33,17 +33,16 @@ export class RunningAttempts {
     for (const attempt of this.attempts.values()) attempt.release();
   }
 
-  /** How many of them end this process. */
+  /** How many of them caused the end of this process. */
   get culprits(): number {
     return [...this.attempts.values()].filter(({ isCulprit }) => isCulprit).length;
   }
 
   /**
-   * Takes notice of an error that nobody caught and that ends this process. The attempt that it came from is lost by it,
-   * the others are not. Where no attempt is known, each may have been the cause, and those that do not end in time are
-   * lost. Nobody is to blame for an error of an attempt that has ended.
+   * Attributes an uncaught error, which ends this process. The attempt that it came from has crashed. If that is not
+   * known, all that do not end in time have. An error of an ended attempt is attributed to none.
    *
-   * @returns what the log says of it.
+   * @returns the fields of the log line.
    */
   blame(error: unknown): StrayError {
     const culprit = this.context.getStore();
@@ -68,8 +67,8 @@ export class RunningAttempts {
   }
 
   /**
-   * Keeps handlers from ending this process with no regard to the jobs beside them: to call `process.exit`, or to send
-   * this process a signal, is an error that ends it in good order.
+   * Makes `process.exit`, and a signal that a handler sends to this process, an error that ends the process in good order,
+   * for the sake of the other jobs.
    */
   guardProcess(end: (error: unknown, how: string) => void): void {
     const guard =
