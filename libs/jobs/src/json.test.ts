@@ -47,7 +47,7 @@ describe('toJson refuses, and names the place', () => {
     ['a bigint', { a: 1n }, '/payload/a is a bigint, which JSON cannot hold: write String(value)'],
     ['a bigint in a box', { a: Object(1n) }, '/payload/a is of type BigInt'],
     ['an invalid date', { a: new Date('x') }, '/payload/a is an invalid Date'],
-    ['a circle', { b: circle }, '/payload/b/a/0 is a circle'],
+    ['a circle', { b: circle }, '/payload/b/a/0 is circular'],
     ['a toJSON that throws', { a: failing }, '/payload/a cannot be written as JSON: not today'],
     [
       'a toJSON that gives no JSON',
