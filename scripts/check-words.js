@@ -28,7 +28,8 @@ const REPLACED = [
   [/\bway of a job\b|way-of-a-job/i, 'job lifecycle'],
 ];
 /** This list, the page that explains it, and what was written when the old words held. */
-const EXEMPT = /^(scripts\/check-words\.js|test\/records\/migrations\.test\.ts|docs\/glossary\.md|CHANGELOG\.md|libs\/.*\/migrations\/)/;
+const EXEMPT =
+  /^(scripts\/check-words\.js|test\/records\/migrations\.test\.ts|docs\/glossary\.md|CHANGELOG\.md|libs\/.*\/migrations\/)/;
 const TEXT = /\.(ts|tsx|js|css|sql|md|ya?ml|json|sh|go|py|svg)$|(^|\/)(Dockerfile|\.env\.example)$/;
 
 const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { encoding: 'utf8' })

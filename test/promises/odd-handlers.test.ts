@@ -48,7 +48,7 @@ const ways: Record<string, (job: JobContext) => unknown> = {
 };
 const results: Record<string, () => unknown> = {
   'holds a bigint': () => ({ a: 1n }),
-  'is a circle': () => circle,
+  'is circular': () => circle,
   'holds a Map': () => ({ a: new Map() }),
   'holds NaN': () => [Number.NaN],
   'is too large': () => 'x'.repeat(2 ** 21),

@@ -72,7 +72,7 @@ function problemOf(value: unknown, key: string | number, above: object[]): Probl
 }
 
 function problemIn(given: object, key: string | number, above: object[]): Problem | undefined {
-  if (above.includes(given)) return noJson('circular: it contains itself', 'circle');
+  if (above.includes(given)) return noJson('circular', 'circle');
   if (above.length >= MAX_DEPTH)
     return { pointer: '', detail: `is nested more than ${MAX_DEPTH} levels deep` };
   let at: string | number | undefined;
