@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger, Module, type OnModuleDestroy } from '@nestjs/common';
+import { withResolvers, withTimeout } from '#common';
 import { hasEnded, Views, type WatchedJob } from '#records';
 
 /** How often the records of watched jobs are looked at. */
@@ -60,13 +61,11 @@ export class JobWatcher implements OnModuleDestroy {
     if (withinMs === 0 || this.isFull) return false;
     const { promise, resolve } = withResolvers<boolean>();
     const giveUp = () => resolve(false);
-    const timer = setTimeout(giveUp, withinMs);
     client.once('close', giveUp);
     const unwatch = this.watch(id, { tell: ({ state }) => hasEnded(state) && resolve(true), stop: giveUp });
     try {
-      return await promise;
+      return await withTimeout(promise, withinMs, () => false);
     } finally {
-      clearTimeout(timer);
       client.off('close', giveUp);
       unwatch();
     }
@@ -110,12 +109,3 @@ export class JobWatcher implements OnModuleDestroy {
 /** One watcher for the whole api: all who follow jobs share its look at the records, and its limit. */
 @Module({ providers: [JobWatcher], exports: [JobWatcher] })
 export class JobWatcherModule {}
-
-/** Promise.withResolvers, which Node has from version 22 on. */
-function withResolvers<T>() {
-  let resolve: (value: T) => void = () => {};
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
-}

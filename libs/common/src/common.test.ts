@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { PollingLoop, settledWithin, TransientError, untilAvailable } from './index.js';
+import { PollingLoop, settledWithin, TransientError, untilAvailable, withTimeout } from './index.js';
 
 class Away extends TransientError {}
 
@@ -120,4 +120,21 @@ describe('untilAvailable', () => {
 test('settledWithin tells whether a promise settled in time, and throws nothing', async () => {
   expect(await settledWithin(Promise.reject(new Error('no')), 1_000)).toBe(true);
   expect(await settledWithin(new Promise(() => {}), 1)).toBe(false);
+});
+
+describe('withTimeout', () => {
+  const never = new Promise(() => {});
+
+  test('gives what the promise gives, or fails as it does', async () => {
+    expect(await withTimeout(Promise.resolve('in time'), 1_000, () => 'late')).toBe('in time');
+    await expect(withTimeout(Promise.reject(new Error('no')), 1_000, () => 'late')).rejects.toThrow('no');
+  });
+
+  test('says what to do when the time is over', async () => {
+    expect(await withTimeout(never, 1, () => 'late')).toBe('late');
+    const failed = withTimeout(never, 1, () => {
+      throw new Error('too late');
+    });
+    await expect(failed).rejects.toThrow('too late');
+  });
 });

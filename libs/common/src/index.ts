@@ -1,4 +1,5 @@
 export { PollingLoop, type PollingOptions } from './polling-loop.js';
-export { settledWithin } from './settled-within.js';
 export { TransientError } from './transient-error.js';
 export { untilAvailable } from './until-available.js';
+export { withResolvers } from './with-resolvers.js';
+export { settledWithin, withTimeout } from './with-timeout.js';

@@ -1,5 +1,6 @@
 import { Controller, Get, Header, HttpCode, Inject } from '@nestjs/common';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
+import { withTimeout } from '#common';
 import type { ReadinessCheck } from './health.module.js';
 import { Public } from './public.js';
 
@@ -45,9 +46,7 @@ export class HealthController {
   }
 
   private ask(check: ReadinessCheck['check']): Promise<true | string> {
-    const late = new Promise<string>((resolve) => {
-      setTimeout(() => resolve('no answer in time'), CHECK_TIMEOUT_MS).unref();
-    });
-    return Promise.race([Promise.resolve().then(check), late]).catch(() => 'does not answer');
+    const answer = Promise.resolve().then(check);
+    return withTimeout(answer, CHECK_TIMEOUT_MS, () => 'no answer in time').catch(() => 'does not answer');
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { settledWithin, withResolvers } from '#common';
 import { type AttemptContext, type Returned, readThrown, type Thrown, toError } from '#jobs';
 import { type Log, writeForwarded } from '#telemetry';
 import { describeCrash } from './crash.js';
@@ -38,9 +38,9 @@ export class Thread {
   /** Code of an ended job has thrown. */
   private spoilt = false;
   private hasWarned = false;
-  private readonly booted = defer<readonly string[]>();
-  private free = defer<boolean>();
-  private readonly ended = defer<void>();
+  private readonly booted = withResolvers<readonly string[]>();
+  private free = withResolvers<boolean>();
+  private readonly ended = withResolvers<void>();
   /** The contracts that it has handlers of, once it stands ready. Rejects with what keeps it from that. */
   readonly ready = this.booted.promise;
   /** Resolves when it does not count as a thread any more. */
@@ -60,12 +60,7 @@ export class Thread {
     this.worker.on('exit', (code) => this.onExit(uncaught, code));
     this.worker.on('message', (message) => this.onMessage(parseMessage(message)));
     this.worker.on('messageerror', () => this.onMessage(undefined));
-    const slow = setTimeout(() => {
-      this.booted.reject(new Error(`It did not call serveIsolated within ${BOOT_TIMEOUT_MS / 1_000} s`));
-      this.kill();
-    }, BOOT_TIMEOUT_MS).unref();
-    const onceBooted = () => clearTimeout(slow);
-    this.ready.then(onceBooted, onceBooted);
+    void this.expectReady();
   }
 
   /** Whether it can take another job. */
@@ -88,7 +83,7 @@ export class Thread {
     signal.throwIfAborted();
     const run = ++this.runs;
     this.keepLog(run, job.log);
-    this.free = defer();
+    this.free = withResolvers();
     let killing: NodeJS.Timeout | undefined;
     const onAbort = () => {
       this.post({ kind: 'abort', reason: readThrown(signal.reason) });
@@ -104,7 +99,7 @@ export class Thread {
       this.attempt = undefined;
       clearTimeout(killing);
       signal.removeEventListener('abort', onAbort);
-      this.expectFree(job.log);
+      void this.expectFree(job.log);
     }
   }
 
@@ -112,7 +107,7 @@ export class Thread {
   async close(): Promise<void> {
     this.alive = false;
     this.post({ kind: 'close' });
-    await Promise.race([this.gone, pause(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+    await settledWithin(this.gone, CLOSE_TIMEOUT_MS);
     this.kill();
   }
 
@@ -133,12 +128,16 @@ export class Thread {
     this.logs.delete(run - MAX_LOGS);
   }
 
-  private expectFree(log: Log): void {
-    const late = setTimeout(() => {
-      log.warn('The job left code running: killing its thread');
-      this.kill();
-    }, FREE_TIMEOUT_MS).unref();
-    void this.free.promise.then(() => clearTimeout(late));
+  private async expectReady(): Promise<void> {
+    if (await settledWithin(this.ready, BOOT_TIMEOUT_MS)) return;
+    this.booted.reject(new Error(`It did not call serveIsolated within ${BOOT_TIMEOUT_MS / 1_000} s`));
+    this.kill();
+  }
+
+  private async expectFree(log: Log): Promise<void> {
+    if (await settledWithin(this.free.promise, FREE_TIMEOUT_MS)) return;
+    log.warn('The job left code running: killing its thread');
+    this.kill();
   }
 
   private onMessage(message: FromThread | undefined): void {
@@ -207,14 +206,4 @@ export class Thread {
     this.free.resolve(false);
     this.ended.resolve();
   }
-}
-
-/** A promise that somebody else fulfils. */
-function defer<T>() {
-  let resolve: (value: T) => void = () => {};
-  let reject: (error: unknown) => void = () => {};
-  const promise = new Promise<T>((...settle) => {
-    [resolve, reject] = settle;
-  });
-  return { promise, resolve, reject };
 }

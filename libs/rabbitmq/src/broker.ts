@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { ConsumeMessage } from 'amqplib';
+import { withTimeout } from '#common';
 import { BrokerConnection } from './connection.js';
 import { Consumer, type Delivery } from './consumer.js';
 import { Publisher } from './publisher.js';
@@ -81,7 +81,11 @@ export class Broker implements OnApplicationShutdown {
     const count = this.publishing.withChannel(
       async (channel) => (await channel.checkQueue(queue)).consumerCount,
     );
-    return Promise.race([count.catch(() => undefined), pause(COUNT_TIMEOUT_MS, undefined, { ref: false })]);
+    return withTimeout(
+      count.catch(() => undefined),
+      COUNT_TIMEOUT_MS,
+      () => undefined,
+    );
   }
 
   /** Goes once through a queue; see {@link rotateQueue}. On the consuming connection, as it acknowledges. */

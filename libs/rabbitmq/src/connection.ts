@@ -1,10 +1,9 @@
 import { EventEmitter, once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { type AmqpConnectionManager, connect } from 'amqp-connection-manager';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
-import { TransientError } from '#common';
+import { settledWithin, TransientError, withTimeout } from '#common';
 import { maskUrl } from '#config';
 
 /** How long a try to connect may take, and the pause between two tries. */
@@ -236,18 +235,15 @@ function gatherWrites(stream: Duplex): void {
 }
 
 /** A broker that takes a request and never answers must not keep a channel from being opened again. */
-async function inTime<T>(task: Promise<T>, name: string): Promise<T> {
-  const limit = pause(SETUP_TIMEOUT_MS, undefined, { ref: false }).then(() => {
+function inTime<T>(task: Promise<T>, name: string): Promise<T> {
+  return withTimeout(task, SETUP_TIMEOUT_MS, () => {
     throw new Error(`no answer in ${SETUP_TIMEOUT_MS} ms while channel ${name} was set up`);
   });
-  limit.catch(() => {});
-  return Promise.race([task, limit]);
 }
 
 /** Waits for the answer to a close, but not for ever: a blocked broker does not answer. */
-export async function answered(closing: Promise<unknown>): Promise<void> {
-  await Promise.race([closing, pause(CLOSE_TIMEOUT_MS, undefined, { ref: false })]).catch(() => {});
-}
+export const answered = (closing: Promise<unknown>): Promise<boolean> =>
+  settledWithin(closing, CLOSE_TIMEOUT_MS);
 
 /** No broker answers, or it is blocked, or the publish window is full: nothing was sent. */
 export class BrokerUnavailableError extends TransientError {

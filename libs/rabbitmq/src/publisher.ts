@@ -1,5 +1,5 @@
 import type { ConfirmChannel, Options } from 'amqplib';
-import { TransientError } from '#common';
+import { settledWithin, TransientError } from '#common';
 import { BrokerConnection, BrokerUnavailableError } from './connection.js';
 
 /** Messages sent and not yet confirmed, and their bytes, at most: what a silent broker can make us hold. */
@@ -119,11 +119,10 @@ export class Publisher {
   /** Waits for the confirms of what is in flight, for as long as a confirm may take, then closes the channel. */
   async close(): Promise<void> {
     if (this.inFlight.size > 0 && this.channel) {
-      const limit = AbortSignal.timeout(this.options.confirmTimeoutMs ?? CONFIRM_TIMEOUT_MS);
-      await new Promise<unknown>((resolve) => {
-        this.whenIdle = () => resolve(undefined);
-        limit.addEventListener('abort', resolve);
+      const idle = new Promise<void>((resolve) => {
+        this.whenIdle = resolve;
       });
+      await settledWithin(idle, this.options.confirmTimeoutMs ?? CONFIRM_TIMEOUT_MS);
     }
     clearInterval(this.sweep);
     this.letGo();

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
 import QueryStream from 'pg-query-stream';
+import { settledWithin } from '#common';
 import { maskUrl } from '#config';
 import { asOutage, DatabaseUnavailableError, SchemaError } from './database-errors.js';
 import { pendingMigrations } from './migrate.js';
@@ -181,8 +181,7 @@ export class Database implements Queryable, OnApplicationShutdown {
  * does not. `end` alone would wait for a server that is out of reach for as long as TCP tries, a quarter of an hour.
  */
 export async function hangUp(client: pg.Client): Promise<void> {
-  const ended = client.end().catch(() => {});
-  await Promise.race([ended, pause(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+  await settledWithin(client.end(), CLOSE_TIMEOUT_MS);
   (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
 }
 

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { context, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
@@ -11,6 +10,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
+import { settledWithin } from '#common';
 import { useTracer } from './tracing.js';
 
 /** How long an app that stops waits for its last spans to be taken. */
@@ -39,7 +39,7 @@ export function startSdk(service: string): () => Promise<void> {
   useTracer(provider.getTracer('warren'));
   return async () => {
     useTracer(undefined);
-    await Promise.race([provider.shutdown(), pause(FLUSH_MS, undefined, { ref: false })]);
+    await settledWithin(provider.shutdown(), FLUSH_MS);
   };
 }
 
