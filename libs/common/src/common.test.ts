@@ -1,6 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { PollingLoop, settledWithin, TransientError, untilAvailable, withTimeout } from './index.js';
+import {
+  Cache,
+  PollingLoop,
+  settledWithin,
+  TransientError,
+  untilAvailable,
+  withResolvers,
+  withTimeout,
+} from './index.js';
 
 class Away extends TransientError {}
 
@@ -136,5 +144,48 @@ describe('withTimeout', () => {
       throw new Error('too late');
     });
     await expect(failed).rejects.toThrow('too late');
+  });
+});
+
+describe('Cache', () => {
+  test('reads once for all who ask at once, and not again while the value is fresh', async () => {
+    let reads = 0;
+    const cache = new Cache(async () => ++reads, { freshMs: 2 ** 30 });
+    expect(await Promise.all([cache.get(), cache.get(), cache.refresh()])).toEqual([1, 1, 1]);
+    expect(await cache.get()).toBe(1);
+    expect(await cache.refresh()).toBe(2);
+  });
+
+  test('a value is fresh for as many times as long as it took to read as the factor says', async () => {
+    let reads = 0;
+    const read = () => new Promise((resolve) => setImmediate(resolve, ++reads));
+    const [slow, quick] = [new Cache(read, { freshFactor: 2 ** 30 }), new Cache(read, { freshFactor: 0 })];
+    expect([await slow.get(), await slow.get()]).toEqual([1, 1]);
+    expect([await quick.get(), await quick.get()]).toEqual([2, 3]);
+  });
+
+  test('who asks gets the last value when a newer one takes too long', async () => {
+    const values = [Promise.resolve('old'), new Promise<string>(() => {})];
+    const cache = new Cache(() => values.shift() as Promise<string>, { maxWaitMs: 1 });
+    expect([await cache.get(), await cache.get()]).toEqual(['old', 'old']);
+  });
+
+  test('what was being read when the value changed is not kept', async () => {
+    const reads = [withResolvers<string>(), withResolvers<string>()];
+    const cache = new Cache(() => (reads.shift() as (typeof reads)[number]).promise, { freshMs: 2 ** 30 });
+    const [first, second] = reads as [(typeof reads)[number], (typeof reads)[number]];
+    const before = cache.get();
+    cache.clear();
+    const after = cache.get();
+    second.resolve('after');
+    first.resolve('before');
+    expect(await Promise.all([before, after, cache.get()])).toEqual(['before', 'after', 'after']);
+  });
+
+  test('a failure is thrown to those who asked, and not kept', async () => {
+    const values = [Promise.reject(new Error('no')), Promise.resolve('yes')];
+    const cache = new Cache(() => values.shift() as Promise<string>);
+    await expect(cache.get()).rejects.toThrow('no');
+    expect(await cache.get()).toBe('yes');
   });
 });

@@ -1,3 +1,4 @@
+export { Cache, type CacheOptions } from './cache.js';
 export { PollingLoop, type PollingOptions } from './polling-loop.js';
 export { TransientError } from './transient-error.js';
 export { untilAvailable } from './until-available.js';

@@ -1,6 +1,6 @@
 import { Controller, Get, Header, HttpCode, Inject } from '@nestjs/common';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
-import { withTimeout } from '#common';
+import { Cache, withTimeout } from '#common';
 import type { ReadinessCheck } from './health.module.js';
 import { Public } from './public.js';
 
@@ -14,13 +14,15 @@ const CHECK_TIMEOUT_MS = 2_000;
 @Controller('health')
 export class HealthController {
   /** Anybody may ask, and what is asked takes a connection to the database: those who ask at once share an answer. */
-  private readonly asked = new Map<string, Promise<true | string>>();
+  private readonly answers: [name: string, answer: Cache<true | string>][];
 
   constructor(
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
-    @Inject(READINESS) private readonly checks: ReadinessCheck[],
-  ) {}
+    @Inject(READINESS) checks: ReadinessCheck[],
+  ) {
+    this.answers = checks.map(({ name, check }) => [name, new Cache(() => answerOf(check))]);
+  }
 
   /** Asks nothing but the event loop: restarting the process would not bring back a broker or a database. */
   @Get('live')
@@ -34,19 +36,17 @@ export class HealthController {
   @Get('ready')
   @Header('cache-control', 'no-store')
   ready() {
-    return this.health.check(this.checks.map((check) => () => this.run(check)));
+    return this.health.check(
+      this.answers.map(([name, answer]) => async () => {
+        const indicator = this.indicators.check(name);
+        const message = await answer.get();
+        return message === true ? indicator.up() : indicator.down({ message });
+      }),
+    );
   }
+}
 
-  private async run({ name, check }: ReadinessCheck) {
-    const indicator = this.indicators.check(name);
-    const asked = this.asked.get(name) ?? this.ask(check).finally(() => this.asked.delete(name));
-    this.asked.set(name, asked);
-    const answer = await asked;
-    return answer === true ? indicator.up() : indicator.down({ message: answer });
-  }
-
-  private ask(check: ReadinessCheck['check']): Promise<true | string> {
-    const answer = Promise.resolve().then(check);
-    return withTimeout(answer, CHECK_TIMEOUT_MS, () => 'no answer in time').catch(() => 'does not answer');
-  }
+function answerOf(check: ReadinessCheck['check']): Promise<true | string> {
+  const answer = Promise.resolve().then(check);
+  return withTimeout(answer, CHECK_TIMEOUT_MS, () => 'no answer in time').catch(() => 'does not answer');
 }

@@ -1,4 +1,5 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
+import { settledWithin } from '#common';
 import type { BrokerConnection } from './connection.js';
 
 /** When no message comes for this long, the queue is shorter than was thought; 10 MB take a busy broker seconds. */
@@ -60,13 +61,10 @@ class Inbox {
 
   async take(wanted: number): Promise<ConsumeMessage[]> {
     for (let isQuiet = false; this.messages.length < wanted && !isQuiet && !this.failure; ) {
-      isQuiet = await new Promise<boolean>((resolve) => {
-        const timer = setTimeout(() => resolve(true), QUIET_MS);
-        this.wake = () => {
-          clearTimeout(timer);
-          resolve(false);
-        };
+      const woken = new Promise<void>((resolve) => {
+        this.wake = resolve;
       });
+      isQuiet = !(await settledWithin(woken, QUIET_MS));
     }
     if (this.failure) throw this.failure;
     return this.messages.splice(0, wanted);

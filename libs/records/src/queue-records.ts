@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Cache } from '#common';
 import type { JobState } from '#define-job';
 import { RecordsDatabase } from './records-database.js';
 import type { Statement } from './statements.js';
@@ -24,7 +25,7 @@ const FRESH_FACTOR = 5;
 /** What the records say of queues: how full they are, and which ones are paused. */
 @Injectable()
 export class QueueRecords {
-  private counting: { until: number; views: Promise<QueueView[]> } | undefined;
+  private readonly views = new Cache(() => this.count(), { freshMs: FRESH_MS, freshFactor: FRESH_FACTOR });
 
   constructor(private readonly database: RecordsDatabase) {}
 
@@ -62,20 +63,7 @@ export class QueueRecords {
 
   /** Counts the jobs of each queue that has any, or is paused; rarely more than once a second, however many ask. */
   list(): Promise<QueueView[]> {
-    const startedAt = performance.now();
-    if (this.counting && this.counting.until > startedAt) return this.counting.views;
-    const counting = { until: Number.POSITIVE_INFINITY, views: this.count() };
-    this.counting = counting;
-    counting.views.then(
-      () => {
-        const now = performance.now();
-        counting.until = now + Math.max(FRESH_MS, FRESH_FACTOR * (now - startedAt));
-      },
-      () => {
-        counting.until = 0;
-      },
-    );
-    return counting.views;
+    return this.views.get();
   }
 
   /** How many messages are due and not known to be with the broker, and since when the oldest of them is. */
@@ -134,7 +122,7 @@ export class QueueRecords {
 
   private async change(statement: Statement): Promise<boolean> {
     const { rowCount } = await this.database.query(statement);
-    this.counting = undefined;
+    this.views.clear();
     return rowCount === 1;
   }
 

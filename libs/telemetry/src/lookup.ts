@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { type Gauge, Registry } from 'prom-client';
+import { Cache, withTimeout } from '#common';
 import { registry } from './metrics.js';
 import { Tally } from './tally.js';
 
@@ -11,27 +11,23 @@ const FRESH_FACTOR = 20;
 /** A gauge with its value. */
 export type Sample = readonly [gauge: Gauge, value: number, labels?: Record<string, string>];
 
-/** Gauges whose values are read elsewhere, such as in the database. */
-interface Lookup {
-  readonly registry: Registry;
-  readonly read: () => Promise<Sample[]> | Sample[];
-  /** What is shown of it; empty while it cannot be read. */
-  text: string;
-  reading?: Promise<void>;
-  freshUntil: number;
-}
-
-/** Of the whole process, as all metrics are. */
-const lookups: Lookup[] = [];
+/** The text of gauges whose values somebody else holds, such as the database. Of the whole process, as all metrics are. */
+const lookups: Cache<string>[] = [];
 
 /**
  * Looks values up when somebody scrapes, and rarely, however many do. While that fails or takes too long the gauges
  * are left out; the scrape itself does not fail.
  */
-export function lookUp(gauges: readonly Gauge[], read: Lookup['read']): void {
-  const lookup: Lookup = { registry: new Registry(), read, text: '', freshUntil: 0 };
-  for (const gauge of gauges) lookup.registry.registerMetric(gauge);
-  lookups.push(lookup);
+export function lookUp(gauges: readonly Gauge[], read: () => Promise<Sample[]> | Sample[]): void {
+  const registry = new Registry();
+  for (const gauge of gauges) registry.registerMetric(gauge);
+  const readText = async () => {
+    const samples = await read();
+    registry.resetMetrics();
+    for (const [gauge, value, labels = {}] of samples) gauge.set(labels, value);
+    return registry.metrics();
+  };
+  lookups.push(new Cache(readText, { freshFactor: FRESH_FACTOR }));
 }
 
 /** All metrics, in the text format of Prometheus. */
@@ -41,25 +37,6 @@ export async function scrape(): Promise<string> {
   return texts.filter(Boolean).join('\n');
 }
 
-async function show(lookup: Lookup): Promise<string> {
-  if (performance.now() >= lookup.freshUntil) lookup.reading ??= refresh(lookup);
-  const isLate = pause(LOOKUP_TIMEOUT_MS, true, { ref: false });
-  return (await Promise.race([lookup.reading, isLate])) ? '' : lookup.text;
-}
-
-/** Never throws. */
-async function refresh(lookup: Lookup): Promise<void> {
-  const startedAt = performance.now();
-  try {
-    const samples = await lookup.read();
-    lookup.registry.resetMetrics();
-    for (const [gauge, value, labels = {}] of samples) gauge.set(labels, value);
-    lookup.text = await lookup.registry.metrics();
-    const now = performance.now();
-    lookup.freshUntil = now + FRESH_FACTOR * (now - startedAt);
-  } catch {
-    // Outages are logged where they happen.
-    lookup.text = '';
-  }
-  lookup.reading = undefined;
-}
+/** An outage is logged by those whose work it stops. */
+const show = (lookup: Cache<string>) =>
+  withTimeout(lookup.get(), LOOKUP_TIMEOUT_MS, () => '').catch(() => '');

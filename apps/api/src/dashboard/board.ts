@@ -1,12 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Cache } from '#common';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { emptyQueue, QueueRecords, type QueueView, type Tally, Throughput } from '#records';
-import { Fresh } from './fresh.js';
 
 /** How old what is shown may be. */
 const FRESH_MS = 1_000;
+/** How long a page waits for newer figures than it has: they may take a second to count. */
+const MAX_WAIT_MS = 50;
 /** Figures of this age are said to be old. */
 const OLD_MS = 10_000;
 /** How often those who watch are told to look again although no figure has changed: time goes on. */
@@ -31,7 +33,7 @@ export interface Figures {
 /** Gathers the figures of all queues, once for all who look, and tells those who watch when they have changed. */
 @Injectable()
 export class Board implements OnApplicationBootstrap, OnModuleDestroy {
-  private readonly latest = new Fresh(() => this.read(), FRESH_MS);
+  private readonly latest = new Cache(() => this.read(), { freshMs: FRESH_MS, maxWaitMs: MAX_WAIT_MS });
   private readonly watchers = new Set<() => void>();
   private readonly stopping = new AbortController();
   private isWatching = false;
@@ -46,16 +48,16 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
   /** Who looks first need not wait for the first count. */
   onApplicationBootstrap(): void {
     // Without the database there is nothing to count yet.
-    this.latest.next().catch(() => {});
+    this.latest.refresh().catch(() => {});
   }
 
   /** The figures, a second old or, where they take longer to gather, those from before. */
   async figures(): Promise<Figures> {
     // A queue that was paused just now is shown as paused, whatever age its figures have.
-    const [{ answer, at }, paused] = await Promise.all([this.latest.get(), this.records.paused()]);
+    const [{ rows, at }, paused] = await Promise.all([this.latest.get(), this.records.paused()]);
     const ageMs = performance.now() - at;
     return {
-      queues: answer.map((row) => ({ ...row, paused: paused.has(row.queue) })),
+      queues: rows.map((row) => ({ ...row, paused: paused.has(row.queue) })),
       at: new Date(Date.now() - ageMs),
       areOld: ageMs > OLD_MS,
     };
@@ -72,7 +74,7 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
     this.stopping.abort();
   }
 
-  private async read(): Promise<QueueRow[]> {
+  private async read(): Promise<{ rows: QueueRow[]; at: number }> {
     const known = [...this.contracts.queues.keys()];
     const [views, tallies, consumers] = await Promise.all([
       this.records.list(),
@@ -82,11 +84,12 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
     // Of contracts that are no more.
     const others = views.map(({ queue }) => queue).filter((queue) => !known.includes(queue));
     const counts = new Map([...consumers, ...(await this.countConsumers(others))]);
-    return [...known, ...others].sort().map((queue) => ({
+    const rows = [...known, ...others].sort().map((queue) => ({
       ...(views.find((view) => view.queue === queue) ?? emptyQueue(queue)),
       consumers: counts.get(queue) ?? null,
       lastHour: tallies.get(queue),
     }));
+    return { rows, at: performance.now() };
   }
 
   private async countConsumers(
@@ -103,7 +106,7 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
     let toldAt = 0;
     while (this.watchers.size > 0 && !signal.aborted) {
       // While the database is away there is nothing new to see.
-      const figures = (await this.latest.next().catch(() => undefined))?.answer;
+      const figures = (await this.latest.refresh().catch(() => undefined))?.rows;
       const text = JSON.stringify(figures);
       if (figures && (text !== told || Date.now() - toldAt >= TELL_EVERY_MS)) {
         [told, toldAt] = [text, Date.now()];
