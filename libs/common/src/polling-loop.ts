@@ -20,7 +20,7 @@ export interface PollingOptions {
  */
 export class PollingLoop {
   private readonly stopping = new AbortController();
-  private loop: Promise<void> = Promise.resolve();
+  private loop: Promise<void> | undefined;
   private resting = new AbortController();
   private isWoken = false;
   private failingSince: number | undefined;
@@ -34,9 +34,9 @@ export class PollingLoop {
     private readonly task: (signal: AbortSignal) => Promise<unknown>,
   ) {}
 
-  /** Starts the loop. @param firstAfterMs milliseconds before the first run; the interval when absent. */
+  /** Starts the loop, once. @param firstAfterMs milliseconds before the first run; the interval when absent. */
   start(firstAfterMs = this.intervalMs): void {
-    this.loop = this.run(firstAfterMs);
+    this.loop ??= this.run(firstAfterMs);
   }
 
   /** Runs the task now rather than after the interval. */

@@ -9,6 +9,7 @@ import { Cancellations } from './duties/cancellations.js';
 import { DeadLetterKeeper } from './duties/dead-letter-keeper.js';
 import { Pauses } from './duties/pauses.js';
 import { Relay } from './duties/relay.js';
+import { Rescuer } from './duties/rescuer.js';
 import { WorkerStatus } from './duties/worker-status.js';
 import { type HandlerExtras, JOB_TRANSPORT } from './handler.js';
 import { Invoker } from './invoker.js';
@@ -57,6 +58,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly cancellations: Cancellations,
     private readonly pauses: Pauses,
     private readonly relay: Relay,
+    private readonly rescuer: Rescuer,
     private readonly deadLetters: DeadLetterKeeper,
     private readonly workerStatus: WorkerStatus,
     @Optional() private readonly isolation?: Isolation,
@@ -87,6 +89,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       this.pauses.start((paused) => this.follow(paused));
       this.cancellations.start();
       this.relay.start();
+      this.rescuer.start();
       this.deadLetters.start();
       this.workerStatus.start(queues);
       callback();
@@ -150,11 +153,11 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     await Promise.all([
       this.executor.drain(this.options.shutdownGraceMs ?? 25_000),
       this.relay.stop(),
+      this.rescuer.stop(),
       this.pauses.stop(),
       this.deadLetters.stop(),
     ]);
-    this.workerStatus.stop();
-    await this.cancellations.stop();
+    await Promise.all([this.workerStatus.stop(), this.cancellations.stop()]);
     await Promise.all(this.consumers.map((consumer) => consumer.close()));
   }
 

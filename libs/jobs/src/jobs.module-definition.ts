@@ -13,6 +13,8 @@ export interface JobsOptions {
   prefetch?: { fallback: number; queues: ReadonlyMap<string, number> };
   /** How long jobs in flight may go on when the worker stops, in milliseconds; 25 s when absent. */
   shutdownGraceMs?: number;
+  /** Milliseconds between two looks of a background duty, for tests that wait for it; its own when absent. */
+  pollIntervalsMs?: Partial<Record<'deadLetterKeeper' | 'relay', number>>;
   /** Where handlers log. */
   log?: Log;
 }

@@ -6,6 +6,7 @@ import { Cancellations } from './duties/cancellations.js';
 import { DeadLetterKeeper } from './duties/dead-letter-keeper.js';
 import { Pauses } from './duties/pauses.js';
 import { Relay } from './duties/relay.js';
+import { Rescuer } from './duties/rescuer.js';
 import { WorkerStatus } from './duties/worker-status.js';
 import { Invoker } from './invoker.js';
 import { JobServer } from './job-server.js';
@@ -24,7 +25,7 @@ import { ContractRedaction } from './redaction.js';
  */
 @Module({
   providers: [
-    ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, DeadLetterKeeper],
+    ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, Rescuer, DeadLetterKeeper],
     ...[DeadLettering, Invoker, WorkerStatus, OneShot],
     { provide: Redaction, useClass: ContractRedaction },
   ],

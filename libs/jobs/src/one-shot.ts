@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { PollingLoop, withResolvers, withTimeout } from '#common';
 import { Broker } from '#rabbitmq';
 import { QueueRecords } from '#records';
 import { JobServer } from './job-server.js';
@@ -37,7 +37,17 @@ const SOON_MS = 15_000;
  */
 @Injectable()
 export class OneShot implements OnModuleDestroy {
-  private readonly stopping = new AbortController();
+  private readonly reason = withResolvers<string | undefined>();
+  private readonly loop = new PollingLoop(
+    {
+      name: 'Looking whether the queues are empty',
+      logger: new Logger(OneShot.name),
+      intervalMs: POLL_INTERVAL_MS,
+    },
+    () => this.look(),
+  );
+  private maxJobs = Number.POSITIVE_INFINITY;
+  private emptyPolls = 0;
 
   constructor(
     private readonly server: JobServer,
@@ -53,31 +63,25 @@ export class OneShot implements OnModuleDestroy {
    */
   async finished({ maxJobs, maxTimeMs }: OneShotLimits): Promise<string | undefined> {
     if (maxJobs !== undefined) this.server.limitAttempts(maxJobs);
-    return Promise.race([this.done(maxJobs), ...(maxTimeMs === undefined ? [] : [this.overdue(maxTimeMs)])]);
+    this.maxJobs = maxJobs ?? this.maxJobs;
+    this.loop.start();
+    const { promise } = this.reason;
+    return maxTimeMs === undefined ? promise : withTimeout(promise, maxTimeMs, () => 'The time is over');
   }
 
-  onModuleDestroy(): void {
-    this.stopping.abort();
+  onModuleDestroy(): Promise<void> {
+    this.reason.resolve(undefined);
+    return this.loop.stop();
   }
 
-  private async done(maxJobs = Number.POSITIVE_INFINITY): Promise<string | undefined> {
-    for (let emptyPolls = 0; emptyPolls < EMPTY_POLLS; ) {
-      if (!(await this.rest(POLL_INTERVAL_MS))) return undefined;
-      const { ended, size } = this.executor;
-      if (ended >= maxJobs && size === 0) return '--max-jobs reached';
-      // A queue that cannot be checked, because the broker or the database is down, may not be empty.
-      emptyPolls = (await this.isEmpty().catch(() => false)) ? emptyPolls + 1 : 0;
-    }
-    return 'The queues are empty';
-  }
-
-  private async overdue(maxTimeMs: number): Promise<string | undefined> {
-    return (await this.rest(maxTimeMs)) ? '--max-time reached' : undefined;
-  }
-
-  /** @returns false when the worker is stopped meanwhile. */
-  private rest(milliseconds: number): Promise<boolean> {
-    return pause(milliseconds, true, { signal: this.stopping.signal }).catch(() => false);
+  private async look(): Promise<void> {
+    const { ended, size } = this.executor;
+    if (ended >= this.maxJobs && size === 0) this.reason.resolve('As many jobs ran as were wanted');
+    const { emptyPolls } = this;
+    // What cannot be asked, because the broker or the database is away, may be full.
+    this.emptyPolls = 0;
+    if (await this.isEmpty()) this.emptyPolls = emptyPolls + 1;
+    if (this.emptyPolls === EMPTY_POLLS) this.reason.resolve('The queues are empty');
   }
 
   private async isEmpty(): Promise<boolean> {

@@ -1,4 +1,10 @@
-import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { PollingLoop } from '#common';
 import { Broker } from '#rabbitmq';
 import { OutboxRecords } from '#records';
 import { lookUp, metrics, type Step } from '#telemetry';
@@ -27,13 +33,15 @@ type Confirmed = Pick<PendingMessage, 'id' | 'claim'>;
  * here, and whichever process dies here, the relay publishes it again; and whatever is published twice runs once.
  */
 @Injectable()
-export class Outbox implements BeforeApplicationShutdown {
+export class Outbox implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(Outbox.name);
   /** Confirmed messages of the last three intervals, oldest first. */
   private readonly confirmed: Confirmed[][] = [[], [], []];
   private current = this.confirmed[2] as Confirmed[];
-  private readonly timer = setInterval(() => void this.markOldest(), MARK_EVERY_MS).unref();
-  private marking = Promise.resolve();
+  private readonly marking = new PollingLoop(
+    { name: 'Noting what the broker confirmed', logger: this.logger, intervalMs: MARK_EVERY_MS },
+    () => this.markOldest(),
+  );
   private failures = 0;
   private failedAt = 0;
   private lastFailure = '';
@@ -48,6 +56,10 @@ export class Outbox implements BeforeApplicationShutdown {
       [metrics.brokerUp, Number(publishing.isUp)],
       [metrics.brokerBlocked, Number(publishing.blocked)],
     ]);
+  }
+
+  onApplicationBootstrap(): void {
+    this.marking.start();
   }
 
   /** How many messages could be published at this moment. */
@@ -86,23 +98,17 @@ export class Outbox implements BeforeApplicationShutdown {
 
   /** Writes all confirms. Nest calls it when the worker has drained, and before the database is closed. */
   async beforeApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
-    await Promise.all([this.markOldest(), this.markOldest(), this.markOldest()]);
+    await this.marking.stop();
+    for (const _ of [...this.confirmed]) await this.markOldest();
   }
 
-  /** One after the other, however long a statement takes. */
-  private markOldest(): Promise<void> {
+  private async markOldest(): Promise<void> {
     const oldest = this.confirmed.shift() as Confirmed[];
     this.current = [];
     this.confirmed.push(this.current);
-    this.marking = this.marking.then(() => this.mark(oldest));
-    return this.marking;
-  }
-
-  private async mark(confirmed: readonly Confirmed[]): Promise<void> {
-    for (let start = 0; start < confirmed.length; start += MARK_BATCH) {
-      // A job that is not marked is published again, which is harmless.
-      await this.records.markPublished(confirmed.slice(start, start + MARK_BATCH)).catch(() => {});
+    for (let start = 0; start < oldest.length; start += MARK_BATCH) {
+      // Not marked means published again by the relay, which harms nothing.
+      await this.records.markPublished(oldest.slice(start, start + MARK_BATCH)).catch(() => {});
     }
   }
 

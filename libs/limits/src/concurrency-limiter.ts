@@ -163,7 +163,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   private async wake(free: readonly sql.FreeSlots[]): Promise<void> {
     if (free.length === 0) return;
     const { rows } = await this.database.query(sql.wake(free));
-    if (rows.length > 0) this.relay.nudge();
+    if (rows.length > 0) this.relay.wake();
   }
 
   private async wakeForFree(limits: readonly { name: string; key: string }[]): Promise<void> {

@@ -119,7 +119,11 @@ function moduleOf(
     imports: [
       RecordsModule.forRoot({ url: databaseUrl, poolSize: 4 }),
       RabbitMQModule.forRoot({ urls: [rabbitmqUrl], publisher }),
-      JobsModule.forRoot({ contracts, maxPayload: 1024 * 1024, shutdownGraceMs: 5_000, ...options }),
+      JobsModule.forRoot({
+        ...{ contracts, maxPayload: 1024 * 1024, shutdownGraceMs: 5_000 },
+        pollIntervalsMs: { deadLetterKeeper: 200, relay: 50 },
+        ...options,
+      }),
       ...imports,
     ],
     controllers: handlers,

@@ -1,10 +1,11 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
 import { PollingLoop, TransientError } from '#common';
 import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
 import { type DeadCount, type DeadLetterState, DeadRecords, OutboxRecords, WorkerLock } from '#records';
 import { Contracts } from '../contracts.js';
 import { DeadLettering } from '../dead-lettering.js';
+import { type JobsOptions, MODULE_OPTIONS_TOKEN } from '../jobs.module-definition.js';
 import { describeError } from '../lifecycle/outcome.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../message.js';
 
@@ -34,7 +35,11 @@ type Fate = 'stays' | 'dropped' | 'jobIsDead' | 'becomesDeadLetter';
 export class DeadLetterKeeper {
   private readonly logger = new Logger(DeadLetterKeeper.name);
   private readonly loop = new PollingLoop(
-    { name: 'Checking the dead-letter queues', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
+    {
+      name: 'Looking at the dead-letter queues',
+      logger: this.logger,
+      intervalMs: () => this.options.pollIntervalsMs?.deadLetterKeeper ?? POLL_INTERVAL_MS,
+    },
     (signal) => this.look(signal),
   );
   /** Queues whose depth differed from the records at the last check. */
@@ -45,6 +50,7 @@ export class DeadLetterKeeper {
   private readonly broken = new Map<string, string>();
 
   constructor(
+    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
     private readonly contracts: Contracts,
     private readonly broker: Broker,
     private readonly dead: DeadRecords,

@@ -1,36 +1,44 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
+import { PollingLoop } from '#common';
 import { WorkerRecords } from '#records';
 
-const REPORT_EVERY_MS = 5_000;
-/** Sampling interval of the event-loop delay. The measured delay includes it, so it is subtracted. */
+const POLL_INTERVAL_MS = 5_000;
+/** How often the event loop is looked at. What is measured is the time between two looks, so it is taken off again. */
 const RESOLUTION_MS = 20;
 
 /** Reports the queues, memory and event-loop lag of this worker, for `GET /workers` and the dashboard. */
 @Injectable()
 export class WorkerStatus {
   private readonly delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  private timer: NodeJS.Timeout | undefined;
+  private readonly loop = new PollingLoop(
+    {
+      name: 'Reporting the status of this worker',
+      logger: new Logger(WorkerStatus.name),
+      intervalMs: POLL_INTERVAL_MS,
+    },
+    () => this.report(),
+  );
+  private queues: readonly string[] = [];
 
   constructor(private readonly workers: WorkerRecords) {}
 
   /** @param queues those that the worker serves. */
   start(queues: readonly string[]): void {
+    this.queues = queues;
     this.delay.enable();
-    const report = () => {
-      const eventLoopLagMs = Math.max(0, this.delay.max / 1e6 - RESOLUTION_MS);
-      this.delay.reset();
-      // `RecordsDatabase` logs outages.
-      void this.workers
-        .report({ queues, eventLoopLagMs, rssBytes: process.memoryUsage.rss() })
-        .catch(() => {});
-    };
-    report();
-    this.timer = setInterval(report, REPORT_EVERY_MS);
+    this.loop.start(0);
   }
 
-  stop(): void {
-    clearInterval(this.timer);
+  async stop(): Promise<void> {
+    await this.loop.stop();
     this.delay.disable();
+  }
+
+  private async report(): Promise<void> {
+    const eventLoopLagMs = Math.max(0, this.delay.max / 1e6 - RESOLUTION_MS);
+    this.delay.reset();
+    const rssBytes = process.memoryUsage.rss();
+    await this.workers.report({ queues: this.queues, eventLoopLagMs, rssBytes });
   }
 }

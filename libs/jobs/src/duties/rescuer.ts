@@ -1,0 +1,41 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { PollingLoop } from '#common';
+import { OutboxRecords } from '#records';
+
+/** How often jobs of workers that are gone are looked for; a redelivery by the broker finds most of them first. */
+const POLL_INTERVAL_MS = 3_000;
+
+/** Makes running jobs due again whose worker is gone, when no message brings them back. */
+@Injectable()
+export class Rescuer {
+  private readonly logger = new Logger(Rescuer.name);
+  private readonly loop = new PollingLoop(
+    {
+      name: 'Rescuing jobs of workers that are gone',
+      logger: this.logger,
+      intervalMs: POLL_INTERVAL_MS,
+    },
+    () => this.rescue(),
+  );
+  private missing: number[] = [];
+
+  constructor(private readonly records: OutboxRecords) {}
+
+  start(): void {
+    this.loop.start(0);
+  }
+
+  stop(): Promise<void> {
+    return this.loop.stop();
+  }
+
+  /** A worker is gone when it was missing twice: after a restart of the database all take their locks again. */
+  private async rescue(): Promise<void> {
+    const missing = await this.records.goneWorkers();
+    const gone = missing.filter((worker) => this.missing.includes(worker));
+    this.missing = missing;
+    if (gone.length === 0) return;
+    const rescued = await this.records.rescue(gone);
+    if (rescued > 0) this.logger.warn(`${rescued} jobs of workers that are gone run again`);
+  }
+}
