@@ -1,7 +1,12 @@
 import type { EventEmitter } from 'node:events';
-import { setTimeout as pause } from 'node:timers/promises';
-import { Injectable, Logger, Module, type OnModuleDestroy } from '@nestjs/common';
-import { withResolvers, withTimeout } from '#common';
+import {
+  Injectable,
+  Logger,
+  Module,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+} from '@nestjs/common';
+import { PollingLoop, withResolvers, withTimeout } from '#common';
 import { hasEnded, Views, type WatchedJob } from '#records';
 
 /** How often the records of watched jobs are looked at. */
@@ -22,18 +27,25 @@ export interface Watcher {
  * written since. While nobody watches nothing is asked.
  */
 @Injectable()
-export class JobWatcher implements OnModuleDestroy {
+export class JobWatcher implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(JobWatcher.name);
   private readonly watched = new Map<string, { latest?: WatchedJob; watchers: Set<Watcher> }>();
-  private readonly stopping = new AbortController();
+  private readonly loop = new PollingLoop(
+    { name: 'Looking at watched jobs', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
+    () => this.look(),
+  );
   private count = 0;
-  private isLooking = false;
+  private isStopping = false;
 
   constructor(private readonly views: Views) {}
 
+  onApplicationBootstrap(): void {
+    this.loop.start();
+  }
+
   /** Whether nobody more may watch: there are too many, or the api stops. */
   get isFull(): boolean {
-    return this.count >= MAX_WATCHERS || this.stopping.signal.aborted;
+    return this.count >= MAX_WATCHERS || this.isStopping;
   }
 
   /** Tells of a job from now on. @returns the way to stop that. */
@@ -43,7 +55,7 @@ export class JobWatcher implements OnModuleDestroy {
     entry.watchers.add(watcher);
     this.count++;
     if (entry.latest) watcher.tell(entry.latest);
-    void this.look();
+    if (this.count === 1) this.loop.wake();
     return () => {
       if (!entry.watchers.delete(watcher)) return;
       this.count--;
@@ -73,26 +85,20 @@ export class JobWatcher implements OnModuleDestroy {
 
   /** Nest calls it first on SIGTERM: anyone who watches is let go, so that the server can close. */
   onModuleDestroy(): void {
-    this.stopping.abort();
+    this.isStopping = true;
+    void this.loop.stop();
     for (const { watchers } of this.watched.values()) for (const watcher of [...watchers]) watcher.stop();
   }
 
   private async look(): Promise<void> {
-    if (this.isLooking) return;
-    this.isLooking = true;
-    const { signal } = this.stopping;
-    while (this.watched.size > 0 && !signal.aborted) {
-      const known = new Map([...this.watched].map(([id, { latest }]) => [id, latest?.version ?? '']));
-      // While the database is away nothing changes either.
-      for (const job of await this.views.changed(known).catch(() => [])) {
-        const entry = this.watched.get(job.id);
-        if (!entry) continue;
-        entry.latest = job;
-        for (const watcher of [...entry.watchers]) this.tell(watcher, job);
-      }
-      await pause(POLL_INTERVAL_MS, undefined, { signal }).catch(() => {});
+    if (this.watched.size === 0) return;
+    const known = new Map([...this.watched].map(([id, { latest }]) => [id, latest?.version ?? '']));
+    for (const job of await this.views.changed(known)) {
+      const entry = this.watched.get(job.id);
+      if (!entry) continue;
+      entry.latest = job;
+      for (const watcher of [...entry.watchers]) this.tell(watcher, job);
     }
-    this.isLooking = false;
   }
 
   /** One that cannot be told is let go; the others are told all the same. */

@@ -9,8 +9,6 @@ const POLL_INTERVAL_MS = 500;
 const REST_FACTOR = 5;
 /** Batches that are completed by one transaction. */
 const LIMIT = 100;
-/** The number of this duty's leader lock. */
-const DUTY = 4;
 
 /**
  * Completes the batches whose jobs have all ended: enqueues the jobs that follow and marks the batch, in one
@@ -53,7 +51,7 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** @returns whether there may be more to complete at once. */
   private async look(): Promise<boolean> {
-    if (!(await this.lock.isLeader(DUTY))) return false;
+    if (!(await this.lock.isLeader('batches'))) return false;
     let ended: EndedBatch[] = [];
     const completing = this.database.transaction(async (transaction) => {
       ended = await this.batches.takeEnded(transaction, this.atOnce, [...this.stuck]);

@@ -69,9 +69,9 @@ export class OneShot implements OnModuleDestroy {
     return maxTimeMs === undefined ? promise : withTimeout(promise, maxTimeMs, () => 'The time is over');
   }
 
-  onModuleDestroy(): Promise<void> {
+  onModuleDestroy(): void {
     this.reason.resolve(undefined);
-    return this.loop.stop();
+    void this.loop.stop();
   }
 
   private async look(): Promise<void> {

@@ -1,13 +1,18 @@
 import { hostname } from 'node:os';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
+import { PollingLoop } from '#common';
 import { Database, hangUp } from './database.js';
+import { asPassing } from './database-errors.js';
 
 /** First half of the key of every worker's advisory lock; the second is the worker's id. */
 export const WORKER_LOCK_CLASS = 0x7761_7272;
-/** The same for duties that one worker does for all. */
+/** The same for duties that one worker does for all; the second half is the duty. */
 const DUTY_LOCK_CLASS = 0x7761_7273;
+/** Workers of all versions that run beside each other agree on these numbers: a new duty gets a new one. */
+const LEADER_DUTIES = { deadLetters: 1, batches: 4 } as const;
+/** A duty that one worker does for all. */
+export type LeaderDuty = keyof typeof LEADER_DUTIES;
 const RECONNECT_PAUSE_MS = 500;
 /** How often the session is tried: a connection that died without a word must not be taken for a held lock. */
 const CHECK_EVERY_MS = 5_000;
@@ -25,9 +30,16 @@ export class WorkerLock implements OnApplicationShutdown {
   readonly name = `${hostname()}:${process.pid}`;
   private worker: number | undefined;
   private session: pg.Client | undefined;
-  private readonly duties = new Set<number>();
+  private readonly duties = new Set<LeaderDuty>();
   private starting: Promise<number> | undefined;
-  private stopped = false;
+  private readonly loop = new PollingLoop(
+    {
+      name: 'Checking the lock of this worker',
+      logger: this.logger,
+      intervalMs: () => (this.session ? CHECK_EVERY_MS : RECONNECT_PAUSE_MS),
+    },
+    () => this.check(),
+  );
 
   constructor(private readonly database: Database) {}
 
@@ -47,16 +59,18 @@ export class WorkerLock implements OnApplicationShutdown {
   /**
    * Whether this worker is the one that does a duty for all: the first that asks, for as long as its session lives.
    *
-   * @param duty a number that only this duty has.
+   * @throws DatabaseUnavailableError while that cannot be asked.
    */
-  async isLeader(duty: number): Promise<boolean> {
+  async isLeader(duty: LeaderDuty): Promise<boolean> {
     await this.id();
     const { session } = this;
     if (!session || this.duties.has(duty)) return this.duties.has(duty);
-    const { rows } = await session.query('select pg_try_advisory_lock($1, $2) as leads', [
-      DUTY_LOCK_CLASS,
-      duty,
-    ]);
+    const keys = [DUTY_LOCK_CLASS, LEADER_DUTIES[duty]];
+    const { rows } = await session
+      .query('select pg_try_advisory_lock($1, $2) as leads', keys)
+      .catch((error) => {
+        throw asPassing(error);
+      });
     if (rows[0].leads && this.session === session) this.duties.add(duty);
     return this.duties.has(duty);
   }
@@ -68,10 +82,11 @@ export class WorkerLock implements OnApplicationShutdown {
 
   /** Nest calls it last. From here on this worker's unfinished jobs may be taken by others. */
   async onApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    const session = this.session;
+    const stopped = this.loop.stop();
+    const { session } = this;
     this.session = undefined;
     if (session) await hangUp(session);
+    await stopped;
   }
 
   private async takeLock(): Promise<number> {
@@ -91,26 +106,27 @@ export class WorkerLock implements OnApplicationShutdown {
       await session.query('select pg_advisory_lock($1, $2)', [WORKER_LOCK_CLASS, this.worker]);
     } catch (error) {
       await hangUp(session);
-      throw error;
+      throw asPassing(error);
     }
     this.session = session;
-    const check = setInterval(() => session.query('select 1').catch(lose), CHECK_EVERY_MS).unref();
-    const lose = () => {
-      clearInterval(check);
-      void hangUp(session);
-      void this.onLost(session);
-    };
-    session.on('end', lose);
+    session.on('end', () => this.onLost(session));
+    this.loop.start();
     return this.worker;
   }
 
-  private async onLost(session: pg.Client): Promise<void> {
-    if (this.stopped || this.session !== session) return;
+  /** Takes the lock again when its session was lost. */
+  private async check(): Promise<void> {
+    const { session } = this;
+    if (session) await session.query('select 1').catch(() => this.onLost(session));
+    else await this.id();
+  }
+
+  private onLost(session: pg.Client): void {
+    void hangUp(session);
+    if (this.session !== session) return;
     this.session = undefined;
     this.duties.clear();
-    this.logger.warn('Lost the session of the worker lock; taking the lock again');
-    while (!this.session && !this.stopped) {
-      await this.id().catch(() => pause(RECONNECT_PAUSE_MS));
-    }
+    this.logger.warn('Lost the database session that shows this worker alive; taking it again');
+    this.loop.wake();
   }
 }

@@ -1,6 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { Cache } from '#common';
+import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Cache, PollingLoop } from '#common';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { emptyQueue, QueueRecords, type QueueView, type Tally, Throughput } from '#records';
@@ -35,8 +34,12 @@ export interface Figures {
 export class Board implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly latest = new Cache(() => this.read(), { freshMs: FRESH_MS, maxWaitMs: MAX_WAIT_MS });
   private readonly watchers = new Set<() => void>();
-  private readonly stopping = new AbortController();
-  private isWatching = false;
+  private readonly loop = new PollingLoop(
+    { name: 'Gathering the figures of queues', logger: new Logger(Board.name), intervalMs: FRESH_MS },
+    () => this.look(),
+  );
+  /** What was told last, and when. */
+  private told = { text: '', at: 0 };
 
   constructor(
     private readonly contracts: Contracts,
@@ -49,6 +52,7 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
   onApplicationBootstrap(): void {
     // Without the database there is nothing to count yet.
     this.latest.refresh().catch(() => {});
+    this.loop.start();
   }
 
   /** The figures, a second old or, where they take longer to gather, those from before. */
@@ -66,12 +70,15 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
   /** @param tell called whenever there is something new to see. @returns the way to stop that. */
   watch(tell: () => void): () => void {
     this.watchers.add(tell);
-    void this.follow();
+    if (this.watchers.size === 1) {
+      this.told = { text: '', at: 0 };
+      this.loop.wake();
+    }
     return () => this.watchers.delete(tell);
   }
 
   onModuleDestroy(): void {
-    this.stopping.abort();
+    void this.loop.stop();
   }
 
   private async read(): Promise<{ rows: QueueRow[]; at: number }> {
@@ -98,22 +105,11 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
     return Promise.all(queues.map(async (queue) => [queue, await this.broker.countConsumers(queue)]));
   }
 
-  private async follow(): Promise<void> {
-    if (this.isWatching) return;
-    this.isWatching = true;
-    const { signal } = this.stopping;
-    let told = '';
-    let toldAt = 0;
-    while (this.watchers.size > 0 && !signal.aborted) {
-      // While the database is away there is nothing new to see.
-      const figures = (await this.latest.refresh().catch(() => undefined))?.rows;
-      const text = JSON.stringify(figures);
-      if (figures && (text !== told || Date.now() - toldAt >= TELL_EVERY_MS)) {
-        [told, toldAt] = [text, Date.now()];
-        for (const tell of this.watchers) tell();
-      }
-      await pause(FRESH_MS, undefined, { signal }).catch(() => {});
-    }
-    this.isWatching = false;
+  private async look(): Promise<void> {
+    if (this.watchers.size === 0) return;
+    const text = JSON.stringify((await this.latest.refresh()).rows);
+    if (text === this.told.text && Date.now() - this.told.at < TELL_EVERY_MS) return;
+    this.told = { text, at: Date.now() };
+    for (const tell of this.watchers) tell();
   }
 }

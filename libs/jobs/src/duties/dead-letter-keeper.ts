@@ -17,8 +17,6 @@ const BATCH = 16;
 const REST_FACTOR = 5;
 /** How long a job whose message no queue took waits until it is published again. */
 const UNROUTED_PAUSE_MS = 15_000;
-/** The number of this duty's leader lock. */
-const DUTY = 1;
 
 /** What becomes of a message in a dead-letter queue. */
 type Fate = 'stays' | 'dropped' | 'jobIsDead' | 'becomesDeadLetter';
@@ -69,7 +67,7 @@ export class DeadLetterKeeper {
   }
 
   private async look(signal: AbortSignal): Promise<void> {
-    if (!this.broker.publishing.isUp || !(await this.lock.isLeader(DUTY))) return;
+    if (!this.broker.publishing.isUp || !(await this.lock.isLeader('deadLetters'))) return;
     const unroutable = EXCHANGE.unroutable;
     await this.apart(unroutable, () => this.readUnroutable(signal));
     const counts = await this.dead.counts();
