@@ -1,11 +1,11 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { untilAvailable } from '#common';
 import { Settings, SettingsModule } from '#config';
 import * as contracts from '#contracts';
 import { HealthModule } from '#health';
 import { Contracts, JobsModule, QueueMetrics } from '#jobs';
 import { Broker, RabbitMQModule, TopologyError } from '#rabbitmq';
-import { Database, DatabaseUnavailableError, RecordsModule, SchemaError } from '#records';
+import { Database, RecordsModule, SchemaError } from '#records';
 import { TelemetryModule } from '#telemetry';
 import { BatchesHttpModule } from './batches/batches-http.module.js';
 import { DashboardModule } from './dashboard/dashboard.module.js';
@@ -18,9 +18,6 @@ import { OpenApiController } from './openapi.controller.js';
 import { QueuesController } from './queues.controller.js';
 import { SchedulesHttpModule } from './schedules.controller.js';
 import { WorkersController } from './workers.controller.js';
-
-/** Pause before a database that did not answer is asked again. */
-const RETRY_PAUSE_MS = 1_000;
 
 /** HTTP in, 202 out. */
 @Module({
@@ -68,7 +65,7 @@ const RETRY_PAUSE_MS = 1_000;
   providers: [QueueMetrics],
 })
 export class ApiModule implements OnApplicationBootstrap, OnModuleDestroy {
-  private isClosing = false;
+  private readonly stopping = new AbortController();
 
   constructor(
     private readonly broker: Broker,
@@ -81,9 +78,13 @@ export class ApiModule implements OnApplicationBootstrap, OnModuleDestroy {
    * the database, and accepts jobs without the broker.
    */
   onApplicationBootstrap(): void {
-    Promise.all([this.checkSchema(), this.broker.check(this.contracts.topology)]).catch((error) => {
+    const { signal } = this.stopping;
+    Promise.all([
+      untilAvailable(() => this.database.checkSchema(), signal),
+      this.broker.check(this.contracts.topology, signal),
+    ]).catch((error) => {
       // An app that is closed while it checks, as a short test does, has lost its connections by that.
-      if (this.isClosing) return;
+      if (signal.aborted) return;
       const isExpected = error instanceof TopologyError || error instanceof SchemaError;
       new Logger(ApiModule.name).fatal(isExpected ? error.message : error);
       process.exit(1);
@@ -91,16 +92,6 @@ export class ApiModule implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   onModuleDestroy(): void {
-    this.isClosing = true;
-  }
-
-  private async checkSchema(): Promise<void> {
-    try {
-      await this.database.checkSchema();
-    } catch (error) {
-      if (!(error instanceof DatabaseUnavailableError)) throw error;
-      await pause(RETRY_PAUSE_MS, undefined, { ref: false });
-      return this.checkSchema();
-    }
+    this.stopping.abort();
   }
 }

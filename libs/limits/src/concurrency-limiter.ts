@@ -1,15 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
-import { PollingLoop, settledWithin } from '#common';
+import { PollingLoop, settledWithin, untilAvailable } from '#common';
 import { Relay } from '#jobs';
-import {
-  Coalescer,
-  DatabaseUnavailableError,
-  OutboxRecords,
-  OverloadedError,
-  RecordsDatabase,
-  WorkerLock,
-} from '#records';
+import { Coalescer, OutboxRecords, OverloadedError, RecordsDatabase, WorkerLock } from '#records';
 import * as sql from './concurrency-statements.js';
 
 /** A job that wants to run under a limit. */
@@ -32,8 +24,7 @@ export interface Slot extends SlotRequest {
  * this is for the slots of dead workers.
  */
 const SWEEP_EVERY_MS = 2_000;
-const RELEASE_PAUSE_MS = 500;
-/** How long a stopping worker waits for the release of its slots; the end of its session frees them, too. */
+/** How long the last slots may take to be released when the worker stops; the end of its session frees them too. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** A row that is new to the table may be pruned between the two statements that make it and use it. */
 const TRIES = 5;
@@ -57,7 +48,6 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
     { name: 'Sweeping concurrency limits', logger: this.logger, intervalMs: SWEEP_EVERY_MS },
     () => this.sweep(),
   );
-  private isSweeping = false;
   private missing: number[] = [];
   private taken = 0;
 
@@ -76,8 +66,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
 
   /** Looks after the slots of workers that are gone, from now on. */
   start(): void {
-    if (!this.isSweeping) this.sweeping.start();
-    this.isSweeping = true;
+    this.sweeping.start();
   }
 
   /** Asks for a slot. @returns undefined when all are taken. @throws DatabaseUnavailableError, OverloadedError */
@@ -136,15 +125,10 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   }
 
   private async releasePersistently(slot: Slot): Promise<void> {
-    for (;;) {
-      try {
-        return await this.releases.add(slot);
-      } catch (error) {
-        if (this.stopping.signal.aborted) return;
-        if (!(error instanceof DatabaseUnavailableError)) this.logger.warn((error as Error).message);
-        await pause(RELEASE_PAUSE_MS);
-      }
-    }
+    const { signal } = this.stopping;
+    await untilAvailable(() => this.releases.add(slot), signal).catch(({ message }: Error) => {
+      if (!signal.aborted) this.logger.error(`A slot of ${slot.name} is not released: ${message}`);
+    });
   }
 
   private async releaseAll(slots: Slot[]): Promise<undefined[]> {

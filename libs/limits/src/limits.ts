@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import { PollingLoop } from '#common';
 import {
   Admission,
   type AnyContract,
@@ -39,7 +40,10 @@ const PRUNE_EVERY_MS = 60_000;
 export class Limits extends Admission implements BeforeApplicationShutdown {
   private readonly logger = new Logger(Limits.name);
   private readonly known = new Map<string, Limit>();
-  private pruning: NodeJS.Timeout | undefined;
+  private readonly pruning = new PollingLoop(
+    { name: 'Pruning limits', logger: this.logger, intervalMs: PRUNE_EVERY_MS },
+    () => Promise.all([this.rates.prune(), this.slots.prune()]),
+  );
 
   constructor(
     private readonly rates: RateLimiter,
@@ -64,7 +68,7 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
       throw new ContractError(`@JobHandler(${contract.name}): ${(error as Error).message}`);
     }
     this.known.set(contract.name, limit);
-    this.pruning ??= setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
+    this.pruning.start();
   }
 
   override limits(contract: string): boolean {
@@ -103,8 +107,8 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
     }
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    clearInterval(this.pruning);
+  beforeApplicationShutdown(): Promise<void> {
+    return this.pruning.stop();
   }
 
   /** Waits for a time to start, if there is one within reach. */
@@ -134,11 +138,6 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
       );
       return '';
     }
-  }
-
-  private async prune(): Promise<void> {
-    // The next run prunes what this one could not.
-    await Promise.all([this.rates.prune(), this.slots.prune()]).catch(() => {});
   }
 }
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { ConsumeMessage } from 'amqplib';
-import { withTimeout } from '#common';
+import { untilAvailable, withTimeout } from '#common';
 import { BrokerConnection } from './connection.js';
 import { Consumer, type Delivery } from './consumer.js';
 import { Publisher } from './publisher.js';
@@ -48,16 +48,14 @@ export class Broker implements OnApplicationShutdown {
   }
 
   /** Checks that a topology stands, once a broker answers; tries again when the connection is lost meanwhile. @throws TopologyError */
-  async check(topology: Topology, signal?: AbortSignal): Promise<void> {
-    for (;;) {
+  check(topology: Topology, signal: AbortSignal): Promise<void> {
+    const check = async () => {
       await this.publishing.whenUp(signal);
-      try {
-        return await checkTopology(this.publishing, topology);
-      } catch (error) {
-        if (this.publishing.isUp) throw error;
-        this.logger.warn('Lost the connection during the topology check; checking again');
-      }
-    }
+      await checkTopology(this.publishing, topology);
+    };
+    return untilAvailable(check, signal, () =>
+      this.logger.warn('The connection was lost while the topology was checked; checking again'),
+    );
   }
 
   /**

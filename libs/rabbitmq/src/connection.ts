@@ -91,17 +91,21 @@ export class BrokerConnection extends EventEmitter {
    * Opens a channel for one short task, such as declaring a queue, and closes it again. An error of the channel
    * rejects the task and harms nothing else.
    *
-   * @throws BrokerUnavailableError when no broker answers.
+   * @throws BrokerUnavailableError when no broker answers, or its connection was lost meanwhile.
    */
   async withChannel<T>(task: (channel: Channel) => Promise<T>): Promise<T> {
-    if (!this.connection) throw new BrokerUnavailableError();
-    const channel = await this.connection.createChannel();
-    // Without a listener amqplib would throw; the pending call is rejected with the same error.
-    channel.on('error', () => {});
+    const { connection } = this;
+    if (!connection) throw new BrokerUnavailableError();
+    let channel: Channel | undefined;
     try {
+      channel = await connection.createChannel();
+      // Without a listener amqplib would throw; the pending call is rejected with the same error.
+      channel.on('error', () => {});
       return await task(channel);
+    } catch (error) {
+      throw this.connection === connection ? error : new BrokerUnavailableError('its connection was lost');
     } finally {
-      await channel.close().catch(() => {});
+      await channel?.close().catch(() => {});
     }
   }
 
