@@ -3,7 +3,6 @@ export { BrokerConnection, BrokerUnavailableError } from './connection.js';
 export { Consumer, type Delivery } from './consumer.js';
 export { type BrokerRole, leastPermissions, type Permissions } from './permissions.js';
 export {
-  isOutage,
   type OutgoingMessage,
   Publisher,
   PublishTimeoutError,

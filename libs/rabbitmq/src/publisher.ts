@@ -187,9 +187,6 @@ export class Publisher {
   }
 }
 
-/** Whether a publish failed for a reason that passes, rather than for what was to be published. */
-export const isOutage = (error: unknown): boolean => error instanceof TransientError;
-
 /** No queue took the message: its exchange has no binding for the routing key. */
 export class UnroutableError extends TransientError {
   override readonly name = 'UnroutableError';
