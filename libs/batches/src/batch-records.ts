@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import {
   hasEnded,
+  type JobKey,
   type JobState,
   jobStates,
   type NextRecord,
@@ -11,8 +12,6 @@ import {
 
 /** Jobs that one statement cancels. */
 const PAGE = 1_000;
-/** How long a batch holds its idempotency key; as for jobs. */
-const KEY_HELD_HOURS = 24;
 
 /** A batch as it is accepted, with its jobs. */
 export interface NewBatch {
@@ -22,7 +21,7 @@ export interface NewBatch {
   total: number;
   onComplete?: NextRecord;
   onSuccess?: NextRecord;
-  key?: { scope: string; key: string; fingerprint: string };
+  key?: JobKey & { fingerprint: string };
 }
 
 /** How many jobs of a batch are in which state. */
@@ -93,8 +92,8 @@ export class BatchRecords {
         name: 'batch-free-key',
         text: `
           update batches set key_scope = null, key = null
-          where key_scope = $1 and key = $2 and created_at < now() - $3 * interval '1 hour'`,
-        values: [key.scope, key.key, KEY_HELD_HOURS],
+          where key_scope = $1 and key = $2 and created_at < now() - $3 * interval '1 millisecond'`,
+        values: [key.scope, key.key, key.heldMs],
       });
     }
     const { rows } = await transaction.query({

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
@@ -7,7 +6,7 @@ import {
   ContractViolationError,
   type EnqueueOptions,
   IdempotencyConflictError,
-  idempotencyOf,
+  idempotencyKeyOf,
   Jobs,
   meterOf,
   type NextJob,
@@ -79,7 +78,7 @@ export class Batches {
     payloads: readonly PayloadInput<C>[],
     options: BatchOptions = {},
   ): Promise<EnqueuedBatch> {
-    const { onComplete, onSuccess, transaction } = options;
+    const { onComplete, onSuccess, transaction, idempotencyKey } = options;
     const batch: NewBatch = {
       id: uuidv7(),
       name: contract.name,
@@ -88,7 +87,12 @@ export class Batches {
       onSuccess: onSuccess && this.jobs.prepareNext(onSuccess, '/onSuccess'),
     };
     const records = this.prepareAll(contract, payloads, batch.id, options);
-    batch.key = keyOf(batch, records, options);
+    if (idempotencyKey !== undefined) {
+      const { client, delay, runAt, queue } = options;
+      const wanted = [contract.name, delay ?? runAt, queue, batch.onComplete, batch.onSuccess];
+      const payloads = records.map(({ payload }) => payload);
+      batch.key = idempotencyKeyOf({ idempotencyKey, client }, wanted, payloads);
+    }
 
     const insert = (queryable: Queryable) =>
       this.insert(queryable, batch, records, transaction ? 0 : undefined);
@@ -152,19 +156,4 @@ export class Batches {
     if (held.fingerprint !== key.fingerprint) throw new IdempotencyConflictError(`batch ${held.id}`);
     return { ...((await this.batches.find(held.id, transaction)) as BatchView), isNew: false };
   }
-}
-
-/** The key that a batch is to hold, if any. Its fingerprint takes no account of ids and traces, which are new each time. */
-function keyOf(
-  { name, onComplete, onSuccess }: NewBatch,
-  records: readonly NewRecord[],
-  { idempotencyKey, client, delay, runAt, queue }: BatchOptions,
-): NewBatch['key'] {
-  if (idempotencyKey === undefined) return undefined;
-  const hash = createHash('sha256');
-  const wanted = [name, delay ?? runAt, queue, onComplete, onSuccess];
-  const isNew = (field: string) => field === 'id' || field === 'traceparent';
-  hash.update(JSON.stringify(wanted, (field, value) => (isNew(field) ? undefined : value)));
-  for (const { payload } of records) hash.update(payload).update('\0');
-  return { ...idempotencyOf(idempotencyKey, client), fingerprint: hash.digest('base64') };
 }

@@ -72,17 +72,9 @@ export function keyOf(
         'and unique exclude each other: unique finds the first job by itself',
       );
     // Payloads are text here, so that what is left out are the ids and traces of the jobs that follow.
-    const wanted = JSON.stringify(
-      [record.name, record.queue, record.payload, delay ?? runAt ?? null, record.next, record.priority],
-      (field, value) => (field === 'id' || field === 'traceparent' ? undefined : value),
-    );
-    const fingerprint = createHash('sha256').update(wanted).digest('base64');
-    return {
-      ...idempotencyOf(idempotencyKey, client),
-      fingerprint,
-      heldMs: IDEMPOTENCY_MS,
-      untilEnded: false,
-    };
+    const { name, queue, payload, next, priority } = record;
+    const wanted = [name, queue, payload, delay ?? runAt ?? null, next, priority];
+    return idempotencyKeyOf({ idempotencyKey, client }, wanted);
   }
   if (unique === undefined) return undefined;
   checkText('unique.key', unique?.key, KEY_LENGTH);
@@ -90,11 +82,27 @@ export function keyOf(
   return { scope: `unique:${record.name}`, key: unique.key, heldMs, untilEnded: true };
 }
 
-/** The key that an idempotency key of a client is kept as. @throws InputError */
-export function idempotencyOf(idempotencyKey: string, client = ''): Pick<JobKey, 'scope' | 'key'> {
+/**
+ * What an idempotency key of a client is kept as.
+ *
+ * @param wanted what is asked for, for the fingerprint; ids and traces in it are new each time, and do not count.
+ * @param payloads those of many jobs. @throws InputError
+ */
+export function idempotencyKeyOf(
+  { idempotencyKey, client = '' }: { idempotencyKey: string; client?: string },
+  wanted: readonly unknown[],
+  payloads: readonly string[] = [],
+): JobKey & { fingerprint: string } {
   checkText('idempotencyKey', idempotencyKey, KEY_LENGTH);
   if (client !== '') checkText('client', client, KEY_LENGTH);
-  return { scope: `idempotency:${client}`, key: idempotencyKey };
+  const isNew = (field: string) => field === 'id' || field === 'traceparent';
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify(wanted, (field, value) => (isNew(field) ? undefined : value)));
+  for (const payload of payloads) hash.update(payload).update('\0');
+  return {
+    ...{ scope: `idempotency:${client}`, key: idempotencyKey, fingerprint: hash.digest('base64') },
+    ...{ heldMs: IDEMPOTENCY_MS, untilEnded: false },
+  };
 }
 
 /** Reads a delay of options. @returns milliseconds. @throws InputError */

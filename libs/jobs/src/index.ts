@@ -17,7 +17,7 @@ export type { DeadLettering } from './dead-lettering.js';
 export { Relay } from './duties/relay.js';
 export {
   type EnqueueOptions,
-  idempotencyOf,
+  idempotencyKeyOf,
   KEY_LENGTH,
   MAX_DELAY_DAYS,
 } from './enqueue-options.js';

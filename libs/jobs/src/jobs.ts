@@ -10,6 +10,7 @@ import {
   Records,
   Redaction,
   Views,
+  viewOfNew,
 } from '#records';
 import { Contracts } from './contracts.js';
 import { type EnqueueOptions, keyOf, placeOf } from './enqueue-options.js';
@@ -175,7 +176,7 @@ export class Jobs {
   }
 
   private show(record: NewRecord, inserted: InsertedRecord): EnqueuedJob {
-    return this.redaction.redact(toView(record, inserted));
+    return { ...this.redaction.redact(viewOfNew(record, inserted)), isNew: true };
   }
 
   /** As {@link publishMany}. */
@@ -197,32 +198,4 @@ export class Jobs {
   private send({ id, name, queue, payload, priority, traceparent }: NewRecord): Promise<boolean> {
     return this.outbox.publish({ id, name, queue, payload, priority, traceparent, attempt: 1, claim: 0 });
   }
-}
-
-function toView(record: NewRecord, { state, createdAt, runAt }: InsertedRecord): EnqueuedJob {
-  return {
-    isNew: true,
-    id: record.id,
-    name: record.name,
-    queue: record.queue,
-    priority: record.priority ?? 'normal',
-    state,
-    progress: null,
-    progressNote: null,
-    attempt: 0,
-    maxAttempts: record.maxAttempts,
-    payload: JSON.parse(record.payload),
-    result: null,
-    error: null,
-    attempts: [],
-    createdAt,
-    runAt,
-    startedAt: null,
-    finishedAt: null,
-    cancelRequestedAt: null,
-    batch: null,
-    previous: null,
-    next: record.next?.id ?? null,
-    traceId: record.traceparent?.split('-')[1] ?? null,
-  };
 }

@@ -54,6 +54,7 @@ export {
   type MessageView,
   Redaction,
   Views,
+  viewOfNew,
   type WatchedJob,
 } from './views.js';
 export { WorkerLock } from './worker-lock.js';

@@ -2,7 +2,7 @@ import { Injectable, Optional } from '@nestjs/common';
 import type { JobState, Priority } from '#define-job';
 import type { StoredError } from './error-form.js';
 import { type Change, type HistoryRow, historyOf } from './history.js';
-import type { Previous } from './job-record.js';
+import type { NewRecord, Previous } from './job-record.js';
 import { RecordsDatabase } from './records-database.js';
 import { type StoredMessage, UnprocessableMessages } from './unprocessable-messages.js';
 
@@ -224,4 +224,35 @@ function toView({ worker, attempts: stored, ...row }: Row): JobView {
     attempts.push({ attempt, outcome: state, worker, startedAt, finishedAt, error: null });
   const error = state === 'succeeded' ? null : (stored.findLast(({ error }) => error)?.error ?? null);
   return { ...row, error, attempts };
+}
+
+/** A job as {@link Views.find} would show it right after it was inserted, but with its secrets. */
+export function viewOfNew(
+  record: NewRecord,
+  { state, createdAt, runAt }: Pick<JobView, 'state' | 'createdAt' | 'runAt'>,
+): JobView {
+  return {
+    id: record.id,
+    name: record.name,
+    queue: record.queue,
+    priority: record.priority ?? 'normal',
+    state,
+    progress: null,
+    progressNote: null,
+    attempt: 0,
+    maxAttempts: record.maxAttempts,
+    payload: JSON.parse(record.payload),
+    result: null,
+    error: null,
+    attempts: [],
+    createdAt,
+    runAt,
+    startedAt: null,
+    finishedAt: null,
+    cancelRequestedAt: null,
+    batch: null,
+    previous: null,
+    next: record.next?.id ?? null,
+    traceId: record.traceparent?.split('-')[1] ?? null,
+  };
 }

@@ -13,7 +13,7 @@ import type {
   Settlement,
   Views,
 } from '#records';
-import { hasEnded } from '#records';
+import { hasEnded, viewOfNew } from '#records';
 
 /** A job as {@link MemoryRecords} keeps it. */
 export interface MemoryRecord {
@@ -127,23 +127,18 @@ export class MemoryRecords
 /** A job as clients would see it. Nothing takes time in these records: attempts start and end when it was accepted. */
 export function toView(job: MemoryRecord): JobView {
   const { accepted, createdAt, runAt, state, attempt, errors, result, progress } = job;
-  const { id, name, queue, priority = 'normal', maxAttempts, payload, previous = null, next } = accepted;
   const attempts = errors.map(({ attempt, error }) => ({
     ...{ attempt, outcome: 'failed' as const, worker: null, startedAt: createdAt, finishedAt: createdAt },
     error: JSON.parse(error),
   }));
   return {
-    ...{ id, name, queue, priority, state, attempt, maxAttempts, createdAt, runAt, attempts, previous },
+    ...viewOfNew(accepted, { state, createdAt, runAt }),
+    ...{ attempt, attempts, previous: accepted.previous ?? null },
     progress: state === 'succeeded' ? 1 : (progress.at(-1)?.fraction ?? null),
     progressNote: progress.at(-1)?.note ?? null,
-    payload: JSON.parse(payload),
     result: result === null ? null : JSON.parse(result),
     error: state === 'succeeded' ? null : (attempts.at(-1)?.error ?? null),
     startedAt: attempt > 0 ? createdAt : null,
     finishedAt: hasEnded(state) ? createdAt : null,
-    cancelRequestedAt: null,
-    batch: null,
-    next: next?.id ?? null,
-    traceId: null,
   };
 }
