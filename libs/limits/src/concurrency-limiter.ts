@@ -1,7 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
-import { PollingLoop, settledWithin, untilAvailable } from '#common';
+import { settledWithin, untilAvailable } from '#common';
 import { Relay } from '#jobs';
-import { Coalescer, OutboxRecords, OverloadedError, RecordsDatabase, WorkerLock } from '#records';
+import { Coalescer, OverloadedError, RecordsDatabase, WorkerLock } from '#records';
 import * as sql from './concurrency-statements.js';
 
 /** A job that wants to run under a limit. */
@@ -19,11 +19,6 @@ export interface Slot extends SlotRequest {
   holder: string;
 }
 
-/**
- * How often waiting jobs are compared with free slots, and holders with live workers. A released slot is passed on at once;
- * this is for the slots of dead workers.
- */
-const SWEEP_EVERY_MS = 2_000;
 /** How long the last slots may take to be released when the worker stops; the end of its session frees them too. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** A row that is new to the table may be pruned between the two statements that make it and use it. */
@@ -44,16 +39,10 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   private readonly releases: Coalescer<Slot, undefined>;
   private readonly releasing = new Set<Promise<void>>();
   private readonly stopping = new AbortController();
-  private readonly sweeping = new PollingLoop(
-    { name: 'Sweeping concurrency limits', logger: this.logger, intervalMs: SWEEP_EVERY_MS },
-    () => this.sweep(),
-  );
-  private missing: number[] = [];
   private taken = 0;
 
   constructor(
     private readonly database: RecordsDatabase,
-    private readonly outboxRecords: OutboxRecords,
     private readonly lock: WorkerLock,
     private readonly relay: Relay,
   ) {
@@ -62,11 +51,6 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
     this.requests = new Coalescer((slots) => this.takeAll(slots), options);
     this.waits = new Coalescer((waiters) => this.waitAll(waiters), options);
     this.releases = new Coalescer((slots) => this.releaseAll(slots), options);
-  }
-
-  /** Looks after the slots of workers that are gone, from now on. */
-  start(): void {
-    this.sweeping.start();
   }
 
   /** Asks for a slot. @returns undefined when all are taken. @throws DatabaseUnavailableError, OverloadedError */
@@ -99,9 +83,15 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
     await this.database.query(sql.prune());
   }
 
+  /** Makes waiting jobs due for which there are free slots. */
+  async wakeForFree(limits: readonly { name: string; key: string }[]): Promise<void> {
+    if (limits.length === 0) return;
+    const { rows } = await this.database.query<sql.FreeSlots>(sql.freeOf(limits));
+    await this.wake(rows);
+  }
+
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping.abort();
-    await this.sweeping.stop();
     await settledWithin(Promise.all(this.releasing), CLOSE_TIMEOUT_MS);
   }
 
@@ -148,25 +138,5 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
     if (free.length === 0) return;
     const { rows } = await this.database.query(sql.wake(free));
     if (rows.length > 0) this.relay.wake();
-  }
-
-  private async wakeForFree(limits: readonly { name: string; key: string }[]): Promise<void> {
-    if (limits.length === 0) return;
-    const { rows } = await this.database.query<sql.FreeSlots>(sql.freeOf(limits));
-    await this.wake(rows);
-  }
-
-  private async sweep(): Promise<void> {
-    await this.dropGone();
-    await this.wakeForFree((await this.database.query<sql.Waiter>(sql.awaited())).rows);
-  }
-
-  /** A worker is dead when its lock is missing twice: after a restart of the database all take their locks again. */
-  private async dropGone(): Promise<void> {
-    const { rows } = await this.database.query<{ worker: number }>(sql.holdingWorkers());
-    const missing = await this.outboxRecords.missingOf(rows.map(({ worker }) => worker));
-    const gone = missing.filter((worker) => this.missing.includes(worker));
-    this.missing = missing;
-    if (gone.length > 0) await this.database.query(sql.drop(gone));
   }
 }

@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { Admission } from '#jobs';
 import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import { Limits } from './limits.js';
+import { LimitsKeeper } from './limits-keeper.js';
 import { RateLimiter } from './rate-limiter.js';
 
 /**
@@ -10,7 +11,7 @@ import { RateLimiter } from './rate-limiter.js';
  */
 @Global()
 @Module({
-  providers: [RateLimiter, ConcurrencyLimiter, { provide: Admission, useClass: Limits }],
+  providers: [RateLimiter, ConcurrencyLimiter, LimitsKeeper, { provide: Admission, useClass: Limits }],
   exports: [Admission],
 })
 export class LimitsModule {}

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
-import { PollingLoop } from '#common';
+import { Injectable, Logger } from '@nestjs/common';
 import {
   Admission,
   type AnyContract,
@@ -14,6 +13,7 @@ import {
 } from '#jobs';
 import { Views } from '#records';
 import { ConcurrencyLimiter, type Slot } from './concurrency-limiter.js';
+import { LimitsKeeper } from './limits-keeper.js';
 import { type Pace, paceOf } from './pace.js';
 import { RateLimiter, type RateRequest } from './rate-limiter.js';
 
@@ -33,21 +33,17 @@ const WAIT_MS = 600_000;
 const START_TRIES = 5;
 /** Longer keys are kept as their digest. */
 const KEY_LENGTH = 200;
-const PRUNE_EVERY_MS = 60_000;
 
 /** Admits jobs within the limits of their contracts: first a slot, then a time to start. */
 @Injectable()
-export class Limits extends Admission implements BeforeApplicationShutdown {
+export class Limits extends Admission {
   private readonly logger = new Logger(Limits.name);
   private readonly known = new Map<string, Limit>();
-  private readonly pruning = new PollingLoop(
-    { name: 'Pruning limits', logger: this.logger, intervalMs: PRUNE_EVERY_MS },
-    () => Promise.all([this.rates.prune(), this.slots.prune()]),
-  );
 
   constructor(
     private readonly rates: RateLimiter,
     private readonly slots: ConcurrencyLimiter,
+    private readonly keeper: LimitsKeeper,
     private readonly views: Views,
   ) {
     super();
@@ -62,13 +58,12 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
         if (!Number.isInteger(max) || max < 1)
           throw new RangeError('concurrency.max must be a whole number from 1');
         limit.concurrency = { max, key };
-        this.slots.start();
       }
     } catch (error) {
       throw new ContractError(`@JobHandler(${contract.name}): ${(error as Error).message}`);
     }
     this.known.set(contract.name, limit);
-    this.pruning.start();
+    this.keeper.start();
   }
 
   override limits(contract: string): boolean {
@@ -105,10 +100,6 @@ export class Limits extends Admission implements BeforeApplicationShutdown {
       release();
       throw error;
     }
-  }
-
-  beforeApplicationShutdown(): Promise<void> {
-    return this.pruning.stop();
   }
 
   /** Waits for a time to start, if there is one within reach. */
