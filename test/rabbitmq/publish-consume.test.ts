@@ -131,6 +131,15 @@ test('a lost connection fails what is in flight, refuses the next at once, and p
   await eventually(() => publisher.publish(message('3')).then(() => true));
 });
 
+test('a connection that is lost while a question is on its way is an outage', async () => {
+  proxy.stall();
+  const asked = connection.withChannel((channel) => channel.checkQueue('letter'));
+  const failed = expect(asked).rejects.toMatchObject({ name: 'BrokerUnavailableError' });
+  proxy.cut();
+  await failed;
+  proxy.mend();
+});
+
 test('a confirm that does not come fails its message after the limit, and the publisher recovers', async () => {
   const publisher = await givenPublisher({ confirmTimeoutMs: 500 });
   proxy.stall();

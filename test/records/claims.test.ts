@@ -415,3 +415,30 @@ describe('the outbox', () => {
     expect(await one.records.cancel([id])).toEqual([]);
   });
 });
+
+test('P1: a worker whose lock was lost, and cannot be had for now, has its jobs wait rather than fail', async () => {
+  const worker = await givenRecords();
+  const lockId = await worker.lock.id();
+  const sessionsOfLock = (isGranted: boolean) =>
+    environment.sql<{ pid: number }>(
+      `select pid from pg_locks where locktype = 'advisory' and classid = x'77617272'::int and objid = $1 and granted = $2
+         and database = (select oid from pg_database where datname = current_database())`,
+      [lockId, isGranted],
+    );
+  const other = await worker.app.get(Database).connect();
+  const [held] = await sessionsOfLock(true);
+  // The next in line gets the lock, so that the worker waits for it.
+  const taken = other.query("select pg_advisory_lock(x'77617272'::int, $1)", [lockId]);
+  await eventually(async () => (await sessionsOfLock(false)).length === 1);
+  await environment.sql('select pg_terminate_backend($1)', [held!.pid]);
+  await taken;
+  const [waiting] = await eventually(async () => {
+    const sessions = await sessionsOfLock(false);
+    return sessions.length === 1 && sessions;
+  });
+  const asked = expect(worker.lock.id()).rejects.toMatchObject({ name: 'DatabaseUnavailableError' });
+  await environment.sql('select pg_terminate_backend($1)', [waiting!.pid]);
+  await asked;
+  await other.end();
+  await eventually(() => worker.lock.isHeld);
+});
