@@ -24,8 +24,8 @@ test('what was recorded before the words of the glossary is carried over', async
       { attempt: 1, claim: 2, outcome: 'failed', error: { message: 'lost' } },
     ];
     await environment.sql(
-      `insert into jobs (id, name, queue, state, payload, attempt, max_attempts, losses, attempts)
-       values ('01890a5d-ac96-774b-bcce-b302099a8057', 'a.b', 'a', 'retrying', '{}', 1, 3, 1, $1)`,
+      `insert into jobs (id, name, queue, state, payload, attempt, max_attempts, losses, attempts, run_at)
+       values ('01890a5d-ac96-774b-bcce-b302099a8057', 'a.b', 'a', 'retrying', '{}', 1, 3, 1, $1, now())`,
       [JSON.stringify(attempts)],
     );
     await environment.sql(`delete from kysely_migration where name = '0012-words'`);
