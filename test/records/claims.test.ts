@@ -434,7 +434,7 @@ test('P1: a worker whose lock was lost, and cannot be had for now, has its jobs 
   await taken;
   const [waiting] = await eventually(async () => {
     const sessions = await sessionsOfLock(false);
-    return sessions.length === 1 && sessions;
+    return sessions.length === 1 ? sessions : undefined;
   });
   const asked = expect(worker.lock.id()).rejects.toMatchObject({ name: 'DatabaseUnavailableError' });
   await environment.sql('select pg_terminate_backend($1)', [waiting!.pid]);

@@ -66,7 +66,7 @@ export class OneShot implements OnModuleDestroy {
     this.maxJobs = maxJobs ?? this.maxJobs;
     this.loop.start();
     const { promise } = this.reason;
-    return maxTimeMs === undefined ? promise : withTimeout(promise, maxTimeMs, () => 'The time is over');
+    return maxTimeMs === undefined ? promise : withTimeout(promise, maxTimeMs, () => '--max-time reached');
   }
 
   onModuleDestroy(): void {
@@ -76,9 +76,9 @@ export class OneShot implements OnModuleDestroy {
 
   private async look(): Promise<void> {
     const { ended, size } = this.executor;
-    if (ended >= this.maxJobs && size === 0) this.reason.resolve('As many jobs ran as were wanted');
+    if (ended >= this.maxJobs && size === 0) this.reason.resolve('--max-jobs reached');
     const { emptyPolls } = this;
-    // What cannot be asked, because the broker or the database is away, may be full.
+    // A queue that cannot be checked, because the broker or the database is down, may not be empty.
     this.emptyPolls = 0;
     if (await this.isEmpty()) this.emptyPolls = emptyPolls + 1;
     if (this.emptyPolls === EMPTY_POLLS) this.reason.resolve('The queues are empty');

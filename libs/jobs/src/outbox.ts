@@ -107,7 +107,7 @@ export class Outbox implements OnApplicationBootstrap, BeforeApplicationShutdown
     this.current = [];
     this.confirmed.push(this.current);
     for (let start = 0; start < oldest.length; start += MARK_BATCH) {
-      // Not marked means published again by the relay, which harms nothing.
+      // A job that is not marked is published again, which is harmless.
       await this.records.markPublished(oldest.slice(start, start + MARK_BATCH)).catch(() => {});
     }
   }

@@ -54,7 +54,7 @@ export class Broker implements OnApplicationShutdown {
       await checkTopology(this.publishing, topology);
     };
     return untilAvailable(check, signal, () =>
-      this.logger.warn('The connection was lost while the topology was checked; checking again'),
+      this.logger.warn('Lost the connection during the topology check; checking again'),
     );
   }
 

@@ -126,7 +126,7 @@ export class WorkerLock implements OnApplicationShutdown {
     if (this.session !== session) return;
     this.session = undefined;
     this.duties.clear();
-    this.logger.warn('Lost the database session that shows this worker alive; taking it again');
+    this.logger.warn('Lost the session of the worker lock; taking the lock again');
     this.loop.wake();
   }
 }

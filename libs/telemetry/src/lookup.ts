@@ -11,7 +11,7 @@ const FRESH_FACTOR = 20;
 /** A gauge with its value. */
 export type Sample = readonly [gauge: Gauge, value: number, labels?: Record<string, string>];
 
-/** The text of gauges whose values somebody else holds, such as the database. Of the whole process, as all metrics are. */
+/** The text of gauges whose values are read elsewhere, such as in the database. Of the whole process, as all metrics are. */
 const lookups: Cache<string>[] = [];
 
 /**
@@ -37,6 +37,6 @@ export async function scrape(): Promise<string> {
   return texts.filter(Boolean).join('\n');
 }
 
-/** An outage is logged by those whose work it stops. */
+/** Outages are logged where they happen. */
 const show = (lookup: Cache<string>) =>
   withTimeout(lookup.get(), LOOKUP_TIMEOUT_MS, () => '').catch(() => '');

@@ -34,7 +34,7 @@ export class DeadLetterKeeper {
   private readonly logger = new Logger(DeadLetterKeeper.name);
   private readonly loop = new PollingLoop(
     {
-      name: 'Looking at the dead-letter queues',
+      name: 'Checking the dead-letter queues',
       logger: this.logger,
       intervalMs: () => this.options.pollIntervalsMs?.deadLetterKeeper ?? POLL_INTERVAL_MS,
     },

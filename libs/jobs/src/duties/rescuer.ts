@@ -36,6 +36,6 @@ export class Rescuer {
     this.missing = missing;
     if (gone.length === 0) return;
     const rescued = await this.records.rescue(gone);
-    if (rescued > 0) this.logger.warn(`${rescued} jobs of workers that are gone run again`);
+    if (rescued > 0) this.logger.warn({ msg: 'Publishing jobs of dead workers again', count: rescued });
   }
 }

@@ -4,7 +4,7 @@ import { PollingLoop } from '#common';
 import { WorkerRecords } from '#records';
 
 const POLL_INTERVAL_MS = 5_000;
-/** How often the event loop is looked at. What is measured is the time between two looks, so it is taken off again. */
+/** Sampling interval of the event-loop delay. The measured delay includes it, so it is subtracted. */
 const RESOLUTION_MS = 20;
 
 /** Reports the queues, memory and event-loop lag of this worker, for `GET /workers` and the dashboard. */
