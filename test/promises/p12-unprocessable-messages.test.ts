@@ -247,21 +247,23 @@ test('P12: a worker that dies between record and acknowledgement leaves one dead
   await worker?.close();
   const id = uuid();
   for (let n = 0; n < 3; n++) await environment.publish('known.job', 'the same');
+  // Another message of the same bytes, which was not recorded.
+  await environment.publish('known.job', '{}', { messageId: uuid(), type: 'not.known' });
   await environment.publish('known.job', '{}', { messageId: id, type: 'not.known' });
   // All that a worker does before it dies: two of the copies are recorded, and no message is acknowledged.
   const connection = await connect(environment.rabbitmqUrl);
   const channel = await connection.createChannel();
   const messages: ConsumeMessage[] = [];
-  for (let n = 0; n < 4; n++) messages.push((await channel.get('known')) as unknown as ConsumeMessage);
+  for (let n = 0; n < 5; n++) messages.push((await channel.get('known')) as unknown as ConsumeMessage);
   const records = producer.app.get(UnprocessableMessages);
-  for (const message of [messages[0]!, messages[1]!, messages[3]!])
+  for (const message of [messages[0]!, messages[1]!, messages[4]!])
     await records.record(describeMessage({ queue: 'known', message }, 'it died', 1_000));
   await connection.close();
 
   worker = await givenWorker(environment, { contracts: [Known, Other], handlers: [KnownHandler] });
-  await eventually(async () => (await environment.countReady('known')) === 0 && (await dead.count()) >= 4);
-  await untilDepths(4, 0, 0, 0);
-  expect((await all()).map(({ message }) => message?.size).sort()).toEqual([2, 8, 8, 8]);
+  await eventually(async () => (await environment.countReady('known')) === 0 && (await dead.count()) >= 5);
+  await untilDepths(5, 0, 0, 0);
+  expect((await all()).map(({ message }) => message?.size).sort()).toEqual([2, 2, 8, 8, 8]);
 });
 
 const GARBAGE = Number(process.env.GARBAGE ?? 2_000);

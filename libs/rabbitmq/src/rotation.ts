@@ -25,7 +25,7 @@ export async function rotateQueue(
 ): Promise<void> {
   await connection.withChannel(async (channel) => {
     const inbox = new Inbox(channel);
-    await channel.prefetch(batch, false);
+    await channel.prefetch(Math.min(batch, count), false);
     await channel.consume(queue, (message) => inbox.add(message), { exclusive: true });
     for (let left = count; left > 0; ) {
       const messages = await inbox.take(Math.min(batch, left));

@@ -144,26 +144,36 @@ export class UnprocessableMessages {
 }
 
 /**
- * Finds the records of messages that may have been recorded and not acknowledged, one for each. A message without an id
- * is known by its digest alone, and copies of the same have the same one: so each record is found once, which the new
- * claim number says, and only while the copy in the dead-letter queue is not known to be there, some seconds long.
+ * Finds the records of messages that may have been recorded and not acknowledged, one for each. A message without an id,
+ * or with that of a job, is known by its digest alone, and copies of the same have the same one: so each record is found
+ * once, which the new claim number says, and only while the copy in the dead-letter queue is not known to be there, some
+ * seconds long. A message with an id of its own is never taken for another one.
  */
 const redelivered = (messages: readonly UnprocessableMessage[]): Statement => ({
   name: 'redelivered-messages',
   text: `
-    with m as (
-      select position, queue, digest, row_number() over (partition by queue, digest order by position) as place
-      from unnest($1::text[], $2::text[]) with ordinality as m (queue, digest, position)
+    with given as (
+      select position, queue, digest, case when not exists (
+          select from jobs o where o.id = g.id and not exists (select from unprocessable_messages where job = o.id)
+        ) then g.id end as id
+      from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality as g (queue, digest, id, position)
+    ), m as (
+      select *, row_number() over (partition by queue, digest, id order by position) as place from given
     ), known as (
       select j.id, j.queue, u.digest, row_number() over (partition by j.queue, u.digest order by j.id) as place
       from unprocessable_messages u join jobs j on j.id = u.job
       where u.digest = any ($2) and j.state = 'dead' and j.publish_at is not null and j.claim = 0
     )
     update jobs j set claim = j.claim + 1
-    from m join known k using (queue, digest, place)
+    from m join known k on k.queue = m.queue and k.digest = m.digest
+      and (k.id = m.id or m.id is null and k.place = m.place)
     where j.id = k.id and j.state = 'dead' and j.claim = 0
     returning m.position::int, j.id, j.claim, j.attempt, false as "isNew"`,
-  values: [messages.map(({ queue }) => queue), messages.map(({ digest }) => digest)],
+  values: [
+    messages.map(({ queue }) => queue),
+    messages.map(({ digest }) => digest),
+    messages.map(({ id, otherId }) => (id === otherId ? null : id)),
+  ],
 });
 
 /**
