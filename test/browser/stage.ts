@@ -102,7 +102,8 @@ async function givenStage(chromium: string): Promise<Stage> {
     givenDead: async () => {
       const id = await enqueue({ delay: '1h' });
       await environment.sql(
-        `update jobs set state = 'dead', finished_at = now(), publish_at = now(), attempt = 1, error_form = $2,
+        `update jobs set state = 'dead', finished_at = now(), publish_at = now(), attempt = 1,
+           error_form = regexp_replace($2, '\\d+', '#', 'g'),
            attempts = jsonb_build_array(jsonb_build_object('attempt', 1, 'outcome', 'failed', 'worker', 'host:1',
              'startedAt', now(), 'finishedAt', now(),
              'error', jsonb_build_object('message', $2::text, 'class', $2, 'stack', $2)))
