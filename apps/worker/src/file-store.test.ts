@@ -90,6 +90,16 @@ test('a write that fails or is aborted half-way leaves what was there, and nothi
   };
   await expect(files.write('kept/c.txt', endless(), controller.signal)).rejects.toBe(reason);
   await expect(files.write('kept/c.txt', endless(), controller.signal)).rejects.toBe(reason);
+  // Many at once, so that some are aborted before their file is open.
+  const aborted = Array.from({ length: 100 }, async () => {
+    const each = new AbortController();
+    const half = async function* () {
+      each.abort(reason);
+      yield 'half';
+    };
+    await expect(files.write('kept/c.txt', half(), each.signal)).rejects.toBe(reason);
+  });
+  await Promise.all(aborted);
 
   expect(await readFile(join(folder, 'files/kept/c.txt'), 'utf8')).toBe('before');
   expect(await readdir(join(folder, 'files/kept'))).toEqual(['c.txt']);

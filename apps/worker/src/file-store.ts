@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constants, createWriteStream } from 'node:fs';
+import { constants } from 'node:fs';
 import { mkdir, open, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -72,8 +72,10 @@ export class FileStore {
     const target = join(this.root, path);
     const temporary = `${target}.${randomUUID()}.tmp`;
     await mkdir(dirname(target), { recursive: true });
+    // Open before anything can be aborted: a stream that is still opening makes its file after the removal below.
+    const handle = await open(temporary, 'wx');
     try {
-      const file = createWriteStream(temporary, { flags: 'wx', flush: true });
+      const file = handle.createWriteStream({ flush: true });
       await pipeline(content, file, { signal });
       await rename(temporary, target);
       return file.bytesWritten;
