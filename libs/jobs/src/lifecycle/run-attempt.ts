@@ -94,10 +94,11 @@ export class AttemptRunner {
     const payload = seat ? undefined : conform(contract, 'payload', payloadValue(job, claim));
 
     await this.turns.start();
+    const { stopping, maxPayload } = this.tools;
+    // What has not begun when the worker lets go of its jobs begins elsewhere.
+    if (stopping.aborted) return { kind: 'released' };
     observed.started();
     attempt.startTimeout(contract.timeout);
-    const { stopping, maxPayload } = this.tools;
-    if (stopping.aborted) attempt.release();
     const context = new AttemptContext(job, claim, payload, attempt, this.tools);
     if (handler instanceof Isolation) {
       const json = claim.payload ?? job.payload ?? 'null';
