@@ -23,7 +23,7 @@ const changed = () => clone.changes().trim().split('\n').sort();
 
 /** A controller as the README has it, which enqueues a job of the clone's own. */
 const CONTROLLER = `import { Controller, Post } from '@nestjs/common';
-import { BakeTrial } from '#contracts';
+import { RoastTrial } from '#contracts';
 import { Jobs } from '#jobs';
 
 @Controller('stock')
@@ -32,7 +32,7 @@ export class StockController {
 
   @Post()
   bake() {
-    return this.jobs.enqueue(BakeTrial, { id: '1' });
+    return this.jobs.enqueue(RoastTrial, { id: '1' });
   }
 }
 `;
@@ -77,7 +77,7 @@ test('what is generated compiles, lints, passes its test and runs; removed again
 }, 300_000);
 
 test('what Nest generates lands in the module of its app, builds and passes its tests; and no test minds an own controller', async () => {
-  expect(await run('handler', 'trial.bake')).toMatchObject({ code: 0 });
+  expect(await run('handler', 'trial.roast')).toMatchObject({ code: 0 });
   for (const project of ['api', 'worker', 'cli'].filter((app) => existsSync(join(root, 'apps', app))))
     await nest('service', 'stock', '--project', project);
   for (const project of ['api', 'worker']) await nest('controller', 'stock', '--project', project);

@@ -1,7 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Environment, freePort, givenEnvironment } from '#testing';
 import { type Clone, givenClone } from '../support/clone.js';
 import { Guide } from '../support/guide.js';
+
+/** A name that is no word of the tree. */
+const NAME = `z${randomBytes(4).toString('hex')}`;
 
 let clone: Clone;
 let environment: Environment;
@@ -27,7 +31,7 @@ afterAll(async () => {
 
 /** As it is cloned, it is followed with Docker: test/docker/guide.engine.ts. */
 test('anyone who follows the guide has a job that ran, failed, was repaired and replayed, also after init', async () => {
-  await clone.succeed(['dist/scripts/init.js', 'acme-orders', '--without-examples']);
+  await clone.succeed(['dist/scripts/init.js', NAME, '--without-examples']);
   await guide.follow(false);
   const states = await environment.sql<{ name: string; state: string }>(
     'select name, state from jobs order by id',

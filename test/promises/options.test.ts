@@ -26,6 +26,16 @@ const texts = ['', 'a\0b', '\ud800', 'x'.repeat(5_000), null, 7, {}, Symbol('x')
 const times = [new Date('x'), new Date(8.64e15), new Date(-8.64e15), '2030-01-01', 0, null];
 const delays = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300, '1 hour', '999999999999d', '', {}, null];
 
+/** The ways to enqueue, each with the options that it knows. */
+const WAYS: [known: RegExp, enqueue: (options: never) => Promise<unknown>][] = [
+  [/./, async (options) => producer.jobs.enqueue(Note, {}, options)],
+  [/^(?!unique|priority)/, async (options) => producer.app.get(Batches).enqueue(Note, [{}], options)],
+  [
+    /^(queue|delay)$/,
+    async (options) => producer.jobs.enqueue(Note, {}, { next: nextJob(Note, {}, options) }),
+  ],
+];
+
 test.each<[string, string, unknown[]]>([
   ['idempotencyKey', 'idempotencyKey', texts],
   ['client', 'client', texts.slice(1)],
@@ -43,13 +53,8 @@ test.each<[string, string, unknown[]]>([
       const [name, part] = path.split('.') as [string, string | undefined];
       const given = part ? { key: 'k', [part]: value } : value;
       const options = { ...(name === 'client' && { idempotencyKey: 'k' }), [name]: given } as never;
-      const ways: (() => Promise<unknown>)[] = [() => producer.jobs.enqueue(Note, {}, options)];
-      if (!['unique', 'priority'].includes(name))
-        ways.push(() => producer.app.get(Batches).enqueue(Note, [{}], options));
-      if (['queue', 'delay'].includes(name))
-        ways.push(() => producer.jobs.enqueue(Note, {}, { next: nextJob(Note, {}, options) }));
-      for (const way of ways) {
-        const failure = await way().then(String, (error: Error) => error);
+      for (const [, enqueue] of WAYS.filter(([known]) => known.test(name))) {
+        const failure = await enqueue(options).then(String, (error: Error) => error);
         expect(failure).toBeInstanceOf(InputError);
         expect((failure as Error).message).toMatch(new RegExp(`^${option} `));
       }
