@@ -4,6 +4,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
+import { loadSettings, SettingsModule } from '#config';
 import { migrateDatabase, Records, RecordsModule, Retention } from '#records';
 import { startPrivatePostgres } from '../services/postgres.js';
 
@@ -56,7 +57,7 @@ try {
 }
 
 async function measure(): Promise<void> {
-  @Module({ imports: [RecordsModule.forRoot({ url, poolSize: 8 })] })
+  @Module({ imports: [SettingsModule.forRoot(() => loadSettings({ DATABASE_URL: url })), RecordsModule] })
   class BenchModule {}
   const app = await NestFactory.createApplicationContext(BenchModule, { logger: ['error'] });
   const records = app.get(Records);

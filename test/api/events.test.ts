@@ -42,7 +42,7 @@ beforeAll(async () => {
   worker = await givenWorker(environment, {
     contracts: Object.values(contracts),
     handlers: [FlakyHandler],
-    queues: ['sample-flaky'],
+    settings: { WORKER_QUEUES: ['sample-flaky'] },
   });
 });
 afterEach(async () => {

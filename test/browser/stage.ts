@@ -76,7 +76,7 @@ async function givenStage(chromium: string): Promise<Stage> {
     givenWorker(environment, {
       contracts: Object.values(contracts),
       handlers: [FlakyHandler],
-      queues: ['sample-flaky'],
+      settings: { WORKER_QUEUES: ['sample-flaky'] },
     }),
     givenBrowser(chromium),
   ]);

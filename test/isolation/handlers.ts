@@ -14,7 +14,7 @@ import {
   UseGuards,
   UseInterceptors,
 } from '@nestjs/common';
-import { APP_FILTER, REQUEST } from '@nestjs/core';
+import { REQUEST } from '@nestjs/core';
 import { Payload } from '@nestjs/microservices';
 import { map, type Observable } from 'rxjs';
 import { z } from 'zod';
@@ -23,7 +23,6 @@ import {
   type Handler,
   isIsolated,
   type JobContext,
-  JobErrorFilter,
   JobHandler,
   NonRetryableError,
   RetryAfterError,
@@ -251,6 +250,6 @@ class ClosingLine implements OnApplicationShutdown {
 
 @Module({
   controllers: handlers.filter(isIsolated),
-  providers: [{ provide: APP_FILTER, useClass: JobErrorFilter }, ...providers, ClosingLine],
+  providers: [...providers, ClosingLine],
 })
 export class IsolatedTestModule {}

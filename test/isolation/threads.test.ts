@@ -1,18 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Settings } from '#config';
 import { IsolationModule, type IsolationOptions } from '#isolation';
 import { type AnyContract, nextJob, type PayloadInput } from '#jobs';
 import { type JobView, Views } from '#records';
 import { forwardedLog } from '#telemetry';
-import {
-  type AppOptions,
-  type Environment,
-  eventually,
-  givenEnvironment,
-  givenProducer,
-  givenWorker,
-} from '#testing';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 import { compile } from '../support/compile.js';
 import { contracts, handlers, providers, Quick, Spin } from './handlers.js';
 import { OddIsolated, OddPlain, oddities } from './odd-handlers.js';
@@ -36,14 +30,14 @@ afterAll(async () => {
   await environment?.close();
 });
 
-async function given(isolation: Partial<IsolationOptions> = {}, options: Partial<AppOptions> = {}) {
+async function given(isolation: Partial<IsolationOptions> = {}, settings: Partial<Settings> = {}) {
   worker = await givenWorker(environment, {
     contracts,
     handlers,
     providers,
     log,
-    imports: [IsolationModule.forRoot({ entry, memoryMb: 128, log, threads: 2, ...isolation })],
-    ...options,
+    settings: { ISOLATED_MEMORY: 128, ISOLATED_THREADS: 2, ...settings },
+    imports: [IsolationModule.forRoot({ entry, ...isolation })],
   });
 }
 async function stop() {
@@ -131,7 +125,7 @@ describe('Jobs that wait for a thread', () => {
   });
 
   test('P8: one that waits has not started: it is queued, and a worker that stops uses up nothing of it', async () => {
-    await given({ threads: 1 }, { shutdownGraceMs: 0 });
+    await given({}, { ISOLATED_THREADS: 1, SHUTDOWN_GRACE: 0 });
     const spinning = await enqueue(Spin, {});
     await eventually(async () => (await view(spinning)).state === 'running');
     // Their queue is not for isolated ones alone: they are delivered, and wait in the worker.
@@ -178,6 +172,6 @@ describe('A worker whose isolated handlers cannot run does not start, and says w
   });
 
   test('one that serves none of their queues starts without a thread', async () => {
-    await given({ entry: of('WithoutProvider') }, { queues: ['plain'] });
+    await given({ entry: of('WithoutProvider') }, { WORKER_QUEUES: ['plain'] });
   });
 });

@@ -77,8 +77,8 @@ afterEach(async () => {
 
 async function givenAWorker() {
   const handlers = [NarrowHandler, ByTenantHandler, FreeHandler];
-  const prefetch = { fallback: 5, queues: new Map() };
-  const worker = await givenWorker(environment, { contracts, handlers, prefetch, imports: [LimitsModule] });
+  const settings = { WORKER_PREFETCH: { fallback: 5, queues: new Map() } };
+  const worker = await givenWorker(environment, { contracts, handlers, settings, imports: [LimitsModule] });
   workers.push(worker);
   return worker;
 }

@@ -31,7 +31,7 @@ async function startWorker(prefetch: number) {
   const worker = await givenWorker(environment, {
     contracts,
     handlers,
-    prefetch: { fallback: prefetch, queues: new Map() },
+    settings: { WORKER_PREFETCH: { fallback: prefetch, queues: new Map() } },
   });
   workers.push(worker);
   return worker;

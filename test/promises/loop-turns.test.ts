@@ -46,7 +46,7 @@ test('the event loop goes round between handlers that compute, though all were c
   worker = await givenWorker(environment, {
     contracts,
     handlers: [ComputeHandler],
-    prefetch: { fallback: jobs, queues: new Map() },
+    settings: { WORKER_PREFETCH: { fallback: jobs, queues: new Map() } },
   });
   await eventually(() => startedIn.length === jobs);
   counting = false;

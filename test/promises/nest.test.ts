@@ -330,7 +330,7 @@ describe('A worker that cannot work does not start, and says why', () => {
     );
   });
   test('a queue to serve that no contract has', async () => {
-    expect(await start({ contracts, queues: ['nset'] })).toContain(
+    expect(await start({ contracts, settings: { WORKER_QUEUES: ['nset'] } })).toContain(
       'WORKER_QUEUES names nset; the contracts know nest',
     );
   });

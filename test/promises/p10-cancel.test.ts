@@ -43,7 +43,7 @@ beforeAll(async () => {
   ({ producer, close } = await givenProducerAndWorker({
     contracts,
     handlers: [WaitHandler],
-    prefetch: { fallback: 1, queues: new Map() },
+    settings: { WORKER_PREFETCH: { fallback: 1, queues: new Map() } },
   }));
 });
 afterAll(() => close());

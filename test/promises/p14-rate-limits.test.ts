@@ -180,7 +180,7 @@ test('a limit that makes no sense stops the start', async () => {
 
 test('a limit takes a LimitsModule: without one the worker does not start, and says so', async () => {
   await expect(givenWorker(environment, { contracts, handlers: [LimitedHandler] })).rejects.toThrow(
-    'LimitedHandler has limits, which take a LimitsModule: import it, or drop the options',
+    "LimitedHandler has limits, which take a LimitsModule: add it to the worker's parts, or drop the options",
   );
 });
 

@@ -28,7 +28,7 @@ beforeAll(async () => {
   ({ environment, producer, close } = await givenProducerAndWorker({
     contracts,
     handlers: [GreetHandler],
-    prefetch: { fallback: 1, queues: new Map() },
+    settings: { WORKER_PREFETCH: { fallback: 1, queues: new Map() } },
   }));
 });
 // What a test takes out of the dead-letter queue would come back there: the records say what lies in it.

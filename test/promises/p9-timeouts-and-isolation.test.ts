@@ -29,7 +29,7 @@ import {
 import { compile } from '../support/compile.js';
 
 /** One at a time, so that a job runs only when the slot of the one before is free. */
-const prefetch = {
+const WORKER_PREFETCH = {
   fallback: 20,
   queues: new Map([
     ['isolated', 1],
@@ -55,14 +55,17 @@ afterAll(async () => {
   await environment?.close();
 });
 
-async function given(isolation: Partial<IsolationOptions> = {}, options: Partial<AppOptions> = {}) {
+async function given(
+  isolation: Partial<IsolationOptions> = {},
+  { settings, ...options }: Partial<AppOptions> = {},
+) {
   worker = await givenWorker(environment, {
     contracts,
     handlers,
     providers,
-    prefetch,
     log,
-    imports: [IsolationModule.forRoot({ entry, memoryMb: 128, log, ...isolation })],
+    settings: { WORKER_PREFETCH, ISOLATED_MEMORY: 128, ...settings },
+    imports: [IsolationModule.forRoot({ entry, ...isolation })],
     ...options,
   });
 }
@@ -247,7 +250,7 @@ describe('With a worker of its own', () => {
   });
 
   test('P8: a thread whose job does not end in the grace time is killed, and the job released', async () => {
-    await given({}, { shutdownGraceMs: 0 });
+    await given({}, { settings: { SHUTDOWN_GRACE: 0 } });
     await where();
     const id = await enqueue(Spin, {});
     await line('spinning', id);
@@ -258,7 +261,7 @@ describe('With a worker of its own', () => {
 
   test('an isolated handler takes an IsolationModule: without one the worker does not start, and says so', async () => {
     await expect(given({}, { imports: [] })).rejects.toThrow(
-      'SpinHandler is isolated, which takes an IsolationModule: import it, or drop the option',
+      "SpinHandler is isolated, which takes an IsolationModule: add it to the worker's parts, or drop the option",
     );
   });
 });

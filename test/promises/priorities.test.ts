@@ -38,8 +38,8 @@ afterEach(async () => {
 });
 
 async function givenAWorker(queues: string[] = []) {
-  const prefetch = { fallback: 7, queues: new Map() };
-  workers.push(await givenWorker(environment, { contracts, handlers: [MailHandler], prefetch, queues }));
+  const settings = { WORKER_PREFETCH: { fallback: 7, queues: new Map() }, WORKER_QUEUES: queues };
+  workers.push(await givenWorker(environment, { contracts, handlers: [MailHandler], settings }));
 }
 const stopWorkers = () => Promise.all(workers.splice(0).map((worker) => worker.close()));
 const enqueue = (lane: 'high' | 'normal' | 'low', count: number) =>

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
+import { loadSettings, SettingsModule } from '#config';
 import { Database, type JobKey, OutboxRecords, Records, RecordsModule, Views, WorkerLock } from '#records';
 import { type Environment, eventually, givenEnvironment } from '#testing';
 
@@ -10,7 +11,12 @@ const apps: { close(): Promise<unknown> }[] = [];
 /** A worker's view of the records, with its own lock. */
 async function givenRecords() {
   const app = await Test.createTestingModule({
-    imports: [RecordsModule.forRoot({ url: environment.databaseUrl, poolSize: 3 })],
+    imports: [
+      SettingsModule.forRoot(() =>
+        loadSettings({ DATABASE_URL: environment.databaseUrl, DATABASE_POOL: '3' }),
+      ),
+      RecordsModule,
+    ],
   }).compile();
   apps.push(app);
   return {

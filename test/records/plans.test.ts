@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
+import { loadSettings, SettingsModule } from '#config';
 import { Database, type NewRecord, OutboxRecords, Records, RecordsModule, WorkerLock } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
@@ -11,7 +12,12 @@ beforeAll(async () => {
   environment = await givenEnvironment([]);
   app = await Test.createTestingModule({
     // One connection, so that every statement runs by the plan that was made first.
-    imports: [RecordsModule.forRoot({ url: environment.databaseUrl, poolSize: 1 })],
+    imports: [
+      SettingsModule.forRoot(() =>
+        loadSettings({ DATABASE_URL: environment.databaseUrl, DATABASE_POOL: '1' }),
+      ),
+      RecordsModule,
+    ],
   }).compile();
 });
 afterAll(async () => {

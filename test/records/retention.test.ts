@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Test } from '@nestjs/testing';
+import { loadSettings, SettingsModule } from '#config';
 import { RecordsModule, Retention } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
@@ -13,7 +14,12 @@ let app: { close(): Promise<unknown> };
 beforeAll(async () => {
   environment = await givenEnvironment([]);
   const module = await Test.createTestingModule({
-    imports: [RecordsModule.forRoot({ url: environment.databaseUrl, poolSize: 2 })],
+    imports: [
+      SettingsModule.forRoot(() =>
+        loadSettings({ DATABASE_URL: environment.databaseUrl, DATABASE_POOL: '2' }),
+      ),
+      RecordsModule,
+    ],
   }).compile();
   app = module;
   retention = module.get(Retention);

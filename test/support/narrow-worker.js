@@ -3,12 +3,11 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { z } from 'zod';
-import { defineJob, JobHandler, JobServer, JobsModule } from '../../dist/libs/jobs/src/index.js';
+import { defineJob, JobHandler, JobServer } from '../../dist/libs/jobs/src/index.js';
 import { LimitsModule } from '../../dist/libs/limits/src/index.js';
-import { RabbitMQModule } from '../../dist/libs/rabbitmq/src/index.js';
-import { RecordsModule } from '../../dist/libs/records/src/index.js';
+import { WorkerRoleModule } from '../../dist/libs/roles/src/index.js';
 
-const { RABBITMQ_URL, DATABASE_URL, MAX } = process.env;
+const { MAX } = process.env;
 const Narrow = defineJob({
   name: 'narrow.work',
   queue: 'work',
@@ -26,12 +25,7 @@ JobHandler(Narrow, { concurrency: { max: Number(MAX) } })(NarrowHandler);
 
 class NarrowModule {}
 Module({
-  imports: [
-    RecordsModule.forRoot({ url: DATABASE_URL, poolSize: 2 }),
-    RabbitMQModule.forRoot({ urls: [RABBITMQ_URL] }),
-    JobsModule.forRoot({ contracts: [Narrow], maxPayload: 1024 }),
-    LimitsModule,
-  ],
+  imports: [WorkerRoleModule.forRoot({ contracts: [Narrow], parts: [LimitsModule] })],
   controllers: [NarrowHandler],
 })(NarrowModule);
 

@@ -7,10 +7,10 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { z } from 'zod';
-import { defineJob, Executor, JobHandler, JobServer, JobsModule } from '#jobs';
-import { RabbitMQModule } from '#rabbitmq';
-import { RecordsModule } from '#records';
-import { endOnStrayErrors, logWarnings, NestLogger, rootLog } from '#telemetry';
+import { loadSettings } from '#config';
+import { defineJob, Executor, JobHandler, JobServer } from '#jobs';
+import { WorkerRoleModule } from '#roles';
+import { endOnStrayErrors, untilLogged, useLog } from '#telemetry';
 
 const Wayward = defineJob({
   name: 'wayward.do',
@@ -91,21 +91,19 @@ class WaywardHandler {
 }
 JobHandler(Wayward)(WaywardHandler);
 
-const { DATABASE_URL, RABBITMQ_URL } = process.env;
-const log = rootLog('worker', 'info');
-logWarnings(log);
-
 class WaywardModule {}
 Module({
   imports: [
-    RecordsModule.forRoot({ url: DATABASE_URL, poolSize: 4 }),
-    RabbitMQModule.forRoot({ urls: [RABBITMQ_URL] }),
-    JobsModule.forRoot({ contracts: [Wayward], maxPayload: 1024, shutdownGraceMs: 3_000, log }),
+    WorkerRoleModule.forRoot({
+      contracts: [Wayward],
+      settings: () => loadSettings({ ...process.env, SHUTDOWN_GRACE: '3s' }),
+    }),
   ],
   controllers: [WaywardHandler],
 })(WaywardModule);
 
-const app = await NestFactory.create(WaywardModule, new FastifyAdapter(), { logger: new NestLogger(log) });
+const app = await NestFactory.create(WaywardModule, new FastifyAdapter(), untilLogged);
+const log = useLog(app);
 app.enableShutdownHooks(['SIGTERM'], { useProcessExit: true });
 const executor = app.get(Executor);
 executor.guardProcess(endOnStrayErrors(log, (error) => executor.blame(error)));

@@ -1,7 +1,7 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadSettings, SettingsError } from '#config';
-import { endOnStrayErrors, logWarnings, NestLogger, rootLog } from '#telemetry';
+import { endOnStrayErrors, untilLogged, useLog } from '#telemetry';
 import { ApiModule } from './api.module.js';
 import { listenAddress, makeHttpAdapter } from './http.js';
 import { describeApi } from './openapi.controller.js';
@@ -10,13 +10,11 @@ import { logFailedRequests } from './request-log.js';
 try {
   const settings = loadSettings();
   const address = listenAddress(settings);
-  const log = rootLog('api', settings.LOG_LEVEL);
-  logWarnings(log);
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule, makeHttpAdapter(settings), {
-    logger: new NestLogger(log),
+    ...untilLogged,
     bodyParser: false,
-    abortOnError: false,
   });
+  const log = useLog(app);
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   endOnStrayErrors(log);
   describeApi(app);

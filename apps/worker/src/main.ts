@@ -1,28 +1,23 @@
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { loadSettings, SettingsError } from '#config';
+import { Settings, SettingsError } from '#config';
 import { ContractError, Executor, JobServer, OneShot } from '#jobs';
 import { TopologyError } from '#rabbitmq';
 import { SchemaError } from '#records';
-import { endOnStrayErrors, logWarnings, NestLogger, rootLog } from '#telemetry';
+import { endOnStrayErrors, untilLogged, useLog } from '#telemetry';
 import { FlagsError, readFlags } from './flags.js';
 import { WorkerModule } from './worker.module.js';
 
 try {
   const oneShot = readFlags(process.argv.slice(2));
-  const settings = loadSettings();
-  const log = rootLog('worker', settings.LOG_LEVEL);
-  logWarnings(log);
   // Who asks for health or metrics and does not read the answer must not keep a worker that has drained from ending.
   const adapter = new FastifyAdapter({
     forceCloseConnections: true,
     requestTimeout: 10_000,
     bodyLimit: 1_024,
   });
-  const app = await NestFactory.create<NestFastifyApplication>(WorkerModule, adapter, {
-    logger: new NestLogger(log),
-    abortOnError: false,
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(WorkerModule, adapter, untilLogged);
+  const log = useLog(app);
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   const executor = app.get(Executor);
   executor.guardProcess(endOnStrayErrors(log, (error) => executor.blame(error)));
@@ -41,7 +36,7 @@ try {
       });
   } else {
     // Health first: a worker that waits for its broker is alive, and says that it is not ready.
-    await app.listen(settings.WORKER_PORT, '0.0.0.0');
+    await app.listen(app.get(Settings).WORKER_PORT, '0.0.0.0');
   }
   await app.startAllMicroservices();
 } catch (error) {

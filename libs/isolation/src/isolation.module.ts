@@ -1,11 +1,27 @@
-import { Module } from '@nestjs/common';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { Settings } from '#config';
 import { Isolation } from '#jobs';
-import { ConfigurableModuleClass } from './isolation.module-definition.js';
-import { ThreadPool } from './thread-pool.js';
+import { Log } from '#telemetry';
+import { type IsolationOptions, ThreadPool } from './thread-pool.js';
 
 /**
- * Lets a worker run handlers with `isolated: true`: `IsolationModule.forRoot({ entry, memoryMb, log })`, or
- * `forRootAsync`. Without it a worker that has such a handler does not start.
+ * Lets a worker run handlers with `isolated: true`, as one of the parts of its `JobServerModule`. Without it a worker that
+ * has such a handler does not start.
  */
-@Module({ providers: [{ provide: Isolation, useClass: ThreadPool }], exports: [Isolation] })
-export class IsolationModule extends ConfigurableModuleClass {}
+@Module({})
+export class IsolationModule {
+  static forRoot(options: IsolationOptions): DynamicModule {
+    return {
+      module: IsolationModule,
+      providers: [
+        {
+          provide: Isolation,
+          inject: [Settings, Log],
+          useFactory: ({ ISOLATED_MEMORY, ISOLATED_THREADS }: Settings, log: Log) =>
+            new ThreadPool({ ...options, memoryMb: ISOLATED_MEMORY, threads: ISOLATED_THREADS, log }),
+        },
+      ],
+      exports: [Isolation],
+    };
+  }
+}

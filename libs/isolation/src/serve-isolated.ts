@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Type } from '@nestjs/common';
+import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { readThrown, safeProgress, toError } from '#jobs';
+import { JobErrorModule, readThrown, safeProgress, toError } from '#jobs';
 import { forwardedLog, logWarnings, NestLogger } from '#telemetry';
 import { IsolatedServer } from './isolated-server.js';
 import { Leftovers } from './leftovers.js';
@@ -28,7 +28,7 @@ export async function serveIsolated(module: Type): Promise<void> {
 
   logWarnings(log());
   const server = new IsolatedServer();
-  const app = await NestFactory.createMicroservice(module, {
+  const app = await NestFactory.createMicroservice(threadOf(module), {
     strategy: server,
     logger: new NestLogger(log()),
     abortOnError: false,
@@ -76,4 +76,11 @@ export async function serveIsolated(module: Type): Promise<void> {
     }
   });
   post({ kind: 'ready', contracts: server.contracts });
+}
+
+/** What its handlers throw reaches the worker as it is, as in the worker's own. */
+function threadOf(handlers: Type): Type {
+  @Module({ imports: [handlers, JobErrorModule] })
+  class ThreadModule {}
+  return ThreadModule;
 }

@@ -1,14 +1,21 @@
 import { availableParallelism } from 'node:os';
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { OnApplicationShutdown } from '@nestjs/common';
 import { ContractError, Isolation, type Seat } from '#jobs';
-import { type IsolationOptions, MODULE_OPTIONS_TOKEN } from './isolation.module-definition.js';
-import { Thread } from './thread.js';
+import { Thread, type ThreadOptions } from './thread.js';
 
 /** A burst of jobs reuses its threads; afterwards they release their memory and connections. */
 const IDLE_MS = 30_000;
 /** Pause after a thread that did not start, doubled each time. */
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
+
+/** How a worker isolates handlers. */
+export interface IsolationOptions {
+  /** The module that each thread runs; it calls `serveIsolated`. Compiled JavaScript: `new URL('./isolated/isolated.js', import.meta.url)`. */
+  entry: URL | string;
+  /** How long a thread waits for its next job before it ends, in milliseconds; 30 s when absent. */
+  idleMs?: number;
+}
 
 /** Who waits for a thread. */
 interface Waiting {
@@ -17,7 +24,6 @@ interface Waiting {
 }
 
 /** The threads of a worker: no more than run well at once. Jobs wait here for one, and have not started meanwhile. */
-@Injectable()
 export class ThreadPool extends Isolation implements OnApplicationShutdown {
   readonly threads: number;
   private readonly all = new Set<Thread>();
@@ -30,7 +36,8 @@ export class ThreadPool extends Isolation implements OnApplicationShutdown {
   private pausing: NodeJS.Timeout | undefined;
   private stopped = false;
 
-  constructor(@Inject(MODULE_OPTIONS_TOKEN) private readonly options: IsolationOptions) {
+  /** @param options.threads how many start and run at once; as many as there are cores for this process when absent. */
+  constructor(private readonly options: IsolationOptions & ThreadOptions & { threads?: number }) {
     super();
     this.threads = options.threads ?? availableParallelism();
   }

@@ -3,7 +3,6 @@ import { settledWithin, withResolvers } from '#common';
 import { type AttemptContext, type Returned, readThrown, type Thrown, toError } from '#jobs';
 import { type Log, writeForwarded } from '#telemetry';
 import { describeCrash } from './crash.js';
-import type { IsolationOptions } from './isolation.module-definition.js';
 import { type FromThread, type Owner, parseMessage, type ToThread } from './messages.js';
 
 /**
@@ -19,6 +18,16 @@ const BOOT_TIMEOUT_MS = 60_000;
 const FREE_TIMEOUT_MS = 5_000;
 /** The newest jobs of a thread keep their log, and its redaction, after they have ended. */
 const MAX_LOGS = 10;
+
+/** What a thread is started with. */
+export interface ThreadOptions {
+  /** The module that it runs. */
+  entry: URL | string;
+  /** Heap that it may use, in MB. */
+  memoryMb: number;
+  /** Where it logs what belongs to no job. */
+  log: Log;
+}
 
 /** What the job that runs waits for. */
 interface Attempt {
@@ -47,7 +56,7 @@ export class Thread {
   readonly gone = this.ended.promise;
 
   /** @throws what is wrong with the entry. */
-  constructor(private readonly options: IsolationOptions) {
+  constructor(private readonly options: ThreadOptions) {
     this.worker = new Worker(options.entry, {
       name: 'isolated',
       workerData: { logLevel: options.log.level },

@@ -1,8 +1,8 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { TransientError } from '#common';
+import { Settings } from '#config';
 import type { Delivery } from '#rabbitmq';
 import { UnprocessableMessages } from '#records';
-import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { Outbox } from './outbox.js';
 import { bareMessage, describeMessage, scrub } from './unprocessable.js';
 
@@ -10,7 +10,7 @@ import { bareMessage, describeMessage, scrub } from './unprocessable.js';
 @Injectable()
 export class DeadLettering {
   constructor(
-    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
+    private readonly settings: Settings,
     private readonly messages: UnprocessableMessages,
     private readonly outbox: Outbox,
   ) {}
@@ -24,7 +24,7 @@ export class DeadLettering {
    */
   async deadLetter(delivery: Pick<Delivery, 'queue' | 'message'>, reason: string): Promise<void> {
     const deadReason = scrub(reason);
-    const message = describeMessage(delivery, deadReason, this.options.maxPayload);
+    const message = describeMessage(delivery, deadReason, this.settings.MAX_PAYLOAD);
     const { isNew, ...record } = await this.messages.record(message).catch((error) => {
       if (error instanceof TransientError) throw error;
       return this.messages.record(bareMessage(message));

@@ -14,7 +14,8 @@ export {
 } from '#define-job';
 export { Contracts } from './contracts.js';
 export type { DeadLettering } from './dead-lettering.js';
-export { Relay } from './duties/relay.js';
+export { PollIntervals } from './duties/poll-intervals.js';
+export { Relay, RelayModule } from './duties/relay.js';
 export {
   type EnqueueOptions,
   idempotencyKeyOf,
@@ -43,11 +44,11 @@ export {
 } from './handler.js';
 export { invoke } from './invoker.js';
 export { Isolation, type Seat } from './isolation.js';
-export { JobErrorFilter } from './job-error.filter.js';
+export { JobErrorModule } from './job-error.filter.js';
 export { JobServer } from './job-server.js';
+export { JobServerModule } from './job-server.module.js';
 export { type EnqueuedJob, Jobs } from './jobs.js';
-export { JobsModule } from './jobs.module.js';
-export type { JobsOptions } from './jobs.module-definition.js';
+export { JobsModule, type JobsModuleOptions } from './jobs.module.js';
 export { toJson } from './json.js';
 export { payloadSchema } from './json-schema.js';
 export { Admission, type Deferral, type Permit } from './lifecycle/admission.js';

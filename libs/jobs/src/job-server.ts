@@ -1,6 +1,7 @@
-import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
+import { Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { untilAvailable } from '#common';
+import { Settings } from '#config';
 import { ContractError, type Priority } from '#define-job';
 import { Broker, type Consumer, priorityQueue } from '#rabbitmq';
 import { Database, WorkerLock } from '#records';
@@ -14,7 +15,6 @@ import { WorkerStatus } from './duties/worker-status.js';
 import { type HandlerExtras, JOB_TRANSPORT } from './handler.js';
 import { Invoker } from './invoker.js';
 import { Isolation } from './isolation.js';
-import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { Admission } from './lifecycle/admission.js';
 import { Executor } from './lifecycle/executor.js';
 import { sharesOf } from './priorities.js';
@@ -48,7 +48,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   private draining: Promise<void> | undefined;
 
   constructor(
-    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
+    private readonly settings: Settings,
     private readonly contracts: Contracts,
     private readonly broker: Broker,
     private readonly database: Database,
@@ -151,7 +151,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     if (this.executor.size > 0) this.logger.log({ msg: 'Draining', inFlight: this.executor.size });
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
     await Promise.all([
-      this.executor.drain(this.options.shutdownGraceMs ?? 25_000),
+      this.executor.drain(this.settings.SHUTDOWN_GRACE),
       this.relay.stop(),
       this.rescuer.stop(),
       this.pauses.stop(),
@@ -188,10 +188,12 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
         );
       } else if (isolated && !isolation) {
         problems.push(
-          `${className} is isolated, which takes an IsolationModule: import it, or drop the option`,
+          `${className} is isolated, which takes an IsolationModule: add it to the worker's parts, or drop the option`,
         );
       } else if (limits && !this.admission) {
-        problems.push(`${className} has limits, which take a LimitsModule: import it, or drop the options`);
+        problems.push(
+          `${className} has limits, which take a LimitsModule: add it to the worker's parts, or drop the options`,
+        );
       } else {
         if (isolated) this.isolated.add(contract.name);
         if (isolated && isolation) this.executor.register(contract, isolation);
@@ -204,7 +206,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
 
   private servedQueues(): string[] {
     const known = [...this.contracts.queues.keys()];
-    const named = [...new Set(this.options.queues)];
+    const named = [...new Set(this.settings.WORKER_QUEUES)];
     const others = named.filter((name) => name.startsWith('!')).map((name) => name.slice(1));
     const wanted = named.filter((name) => !name.startsWith('!'));
     const unknown = [...wanted, ...others].filter((queue) => !known.includes(queue));
@@ -226,8 +228,8 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
 
   /** Of a queue whose jobs all need a thread no more are taken than there are threads: other workers may have some. */
   private prefetchOf(queue: string): number {
-    const { prefetch } = this.options;
-    const wanted = prefetch?.queues.get(queue) ?? prefetch?.fallback ?? 20;
+    const { queues, fallback } = this.settings.WORKER_PREFETCH;
+    const wanted = queues.get(queue) ?? fallback;
     const names = this.contracts.queues.get(queue) ?? [];
     const isIsolated = names.length > 0 && names.every((name) => this.isolated.has(name));
     return isIsolated ? Math.min(wanted, this.isolation?.threads ?? wanted) : wanted;

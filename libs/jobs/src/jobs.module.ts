@@ -1,34 +1,40 @@
-import { Module } from '@nestjs/common';
-import { Redaction } from '#records';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { type Settings, SettingsModule } from '#config';
+import type { AnyContract } from '#define-job';
+import { RabbitMQModule } from '#rabbitmq';
+import { RecordsModule, Redaction } from '#records';
 import { Contracts } from './contracts.js';
-import { DeadLettering } from './dead-lettering.js';
-import { Cancellations } from './duties/cancellations.js';
-import { DeadLetterKeeper } from './duties/dead-letter-keeper.js';
-import { Pauses } from './duties/pauses.js';
-import { Relay } from './duties/relay.js';
-import { Rescuer } from './duties/rescuer.js';
-import { WorkerStatus } from './duties/worker-status.js';
-import { Invoker } from './invoker.js';
-import { JobServer } from './job-server.js';
 import { Jobs } from './jobs.js';
-import { ConfigurableModuleClass } from './jobs.module-definition.js';
-import { Executor } from './lifecycle/executor.js';
-import { OneShot } from './one-shot.js';
 import { Outbox } from './outbox.js';
-import { Progress } from './progress.js';
 import { ContractRedaction } from './redaction.js';
 
+/** What an app needs to know of its jobs. */
+export interface JobsModuleOptions {
+  /** A module's exports (`import * as contracts from '#contracts'`), or a list. */
+  contracts: Record<string, AnyContract> | readonly AnyContract[];
+  /** Where the settings come from; the environment when absent. */
+  settings?: () => Settings;
+}
+
 /**
- * Jobs for an app: `JobsModule.forRoot({ contracts, … })`, or `forRootAsync` where settings are injected. It needs
- * `RabbitMQModule` and `RecordsModule` beside it. An app that only produces injects {@link Jobs}; a worker connects
- * {@link JobServer} as its transport.
+ * Jobs for an app, with the records and the broker that they need: `JobsModule.forRoot({ contracts })`. Global: whatever
+ * module enqueues or shows jobs injects {@link Jobs} and the parts of the records. What a worker needs beyond this is the
+ * `JobServerModule`.
  */
-@Module({
-  providers: [
-    ...[Jobs, Outbox, JobServer, Executor, Progress, Cancellations, Pauses, Relay, Rescuer, DeadLetterKeeper],
-    ...[DeadLettering, Invoker, WorkerStatus, OneShot],
-    { provide: Redaction, useClass: ContractRedaction },
-  ],
-  exports: [Jobs, JobServer, OneShot, Relay, Contracts, Redaction],
-})
-export class JobsModule extends ConfigurableModuleClass {}
+@Module({})
+export class JobsModule {
+  static forRoot({ contracts, settings }: JobsModuleOptions): DynamicModule {
+    return {
+      module: JobsModule,
+      global: true,
+      imports: [SettingsModule.forRoot(settings), RecordsModule, RabbitMQModule],
+      providers: [
+        { provide: Contracts, useFactory: () => new Contracts(contracts) },
+        { provide: Redaction, useClass: ContractRedaction },
+        Jobs,
+        Outbox,
+      ],
+      exports: [RecordsModule, RabbitMQModule, Contracts, Redaction, Jobs, Outbox],
+    };
+  }
+}

@@ -1,4 +1,5 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
+import { Settings } from '#config';
 import { type AnyContract, ContractError, type PayloadInput } from '#define-job';
 import {
   type InsertedRecord,
@@ -16,7 +17,6 @@ import { Contracts } from './contracts.js';
 import { type EnqueueOptions, keyOf, placeOf } from './enqueue-options.js';
 import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
 import { newJobId } from './job-id.js';
-import { type JobsOptions, MODULE_OPTIONS_TOKEN } from './jobs.module-definition.js';
 import { meterOf } from './lifecycle/meter.js';
 import { creating } from './lifecycle/spans.js';
 import { MAX_CHAIN, type NextJob } from './next.js';
@@ -33,7 +33,7 @@ export interface EnqueuedJob extends JobView {
 @Injectable()
 export class Jobs {
   constructor(
-    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
+    private readonly settings: Settings,
     private readonly contracts: Contracts,
     private readonly records: Records,
     private readonly views: Views,
@@ -117,7 +117,7 @@ export class Jobs {
     const { queue, priority, next } = options;
     const place = placeOf(options);
     // The payload as it was given: the handler's side applies defaults and transformations, once.
-    const stored = fittingJson(contract, 'payload', payload, this.options.maxPayload, pointer);
+    const stored = fittingJson(contract, 'payload', payload, this.settings.MAX_PAYLOAD, pointer);
     const home = queue ?? contract.queue;
     if (priority && !this.hasPriorities(home)) {
       throw new ContractError(

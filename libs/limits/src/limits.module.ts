@@ -1,5 +1,5 @@
-import { Global, Module } from '@nestjs/common';
-import { Admission } from '#jobs';
+import { Module } from '@nestjs/common';
+import { Admission, RelayModule } from '#jobs';
 import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import { Limits } from './limits.js';
 import { LimitsKeeper } from './limits-keeper.js';
@@ -7,10 +7,10 @@ import { RateLimiter } from './rate-limiter.js';
 
 /**
  * Keeps the limits that handlers ask for, across all workers: `@JobHandler(Contract, { rateLimit, concurrency })`.
- * A worker imports it beside `JobsModule` and `RecordsModule`; without it no job waits for a limit.
+ * It is one of the parts of a worker's `JobServerModule`; without it no job waits for a limit.
  */
-@Global()
 @Module({
+  imports: [RelayModule],
   providers: [RateLimiter, ConcurrencyLimiter, LimitsKeeper, { provide: Admission, useClass: Limits }],
   exports: [Admission],
 })

@@ -1,10 +1,9 @@
-import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { ConsumeMessage } from 'amqplib';
 import { untilAvailable, withTimeout } from '#common';
 import { BrokerConnection } from './connection.js';
 import { Consumer, type Delivery } from './consumer.js';
-import { Publisher } from './publisher.js';
-import { MODULE_OPTIONS_TOKEN, type RabbitMQOptions } from './rabbitmq.module-definition.js';
+import { Publisher, type PublisherOptions } from './publisher.js';
 import { rotateQueue } from './rotation.js';
 import { checkTopology, declareTopology, type Topology } from './topology.js';
 
@@ -24,7 +23,8 @@ export class Broker implements OnApplicationShutdown {
   private consuming: BrokerConnection | undefined;
   private readonly consumers: Consumer[] = [];
 
-  constructor(@Inject(MODULE_OPTIONS_TOKEN) private readonly options: RabbitMQOptions) {
+  /** @param options.urls addresses of the broker; each is tried in turn. */
+  constructor(private readonly options: { urls: readonly string[]; publisher?: PublisherOptions }) {
     this.publishing = new BrokerConnection(options.urls, 'publishing');
     this.publisher = new Publisher(this.publishing, options.publisher);
   }

@@ -10,7 +10,6 @@ export {
   UnroutableError,
 } from './publisher.js';
 export { RabbitMQModule } from './rabbitmq.module.js';
-export type { RabbitMQOptions } from './rabbitmq.module-definition.js';
 export {
   buildTopology,
   checkTopology,

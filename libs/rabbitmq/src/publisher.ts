@@ -29,6 +29,12 @@ export interface OutgoingMessage {
   bareHeaders?: Record<string, unknown>;
 }
 
+/** Bounds of a publisher; the defaults and their reasons stand above. */
+export interface PublisherOptions {
+  window?: number;
+  confirmTimeoutMs?: number;
+}
+
 interface InFlight {
   message: OutgoingMessage;
   sentAt: number;
@@ -55,7 +61,7 @@ export class Publisher {
 
   constructor(
     private readonly connection: BrokerConnection,
-    private readonly options: { window?: number; confirmTimeoutMs?: number } = {},
+    private readonly options: PublisherOptions = {},
   ) {
     this.closeChannel = connection.keepConfirmChannel('publish', (channel) => this.use(channel));
     this.sweep = setInterval(() => this.rejectOverdue(), 1_000);

@@ -1,7 +1,16 @@
 import { Module } from '@nestjs/common';
+import { Settings } from '#config';
 import { Broker } from './broker.js';
-import { ConfigurableModuleClass } from './rabbitmq.module-definition.js';
 
-/** Connects an app to RabbitMQ: `RabbitMQModule.forRoot({ urls })`, or `forRootAsync` where settings are injected. */
-@Module({ providers: [Broker], exports: [Broker] })
-export class RabbitMQModule extends ConfigurableModuleClass {}
+/** Connects an app to RabbitMQ, by its `Settings`. */
+@Module({
+  providers: [
+    {
+      provide: Broker,
+      inject: [Settings],
+      useFactory: ({ RABBITMQ_URL }: Settings) => new Broker({ urls: RABBITMQ_URL }),
+    },
+  ],
+  exports: [Broker],
+})
+export class RabbitMQModule {}

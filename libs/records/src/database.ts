@@ -1,12 +1,11 @@
 import type { Socket } from 'node:net';
-import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
 import QueryStream from 'pg-query-stream';
 import { settledWithin } from '#common';
 import { maskUrl } from '#config';
 import { asOutage, DatabaseUnavailableError, SchemaError } from './database-errors.js';
 import { pendingMigrations } from './migrate.js';
-import { MODULE_OPTIONS_TOKEN, type RecordsOptions } from './records.module-definition.js';
 import { inTransaction, type Queryable, RecordsDatabase } from './records-database.js';
 
 export { DatabaseUnavailableError, type Queryable, SchemaError };
@@ -48,7 +47,8 @@ export class Database implements Queryable, OnApplicationShutdown {
   /** The same connections, for the statements of Warren itself. */
   readonly records: RecordsDatabase;
 
-  constructor(@Inject(MODULE_OPTIONS_TOKEN) private readonly options: RecordsOptions) {
+  /** @param options.url `postgresql://user:password@host:port/name`. @param options.poolSize connections at most. */
+  constructor(private readonly options: { url: string; poolSize: number }) {
     this.pool = new pg.Pool({
       ...connectionOptions(options.url),
       max: options.poolSize,

@@ -36,7 +36,6 @@ export { type DueRecord, OutboxRecords } from './outbox-records.js';
 export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
 export { PRODUCER_GRACE_MS, Records } from './records.js';
 export { RecordsModule } from './records.module.js';
-export type { RecordsOptions } from './records.module-definition.js';
 export { RecordsDatabase } from './records-database.js';
 export { type Ages, type Pruned, Retention } from './retention.js';
 export { checkText, checkTime, InputError, isStorable, UNSTORABLE } from './text.js';

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { Settings } from '#config';
 import { Audit } from './audit.js';
 import { Database } from './database.js';
 import { DeadRecords } from './dead-records.js';
@@ -6,7 +7,6 @@ import { JobSearch } from './job-search.js';
 import { OutboxRecords } from './outbox-records.js';
 import { QueueRecords } from './queue-records.js';
 import { Records } from './records.js';
-import { ConfigurableModuleClass } from './records.module-definition.js';
 import { RecordsDatabase } from './records-database.js';
 import { Retention } from './retention.js';
 import { Throughput } from './throughput.js';
@@ -18,10 +18,15 @@ import { WorkerRecords } from './worker-records.js';
 const parts = [
   ...[Records, OutboxRecords, DeadRecords, QueueRecords, WorkerRecords, UnprocessableMessages],
   ...[Views, Retention, WorkerLock, Audit, JobSearch, Throughput],
-  Database,
+  {
+    provide: Database,
+    inject: [Settings],
+    useFactory: ({ DATABASE_URL, DATABASE_POOL }: Settings) =>
+      new Database({ url: DATABASE_URL, poolSize: DATABASE_POOL }),
+  },
   { provide: RecordsDatabase, inject: [Database], useFactory: ({ records }: Database) => records },
 ];
 
-/** Connects an app to the job records: `RecordsModule.forRoot({ url, poolSize })`, or `forRootAsync`. */
+/** Connects an app to the job records, by its `Settings`. */
 @Module({ providers: parts, exports: parts })
-export class RecordsModule extends ConfigurableModuleClass {}
+export class RecordsModule {}

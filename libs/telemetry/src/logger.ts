@@ -6,7 +6,10 @@ import { maskUrl } from '#config';
 import { redactFields } from './redact.js';
 
 /** A structured log: `log.info({ rows }, 'Report written')`. */
-export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'child' | 'level'>;
+export interface Log
+  extends Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'child' | 'level'> {}
+/** The same as a token, to inject it by. */
+export abstract class Log {}
 
 /**
  * Makes the log of a process: one JSON object a line on standard output, or readable lines on a terminal.
@@ -125,8 +128,7 @@ const START_UP = new Set([
 ]);
 
 /**
- * Sends what Nest and its libraries log the same way: `NestFactory.create(Module, { logger: new NestLogger(log) })`. An
- * object with `msg` is a line with fields: `logger.warn({ msg: 'Channel closed', queue })`.
+ * Sends what Nest and its libraries log the same way. An object with `msg` is a line with fields: `logger.warn({ msg: 'Channel closed', queue })`.
  */
 export class NestLogger implements LoggerService {
   constructor(private readonly root: Log) {}

@@ -1,37 +1,48 @@
 import {
-  ConfigurableModuleBuilder,
+  type DynamicModule,
   Inject,
   Module,
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
+import { Settings } from '#config';
+import { Log, rootLog } from './logger.js';
 import { MetricsController } from './metrics.controller.js';
 
-/** What an app tells of itself. */
-export interface TelemetryOptions {
-  /** Its name in traces. */
-  service: string;
-  /** Where traces go to; without it none are made. */
-  otlpEndpoint?: string;
-}
+const APP = Symbol('name of the app');
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<TelemetryOptions>()
-  .setClassMethodName('forRoot')
-  .build();
-
-/** Metrics at `GET /metrics`, and traces where they are wanted. */
-@Module({ controllers: [MetricsController] })
-export class TelemetryModule extends ConfigurableModuleClass implements OnModuleInit, OnApplicationShutdown {
+/** The log of an app, its metrics at `GET /metrics`, and its traces where they are wanted. Global: any class may inject {@link Log}. */
+@Module({})
+export class TelemetryModule implements OnModuleInit, OnApplicationShutdown {
   private stopTracing = async () => {};
 
-  constructor(@Inject(MODULE_OPTIONS_TOKEN) private readonly options: TelemetryOptions) {
-    super();
+  /** @param app its name in log lines; in traces it is `warren-` and this. */
+  static forRoot(app: string): DynamicModule {
+    return {
+      module: TelemetryModule,
+      global: true,
+      controllers: [MetricsController],
+      providers: [
+        { provide: APP, useValue: app },
+        {
+          provide: Log,
+          inject: [Settings],
+          useFactory: ({ LOG_LEVEL }: Settings) => rootLog(app, LOG_LEVEL),
+        },
+      ],
+      exports: [Log],
+    };
   }
 
+  constructor(
+    @Inject(APP) private readonly app: string,
+    private readonly settings: Settings,
+  ) {}
+
   async onModuleInit(): Promise<void> {
-    if (!this.options.otlpEndpoint) return;
+    if (!this.settings.OTEL_EXPORTER_OTLP_ENDPOINT) return;
     const { startSdk } = await import('./tracing-sdk.js');
-    this.stopTracing = startSdk(this.options.service);
+    this.stopTracing = startSdk(`warren-${this.app}`);
   }
 
   /** Nest calls it last, when requests and jobs are done. */

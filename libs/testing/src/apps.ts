@@ -1,24 +1,28 @@
 import {
+  Global,
   type INestApplicationContext,
   Module,
   type ModuleMetadata,
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { APP_FILTER, NestFactory } from '@nestjs/core';
+import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { type AnyContract, JobErrorFilter, JobServer, Jobs, JobsModule, type JobsOptions } from '#jobs';
-import { Broker, RabbitMQModule, type RabbitMQOptions } from '#rabbitmq';
-import { RecordsModule } from '#records';
+import { loadSettings, type Settings } from '#config';
+import { type AnyContract, JobServer, JobServerModule, Jobs, JobsModule, PollIntervals } from '#jobs';
+import { Broker } from '#rabbitmq';
+import { Log, rootLog } from '#telemetry';
 import { type Environment, givenEnvironment } from './environment.js';
 import { eventually } from './eventually.js';
 
 /** How a test's producer or worker differs from the usual. */
-export interface AppOptions extends Partial<JobsOptions>, Pick<ModuleMetadata, 'imports'> {
+export interface AppOptions extends Pick<ModuleMetadata, 'imports'> {
   contracts: readonly AnyContract[];
   handlers?: Type[];
   providers?: Provider[];
-  publisher?: RabbitMQOptions['publisher'];
+  settings?: Partial<Settings>;
+  /** Where a worker logs; nowhere when absent. */
+  log?: Log;
 }
 
 /** How a test's producer differs from the usual. */
@@ -49,7 +53,7 @@ export async function givenWorker(
   options: AppOptions,
 ): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(
-    moduleOf(environment, options),
+    workerOf(environment, options),
     new FastifyAdapter(),
     {
       logger: false,
@@ -75,7 +79,7 @@ export async function givenProducer(
   environment: Environment,
   { withBroker = true, ...options }: ProducerOptions,
 ): Promise<Producer> {
-  const app = await NestFactory.createApplicationContext(moduleOf(environment, options), { logger: false });
+  const app = await NestFactory.createApplicationContext(producerOf(environment, options), { logger: false });
   try {
     if (withBroker) await eventually(() => app.get(Broker).publisher.room > 0);
   } catch (error) {
@@ -111,24 +115,51 @@ export async function givenProducerAndWorker(options: AppOptions): Promise<Produ
   }
 }
 
-function moduleOf(
-  { rabbitmqUrl, databaseUrl }: Environment,
-  { contracts, handlers = [], providers = [], imports = [], publisher, ...options }: AppOptions,
-): Type {
+function producerOf(environment: Environment, { contracts, settings, imports = [] }: AppOptions): Type {
   @Module({
     imports: [
-      RecordsModule.forRoot({ url: databaseUrl, poolSize: 4 }),
-      RabbitMQModule.forRoot({ urls: [rabbitmqUrl], publisher }),
-      JobsModule.forRoot({
-        ...{ contracts, maxPayload: 1024 * 1024, shutdownGraceMs: 5_000 },
-        pollIntervalsMs: { deadLetterKeeper: 200, relay: 50 },
-        ...options,
-      }),
+      JobsModule.forRoot({ contracts, settings: () => settingsOf(environment, settings) }),
       ...imports,
     ],
-    controllers: handlers,
-    providers: [{ provide: APP_FILTER, useClass: JobErrorFilter }, ...providers],
   })
-  class TestModule {}
-  return TestModule;
+  class ProducerModule {}
+  return ProducerModule;
 }
+
+function workerOf(
+  environment: Environment,
+  { contracts, settings, handlers, providers, imports, log = rootLog('test', 'silent') }: AppOptions,
+): Type {
+  @Global()
+  @Module({
+    providers: [
+      { provide: Log, useValue: log },
+      { provide: PollIntervals, useValue: { deadLetterKeeper: 200, relay: 50 } satisfies PollIntervals },
+    ],
+    exports: [Log, PollIntervals],
+  })
+  class SurroundingsModule {}
+
+  @Module({
+    imports: [
+      SurroundingsModule,
+      JobsModule.forRoot({ contracts, settings: () => settingsOf(environment, settings) }),
+      JobServerModule.forRoot(imports),
+    ],
+    controllers: handlers,
+    providers,
+  })
+  class WorkerModule {}
+  return WorkerModule;
+}
+
+/** Nothing of the environment of the run, nor of a clone's `.env`. */
+const settingsOf = ({ databaseUrl, rabbitmqUrl }: Environment, settings?: Partial<Settings>): Settings => ({
+  ...loadSettings({
+    DATABASE_URL: databaseUrl,
+    DATABASE_POOL: '4',
+    RABBITMQ_URL: rabbitmqUrl,
+    SHUTDOWN_GRACE: '5s',
+  }),
+  ...settings,
+});

@@ -1,3 +1,4 @@
+import type { Settings } from '#config';
 import {
   type AnyContract,
   type Contracts,
@@ -40,7 +41,8 @@ export class MemoryWorker {
       forget: () => {},
     };
     this.executor = new Executor(
-      { maxPayload: MAX_PAYLOAD, log: rootLog('test', 'silent') },
+      { MAX_PAYLOAD } as Settings,
+      rootLog('test', 'silent'),
       contracts,
       records as unknown as Records,
       // What is encoded here is a job.

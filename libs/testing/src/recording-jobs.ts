@@ -1,3 +1,4 @@
+import type { Settings } from '#config';
 import { type AnyContract, ContractRedaction, Contracts, Jobs, type Outbox, type PayloadInput } from '#jobs';
 import type { JobView, NewRecord, Records, Views } from '#records';
 import { MemoryRecords, toView } from './memory-records.js';
@@ -31,7 +32,7 @@ export class RecordingJobs extends Jobs {
     protected readonly known = new Contracts(contracts),
   ) {
     super(
-      { maxPayload: MAX_PAYLOAD },
+      { MAX_PAYLOAD } as Settings,
       known,
       memory as unknown as Records,
       memory as unknown as Views,

@@ -1,22 +1,13 @@
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { loadSettings } from '#config';
 import * as contracts from '#contracts';
 import { Jobs, JobsModule } from '#jobs';
-import { RabbitMQModule } from '#rabbitmq';
-import { RecordsModule } from '#records';
 import type { Measured } from '../contracts.js';
 import { serveProducer } from '../producer.js';
 
-const settings = loadSettings();
-
 /** What an app has that enqueues jobs. */
 @Module({
-  imports: [
-    RecordsModule.forRoot({ url: settings.DATABASE_URL, poolSize: settings.DATABASE_POOL }),
-    RabbitMQModule.forRoot({ urls: settings.RABBITMQ_URL }),
-    JobsModule.forRoot({ contracts, maxPayload: settings.MAX_PAYLOAD }),
-  ],
+  imports: [JobsModule.forRoot({ contracts })],
 })
 class ProducerModule {}
 

@@ -1,7 +1,6 @@
 import { Module } from '@nestjs/common';
-import { APP_FILTER } from '@nestjs/core';
-import { Settings, SettingsModule } from '#config';
-import { isIsolated, JobErrorFilter } from '#jobs';
+import { loadSettings, SettingsModule } from '#config';
+import { isIsolated } from '#jobs';
 import { RecordsModule } from '#records';
 import { FileStore } from '../file-store.js';
 import * as handlers from '../handlers/index.js';
@@ -12,14 +11,12 @@ const POOL_SIZE = 2;
 
 /** The handlers with `isolated: true` and what they inject, for a thread; the rest of the worker stays outside. */
 @Module({
-  imports: [
-    SettingsModule.forRoot(),
-    RecordsModule.forRootAsync({
-      inject: [Settings],
-      useFactory: (settings: Settings) => ({ url: settings.DATABASE_URL, poolSize: POOL_SIZE }),
-    }),
-  ],
+  imports: [SettingsModule.forRoot(() => ({ ...loadSettings(), DATABASE_POOL: POOL_SIZE })), RecordsModule],
   controllers: [...Object.values(handlers).filter(isIsolated)],
-  providers: [{ provide: APP_FILTER, useClass: JobErrorFilter }, FileStore, OutboundHttp],
+  providers: [
+    // One a line, for `npm run remove` to take out.
+    FileStore,
+    OutboundHttp,
+  ],
 })
 export class IsolatedModule {}

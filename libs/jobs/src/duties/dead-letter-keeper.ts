@@ -1,13 +1,13 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Injectable, Logger, Optional } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
 import { PollingLoop, TransientError } from '#common';
 import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
 import { type DeadCount, type DeadLetterState, DeadRecords, OutboxRecords, WorkerLock } from '#records';
 import { Contracts } from '../contracts.js';
 import { DeadLettering } from '../dead-lettering.js';
-import { type JobsOptions, MODULE_OPTIONS_TOKEN } from '../jobs.module-definition.js';
 import { describeError } from '../lifecycle/outcome.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../message.js';
+import { PollIntervals } from './poll-intervals.js';
 
 /** How often the depths of the dead-letter queues are compared with the records. */
 const POLL_INTERVAL_MS = 2_000;
@@ -36,7 +36,7 @@ export class DeadLetterKeeper {
     {
       name: 'Checking the dead-letter queues',
       logger: this.logger,
-      intervalMs: () => this.options.pollIntervalsMs?.deadLetterKeeper ?? POLL_INTERVAL_MS,
+      intervalMs: () => this.intervals?.deadLetterKeeper ?? POLL_INTERVAL_MS,
     },
     (signal) => this.look(signal),
   );
@@ -48,13 +48,13 @@ export class DeadLetterKeeper {
   private readonly broken = new Map<string, string>();
 
   constructor(
-    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
     private readonly contracts: Contracts,
     private readonly broker: Broker,
     private readonly dead: DeadRecords,
     private readonly deadLetters: DeadLettering,
     private readonly outboxRecords: OutboxRecords,
     private readonly lock: WorkerLock,
+    @Optional() private readonly intervals?: PollIntervals,
   ) {}
 
   start(): void {

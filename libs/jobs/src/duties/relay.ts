@@ -1,9 +1,9 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Injectable, Logger, Module, Optional } from '@nestjs/common';
 import { PollingLoop } from '#common';
 import { type DueRecord, OutboxRecords, UnprocessableMessages } from '#records';
-import { type JobsOptions, MODULE_OPTIONS_TOKEN } from '../jobs.module-definition.js';
 import { CLAIM_CHECK_BYTES } from '../message.js';
 import { Outbox } from '../outbox.js';
+import { PollIntervals } from './poll-intervals.js';
 
 /** How often the outbox is polled while it is empty: a scheduled job is late by at most this. */
 const IDLE_PAUSE_MS = 500;
@@ -29,17 +29,16 @@ export class Relay {
     {
       name: 'Publishing from the outbox',
       logger: new Logger(Relay.name),
-      intervalMs: () =>
-        this.isBusy ? BUSY_PAUSE_MS : (this.options.pollIntervalsMs?.relay ?? IDLE_PAUSE_MS),
+      intervalMs: () => (this.isBusy ? BUSY_PAUSE_MS : (this.intervals?.relay ?? IDLE_PAUSE_MS)),
     },
     () => this.once(),
   );
 
   constructor(
-    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
     private readonly records: OutboxRecords,
     private readonly outbox: Outbox,
     private readonly messages: UnprocessableMessages,
+    @Optional() private readonly intervals?: PollIntervals,
   ) {}
 
   start(): void {
@@ -87,6 +86,10 @@ export class Relay {
     });
   }
 }
+
+/** The relay alone, for a tool that helps the workers to publish. */
+@Module({ providers: [Relay], exports: [Relay] })
+export class RelayModule {}
 
 /** Whether a received message goes out whose body was too long to be taken with the others. */
 const isLong = ({ state, received }: DueRecord) => state !== 'dead' && received?.body === null;

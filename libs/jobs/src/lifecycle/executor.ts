@@ -1,13 +1,13 @@
-import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
+import { Injectable, Logger, Optional } from '@nestjs/common';
 import { untilAvailable } from '#common';
+import { Settings } from '#config';
 import type { AnyContract, JobState } from '#define-job';
 import { type Claim, type ClaimRequest, MAX_CRASHES, Records, type Refused, Throughput } from '#records';
-import { rootLog, type StrayError } from '#telemetry';
+import { Log, type StrayError } from '#telemetry';
 import { Contracts } from '../contracts.js';
 import { DeadLettering } from '../dead-lettering.js';
 import { UnknownContractError } from '../errors.js';
 import type { Isolation } from '../isolation.js';
-import { type JobsOptions, MODULE_OPTIONS_TOKEN } from '../jobs.module-definition.js';
 import { decode, type IncomingJob, type JobDelivery } from '../message.js';
 import { Outbox } from '../outbox.js';
 import { Progress } from '../progress.js';
@@ -39,7 +39,6 @@ const UNASKED: Permit = { confirm: async () => 0 };
 @Injectable()
 export class Executor {
   private readonly logger = new Logger(Executor.name);
-  private readonly log: NonNullable<JobsOptions['log']>;
   private readonly inFlight = new InFlight();
   private readonly running = new RunningAttempts();
   private readonly draining = new Drain(this.inFlight, this.running);
@@ -49,7 +48,8 @@ export class Executor {
   ended = 0;
 
   constructor(
-    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: JobsOptions,
+    private readonly settings: Settings,
+    private readonly log: Log,
     private readonly contracts: Contracts,
     private readonly records: Records,
     private readonly deadLetters: DeadLettering,
@@ -58,10 +58,8 @@ export class Executor {
     private readonly throughput: Throughput,
     @Optional() private readonly admission?: Admission,
   ) {
-    const { maxPayload, log = rootLog('silent', 'silent') } = options;
-    this.log = log;
     this.runner = new AttemptRunner(this.running, {
-      ...{ log, progress, maxPayload },
+      ...{ log, progress, maxPayload: settings.MAX_PAYLOAD },
       stopping: this.draining.signal,
     });
   }
@@ -73,7 +71,7 @@ export class Executor {
 
   /** Processes a delivery, and acknowledges it when it is done. Never throws. */
   take(delivery: JobDelivery): void {
-    const job = decode(delivery, this.options.maxPayload);
+    const job = decode(delivery, this.settings.MAX_PAYLOAD);
     const isUnreadable = 'unreadable' in job;
     const held = this.inFlight.add(delivery, isUnreadable ? undefined : `${job.id}/${job.attempt}`);
     if (!held) return;

@@ -1,0 +1,25 @@
+import { Module } from '@nestjs/common';
+import { DeadLettersController } from './dead-letters.controller.js';
+import { HttpModule } from './http.module.js';
+import { JobEventsController } from './job-events.controller.js';
+import { JobWatcherModule } from './job-watcher.js';
+import { JobsController } from './jobs.controller.js';
+import { OpenApiController } from './openapi.controller.js';
+import { QueuesController } from './queues.controller.js';
+import { StartupCheck } from './startup-check.js';
+import { WorkersController } from './workers.controller.js';
+
+/** Jobs, dead letters, queues and workers over HTTP. */
+@Module({
+  imports: [HttpModule, JobWatcherModule],
+  controllers: [
+    JobsController,
+    JobEventsController,
+    DeadLettersController,
+    QueuesController,
+    WorkersController,
+    OpenApiController,
+  ],
+  providers: [StartupCheck],
+})
+export class JobsHttpModule {}

@@ -1,0 +1,5 @@
+/** Milliseconds between two looks of a duty, for tests that wait for it; its own without a provider of this. */
+export abstract class PollIntervals {
+  abstract readonly deadLetterKeeper?: number;
+  abstract readonly relay?: number;
+}
