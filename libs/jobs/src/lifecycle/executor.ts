@@ -33,6 +33,7 @@ const UNASKED: Permit = { confirm: async () => 0 };
  *
  *   admit → claim → run → decide → settle → publish → ack
  *
+ * A step that most jobs do not need is asked for before it is awaited: a promise more for each job can be measured.
  * What needs the database or the broker waits for them: while one is down, the messages in flight stay where they are,
  * the prefetch limit keeps more from coming, and no attempt is used up.
  */
@@ -111,19 +112,23 @@ export class Executor {
     const contract = this.contracts.find(job.name);
     const request = claimRequestOf(job, contract);
     // First of all: a job that waits for a thread has not started, and must keep no other one from it.
-    const seat = await this.runner.seat(job.name);
-    await this.gate.enter();
-    let permit: Permit | undefined;
+    const seat = this.runner.needsSeat(job.name) ? await this.runner.seat(job.name) : undefined;
+    const turn = this.gate.enter();
+    if (turn) await turn;
+    let permit: Permit | undefined = UNLIMITED;
     try {
-      permit = await this.admit(job, request);
+      if (this.admission?.limits(job.name)) permit = await this.admit(this.admission, job, request);
       if (!permit) return delivery.ack();
-      const claim = await this.claim(request);
+      let claim = await this.claim(request);
+      if (!claim.taken && claim.mustRunExclusively) claim = await this.claimExclusively(request);
       if (!claim.taken) return await this.drop(delivery, job, contract, claim);
 
       const secrets = secretsOf(job, claim, this.contracts);
       const observed = new ObservedAttempt(delivery, job, contract, claim);
+      const { confirm } = permit;
       const claimed = { job, claim, contract, secrets, seat, observed };
-      const outcome = await this.run(claimed, permit);
+      const outcome = await observed.run(() => this.run(claimed, confirm));
+      observed.ended(outcome);
       const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
       const state = await this.settle(claimed, decision);
       this.ended++;
@@ -131,7 +136,8 @@ export class Executor {
 
       // Released, or crashed: unacknowledged, the message returns to its queue as the channel closes.
       if (state === 'queued') return;
-      if (state === decision.settlement.state) await this.publish(claimed, decision);
+      const isNext = decision.deadReason !== undefined || decision.retryDelay !== undefined;
+      if (isNext && state === decision.settlement.state) await this.publish(claimed, decision);
       delivery.ack();
     } finally {
       permit?.release?.();
@@ -141,14 +147,15 @@ export class Executor {
   }
 
   /**
-   * Asks whether the job may start yet; jobs without limits are not asked for, and one that would not start either way
-   * takes no turn.
+   * Asks whether the job may start yet. One that would not start either way takes no turn.
    *
    * @returns undefined when it may not: its record says until when it was put off, and needs the message no more.
    */
-  private async admit(job: IncomingJob, request: ClaimRequest): Promise<Permit | undefined> {
-    const { admission } = this;
-    if (!admission?.limits(job.name)) return UNLIMITED;
+  private async admit(
+    admission: Admission,
+    job: IncomingJob,
+    request: ClaimRequest,
+  ): Promise<Permit | undefined> {
     const question = { ...request, exclusive: true };
     if (!(await this.persistently(() => this.records.wouldStart(question)))) return UNASKED;
     const answer = await this.persistently(() => admission.admit(job));
@@ -158,10 +165,13 @@ export class Executor {
     return undefined;
   }
 
-  /** Takes the job in its record. One that may be what ended its former workers is taken when nothing else runs here. */
-  private async claim(request: ClaimRequest): Promise<Claim> {
-    const claim = await this.persistently(() => this.records.claim(request));
-    if (claim.taken || !claim.mustRunExclusively) return claim;
+  /** Takes the job in its record. */
+  private claim(request: ClaimRequest): Promise<Claim> {
+    return this.persistently(() => this.records.claim(request));
+  }
+
+  /** Takes a job that may be what ended its former workers, when nothing else runs here. */
+  private async claimExclusively(request: ClaimRequest): Promise<Claim> {
     await this.gate.becomeExclusive();
     return this.persistently(() => this.records.claim({ ...request, exclusive: true }));
   }
@@ -180,11 +190,11 @@ export class Executor {
   }
 
   /** Runs the handler, unless the job's time to start has passed since it was admitted: then it is put off. */
-  private async run(claimed: ClaimedJob, { confirm }: Permit): Promise<Outcome> {
-    const mayConfirm = confirm && claimed.claim.crashes < MAX_CRASHES;
-    const delay = mayConfirm ? await this.persistently(confirm) : undefined;
-    if (delay === undefined) return claimed.observed.span(() => this.runner.run(claimed));
-    return claimed.observed.span(async () => ({ kind: 'snoozed', delay }));
+  private run(claimed: ClaimedJob, confirm: Permit['confirm']): Promise<Outcome> {
+    if (!confirm || claimed.claim.crashes >= MAX_CRASHES) return this.runner.run(claimed);
+    return this.persistently(confirm).then((delay) =>
+      delay === undefined ? this.runner.run(claimed) : { kind: 'snoozed', delay },
+    );
   }
 
   /** Writes the outcome into the record: from here on it is safe to lose everything else. */

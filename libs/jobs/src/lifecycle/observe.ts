@@ -34,11 +34,13 @@ export class ObservedAttempt {
     return this.step.traceparent;
   }
 
-  /** Runs the attempt within its span. */
-  async span(run: () => Promise<Outcome>): Promise<Outcome> {
-    const outcome = await this.step.run(run);
+  /** Runs the attempt within its span, which {@link ended} ends. */
+  run(attempt: () => Promise<Outcome>): Promise<Outcome> {
+    return this.step.run(attempt);
+  }
+
+  ended(outcome: Outcome): void {
     endProcessing(this.step, outcome);
-    return outcome;
   }
 
   /** Its handler starts now. */

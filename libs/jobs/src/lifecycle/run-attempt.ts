@@ -55,7 +55,12 @@ export class AttemptRunner {
     this.handlers.set(contract.name, handler);
   }
 
-  /** Waits for a thread, where the handler needs one. */
+  /** Whether the handler runs in a thread. */
+  needsSeat(name: string): boolean {
+    return this.handlers.get(name) instanceof Isolation;
+  }
+
+  /** Waits for a thread. */
   async seat(name: string): Promise<Seat | undefined> {
     const handler = this.handlers.get(name);
     return handler instanceof Isolation ? handler.seat() : undefined;
