@@ -3,7 +3,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { counted } from '#config';
-import { hashPassword } from '../apps/api/src/dashboard/passwords.js';
+import { hashPassword } from '#dashboard';
 import { edit, filesBelow, Refusal, runCommand, tidy } from './generate/tree.js';
 import { formsOf, occurs, renamer } from './init/forms.js';
 import { removeAll } from './remove.js';

@@ -3,6 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import * as contracts from '#contracts';
+import { hashPassword } from '#dashboard';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import type { JobView } from '#records';
 import {
@@ -14,7 +15,6 @@ import {
   givenProducer,
   givenWorker,
 } from '#testing';
-import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
 import { exchange, head } from '../support/raw-http.js';
 import { givenReceiver } from '../support/receiver.js';
 

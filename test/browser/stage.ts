@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import * as contracts from '#contracts';
+import { hashPassword } from '#dashboard';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
 import {
   type AppProcess,
@@ -10,7 +11,6 @@ import {
   givenProcess,
   givenWorker,
 } from '#testing';
-import { hashPassword } from '../../apps/api/src/dashboard/passwords.js';
 import { SampleFlaky } from '../samples/contracts.js';
 import { findChromium, givenBrowser, type TestBrowser } from '../support/browser.js';
 

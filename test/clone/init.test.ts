@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { loadSettings } from '#config';
-import { isPassword } from '../../apps/api/src/dashboard/passwords.js';
+import { isPassword } from '#dashboard';
 import { type Clone, givenClone } from '../support/clone.js';
 
 /** Names that are not in the tree, whatever a clone is called. */

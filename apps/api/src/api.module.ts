@@ -1,8 +1,8 @@
 import { Module } from '@nestjs/common';
 import * as contracts from '#contracts';
+import { DashboardModule } from '#dashboard';
 import { ApiRoleModule } from '#roles';
 import { BatchesHttpModule } from './batches/batches-http.module.js';
-import { DashboardModule } from './dashboard/dashboard.module.js';
 import { JobsHttpModule } from './jobs-http.module.js';
 import { SchedulesHttpModule } from './schedules.controller.js';
 

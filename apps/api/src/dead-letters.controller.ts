@@ -8,10 +8,9 @@ import {
   ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
+import { Audited, Id, ProblemException } from '#http';
 import { type DeadGroup, DeadRecords, type Done, type JobView, type MessageView, Views } from '#records';
-import { Audited } from './audited.js';
-import { ProblemException } from './problem.filter.js';
-import { DeadLettersBody, DeadLettersQuery, Fits, Id, ReplayBody } from './requests.js';
+import { DeadLettersBody, DeadLettersQuery, Fits, ReplayBody } from './requests.js';
 
 const time = { type: 'string', format: 'date-time' };
 const filterSchema = {

@@ -1,12 +1,9 @@
 import { Controller, Get, Headers, Param, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { announceEvents, Id, JobWatcher, ProblemException } from '#http';
 import { hasEnded, isAfter, Views } from '#records';
-import { announceEvents } from './event-stream.js';
 import { JobEvents } from './job-events.js';
-import { JobWatcher } from './job-watcher.js';
-import { ProblemException } from './problem.filter.js';
-import { Id } from './requests.js';
 
 /** What becomes of a job, told as it happens. */
 @ApiTags('jobs')

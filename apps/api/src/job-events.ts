@@ -1,6 +1,5 @@
+import { EventStream, type Watcher } from '#http';
 import { hasEnded, isAfter, type WatchedJob } from '#records';
-import { EventStream } from './event-stream.js';
-import type { Watcher } from './job-watcher.js';
 
 /** How long a client waits before it connects again. */
 const RECONNECT_MS = 1_000;

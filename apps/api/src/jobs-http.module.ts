@@ -1,8 +1,7 @@
 import { Module } from '@nestjs/common';
+import { HttpModule, JobWatcherModule } from '#http';
 import { DeadLettersController } from './dead-letters.controller.js';
-import { HttpModule } from './http.module.js';
 import { JobEventsController } from './job-events.controller.js';
-import { JobWatcherModule } from './job-watcher.js';
 import { JobsController } from './jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { QueuesController } from './queues.controller.js';

@@ -10,15 +10,12 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { Audited, Client, Id, JobWatcher, ProblemException } from '#http';
 import { Jobs } from '#jobs';
 import { DeadRecords, hasEnded, type JobView, jobStates, Records, Views } from '#records';
-import { Client } from './api-key.guard.js';
-import { Audited } from './audited.js';
-import { JobWatcher } from './job-watcher.js';
 import { checkQueue, nextJobOf } from './next-job.js';
 import { APPLIED_HEADER, preferredWaitMs } from './prefer.js';
-import { ProblemException } from './problem.filter.js';
-import { EnqueueBody, Fits, Id, ListQuery, pageOf, parseIdempotencyKey, RescheduleBody } from './requests.js';
+import { EnqueueBody, Fits, ListQuery, pageOf, parseIdempotencyKey, RescheduleBody } from './requests.js';
 
 /** Jobs over HTTP. */
 @ApiTags('jobs')

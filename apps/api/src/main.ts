@@ -1,9 +1,9 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadSettings, SettingsError } from '#config';
+import { listenAddress, makeHttpAdapter } from '#http';
 import { endOnStrayErrors, untilLogged, useLog } from '#telemetry';
 import { ApiModule } from './api.module.js';
-import { listenAddress, makeHttpAdapter } from './http.js';
 import { describeApi } from './openapi.controller.js';
 import { logFailedRequests } from './request-log.js';
 

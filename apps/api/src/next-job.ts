@@ -1,5 +1,5 @@
+import { ProblemException } from '#http';
 import { type Jobs, MAX_CHAIN, type NextJob, nextJob, toViolations, UnknownContractError } from '#jobs';
-import { ProblemException } from './problem.filter.js';
 import { NextBody } from './requests.js';
 
 /**

@@ -1,10 +1,9 @@
 import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { Audited, ProblemException } from '#http';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { emptyQueue, QueueRecords, type QueueView } from '#records';
-import { Audited } from './audited.js';
-import { ProblemException } from './problem.filter.js';
 
 /** A queue as clients see it. */
 interface Queue extends QueueView {

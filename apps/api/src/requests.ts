@@ -1,15 +1,12 @@
 import type { PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#config';
+import { MISFIT, ProblemException, text } from '#http';
 import { KEY_LENGTH, MAX_DELAY_DAYS, toViolations } from '#jobs';
-import { isStorable, jobStates, priorities, UNSTORABLE } from '#records';
-import { MISFIT, ProblemException } from './problem.filter.js';
+import { jobStates, priorities } from '#records';
 
 /** What requests must look like, checked before anything is done. */
 
-/** A text that PostgreSQL can hold. */
-export const text = (maxLength: number) =>
-  z.string().max(maxLength).refine(isStorable, { error: UNSTORABLE });
 const Text = text(300);
 const Name = text(100);
 
@@ -83,8 +80,6 @@ export const RescheduleBody = z
     error: 'give either delay or runAt',
   });
 export type RescheduleBody = z.output<typeof RescheduleBody>;
-
-export const Id = z.uuid();
 
 const Cursor = z
   .string()

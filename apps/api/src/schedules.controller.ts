@@ -1,10 +1,9 @@
 import { Controller, Get, HttpCode, Module, Param, Post, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { Audited, ProblemException } from '#http';
 import type { JobView } from '#records';
 import { ScheduleMetrics, Schedules, SchedulesModule, type ScheduleView } from '#schedules';
-import { Audited } from './audited.js';
-import { ProblemException } from './problem.filter.js';
 
 /** Recurring jobs over HTTP, as the workers have declared them. */
 @ApiTags('schedules')

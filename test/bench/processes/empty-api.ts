@@ -2,8 +2,7 @@ import { Body, Controller, HttpCode, Module, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadSettings, SettingsModule } from '#config';
-import { makeHttpAdapter } from '../../../apps/api/src/http.js';
-import { HttpModule } from '../../../apps/api/src/http.module.js';
+import { HttpModule, makeHttpAdapter } from '#http';
 import { serve, usage } from '../protocol.js';
 
 /** Takes a job's body in and forgets it. */

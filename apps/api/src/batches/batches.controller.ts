@@ -11,14 +11,11 @@ import {
 } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Batches, BatchRecords, type BatchView } from '#batches';
+import { Audited, Client, Id, type Intake, ProblemException } from '#http';
 import { Jobs } from '#jobs';
-import { Client } from '../api-key.guard.js';
-import { Audited } from '../audited.js';
-import type { Intake } from '../bodies.js';
 
 import { checkQueue, nextJobOf } from '../next-job.js';
-import { ProblemException } from '../problem.filter.js';
-import { Fits, Id, parseIdempotencyKey } from '../requests.js';
+import { Fits, parseIdempotencyKey } from '../requests.js';
 import { BatchBody, batchRequest, batchSchema } from './batch.schemas.js';
 
 /** Room for 10,000 payloads of 1.6 KiB. */

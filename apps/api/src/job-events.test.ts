@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
-import { EventStream, KEEP_ALIVE_MS } from './event-stream.js';
+import { EventStream, KEEP_ALIVE_MS } from '#http';
 import { JobEvents } from './job-events.js';
 
 beforeEach(() => {

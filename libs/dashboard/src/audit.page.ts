@@ -1,6 +1,6 @@
 import { Get, Query } from '@nestjs/common';
+import { Id } from '#http';
 import { Audit, type AuditLine } from '#records';
-import { Id } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { page } from './layout.js';

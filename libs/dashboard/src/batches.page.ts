@@ -1,8 +1,7 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
 import { BatchRecords, type BatchView } from '#batches';
+import { Audited, Id } from '#http';
 import { hasEnded, jobStates } from '#records';
-import { Audited } from '../audited.js';
-import { Id } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { actionForm, page } from './layout.js';

@@ -1,7 +1,7 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
 import { counted } from '#config';
+import { Audited } from '#http';
 import { QueueRecords, type Tally, Throughput } from '#records';
-import { Audited } from '../audited.js';
 import { Board, type QueueRow } from './board.js';
 import { chart } from './chart.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';

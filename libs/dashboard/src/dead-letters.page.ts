@@ -1,9 +1,8 @@
 import { BadRequestException, Body, Get, Post, Query, Redirect } from '@nestjs/common';
 import { z } from 'zod';
 import { counted } from '#config';
+import { Audited, text } from '#http';
 import { type DeadGroup, DeadRecords, type Done, likeForms, SHOWN_GROUPS } from '#records';
-import { Audited } from '../audited.js';
-import { text } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { page, token } from './layout.js';

@@ -1,4 +1,5 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
+import { Audited, Id } from '#http';
 import {
   type AttemptView,
   DeadRecords,
@@ -8,8 +9,6 @@ import {
   Records,
   Views,
 } from '#records';
-import { Audited } from '../audited.js';
-import { Id } from '../requests.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { actionForm, page } from './layout.js';

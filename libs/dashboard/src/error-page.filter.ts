@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { toProblem } from '#http';
 import { InputError } from '#records';
-import { toProblem } from '../problem.filter.js';
 import type { DashboardRequest } from './dashboard.guard.js';
 import { html } from './html.js';
 import { page } from './layout.js';

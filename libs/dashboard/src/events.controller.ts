@@ -1,8 +1,6 @@
 import { Get, type OnModuleDestroy, Param, Req, Res, ServiceUnavailableException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { announceEvents, EventStream } from '../event-stream.js';
-import { JobWatcher } from '../job-watcher.js';
-import { Id } from '../requests.js';
+import { announceEvents, EventStream, Id, JobWatcher } from '#http';
 import { Board } from './board.js';
 import { DashboardController } from './dashboard.guard.js';
 

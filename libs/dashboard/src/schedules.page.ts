@@ -1,6 +1,6 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
+import { Audited } from '#http';
 import { Schedules, type ScheduleView } from '#schedules';
-import { Audited } from '../audited.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { actionForm, page } from './layout.js';

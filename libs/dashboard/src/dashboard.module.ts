@@ -1,9 +1,8 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { BatchesModule } from '#batches';
+import { HttpModule, JobWatcherModule } from '#http';
 import { SchedulesModule } from '#schedules';
-import { HttpModule } from '../http.module.js';
-import { JobWatcherModule } from '../job-watcher.js';
 import { Access } from './access.js';
 import { AssetsController } from './assets.controller.js';
 import { AuditPage } from './audit.page.js';
@@ -20,7 +19,7 @@ import { Sessions } from './sessions.js';
 import { SignInPage } from './sign-in.page.js';
 import { WorkersPage } from './workers.page.js';
 
-/** The dashboard. To do without, delete this folder and the line that imports it. */
+/** The dashboard. To do without: `npm run remove -- dashboard`. */
 @Module({
   imports: [BatchesModule, SchedulesModule, HttpModule, JobWatcherModule],
   controllers: [

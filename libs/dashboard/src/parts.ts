@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { grouped } from '#config';
+import { text } from '#http';
 import type { StoredError } from '#records';
-import { text } from '../requests.js';
 import { type Html, html, type Value } from './html.js';
 
 /** The pieces that pages are made of. */
