@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import { expectDocumented } from '../support/documented.js';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
 
 const KEY = 'a-key-for-this-test-only';
@@ -40,7 +41,10 @@ async function call(method: string, path: string, body?: unknown, headers: Recor
     body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined };
+  const { status, headers: sent } = response;
+  const answer = text ? JSON.parse(text) : undefined;
+  expectDocumented(method, path, status, answer);
+  return { status, headers: sent, body: answer };
 }
 
 describe('Idempotency-Key', () => {

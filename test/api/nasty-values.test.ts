@@ -32,9 +32,11 @@ const NASTY_TEXTS = NASTY.filter((value) => typeof value === 'string' && value !
 interface Schema {
   $ref?: string;
   oneOf?: Schema[];
+  anyOf?: Schema[];
   const?: unknown;
   enum?: unknown[];
   examples?: unknown[];
+  example?: unknown;
   type?: string;
   format?: string;
   items?: Schema;
@@ -81,10 +83,11 @@ const pointedAt = (pointer: string) =>
 /** A value that fits a schema, with all that it names; what follows a job is left out from the second on. */
 function exampleOf(given: Schema, depth = 0): unknown {
   const schema = resolve(given);
-  if (schema.oneOf) return exampleOf(schema.oneOf[0]!, depth);
+  const [first] = schema.oneOf ?? schema.anyOf ?? [];
+  if (first) return exampleOf(first, depth);
   if (depth > 4) return 'x';
-  if (schema.const !== undefined || schema.enum || schema.examples)
-    return schema.const ?? schema.enum?.[0] ?? schema.examples?.[0];
+  const example = schema.const ?? schema.enum?.[0] ?? schema.examples?.[0] ?? schema.example;
+  if (example !== undefined) return example;
   if (schema.format === 'date-time') return '2030-01-01T00:00:00Z';
   if (schema.format === 'uuid') return '01890a5d-ac96-774b-bcce-b302099a8057';
   if (schema.format === 'uri') return 'https://example.com';

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import { expectDocumented } from '../support/documented.js';
 
 let environment: Environment;
 let api: AppProcess;
@@ -19,7 +20,9 @@ afterAll(async () => {
 
 async function call(method: string, path: string) {
   const response = await fetch(`${api.url}${path}`, { method });
-  return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) };
+  const body = JSON.parse(await response.text());
+  expectDocumented(method, path, response.status, body);
+  return { status: response.status, headers: response.headers, body };
 }
 
 /** A clone has schedules of its own beside it. */

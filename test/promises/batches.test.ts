@@ -4,6 +4,7 @@ import type { BatchView } from '#batches';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
 import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import { expectDocumented } from '../support/documented.js';
 import { givenReceiver, type Receiver, receiverSettings } from '../support/receiver.js';
 
 let environment: Environment;
@@ -42,7 +43,9 @@ async function call<Body = BatchView>(
     headers: { 'content-type': 'application/json', ...headers },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  return { status: response.status, headers: response.headers, body: (await response.json()) as Body };
+  const answer = await response.json();
+  expectDocumented(method, path, response.status, answer);
+  return { status: response.status, headers: response.headers, body: answer as Body };
 }
 const show = async (id: string) => (await call('GET', `/batches/${id}`)).body;
 const completed = (id: string, within = 15_000) =>

@@ -1,21 +1,13 @@
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
-import {
-  ApiBearerAuth,
-  ApiBody,
-  ApiHeader,
-  ApiOperation,
-  ApiParam,
-  ApiQuery,
-  ApiResponse,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { Audited, Client, Id, JobWatcher, ProblemException } from '#http';
+import { Audited, Client, JobWatcher, ProblemException } from '#http';
 import { Jobs } from '#jobs';
-import { DeadRecords, hasEnded, type JobView, jobStates, Records, Views } from '#records';
+import { DeadRecords, hasEnded, Records, Views } from '#records';
+import { Id, JobView } from '#resources';
 import { checkQueue, nextJobOf } from './next-job.js';
 import { APPLIED_HEADER, preferredWaitMs } from './prefer.js';
-import { EnqueueBody, Fits, ListQuery, pageOf, parseIdempotencyKey, RescheduleBody } from './requests.js';
+import { EnqueueBody, JobsPage, ListQuery, pageOf, parseIdempotencyKey, RescheduleBody } from './requests.js';
 
 /** Jobs over HTTP. */
 @ApiTags('jobs')
@@ -36,7 +28,7 @@ export class JobsController {
   @ApiResponse({
     status: 202,
     description: 'The job; Location says where to look at it',
-    schema: { $ref: '#/components/schemas/Job' },
+    standardSchema: JobView,
   })
   @ApiHeader({
     name: 'Idempotency-Key',
@@ -47,7 +39,7 @@ export class JobsController {
   @ApiResponse({
     status: 200,
     description: 'The job has ended within the time of Prefer; or its key was taken by it before',
-    schema: { $ref: '#/components/schemas/Job' },
+    standardSchema: JobView,
   })
   @ApiHeader({
     name: 'Prefer',
@@ -60,7 +52,7 @@ export class JobsController {
     description: 'The payload does not fit the contract, or the Idempotency-Key came before with another one',
   })
   async enqueue(
-    @Body(new Fits(EnqueueBody)) body: EnqueueBody,
+    @Body({ schema: EnqueueBody }) body: EnqueueBody,
     @Headers('idempotency-key') key: string | undefined,
     @Headers('prefer') prefer: string | undefined,
     @Client() client: string,
@@ -100,19 +92,8 @@ export class JobsController {
 
   @Get()
   @ApiOperation({ summary: 'List jobs, newest first' })
-  @ApiQuery({ name: 'state', required: false, enum: jobStates })
-  @ApiQuery({ name: 'name', required: false })
-  @ApiQuery({ name: 'queue', required: false })
-  @ApiQuery({ name: 'batch', required: false, schema: { type: 'string', format: 'uuid' } })
-  @ApiQuery({
-    name: 'limit',
-    required: false,
-    schema: { type: 'integer', minimum: 1, maximum: 1000, default: 50 },
-  })
-  @ApiQuery({ name: 'cursor', required: false, description: 'The `next` of the page before' })
-  async list(
-    @Query(new Fits(ListQuery, 400)) query: ListQuery,
-  ): Promise<{ items: JobView[]; next: string | null }> {
+  @ApiResponse({ status: 200, standardSchema: JobsPage })
+  async list(@Query({ schema: ListQuery }) query: ListQuery): Promise<JobsPage> {
     const { cursor, ...filter } = query;
     return pageOf(await this.views.list({ ...filter, before: cursor }), filter.limit);
   }
@@ -120,7 +101,7 @@ export class JobsController {
   @Get(':id')
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Look at a job' })
-  @ApiResponse({ status: 200, description: 'The job', schema: { $ref: '#/components/schemas/Job' } })
+  @ApiResponse({ status: 200, description: 'The job', standardSchema: JobView })
   @ApiResponse({ status: 404, description: 'No job has this id' })
   async show(@Param('id') id: string, @Res({ passthrough: true }) reply: FastifyReply): Promise<JobView> {
     const job = await this.find(id);
@@ -141,7 +122,7 @@ export class JobsController {
   @ApiResponse({
     status: 200,
     description: 'The job: cancelled, or running with `cancelRequestedAt`',
-    schema: { $ref: '#/components/schemas/Job' },
+    standardSchema: JobView,
   })
   @ApiResponse({ status: 409, description: 'The job has ended' })
   async cancel(@Param('id') id: string): Promise<JobView> {
@@ -157,14 +138,11 @@ export class JobsController {
   @HttpCode(200)
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Move a scheduled job to another time' })
-  @ApiBody({
-    schema: { type: 'object', properties: { delay: {}, runAt: { type: 'string', format: 'date-time' } } },
-  })
-  @ApiResponse({ status: 200, description: 'The job', schema: { $ref: '#/components/schemas/Job' } })
+  @ApiResponse({ status: 200, description: 'The job', standardSchema: JobView })
   @ApiResponse({ status: 409, description: 'The job does not wait for its time' })
   async reschedule(
     @Param('id') id: string,
-    @Body(new Fits(RescheduleBody)) { delay, runAt }: RescheduleBody,
+    @Body({ schema: RescheduleBody }) { delay, runAt }: RescheduleBody,
   ): Promise<JobView> {
     await this.find(id);
     const moved = await this.records.reschedule(id, { delayMs: delay, runAt });
@@ -178,7 +156,7 @@ export class JobsController {
   @HttpCode(200)
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Send a dead letter back to work, attempts counted from zero' })
-  @ApiResponse({ status: 200, description: 'The job', schema: { $ref: '#/components/schemas/Job' } })
+  @ApiResponse({ status: 200, description: 'The job', standardSchema: JobView })
   @ApiResponse({ status: 409, description: 'The job is not dead, or another one holds its unique key' })
   replay(@Param('id') id: string): Promise<JobView> {
     return this.changeDead(id, () => this.dead.replay({ ids: [id] }));
@@ -189,7 +167,7 @@ export class JobsController {
   @HttpCode(200)
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Give a dead letter up for good' })
-  @ApiResponse({ status: 200, description: 'The job', schema: { $ref: '#/components/schemas/Job' } })
+  @ApiResponse({ status: 200, description: 'The job', standardSchema: JobView })
   @ApiResponse({ status: 409, description: 'The job is not dead' })
   discard(@Param('id') id: string): Promise<JobView> {
     return this.changeDead(id, () => this.dead.discard({ ids: [id] }));

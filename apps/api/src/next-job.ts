@@ -12,7 +12,7 @@ export function nextJobOf(jobs: Jobs, body: unknown, pointer: string, place = 1)
   if (body === undefined) return undefined;
   if (place > MAX_CHAIN) throw misfit(pointer, `a chain has at most ${MAX_CHAIN} jobs`);
   const checked = NextBody.safeParse(body);
-  if (!checked.success) throw doesNotFit(toViolations(checked.error, pointer));
+  if (!checked.success) throw doesNotFit(toViolations(checked.error.issues, pointer));
   const { name, payload } = checked.data;
   const { next, ...options }: NonNullable<typeof checked.data.options> = checked.data.options ?? {};
   checkQueue(jobs, options.queue, `${pointer}/options/queue`);

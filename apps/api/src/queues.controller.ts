@@ -1,22 +1,25 @@
 import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { z } from 'zod';
 import { Audited, ProblemException } from '#http';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
-import { emptyQueue, QueueRecords, type QueueView } from '#records';
+import { emptyQueue, QueueRecords } from '#records';
+import { Count, QueueView } from '#resources';
 
 /** A queue as clients see it. */
-interface Queue extends QueueView {
-  /** Jobs that only wait for a worker; the same as `queued`. */
-  ready: number;
-  /** Workers that take its jobs, as the broker counts them; null when no broker answers. */
-  consumers: number | null;
-}
+const Queue = QueueView.extend({
+  ready: Count.describe('The same as `queued`'),
+  consumers: Count.nullable().describe(
+    'Workers that take its jobs, as the broker counts them; null when no broker answers',
+  ),
+}).meta({ id: 'Queue' });
+type Queue = z.output<typeof Queue>;
 
 const shown = (description: string) => ({
   status: 200,
   description,
-  schema: { $ref: '#/components/schemas/Queue' },
+  standardSchema: Queue,
 });
 const unknown = { status: 404, description: 'No contract has a queue of this name' };
 
@@ -33,13 +36,7 @@ export class QueuesController {
 
   @Get()
   @ApiOperation({ summary: 'Count the jobs of each queue by state' })
-  @ApiResponse({
-    status: 200,
-    schema: {
-      type: 'object',
-      properties: { items: { type: 'array', items: { $ref: '#/components/schemas/Queue' } } },
-    },
-  })
+  @ApiResponse({ status: 200, standardSchema: z.strictObject({ items: z.array(Queue) }) })
   async list(): Promise<{ items: Queue[] }> {
     const views = await this.queues.list();
     const names = new Set([...this.contracts.queues.keys(), ...views.map(({ queue }) => queue)]);

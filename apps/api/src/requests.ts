@@ -1,9 +1,9 @@
-import type { PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#config';
-import { MISFIT, ProblemException, text } from '#http';
-import { KEY_LENGTH, MAX_DELAY_DAYS, toViolations } from '#jobs';
+import { ProblemException, text } from '#http';
+import { KEY_LENGTH, MAX_DELAY_DAYS } from '#jobs';
 import { jobStates, priorities } from '#records';
+import { JobView, Time } from '#resources';
 
 /** What requests must look like, checked before anything is done. */
 
@@ -11,7 +11,9 @@ const Text = text(300);
 const Name = text(100);
 
 const Delay = z
-  .union([z.number(), z.string()], { error: 'expected milliseconds, or a duration such as "10m"' })
+  .union([z.number().describe('milliseconds'), z.string().meta({ examples: ['10m'] })], {
+    error: 'expected milliseconds, or a duration such as "10m"',
+  })
   .transform((value, context) => {
     try {
       const milliseconds = toMilliseconds(value as Duration | number);
@@ -22,8 +24,6 @@ const Delay = z
     }
     return z.NEVER;
   });
-
-const Time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
 /** When a job is to start, and the queue that it waits in. */
 export const whenAndWhere = {
@@ -36,29 +36,33 @@ export const notBothTimes: Parameters<z.ZodType<{ delay?: number; runAt?: Date }
   { error: 'delay and runAt exclude each other', path: ['runAt'] },
 ];
 
+/** A job that follows; it is checked in its turn, see `nextJobOf`. */
+export const Next = z.unknown().meta({ $ref: '#/components/schemas/NextJob' }).optional();
+
+/** One job that follows others. */
+export const NextBody = z
+  .strictObject({
+    name: z.string().min(1),
+    payload: z.unknown(),
+    options: z.strictObject({ delay: Delay.optional(), queue: z.string().optional(), next: Next }).optional(),
+  })
+  .meta({ id: 'NextJob' });
+
 export const EnqueueBody = z.strictObject({
   name: z.string().min(1),
   payload: z.unknown(),
   options: z
     .strictObject({
       ...whenAndWhere,
-      priority: z.enum(priorities).optional(),
+      priority: z.enum(priorities).optional().describe('Where the queue has priorities'),
       unique: z.strictObject({ key: text(KEY_LENGTH).min(1), for: Delay.optional() }).optional(),
-      next: z.unknown().optional(),
+      next: Next,
     })
     .refine(...notBothTimes)
+    .meta({ id: 'EnqueueOptions' })
     .optional(),
 });
 export type EnqueueBody = z.output<typeof EnqueueBody>;
-
-/** One job that follows others; the one after it is checked in its turn, see `nextJobOf`. */
-export const NextBody = z.strictObject({
-  name: z.string().min(1),
-  payload: z.unknown(),
-  options: z
-    .strictObject({ delay: Delay.optional(), queue: z.string().optional(), next: z.unknown().optional() })
-    .optional(),
-});
 
 /** The draft asks for a quoted string (RFC 8941); bare ones are common, and taken too. */
 const IdempotencyKey = z
@@ -90,10 +94,10 @@ const Cursor = z
 const deadLetters = {
   queue: Name.optional(),
   name: Name.optional(),
-  error: Text.min(1).optional(),
-  errorForm: Text.optional(),
-  from: Time.optional(),
-  to: Time.optional(),
+  error: Text.min(1).optional().describe("Part of the first 300 characters of the last error's message"),
+  errorForm: Text.optional().describe('The whole of it, as the groups show it'),
+  from: Time.optional().describe('Died then or later'),
+  to: Time.optional().describe('Died before then'),
 };
 export const DeadLettersQuery = z.strictObject(deadLetters);
 export type DeadLettersQuery = z.output<typeof DeadLettersQuery>;
@@ -105,7 +109,12 @@ export const DeadLettersBody = z.strictObject({
 export type DeadLettersBody = z.output<typeof DeadLettersBody>;
 
 export const ReplayBody = DeadLettersBody.extend({
-  perSecond: z.number().int().min(1).max(100_000).optional(),
+  perSecond: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .meta({ description: 'Jobs that come back in each second; the others are scheduled', default: 1_000 }),
 });
 export type ReplayBody = z.output<typeof ReplayBody>;
 
@@ -115,33 +124,19 @@ export const ListQuery = z.strictObject({
   queue: Name.optional(),
   batch: z.uuid().optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(50),
-  cursor: Cursor.optional(),
+  cursor: Cursor.optional().describe('The `next` of the page before'),
 });
 export type ListQuery = z.output<typeof ListQuery>;
 
-/** One page of a list; a full page may have a next one. */
-export function pageOf<Item extends { id: string }>(
-  items: Item[],
-  limit: number,
-): { items: Item[]; next: string | null } {
+/** One page of a list. */
+export const JobsPage = z.strictObject({
+  items: z.array(JobView),
+  next: z.string().nullable().describe('The `cursor` of the next page'),
+});
+export type JobsPage = z.output<typeof JobsPage>;
+
+/** A full page may have a next one. */
+export function pageOf(items: JobView[], limit: number): JobsPage {
   const last = items.length === limit ? items.at(-1) : undefined;
   return { items, next: last ? Buffer.from(last.id).toString('base64url') : null };
-}
-
-/** Checks a part of a request against a schema: `@Body(new Fits(EnqueueBody)) body: EnqueueBody`. */
-export class Fits<Schema extends z.ZodType> implements PipeTransform<unknown, z.output<Schema>> {
-  /** @param status the answer when it does not fit: 422 for a body, 400 for a query. */
-  constructor(
-    private readonly schema: Schema,
-    private readonly status: 400 | 422 = 422,
-  ) {}
-
-  transform(value: unknown): z.output<Schema> {
-    if (value === undefined) throw new ProblemException(400, 'no-body', 'The request has no body: send JSON');
-    const checked = this.schema.safeParse(value);
-    if (checked.success) return checked.data;
-    throw new ProblemException(this.status, 'request-does-not-fit', MISFIT, {
-      errors: toViolations(checked.error),
-    });
-  }
 }

@@ -1,9 +1,10 @@
 import { Controller, Get, HttpCode, Module, Param, Post, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
 import { Audited, ProblemException } from '#http';
-import type { JobView } from '#records';
-import { ScheduleMetrics, Schedules, SchedulesModule, type ScheduleView } from '#schedules';
+import { JobView } from '#resources';
+import { ScheduleMetrics, Schedules, SchedulesModule, ScheduleView } from '#schedules';
 
 /** Recurring jobs over HTTP, as the workers have declared them. */
 @ApiTags('schedules')
@@ -14,6 +15,7 @@ export class SchedulesController {
 
   @Get()
   @ApiOperation({ summary: 'List the schedules, each with its next five ticks' })
+  @ApiResponse({ status: 200, standardSchema: z.strictObject({ items: z.array(ScheduleView) }) })
   async list(): Promise<{ items: ScheduleView[] }> {
     return { items: await this.schedules.list() };
   }
@@ -25,7 +27,7 @@ export class SchedulesController {
   @ApiResponse({
     status: 202,
     description: 'The job; Location says where to look at it',
-    schema: { $ref: '#/components/schemas/Job' },
+    standardSchema: JobView,
   })
   @ApiResponse({ status: 404, description: 'No schedule has this name' })
   @ApiResponse({ status: 409, description: 'The schedule is disabled' })
@@ -47,7 +49,7 @@ export class SchedulesController {
   @Audited('schedule.pause')
   @HttpCode(200)
   @ApiOperation({ summary: 'Let no tick of a schedule fire until it is resumed' })
-  @ApiResponse({ status: 200, description: 'The schedule' })
+  @ApiResponse({ status: 200, description: 'The schedule', standardSchema: ScheduleView })
   @ApiResponse({ status: 404, description: 'No schedule has this name' })
   async pause(@Param('name') name: string): Promise<ScheduleView> {
     await this.schedules.pause(name);
@@ -61,7 +63,7 @@ export class SchedulesController {
     summary: 'Let a schedule fire again',
     description: 'From its next tick on; what fell into the pause is not made up for.',
   })
-  @ApiResponse({ status: 200, description: 'The schedule' })
+  @ApiResponse({ status: 200, description: 'The schedule', standardSchema: ScheduleView })
   @ApiResponse({ status: 404, description: 'No schedule has this name' })
   async resume(@Param('name') name: string): Promise<ScheduleView> {
     await this.schedules.resume(name);

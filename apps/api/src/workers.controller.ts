@@ -1,6 +1,8 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { WorkerRecords, type WorkerView } from '#records';
+import { z } from 'zod';
+import { WorkerRecords } from '#records';
+import { WorkerView } from '#resources';
 
 /** The worker processes that are alive. */
 @ApiTags('workers')
@@ -11,13 +13,7 @@ export class WorkersController {
 
   @Get()
   @ApiOperation({ summary: 'List the workers that are alive, and what each runs now' })
-  @ApiResponse({
-    status: 200,
-    schema: {
-      type: 'object',
-      properties: { items: { type: 'array', items: { $ref: '#/components/schemas/Worker' } } },
-    },
-  })
+  @ApiResponse({ status: 200, standardSchema: z.strictObject({ items: z.array(WorkerView) }) })
   async list(): Promise<{ items: WorkerView[] }> {
     return { items: await this.workers.list() };
   }

@@ -1,14 +1,15 @@
 import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
 import {
   hasEnded,
   type JobKey,
-  type JobState,
   jobStates,
   type NextRecord,
   type Queryable,
   Records,
   RecordsDatabase,
 } from '#records';
+import { Count, Id, Time } from '#resources';
 
 /** Jobs that one statement cancels. */
 const PAGE = 1_000;
@@ -24,24 +25,26 @@ export interface NewBatch {
   key?: JobKey & { fingerprint: string };
 }
 
-/** How many jobs of a batch are in which state. */
-export type BatchCounts = Record<JobState, number>;
-
 /** A batch as clients see it. */
-export interface BatchView {
-  id: string;
-  /** Of the contract of its jobs. */
-  name: string;
-  total: number;
-  counts: BatchCounts;
-  createdAt: Date;
-  cancelledAt: Date | null;
-  /** Since when all of its jobs have ended, and the jobs that follow are enqueued. */
-  completedAt: Date | null;
-  /** The ids of the jobs that follow, if any; they exist when the batch has ended so that they do. */
-  onComplete: string | null;
-  onSuccess: string | null;
-}
+export const BatchView = z
+  .strictObject({
+    id: Id,
+    name: z.string().describe('Of the contract of its jobs'),
+    total: Count,
+    counts: z.record(z.enum(jobStates), Count).describe('How many jobs are in which state'),
+    createdAt: Time,
+    cancelledAt: Time.nullable(),
+    completedAt: Time.nullable().describe(
+      'Since when all of its jobs have ended, and the jobs that follow are enqueued',
+    ),
+    onComplete: Id.nullable().describe(
+      'The job that follows; it exists when the batch has ended so that it does',
+    ),
+    onSuccess: Id.nullable(),
+  })
+  .meta({ id: 'Batch' });
+export type BatchView = z.output<typeof BatchView>;
+export type BatchCounts = BatchView['counts'];
 
 /** A batch of which every job has ended, locked. */
 export interface EndedBatch {

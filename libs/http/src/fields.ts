@@ -4,6 +4,3 @@ import { isStorable, UNSTORABLE } from '#records';
 /** A text of a client that PostgreSQL can hold. */
 export const text = (maxLength: number) =>
   z.string().max(maxLength).refine(isStorable, { error: UNSTORABLE });
-
-/** The id of a job or of a batch. */
-export const Id = z.uuid();

@@ -8,6 +8,7 @@ import {
 import {
   APP_FILTER,
   APP_GUARD,
+  APP_PIPE,
   HttpAdapterHost,
   MetadataScanner,
   ModulesContainer,
@@ -23,6 +24,7 @@ import { boundBodies } from './bodies.js';
 import { Connections } from './connections.js';
 import { observeRequests } from './observe-requests.js';
 import { hasBody, ProblemException, ProblemFilter, TOO_LARGE } from './problem.filter.js';
+import { SchemaPipe } from './schema.pipe.js';
 
 /**
  * The door of the api: who comes in, with how much, and for how long. It prepares whatever Fastify the app was made
@@ -34,6 +36,7 @@ import { hasBody, ProblemException, ProblemFilter, TOO_LARGE } from './problem.f
     ApiKeyGuard,
     { provide: APP_GUARD, useExisting: ApiKeyGuard },
     { provide: APP_FILTER, useClass: ProblemFilter },
+    { provide: APP_PIPE, useClass: SchemaPipe },
   ],
   exports: [Connections],
 })

@@ -1,9 +1,10 @@
+export { Id } from '#resources';
 export { Client } from './api-key.guard.js';
 export { Audited, entryOf, type Sender } from './audited.js';
 export type { Intake } from './bodies.js';
 export { Connections } from './connections.js';
 export { announceEvents, EventStream, KEEP_ALIVE_MS } from './event-stream.js';
-export { Id, text } from './fields.js';
+export { text } from './fields.js';
 export { HttpModule } from './http.module.js';
 export { listenAddress, makeHttpAdapter } from './http-adapter.js';
 export { JobWatcher, JobWatcherModule, type Watcher } from './job-watcher.js';

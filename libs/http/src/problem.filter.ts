@@ -98,7 +98,7 @@ export function toProblem(error: unknown): Problem {
   }
   // Nobody else parses with zod and lets it throw but a controller of one's own, at what a client sent.
   if (error instanceof z.ZodError) {
-    return problemOf(422, 'request-does-not-fit', MISFIT, { errors: toViolations(error) });
+    return problemOf(422, 'request-does-not-fit', MISFIT, { errors: toViolations(error.issues) });
   }
   if (error instanceof InputError) {
     return problemOf(422, 'request-does-not-fit', error.message, {

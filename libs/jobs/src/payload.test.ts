@@ -16,7 +16,7 @@ test('pointers are those of RFC 6901', () => {
   const { error } = z
     .object({ 'a/b': z.object({ '~': z.array(z.int()) }) })
     .safeParse({ 'a/b': { '~': [1, 'x'] } });
-  expect(toViolations(error!, '/payload')).toEqual([
+  expect(toViolations(error!.issues, '/payload')).toEqual([
     { pointer: '/payload/a~1b/~0/1', detail: expect.any(String) },
   ]);
 });

@@ -33,7 +33,7 @@ export function conform(
 function check(schema: z.ZodType, value: unknown, pointer: string): { data: unknown } | Violation[] {
   try {
     const checked = schema.safeParse(value);
-    return checked.success ? checked : toViolations(checked.error, pointer);
+    return checked.success ? checked : toViolations(checked.error.issues, pointer);
   } catch (error) {
     const { name, message } = readThrown(error);
     const detail =
@@ -45,11 +45,18 @@ function check(schema: z.ZodType, value: unknown, pointer: string): { data: unkn
 }
 
 /** What a schema found, as JSON Pointers below `root`. At most 20: a wrong list of thousands needs no more. */
-export function toViolations(error: z.ZodError, root = ''): Violation[] {
-  return error.issues.slice(0, 20).map((issue) => ({
-    pointer: root + issue.path.map(pointerTo).join(''),
-    detail: issue.message + (issue.code === 'invalid_type' ? adviceOn(issue.expected) : ''),
+export function toViolations(issues: readonly Issue[], root = ''): Violation[] {
+  return issues.slice(0, 20).map(({ path = [], message, expected }) => ({
+    pointer: root + path.map((part) => pointerTo(typeof part === 'object' ? part.key : part)).join(''),
+    detail: message + (expected ? adviceOn(expected) : ''),
   }));
+}
+
+/** What a Standard Schema found; zod says beside it what type it expected. */
+interface Issue {
+  message: string;
+  path?: readonly (PropertyKey | { key: PropertyKey })[] | undefined;
+  expected?: string;
 }
 
 /**

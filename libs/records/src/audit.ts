@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import type { Done } from '#resources';
 import { RecordsDatabase } from './records-database.js';
 
 /** The interface that an action came through. */
@@ -23,12 +24,6 @@ export interface AuditLine extends Action {
   count: number | null;
   /** Why it, or a part of it, was refused; null when it was not. */
   refusal: string | null;
-}
-
-/** How many an action changed, and how many it left out. */
-export interface Done {
-  count: number;
-  leftOut?: number;
 }
 
 /** Longest part of a filter that is stored. */

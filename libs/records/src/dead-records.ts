@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
-import type { Done } from './audit.js';
+import type { DeadGroup, Done } from '#resources';
 import {
   type DeadLetterFilter,
   GROUPS,
@@ -22,19 +22,6 @@ const PAGE = 1_000;
 const REPLAY_PER_SECOND = 1_000;
 /** Groups that are shown, the largest first. */
 export const SHOWN_GROUPS = 200;
-
-/** Dead letters of one contract in one queue that died of the same. It is a filter for them, too. */
-export interface DeadGroup {
-  queue: string;
-  name: string;
-  /** The message of their last error, cut, with `#` for each number and UUID in it. */
-  errorForm: string;
-  count: number;
-  oldest: Date;
-  newest: Date;
-  /** The id of the newest of them. */
-  example: string;
-}
 
 /** How something is done to many dead letters. */
 export interface BulkOptions {

@@ -1,13 +1,7 @@
+import type { JobError } from '#resources';
+
 /** An error as records keep it. */
-export interface StoredError {
-  message: string;
-  class: string;
-  /** What libraries and the system name it by: `ECONNREFUSED`. */
-  code?: string;
-  stack: string | null;
-  /** What caused it, and the errors of an aggregate, each before its own causes; so the last one lies deepest. */
-  causes?: Omit<StoredError, 'stack' | 'causes'>[];
-}
+export type StoredError = JobError;
 
 /**
  * What an error says in one line: its message, and its deepest cause unless that is quoted in it. `fetch failed` alone

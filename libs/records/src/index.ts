@@ -1,12 +1,21 @@
 export { hasEnded, type JobState, jobStates, type Priority, priorities } from '#define-job';
-export { type Action, Audit, type AuditLine, type Done, type Via } from './audit.js';
+export type {
+  AttemptView,
+  DeadGroup,
+  Done,
+  JobView,
+  MessageView,
+  Previous,
+  QueueView,
+  WorkerView,
+} from '#resources';
+export { type Action, Audit, type AuditLine, type Via } from './audit.js';
 export { MAX_CRASHES } from './claims.js';
 export { Coalescer, eachApart, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export {
   type BulkOptions,
   type DeadCount,
-  type DeadGroup,
   type DeadLetterState,
   DeadRecords,
   type ReplayOptions,
@@ -25,7 +34,6 @@ export type {
   NewRecord,
   NextRecord,
   Postponement,
-  Previous,
   Refused,
   Settlement,
   Taken,
@@ -33,7 +41,7 @@ export type {
 export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { migrateDatabase } from './migrate.js';
 export { type DueRecord, OutboxRecords } from './outbox-records.js';
-export { emptyQueue, QueueRecords, type QueueView } from './queue-records.js';
+export { emptyQueue, QueueRecords } from './queue-records.js';
 export { PRODUCER_GRACE_MS, Records } from './records.js';
 export { RecordsModule } from './records.module.js';
 export { RecordsDatabase } from './records-database.js';
@@ -47,14 +55,11 @@ export {
   UnprocessableMessages,
 } from './unprocessable-messages.js';
 export {
-  type AttemptView,
-  type JobView,
   type ListFilter,
-  type MessageView,
   Redaction,
   Views,
   viewOfNew,
   type WatchedJob,
 } from './views.js';
 export { WorkerLock } from './worker-lock.js';
-export { WorkerRecords, type WorkerReport, type WorkerView } from './worker-records.js';
+export { WorkerRecords, type WorkerReport } from './worker-records.js';

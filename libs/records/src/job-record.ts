@@ -1,4 +1,5 @@
 import type { JobState, Priority } from '#define-job';
+import type { Previous } from '#resources';
 
 /** A job as it is accepted. */
 export interface NewRecord {
@@ -25,15 +26,6 @@ export interface NewRecord {
 
 /** A job that will be accepted when another one succeeds; its delay counts from then. */
 export type NextRecord = Omit<NewRecord, 'runAt' | 'batch' | 'previous'>;
-
-/** What a job follows. */
-export interface Previous {
-  /** Of a job, or of a batch. */
-  id: string;
-  name: string;
-  /** What the job returned, or how many jobs of the batch ended in which state. */
-  result: unknown;
-}
 
 /** A key that one job may hold at a time; a second job with it is not made. */
 export interface JobKey {

@@ -1,19 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { Cache } from '#common';
 import type { JobState } from '#define-job';
+import type { QueueView } from '#resources';
 import { RecordsDatabase } from './records-database.js';
 import type { Statement } from './statements.js';
 
 /** The states in which a job still concerns its queue. */
 export type OpenState = Exclude<JobState, 'succeeded' | 'cancelled' | 'discarded'>;
-
-/** One queue, as the records show it. */
-export interface QueueView extends Record<OpenState, number> {
-  queue: string;
-  /** Since when the job that has been ready for the longest waits for a worker; null when none does. */
-  oldestWaiting: Date | null;
-  paused: boolean;
-}
 
 /**
  * How long an answer is good for others that ask: a second, and so many times as long as it took. Counting a million

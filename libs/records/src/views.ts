@@ -1,65 +1,10 @@
 import { Injectable, Optional } from '@nestjs/common';
-import type { JobState, Priority } from '#define-job';
-import type { StoredError } from './error-form.js';
+import type { JobState } from '#define-job';
+import type { AttemptView, JobView, MessageView } from '#resources';
 import { type Change, type HistoryRow, historyOf } from './history.js';
-import type { NewRecord, Previous } from './job-record.js';
+import type { NewRecord } from './job-record.js';
 import { RecordsDatabase } from './records-database.js';
 import { type StoredMessage, UnprocessableMessages } from './unprocessable-messages.js';
-
-/** A job as clients see it. */
-export interface JobView {
-  id: string;
-  name: string;
-  queue: string;
-  priority: Priority;
-  state: JobState;
-  /** From 0 to 1; null when the handler told none. */
-  progress: number | null;
-  progressNote: string | null;
-  /** The newest attempt; 0 before the first. */
-  attempt: number;
-  maxAttempts: number;
-  payload: unknown;
-  result: unknown;
-  /** What the newest failed attempt died of, unless the job succeeded. */
-  error: AttemptView['error'];
-  attempts: AttemptView[];
-  createdAt: Date;
-  runAt: Date;
-  startedAt: Date | null;
-  finishedAt: Date | null;
-  /** Since when the job is to be cancelled; a running one goes on until its handler has noticed. */
-  cancelRequestedAt: Date | null;
-  /** The batch that it was enqueued with. */
-  batch: string | null;
-  /** What it follows, with its result. */
-  previous: Previous | null;
-  /** The id of the job that follows when this one succeeds, and exists from then on. */
-  next: string | null;
-  /** The trace that it was enqueued in. */
-  traceId: string | null;
-}
-
-/** One run of the handler. */
-export interface AttemptView {
-  attempt: number;
-  outcome: 'running' | 'succeeded' | 'failed' | 'crashed' | 'cancelled';
-  worker: string | null;
-  startedAt: string | Date | null;
-  finishedAt: string | Date | null;
-  error: StoredError | null;
-}
-
-/** A message that was no job when it was received, as people look at it: without secrets. */
-export interface MessageView {
-  properties: Record<string, unknown>;
-  headers: Record<string, unknown>;
-  /** Bytes of the whole body. */
-  size: number;
-  /** Its beginning, as text where it is text. */
-  body: string;
-  encoding: 'utf8' | 'hex';
-}
 
 /** Which jobs to list; absent means any. */
 export interface ListFilter {
@@ -221,7 +166,11 @@ function toView({ worker, attempts: stored, ...row }: Row): JobView {
   const { state, attempt, startedAt, finishedAt } = row;
   const attempts: AttemptView[] = stored.map(({ claim: _, ...attempt }) => attempt);
   if (state === 'running' || state === 'succeeded')
-    attempts.push({ attempt, outcome: state, worker, startedAt, finishedAt, error: null });
+    attempts.push({
+      ...{ attempt, outcome: state, worker, error: null },
+      startedAt: startedAt?.toISOString() ?? null,
+      finishedAt: finishedAt?.toISOString() ?? null,
+    });
   const error = state === 'succeeded' ? null : (stored.findLast(({ error }) => error)?.error ?? null);
   return { ...row, error, attempts };
 }

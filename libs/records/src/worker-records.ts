@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { WorkerView } from '#resources';
 import { RecordsDatabase } from './records-database.js';
 import { lockOf } from './statements.js';
 import { WorkerLock } from './worker-lock.js';
@@ -7,27 +8,7 @@ import { WorkerLock } from './worker-lock.js';
 const SHOWN_JOBS = 100;
 
 /** What a worker reports. */
-export interface WorkerReport {
-  /** The queues that it serves. */
-  queues: readonly string[];
-  /** How long its event loop was held up at most, since the report before. */
-  eventLoopLagMs: number;
-  rssBytes: number;
-}
-
-/** A worker process that is alive. */
-export interface WorkerView extends WorkerReport {
-  id: number;
-  /** Host and process id. */
-  name: string;
-  startedAt: Date;
-  /** When it reported last; what it runs is as of now. */
-  lastSeen: Date;
-  /** How many jobs it runs. */
-  running: number;
-  /** A hundred of them at most, those that run for the longest first. */
-  jobs: { id: string; name: string; queue: string; attempt: number; startedAt: Date }[];
-}
+export type WorkerReport = Pick<WorkerView, 'queues' | 'eventLoopLagMs' | 'rssBytes'>;
 
 /** The live worker processes, with their reports. */
 @Injectable()

@@ -6,10 +6,13 @@ const MISSED_AFTER_MS = 60_000;
 /** Ticks decided on at once, the newest; after a longer outage the older ones are forgotten. */
 const MAX_TICKS = 100;
 
-/** What becomes of one tick: `enqueued` makes a job, the others say why there is none. */
+/** What becomes of a tick: `enqueued` makes a job, the others say why there is none. */
+export const tickOutcomes = ['enqueued', 'missed', 'overlapping'] as const;
+
+/** What becomes of one tick. */
 export interface Decision {
   tick: Date;
-  outcome: 'enqueued' | 'missed' | 'overlapping';
+  outcome: (typeof tickOutcomes)[number];
 }
 
 /** The ticks from the one that was planned until now, oldest first. Counted from the plan, not from now: none is lost. */

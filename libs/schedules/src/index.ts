@@ -1,4 +1,4 @@
 export { defineSchedule, type Missed, type Overlap, type Schedule } from './schedule.js';
 export { ScheduleMetrics } from './schedule-metrics.js';
-export { Schedules, type ScheduleView } from './schedules.js';
+export { Schedules, ScheduleView } from './schedules.js';
 export { SchedulesModule } from './schedules.module.js';

@@ -4,9 +4,11 @@ import { type AnyContract, ContractError, fittingJson, type PayloadInput } from 
 import { Ticks, type Timing } from './ticks.js';
 
 /** What becomes of ticks at which no worker ran: none is made up for, one for all of them, or each of the newest 100. */
-export type Missed = 'skip' | 'once' | 'all';
+export const missedPolicies = ['skip', 'once', 'all'] as const;
+export type Missed = (typeof missedPolicies)[number];
 /** What becomes of a tick whose predecessor's job has not ended: it makes a job all the same, or none. */
-export type Overlap = 'allow' | 'skip';
+export const overlapPolicies = ['allow', 'skip'] as const;
+export type Overlap = (typeof overlapPolicies)[number];
 
 /** A recurring job. Made by {@link defineSchedule}. */
 export interface Schedule extends Timing {

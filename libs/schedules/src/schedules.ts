@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
 import { type Duration, formatDuration } from '#config';
 import { Contracts, Jobs, redact } from '#jobs';
 import { type JobView, type Queryable, RecordsDatabase } from '#records';
-import type { Decision } from './decide.js';
-import type { Missed, Overlap, Spec } from './schedule.js';
+import { Id, Time } from '#resources';
+import { type Decision, tickOutcomes } from './decide.js';
+import { missedPolicies, overlapPolicies, type Spec } from './schedule.js';
 import * as sql from './statements.js';
 import { Ticks } from './ticks.js';
 
@@ -11,24 +13,28 @@ import { Ticks } from './ticks.js';
 const SHOWN_TICKS = 5;
 
 /** A schedule as clients see it. */
-export interface ScheduleView {
-  name: string;
-  cron: string;
-  timeZone: string;
-  job: string;
-  payload: unknown;
-  missed: Missed;
-  overlap: Overlap;
-  jitter: Duration;
-  /** `paused` by someone; `disabled` because the workers' code does not declare it any more. */
-  state: 'active' | 'paused' | 'disabled';
-  /** The newest tick that was decided on, and its job if it made one. */
-  lastTick: { at: Date; outcome: Decision['outcome']; job: string | null } | null;
-  /** The newest job, made by a tick or by hand. */
-  lastJob: string | null;
-  /** The next five ticks; none unless it is active. */
-  next: Date[];
-}
+export const ScheduleView = z
+  .strictObject({
+    name: z.string(),
+    cron: z.string(),
+    timeZone: z.string(),
+    job: z.string().describe('The contract of its jobs'),
+    payload: z.unknown(),
+    missed: z.enum(missedPolicies),
+    overlap: z.enum(overlapPolicies),
+    jitter: z.custom<Duration>().meta({ type: 'string', examples: ['30s'] }),
+    state: z
+      .enum(['active', 'paused', 'disabled'])
+      .describe("`disabled`: the workers' code does not declare it any more"),
+    lastTick: z
+      .strictObject({ at: Time, outcome: z.enum(tickOutcomes), job: Id.nullable() })
+      .nullable()
+      .describe('The newest tick that was decided on, and its job if it made one'),
+    lastJob: Id.nullable().describe('The newest job, made by a tick or by hand'),
+    next: z.array(Time).describe('The next five ticks; none unless it is active'),
+  })
+  .meta({ id: 'Schedule' });
+export type ScheduleView = z.output<typeof ScheduleView>;
 
 interface Row {
   name: string;

@@ -127,8 +127,9 @@ export class MemoryRecords
 /** A job as clients would see it. Nothing takes time in these records: attempts start and end when it was accepted. */
 export function toView(job: MemoryRecord): JobView {
   const { accepted, createdAt, runAt, state, attempt, errors, result, progress } = job;
+  const at = createdAt.toISOString();
   const attempts = errors.map(({ attempt, error }) => ({
-    ...{ attempt, outcome: 'failed' as const, worker: null, startedAt: createdAt, finishedAt: createdAt },
+    ...{ attempt, outcome: 'failed' as const, worker: null, startedAt: at, finishedAt: at },
     error: JSON.parse(error),
   }));
   return {

@@ -1,27 +1,19 @@
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import {
-  ApiBearerAuth,
-  ApiBody,
-  ApiHeader,
-  ApiOperation,
-  ApiParam,
-  ApiResponse,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { Batches, BatchRecords, type BatchView } from '#batches';
-import { Audited, Client, Id, type Intake, ProblemException } from '#http';
+import { Batches, BatchRecords, BatchView } from '#batches';
+import { Audited, Client, type Intake, ProblemException } from '#http';
 import { Jobs } from '#jobs';
-
+import { Id } from '#resources';
 import { checkQueue, nextJobOf } from '../next-job.js';
-import { Fits, parseIdempotencyKey } from '../requests.js';
-import { BatchBody, batchRequest, batchSchema } from './batch.schemas.js';
+import { parseIdempotencyKey } from '../requests.js';
+import { BatchBody } from './batch.schemas.js';
 
 /** Room for 10,000 payloads of 1.6 KiB. */
 const intake: Intake = { bodyLimit: 16 * 1024 * 1024 };
 
-const batch = { description: 'The batch', schema: batchSchema };
+const batch = { description: 'The batch', standardSchema: BatchView };
 
 /** Many jobs at once, counted together. */
 @ApiTags('batches')
@@ -41,7 +33,6 @@ export class BatchesController {
     summary: 'Enqueue many jobs of one contract',
     description: 'All of them or none. Once this answers 202 none of them can be lost.',
   })
-  @ApiBody({ schema: batchRequest })
   @ApiHeader({
     name: 'Idempotency-Key',
     required: false,
@@ -52,7 +43,7 @@ export class BatchesController {
   @ApiResponse({ status: 404, description: 'No contract has this name' })
   @ApiResponse({ status: 422, description: 'A payload does not fit the contract; the pointers say which' })
   async enqueue(
-    @Body(new Fits(BatchBody)) body: BatchBody,
+    @Body({ schema: BatchBody }) body: BatchBody,
     @Headers('idempotency-key') key: string | undefined,
     @Client() client: string,
     @Res({ passthrough: true }) reply: FastifyReply,

@@ -1,0 +1,14 @@
+export {
+  AttemptView,
+  Count,
+  DeadGroup,
+  Done,
+  Id,
+  JobError,
+  JobView,
+  MessageView,
+  Previous,
+  QueueView,
+  Time,
+  WorkerView,
+} from './resources.js';

@@ -1,0 +1,171 @@
+import { z } from 'zod';
+import { jobStates, priorities } from '#define-job';
+
+/**
+ * What is told of jobs, queues and workers: one schema each, of which come the TypeScript type, the OpenAPI document and
+ * what the tests hold responses against. Its output is what a program works with, its input the JSON on the wire.
+ */
+
+/** A point in time: a `Date` here, RFC 3339 on the wire. */
+export const Time = z.codec(z.iso.datetime({ offset: true }), z.date(), {
+  decode: (text) => new Date(text),
+  encode: (date) => date.toISOString(),
+});
+
+/** How many there are of something. */
+export const Count = z.int().min(0);
+
+/** Names a job or a batch. */
+export const Id = z.uuid();
+
+const Cause = z.strictObject({
+  message: z.string(),
+  class: z.string(),
+  code: z
+    .string()
+    .optional()
+    .meta({
+      description: 'What libraries and the system name it by',
+      examples: ['ECONNREFUSED'],
+    }),
+});
+
+/** What an attempt died of. */
+export const JobError = Cause.extend({
+  stack: z.string().nullable(),
+  causes: z
+    .array(Cause)
+    .optional()
+    .describe('What caused it, and the errors of an aggregate; the last one lies deepest'),
+}).meta({ id: 'JobError' });
+export type JobError = z.output<typeof JobError>;
+
+/** One run of the handler. */
+export const AttemptView = z
+  .strictObject({
+    attempt: Count,
+    outcome: z.enum(['running', 'succeeded', 'failed', 'crashed', 'cancelled']),
+    worker: z.string().nullable(),
+    startedAt: z.iso.datetime({ offset: true }).nullable(),
+    finishedAt: z.iso.datetime({ offset: true }).nullable(),
+    error: JobError.nullable(),
+  })
+  .meta({ id: 'Attempt' });
+export type AttemptView = z.output<typeof AttemptView>;
+
+/** What a job follows. */
+export const Previous = z.strictObject({
+  id: Id.describe('Of a job, or of a batch'),
+  name: z.string(),
+  result: z.unknown().describe('What the job returned, or how many jobs of the batch ended in which state'),
+});
+export type Previous = z.output<typeof Previous>;
+
+/** A job as clients see it. */
+export const JobView = z
+  .strictObject({
+    id: Id,
+    name: z.string(),
+    queue: z.string(),
+    priority: z.enum(priorities),
+    state: z.enum(jobStates),
+    progress: z.number().min(0).max(1).nullable(),
+    progressNote: z.string().nullable(),
+    attempt: Count.describe('The newest attempt; 0 before the first'),
+    maxAttempts: Count,
+    payload: z.unknown(),
+    result: z.unknown(),
+    error: JobError.nullable().describe('What the newest failed attempt died of, unless the job succeeded'),
+    attempts: z.array(AttemptView),
+    createdAt: Time,
+    runAt: Time,
+    startedAt: Time.nullable(),
+    finishedAt: Time.nullable(),
+    cancelRequestedAt: Time.nullable().describe('A running job goes on until its handler has noticed'),
+    batch: Id.nullable().describe('The batch that it was enqueued with'),
+    previous: Previous.nullable().describe('What it follows, with its result'),
+    next: Id.nullable().describe('The job that follows when this one succeeds, and exists from then on'),
+    traceId: z.string().nullable().describe('The trace that it was enqueued in'),
+  })
+  .meta({ id: 'Job' });
+export type JobView = z.output<typeof JobView>;
+
+/** A message that was no job when it was received, without its secrets. */
+export const MessageView = z
+  .strictObject({
+    properties: z.record(z.string(), z.unknown()),
+    headers: z.record(z.string(), z.unknown()),
+    size: Count.describe('Bytes of the whole body'),
+    body: z.string().describe('The first 4 KiB'),
+    encoding: z.enum(['utf8', 'hex']),
+  })
+  .meta({
+    id: 'Message',
+    description: 'What was received, of a message that no job could be made of; secrets are redacted',
+  });
+export type MessageView = z.output<typeof MessageView>;
+
+/** Dead letters of one contract in one queue that died of the same. It is a filter for them, too. */
+export const DeadGroup = z
+  .strictObject({
+    queue: z.string(),
+    name: z.string(),
+    errorForm: z
+      .string()
+      .describe('The message and its deepest cause, cut, with `#` for each number and UUID in it'),
+    count: Count,
+    oldest: Time,
+    newest: Time,
+    example: Id.describe('The newest of them'),
+  })
+  .meta({ id: 'DeadGroup' });
+export type DeadGroup = z.output<typeof DeadGroup>;
+
+/** How much a bulk action changed. */
+export const Done = z.strictObject({
+  count: Count,
+  leftOut: Count.optional().describe('Those whose unique key another job holds, if any: they stay dead'),
+});
+export type Done = z.output<typeof Done>;
+
+/** One queue, as the records show it. */
+export const QueueView = z.strictObject({
+  queue: z.string(),
+  scheduled: Count,
+  queued: Count,
+  running: Count,
+  retrying: Count,
+  dead: Count,
+  oldestWaiting: Time.nullable().describe(
+    'Since when the job that has been ready for the longest waits for a worker',
+  ),
+  paused: z.boolean(),
+});
+export type QueueView = z.output<typeof QueueView>;
+
+/** A worker process that is alive. */
+export const WorkerView = z
+  .strictObject({
+    id: Count,
+    name: z.string().describe('Host and process id'),
+    startedAt: Time,
+    lastSeen: Time.describe('When it reported last; what it runs is as of now'),
+    queues: z.array(z.string()).readonly(),
+    eventLoopLagMs: z.number().describe('How long its event loop was held up at most, in the last 5 s'),
+    rssBytes: Count,
+    running: Count,
+    jobs: z
+      .array(
+        z.strictObject({
+          id: Id,
+          name: z.string(),
+          queue: z.string(),
+          attempt: Count,
+          startedAt: Time,
+        }),
+      )
+      .max(100)
+      .describe('Those that run for the longest'),
+  })
+  .meta({ id: 'Worker' });
+export type WorkerView = z.output<typeof WorkerView>;
