@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { root } from '#testing';
 import { generate } from '../../scripts/generate.js';
 import { readParts } from '../../scripts/remove.js';
 import { type Clone, givenClone, jobSucceeds, withApps } from '../support/clone.js';
+import { addOwnCode } from '../support/own-code.js';
 
 const hasSchedules = existsSync(join(root, 'libs/schedules'));
 
@@ -17,25 +17,7 @@ beforeAll(async () => {
 afterAll(() => clone?.close());
 
 const run = (...args: string[]) => clone.run(['dist/scripts/generate.js', ...args]);
-const nest = (...args: string[]) =>
-  clone.succeed(['node_modules/@nestjs/cli/bin/nest.js', 'generate', ...args]);
 const changed = () => clone.changes().trim().split('\n').sort();
-
-/** A controller as the README has it, which enqueues a job of the clone's own. */
-const CONTROLLER = `import { Controller, Post } from '@nestjs/common';
-import { RoastTrial } from '#contracts';
-import { Jobs } from '#jobs';
-
-@Controller('stock')
-export class StockController {
-  constructor(private readonly jobs: Jobs) {}
-
-  @Post()
-  bake() {
-    return this.jobs.enqueue(RoastTrial, { id: '1' });
-  }
-}
-`;
 
 test('what is generated compiles, lints, passes its test and runs; removed again, nothing of it is left', async () => {
   const handler = await run('handler', 'trial.bake');
@@ -78,14 +60,7 @@ test('what is generated compiles, lints, passes its test and runs; removed again
 
 test('what Nest generates lands in the module of its app, builds and passes its tests; and no test minds an own controller', async () => {
   expect(await run('handler', 'trial.roast')).toMatchObject({ code: 0 });
-  for (const project of ['api', 'worker', 'cli'].filter((app) => existsSync(join(root, 'apps', app))))
-    await nest('service', 'stock', '--project', project);
-  for (const project of ['api', 'worker']) await nest('controller', 'stock', '--project', project);
-  await writeFile(join(clone.folder, 'apps/api/src/stock/stock.controller.ts'), CONTROLLER);
-  // It cannot do without what it injects.
-  await rm(join(clone.folder, 'apps/api/src/stock/stock.controller.spec.ts'));
-  // Nest sorts no imports.
-  await clone.succeed(['node_modules/@biomejs/biome/bin/biome', 'check', '--write', 'apps']);
+  await addOwnCode(clone);
   await clone.lint();
   await clone.build();
   expect(changed().filter((line) => line.endsWith('module.ts'))).toEqual(

@@ -16,7 +16,7 @@ export interface Clone {
   build(): Promise<void>;
   /** Checks format and lint. Throws with what is wrong. */
   lint(): Promise<void>;
-  /** Runs tests. Throws with what failed. */
+  /** Runs tests, all when no pattern is given. Throws with what failed. */
   test(...patterns: string[]): Promise<string>;
   /** What differs from how the clone was made, one file a line; empty when nothing does. */
   changes(): string;
@@ -83,7 +83,7 @@ export async function givenClone(): Promise<Clone> {
     lint: async () => {
       await succeed(['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.']);
     },
-    test: (...patterns) => succeed([...JEST, '--runInBand', ...patterns]),
+    test: (...patterns) => succeed([...JEST, ...(patterns.length > 0 ? ['--runInBand', ...patterns] : [])]),
     changes: () => git('status', '--porcelain', '--untracked-files=all').replace(/^A {2}.*\n/gm, ''),
     restore: () => {
       git('restore', '.');
