@@ -69,7 +69,7 @@ test('what Nest generates lands in the module of its app, builds and passes its 
       .filter((app) => existsSync(join(root, 'apps', app)))
       .map((app) => `AM apps/${app}/src/${app}.module.ts`),
   );
-  await clone.test('stock', 'test/logging', 'test/api/http');
+  await clone.test('stock', 'canaries', 'integration/api/http');
   clone.restore();
 }, 300_000);
 

@@ -1,0 +1,177 @@
+import { writeFile } from 'node:fs/promises';
+import { pathToFileURL } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Settings } from '#config';
+import { IsolationModule, type IsolationOptions } from '#isolation';
+import { type AnyContract, nextJob, type PayloadInput } from '#jobs';
+import { type JobView, Views } from '#records';
+import { forwardedLog } from '#telemetry';
+import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { compile } from '../../support/compile.js';
+import { contracts, handlers, providers, Quick, Spin } from './handlers.js';
+import { OddIsolated, OddPlain, oddities } from './odd-handlers.js';
+
+let entry: string;
+let environment: Environment;
+let producer: Awaited<ReturnType<typeof givenProducer>>;
+let worker: Awaited<ReturnType<typeof givenWorker>> | undefined;
+const logged: Record<string, unknown>[] = [];
+const log = forwardedLog('info', (line) => logged.push(JSON.parse(line)));
+
+beforeAll(async () => {
+  const file = (name: string) => new URL(`${name}.ts`, import.meta.url);
+  entry = await compile(file('thread'), file('handlers'), file('odd-handlers'), file('broken-modules'));
+  environment = await givenEnvironment(contracts);
+  producer = await givenProducer(environment, { contracts });
+});
+afterEach(() => stop());
+afterAll(async () => {
+  await producer?.close();
+  await environment?.close();
+});
+
+async function given(isolation: Partial<IsolationOptions> = {}, settings: Partial<Settings> = {}) {
+  worker = await givenWorker(environment, {
+    contracts,
+    handlers,
+    providers,
+    log,
+    settings: { ISOLATED_MEMORY: 128, ISOLATED_THREADS: 2, ...settings },
+    imports: [IsolationModule.forRoot({ entry, ...isolation })],
+  });
+}
+async function stop() {
+  const stopping = worker?.close();
+  worker = undefined;
+  await stopping;
+}
+const enqueue = async <C extends AnyContract>(contract: C, payload: PayloadInput<C>) =>
+  (await producer.jobs.enqueue(contract, payload)).id;
+const view = async (id: string) => (await producer.app.get(Views).find(id)) as JobView;
+const settled = (id: string) =>
+  eventually(async () => {
+    const job = await view(id);
+    return job.finishedAt || ['retrying', 'scheduled'].includes(job.state) ? job : undefined;
+  }, 60_000);
+
+describe('P3: nothing that a handler hands over ends or hurts a worker, and isolated or not it comes to the same', () => {
+  test('progress, log lines, results, errors and delays', async () => {
+    await given();
+    const hows = Object.keys(oddities);
+    const jobs = await Promise.all(
+      hows.map(async (how) => {
+        const ids = [await enqueue(OddPlain, { how }), await enqueue(OddIsolated, { how })];
+        return [how, ...(await Promise.all(ids.map(settled)))] as [string, JobView, JobView];
+      }),
+    );
+    const outcomes: Record<string, JobView> = {};
+    const recordOf = ({ state, result, progress, progressNote, error }: JobView) => {
+      const { stack: _, ...described } = error ?? { stack: null };
+      return { state, result, progress, progressNote, error: error && described };
+    };
+    for (const [how, plain, isolated] of jobs) {
+      expect([how, recordOf(isolated)]).toEqual([how, recordOf(plain)]);
+      outcomes[how] = isolated;
+    }
+    const told = (how: string) => outcomes[how];
+    expect(outcomes['throws an aggregate']?.error?.causes).toEqual([
+      { class: 'TypeError', message: 'one' },
+      { class: 'Error', message: 'two', code: 'E2' },
+    ]);
+    for (const how of ['odd progress', 'odd log lines', 'posts'])
+      expect([how, told(how)?.state]).toEqual([how, 'succeeded']);
+    expect(told('throws what cannot be read')).toMatchObject({
+      state: 'dead',
+      error: { class: 'NonRetryableError' },
+    });
+    expect(told('snoozes for nonsense')).toMatchObject({ state: 'retrying', error: { class: 'RangeError' } });
+    expect(told('retries after nonsense')?.error?.message).toContain('"5 parsecs" is not a valid duration');
+    expect(told('returns a map')).toMatchObject({ state: 'dead', error: { class: 'ResultError' } });
+    expect(told('throws its secret')?.error?.message).toBe('wrong: [redacted]');
+    expect(told('returns classes')?.result).toMatchObject({
+      price: '1.20',
+      url: 'https://example.com/a?b=c',
+      buffer: { type: 'Buffer', data: [97, 98] },
+      euros: 3.5,
+    });
+    expect(JSON.stringify(logged)).toContain('progress() takes a number from 0 to 1');
+  });
+
+  test('a chain hands on the same', async () => {
+    await given();
+    const next = (contract: AnyContract) =>
+      producer.jobs.enqueue(
+        OddPlain,
+        { how: 'returns classes' },
+        { next: nextJob(contract, { how: 'returns classes' }) },
+      );
+    const results = await Promise.all(
+      [await next(OddPlain), await next(OddIsolated)].map(async ({ next }) => {
+        const { previous } = (await settled(next as string)).result as { previous: { result: unknown } };
+        return previous.result;
+      }),
+    );
+    expect(results[0]).toMatchObject({ price: '1.20', euros: 3.5 });
+    expect(results[1]).toEqual(results[0]);
+  });
+});
+
+describe('Jobs that wait for a thread', () => {
+  test('a burst of isolated jobs, cold, all succeed: the start of a thread is not the time of a job', async () => {
+    const ids = await Promise.all(Array.from({ length: 20 }, () => enqueue(Quick, {})));
+    await given();
+    const jobs = await Promise.all(ids.map(settled));
+    expect(jobs.map(({ state }) => state)).toEqual(Array(20).fill('succeeded'));
+  });
+
+  test('P8: one that waits has not started: it is queued, and a worker that stops uses up nothing of it', async () => {
+    await given({}, { ISOLATED_THREADS: 1, SHUTDOWN_GRACE: 0 });
+    const spinning = await enqueue(Spin, {});
+    await eventually(async () => (await view(spinning)).state === 'running');
+    // Their queue is not for isolated ones alone: they are delivered, and wait in the worker.
+    const waiting = await enqueue(OddIsolated, { how: 'posts' });
+    expect(await settled(await enqueue(OddPlain, { how: 'posts' }))).toMatchObject({ state: 'succeeded' });
+    expect(await view(waiting)).toMatchObject({ state: 'queued', attempt: 0, startedAt: null });
+    await stop();
+    expect(await view(waiting)).toMatchObject({ state: 'queued', attempt: 0, startedAt: null });
+    await given();
+    expect(await settled(waiting)).toMatchObject({ state: 'succeeded', attempt: 1 });
+  });
+});
+
+describe('A worker whose isolated handlers cannot run does not start, and says why', () => {
+  const of = (module: string) => new URL(`${module}.js`, pathToFileURL(entry));
+  beforeAll(() =>
+    Promise.all(
+      ['WithoutProvider', 'WithoutHandlers', 'FailsAtInit'].map((module) =>
+        writeFile(
+          of(module),
+          `import { serveIsolated } from '#isolation';
+           import { ${module} } from './broken-modules.js';
+           await serveIsolated(${module});`,
+        ),
+      ),
+    ),
+  );
+  test.each<[string, () => URL, RegExp]>([
+    [
+      'a provider is missing',
+      () => of('WithoutProvider'),
+      /NestedHandler.*OnlyShort|NestedHandler.*Request/s,
+    ],
+    ['handlers are missing', () => of('WithoutHandlers'), /isolated\.spin.*not among the controllers/],
+    ['the module does not start', () => of('FailsAtInit'), /the disk is not there/],
+    ['the entry does not exist', () => new URL('nowhere.js', pathToFileURL(entry)), /nowhere\.js/],
+    [
+      'the entry serves nothing',
+      () => pathToFileURL(entry.replace('thread.js', 'odd-handlers.js')),
+      /serveIsolated/,
+    ],
+  ])('%s', async (_, url, message) => {
+    await expect(given({ entry: url() })).rejects.toThrow(message);
+  });
+
+  test('one that serves none of their queues starts without a thread', async () => {
+    await given({ entry: of('WithoutProvider') }, { WORKER_QUEUES: ['plain'] });
+  });
+});

@@ -1,0 +1,222 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import * as contracts from '#contracts';
+import type { JobView } from '#records';
+import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import { givenProxy, type TcpProxy } from '../../support/proxy.js';
+import { givenReceiver, type Receiver, receiverSettings } from '../../support/receiver.js';
+
+let environment: Environment;
+let receiver: Receiver;
+const processes: AppProcess[] = [];
+const proxies: TcpProxy[] = [];
+
+beforeEach(async () => {
+  environment = await givenEnvironment(Object.values(contracts));
+  receiver = await givenReceiver();
+});
+afterEach(async () => {
+  await Promise.all(processes.splice(0).map((process) => process.stop('SIGKILL')));
+  await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
+  await receiver?.close();
+  await environment?.close();
+});
+
+async function given(app: 'api' | 'worker', settings: Record<string, string> = {}, on = environment) {
+  const process = await givenProcess(app, on, { ...receiverSettings, SHUTDOWN_GRACE: '5s', ...settings });
+  processes.push(process);
+  return process.ready();
+}
+async function givenCuttable(url: string): Promise<TcpProxy> {
+  const proxy = await givenProxy(url);
+  proxies.push(proxy);
+  return proxy;
+}
+async function post(api: AppProcess, path: string, body?: unknown): Promise<JobView> {
+  const response = await fetch(`${api.url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  expect(response.status).toBeLessThan(300);
+  return (await response.json()) as JobView;
+}
+const deliver = (api: AppProcess) =>
+  post(api, '/jobs', { name: 'sample.call', payload: { url: receiver.url, type: 'test', data: null } });
+const jobs = () =>
+  environment.sql<{
+    id: string;
+    state: string;
+    attempt: number;
+    crashes: number;
+    attempts: { outcome: string }[];
+  }>('select * from jobs order by id');
+const until = (state: string, count: number) =>
+  eventually(async () => (await jobs()).filter((job) => job.state === state).length === count, 20_000);
+
+test('P8: on SIGTERM a worker finishes what is in flight, takes nothing more, and exits 0', async () => {
+  const [api, worker] = await Promise.all([given('api'), given('worker', { WORKER_PREFETCH: '2' })]);
+  for (let n = 0; n < 5; n++) await deliver(api);
+  await eventually(() => receiver.waiting.length === 2);
+
+  const stopped = worker.stop('SIGTERM');
+  await eventually(() => worker.output().includes('"inFlight":2'));
+  receiver.open();
+  expect(await stopped).toBe(0);
+  expect((await jobs()).map(({ state, attempt }) => [state, attempt]).sort()).toEqual([
+    ['queued', 0],
+    ['queued', 0],
+    ['queued', 0],
+    ['succeeded', 1],
+    ['succeeded', 1],
+  ]);
+  await given('worker');
+  await until('succeeded', 5);
+  expect(new Set(receiver.received).size).toBe(receiver.received.length);
+});
+
+test('P8: what does not end within the grace time is released with no attempt used up, and runs elsewhere', async () => {
+  const [api, worker] = await Promise.all([given('api'), given('worker', { SHUTDOWN_GRACE: '300ms' })]);
+  const job = await deliver(api);
+  await eventually(() => receiver.waiting.length === 1);
+  expect(await worker.stop('SIGTERM')).toBe(0);
+  expect(await jobs()).toMatchObject([{ state: 'queued', attempt: 0, attempts: [] }]);
+
+  receiver.open();
+  await given('worker');
+  await until('succeeded', 1);
+  expect(await jobs()).toMatchObject([{ id: job.id, attempt: 1, crashes: 0 }]);
+});
+
+test('P1, P4: a job whose worker was killed runs again elsewhere within 10 s, and the lost attempt is shown', async () => {
+  const [api, first, second] = await Promise.all([
+    given('api'),
+    given('worker'),
+    given('worker', { WORKER_QUEUES: 'sample-mail' }),
+  ]);
+  const job = await deliver(api);
+  await eventually(() => receiver.waiting.length === 1);
+  await second.stop();
+  const third = await given('worker');
+  receiver.open();
+  const killedAt = Date.now();
+  await first.stop('SIGKILL');
+  await eventually(async () => (await jobs())[0]?.state === 'succeeded', 10_000);
+  expect(Date.now() - killedAt).toBeLessThan(10_000);
+  expect(await jobs()).toMatchObject([
+    { id: job.id, attempt: 1, crashes: 1, attempts: [{ outcome: 'crashed' }] },
+  ]);
+  expect(receiver.received).toEqual([job.id, job.id]);
+  expect(third.child.exitCode).toBeNull();
+});
+
+test('P1: jobs accepted by an api that is killed at once all run, though it had no time to publish', async () => {
+  const broker = await givenCuttable(environment.rabbitmqUrl);
+  const api = await given('api', {}, { ...environment, rabbitmqUrl: broker.url });
+  // The broker is out of the api's reach, so what it accepts stays in the outbox.
+  broker.cut();
+  const accepted = await Promise.all(Array.from({ length: 50 }, () => deliver(api)));
+  expect(accepted.every(({ state }) => state === 'queued')).toBe(true);
+  await api.stop('SIGKILL');
+
+  receiver.open();
+  await given('worker');
+  await until('succeeded', 50);
+  expect(receiver.received.sort()).toEqual(accepted.map(({ id }) => id).sort());
+});
+
+test('P3: a worker that is cut off from the broker but still runs a job is not joined by a second one', async () => {
+  const broker = await givenCuttable(environment.rabbitmqUrl);
+  const api = await given('api');
+  const first = await given('worker', {}, { ...environment, rabbitmqUrl: broker.url });
+  const job = await deliver(api);
+  await eventually(() => receiver.waiting.length === 1);
+  await given('worker');
+  broker.cut();
+  // Delivered to the second worker, the message is dropped there: its queue runs empty while the job still runs.
+  await eventually(async () => (await environment.countReady('sample-call')) === 0);
+  const other = await deliver(api);
+  await eventually(() => receiver.waiting.length === 2);
+  receiver.open();
+  await until('succeeded', 2);
+  expect(receiver.received).toEqual([job.id, other.id]);
+  expect(await jobs()).toMatchObject([
+    { id: job.id, attempt: 1, crashes: 0 },
+    { id: other.id, attempt: 1, crashes: 0 },
+  ]);
+  expect(first.child.exitCode).toBeNull();
+});
+
+test('P1: a message delivered again, while its worker still waits for the database, is not lost with that worker', async () => {
+  const [broker, database] = await Promise.all([
+    givenCuttable(environment.rabbitmqUrl),
+    givenCuttable(environment.databaseUrl),
+  ]);
+  const api = await given('api');
+  const worker = await given(
+    'worker',
+    {},
+    { ...environment, rabbitmqUrl: broker.url, databaseUrl: database.url },
+  );
+  const attached = () => worker.output().split('Consuming sample-call').length - 1;
+  database.cut();
+  receiver.open();
+  await deliver(api);
+  await eventually(() => worker.output().includes('Retrying until it succeeds'));
+  // From now on the broker alone has the job: the outbox is empty.
+  await eventually(
+    async () => (await environment.sql('select from jobs where publish_at is null')).length === 1,
+  );
+  broker.cut();
+  await eventually(async () => (await environment.countReady('sample-call')) === 1);
+  broker.mend();
+  await eventually(async () => attached() === 2 && (await environment.countReady('sample-call')) === 0);
+  await worker.stop('SIGKILL');
+  await given('worker');
+  await until('succeeded', 1);
+});
+
+test('a worker waits for its broker and its database: live, not ready, and then it works', async () => {
+  const [broker, database] = await Promise.all([
+    givenCuttable(environment.rabbitmqUrl),
+    givenCuttable(environment.databaseUrl),
+  ]);
+  broker.cut();
+  database.cut();
+  const worker = await givenProcess(
+    'worker',
+    { rabbitmqUrl: broker.url, databaseUrl: database.url },
+    receiverSettings,
+  );
+  processes.push(worker);
+  await eventually(async () => (await fetch(`${worker.url}/health/live`)).ok);
+  expect((await fetch(`${worker.url}/health/ready`)).status).toBe(503);
+  broker.mend();
+  database.mend();
+  await worker.ready();
+  expect(await worker.stop()).toBe(0);
+});
+
+test('an app whose topology is missing does not start and says what to do', async () => {
+  const bare = await givenEnvironment([]);
+  for (const app of ['api', 'worker'] as const) {
+    const process = await givenProcess(app, bare);
+    const code = await new Promise((resolve) => process.child.once('exit', resolve));
+    expect([code, process.output()]).toEqual([
+      1,
+      expect.stringMatching(/queue sample-mail is missing[\s\S]*npm run migrate/),
+    ]);
+  }
+  await bare.close();
+});
+
+test('an app whose database lacks a migration does not start and says what to do', async () => {
+  await environment.sql('drop table kysely_migration');
+  for (const app of ['api', 'worker'] as const) {
+    const process = await givenProcess(app, environment);
+    const code = await new Promise((resolve) => process.child.once('exit', resolve));
+    expect([code, process.output()]).toEqual([
+      1,
+      expect.stringMatching(/lacks the migrations 0001-jobs.*npm run migrate/),
+    ]);
+  }
+});
