@@ -44,7 +44,7 @@ test('what is generated compiles, lints, passes its test and runs; removed again
   await clone.lint();
   await clone.build();
   await clone.succeed(['dist/scripts/describe.js']);
-  await clone.test('-trial', 'scripts/describe', 'test/deploy');
+  await clone.test('-trial', 'test/describe', 'test/deploy');
 
   await withApps(clone, async (url) => {
     await jobSucceeds(url, 'trial.bake', { id: '1' });

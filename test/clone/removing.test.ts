@@ -6,7 +6,7 @@ import { type Clone, givenClone, jobSucceeds, withApps } from '../support/clone.
 import { givenTypeChecker } from '../support/type-checker.js';
 
 /** The tests of what is left that need neither broker nor database, and take no time. */
-const QUICK = ['libs/', 'apps/', 'scripts/generate', 'scripts/settings', 'scripts/describe', 'test/deploy'];
+const QUICK = ['libs/', 'apps/', 'scripts/generate', 'scripts/settings', 'test/describe', 'test/deploy'];
 
 let clone: Clone;
 let parts: Map<string, string[]>;

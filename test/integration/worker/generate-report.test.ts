@@ -11,9 +11,9 @@ import { GenerateReport } from '#contracts';
 import { NonRetryableError } from '#jobs';
 import { Database } from '#records';
 import { eventually, givenJob } from '#testing';
-import { seedDemoSales } from '../../../../scripts/demo-sales.js';
-import { FileStore } from '../file-store.js';
-import { GenerateReportHandler } from './generate-report.handler.js';
+import { FileStore } from '../../../apps/worker/src/file-store.js';
+import { GenerateReportHandler } from '../../../apps/worker/src/handlers/generate-report.handler.js';
+import { seedDemoSales } from '../../../scripts/demo-sales.js';
 
 const SEEDED = 400_000;
 /** Sales of a year of its own, for what the report says of each. */

@@ -9,7 +9,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv } from 'ajv';
 import { z } from 'zod';
 import { Contracts, defineJob, secret } from '#jobs';
-import { describeMessages } from './asyncapi.js';
+import { describeMessages } from '../scripts/asyncapi.js';
 
 const require = createRequire(import.meta.url);
 const root = join(import.meta.dirname, '..');

@@ -8,8 +8,13 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { eventually, root } from '#testing';
-import { checkPostgres, checkRabbitmq, checkRabbitmqManagement, freePorts } from './services/addresses.js';
-import { startServices } from './services.js';
+import {
+  checkPostgres,
+  checkRabbitmq,
+  checkRabbitmqManagement,
+  freePorts,
+} from '../../../scripts/services/addresses.js';
+import { startServices } from '../../../scripts/services.js';
 
 /** Enough for Docker Compose to fetch its images, where that is what starts the services. */
 const START_LIMIT_MS = 300_000;
