@@ -71,7 +71,8 @@ export class Schedules {
   async run(name: string): Promise<JobView | undefined> {
     return this.locked(name, async ({ spec, disabled }, transaction) => {
       if (disabled) return undefined;
-      const job = await this.jobs.enqueue(this.jobs.contract(spec.job), spec.payload, { transaction });
+      const contract = this.jobs.contract(spec.job);
+      const { isNew: _, ...job } = await this.jobs.enqueue(contract, spec.payload, { transaction });
       await transaction.query(sql.noteJob(name, job.id));
       return job;
     });

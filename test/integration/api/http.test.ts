@@ -360,12 +360,19 @@ describe('POST /jobs/{id}/cancel', () => {
 });
 
 describe('dead letters', () => {
+  const attemptsOf = (attempt: number, message: string) => {
+    const at = new Date().toISOString();
+    const error = { message, class: 'Error', stack: null };
+    return JSON.stringify([
+      { attempt, claim: 1, outcome: 'failed', worker: 'w', startedAt: at, finishedAt: at, error },
+    ]);
+  };
   async function givenDead(): Promise<string> {
     const { body: job } = await call('POST', '/jobs', { name: 'sample.mail', payload: mail });
     await environment.sql(
       `update jobs set state = 'dead', attempt = 5, crashes = 1, finished_at = now(), publish_at = null,
-         error_form = 'Mailbox FULL #%', attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "Mailbox FULL 100%"}}]' where id = $1`,
-      [job.id],
+         error_form = 'Mailbox FULL #%', attempts = $2::jsonb where id = $1`,
+      [job.id, attemptsOf(5, 'Mailbox FULL 100%')],
     );
     return job.id;
   }
@@ -392,9 +399,9 @@ describe('dead letters', () => {
   test('P12: what they died of is counted, and a group is a filter', async () => {
     const [first] = [await givenDead(), await givenDead()];
     await environment.sql(
-      `update jobs set attempts = '[{"attempt": 5, "outcome": "failed", "error": {"message": "user 17 is gone"}}]',
+      `update jobs set attempts = $2::jsonb,
          error_form = 'user # is gone', finished_at = '2020-01-02T03:04:05Z' where id = $1`,
-      [first],
+      [first, attemptsOf(5, 'user 17 is gone')],
     );
     const { body } = await call('GET', '/dead-letters?queue=sample-mail');
     expect(body).toMatchObject({
@@ -418,9 +425,8 @@ describe('dead letters', () => {
     for (const [n, id] of ids.entries()) {
       await environment.sql(
         `insert into jobs (id, name, queue, state, max_attempts, attempt, run_at, finished_at, error_form, attempts)
-         values ($1, 'unknown', 'sample-mail', 'dead', 1, 1, now(), now(), 'the body is not valid JSON',
-           '[{"attempt": 1, "outcome": "failed", "error": {"message": "the body is not valid JSON"}}]')`,
-        [id],
+         values ($1, 'unknown', 'sample-mail', 'dead', 1, 1, now(), now(), 'the body is not valid JSON', $2::jsonb)`,
+        [id, attemptsOf(1, 'the body is not valid JSON')],
       );
       await environment.sql(
         `insert into unprocessable_messages values ($1, $2, 'sample.mail', '{"messageId": "x"}',

@@ -21,6 +21,13 @@ import { ApiModule } from '../../../apps/api/src/api.module.js';
 
 const Order = z.object({ customer: z.object({ id: z.number() }) });
 
+/** Tells all that it found in a list, as Nest's own pipes do. */
+class ListingPipe extends StandardSchemaValidationPipe {
+  override transform<T>(value: T): Promise<T> {
+    return super.transform(value, { type: 'body', schema: Order });
+  }
+}
+
 /** What a cloner might write. */
 @Controller('own')
 class OwnController {
@@ -28,8 +35,12 @@ class OwnController {
   parse(@Body() body: unknown) {
     return Order.parse(body);
   }
+  @Post('described')
+  describe(@Body({ schema: Order }) body: z.output<typeof Order>) {
+    return body;
+  }
   @Post('piped')
-  pipe(@Body({ schema: Order, pipes: [StandardSchemaValidationPipe] }) body: unknown) {
+  pipe(@Body(new ListingPipe()) body: unknown) {
     return body;
   }
   @Get('broken')
@@ -118,6 +129,13 @@ describe.each<[string, () => Promise<INestApplication>]>([
     [
       'a ZodError',
       '/own/parsed',
+      { customer: {} },
+      422,
+      { type: 'urn:warren:problem:request-does-not-fit', errors: [{ pointer: '/customer/id' }] },
+    ],
+    [
+      'what does not fit the schema',
+      '/own/described',
       { customer: {} },
       422,
       { type: 'urn:warren:problem:request-does-not-fit', errors: [{ pointer: '/customer/id' }] },
