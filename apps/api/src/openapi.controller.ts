@@ -1,7 +1,9 @@
 import { Controller, Get, type INestApplication } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiExcludeController, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
 import { type AnyContract, Contracts, payloadSchema } from '#jobs';
+import { serveDocs } from './docs.js';
 import { NextBody } from './requests.js';
 
 /** The api, described for programs. */
@@ -16,9 +18,11 @@ export class OpenApiController {
   }
 }
 
-/** Lets the api answer with its own description. */
-export function describeApi(app: INestApplication): void {
-  app.get(OpenApiController).document = documentApi(app, app.get(Contracts));
+/** Lets the api answer with its own description, to programs and as a page. */
+export function describeApi(app: NestFastifyApplication): void {
+  const document = documentApi(app, app.get(Contracts));
+  app.get(OpenApiController).document = document;
+  serveDocs(app, document);
 }
 
 /** Makes the OpenAPI document from the controllers and their schemas and, for payloads, from those of the contracts. */

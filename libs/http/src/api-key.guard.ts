@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify';
 import { Settings } from '#config';
 import { PUBLIC } from '#health';
 import type { Sender } from './audited.js';
+import { isDocs, passwordOf } from './docs-key.js';
 import { isAction, isForLocalName, isFromHere } from './origin.js';
 import { ProblemException } from './problem.filter.js';
 
@@ -51,8 +52,10 @@ export class ApiKeyGuard implements CanActivate {
     return '';
   }
 
-  private holder({ headers }: FastifyRequest): string {
-    const [, given] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
+  private holder(request: FastifyRequest): string {
+    const { authorization = '' } = request.headers;
+    const [, given = isDocs(request) ? passwordOf(authorization) : undefined] =
+      /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
     if (given && this.knows(given)) return digest(given).toString('base64url');
     throw new ProblemException(401, 'unauthorized', 'Send one of the API keys as Authorization: Bearer KEY');
   }

@@ -3,6 +3,7 @@ export { Client } from './api-key.guard.js';
 export { Audited, entryOf, type Sender } from './audited.js';
 export type { Intake } from './bodies.js';
 export { Connections } from './connections.js';
+export { isDocs } from './docs-key.js';
 export { announceEvents, EventStream, KEEP_ALIVE_MS } from './event-stream.js';
 export { text } from './fields.js';
 export { HttpModule } from './http.module.js';

@@ -10,6 +10,7 @@ import {
   UnknownContractError,
 } from '#jobs';
 import { DatabaseUnavailableError, InputError, OverloadedError } from '#records';
+import { isDocs } from './docs-key.js';
 
 /** Seconds after which a client should try again while the database is away. */
 const RETRY_AFTER_S = 5;
@@ -58,7 +59,8 @@ export class ProblemFilter implements ExceptionFilter {
 export function answer(error: unknown, request: FastifyRequest, reply: FastifyReply): Problem {
   const problem = toProblem(error);
   if (problem.status === 503) reply.header('retry-after', RETRY_AFTER_S);
-  if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
+  if (problem.status === 401)
+    reply.header('www-authenticate', isDocs(request) ? 'Basic realm="an API key as the password"' : 'Bearer');
   // What of a refused body has not come is not read: the connection is of no more use.
   if (hasBody(request) && !request.raw.complete) reply.header('connection', 'close');
   void reply

@@ -498,6 +498,25 @@ describe('API keys', () => {
     expect((await fetch(`${api.url}/health/ready`)).status).toBe(200);
     expect((await fetch(`${api.url}/openapi.json`)).status).toBe(401);
   });
+  test('the page to try the api on takes one as a password, too; nothing else does', async () => {
+    const basic = (key: string) => ({ authorization: `Basic ${btoa(`anyone:${key}`)}` });
+    for (const path of ['/docs', '/docs/', '/docs/swagger-ui-init.js', '/docs/swagger-ui-bundle.js']) {
+      const open = (headers: Record<string, string>) => fetch(`${api.url}${path}`, { headers });
+      const refused = await open({});
+      expect([path, refused.status, refused.headers.get('www-authenticate')]).toEqual([
+        ...[path, 401],
+        expect.stringContaining('Basic realm='),
+      ]);
+      expect((await open(basic('wrong'))).status).toBe(401);
+      const page = await open(basic(KEY));
+      expect([path, page.status]).toEqual([path, 200]);
+      expect(page.headers.get('content-security-policy')).toContain("script-src 'self';");
+      expect(page.headers.get('x-content-type-options')).toBe('nosniff');
+      expect((await open({ authorization: `Bearer ${KEY}` })).status).toBe(200);
+    }
+    const jobs = await fetch(`${api.url}/jobs`, { headers: basic(KEY) });
+    expect([jobs.status, jobs.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+  });
   test('in production the api does not start without', async () => {
     const production = await givenProcess('api', environment, { NODE_ENV: 'production' });
     expect(await once(production.child, 'exit')).toEqual([1, null]);
