@@ -40,8 +40,8 @@ async function rebuild(
 ): Promise<void> {
   const { counted } = await import('#config');
   say('Waiting for the broker');
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(BROKER_TIMEOUT_MS)]);
-  await broker.declare(contracts.topology, patience).catch((error: Error) => {
+  const withinTime = AbortSignal.any([signal, AbortSignal.timeout(BROKER_TIMEOUT_MS)]);
+  await broker.declare(contracts.topology, withinTime).catch((error: Error) => {
     stopIf(signal, 'Interrupted; nothing was done');
     throw error.name === 'AbortError' ? new Failure('No broker answers: check RABBITMQ_URL') : error;
   });

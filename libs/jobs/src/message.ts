@@ -83,10 +83,10 @@ export function encode(
   if (to.deadReason !== undefined) headers[REASON_HEADER] = to.deadReason.slice(0, REASON_LENGTH);
 
   // A queue whose priorities were removed has only the normal one.
-  const lane = contracts.prioritised.has(queue) ? priority : undefined;
-  const ownQueue = contracts.find(name)?.queue === queue && (lane ?? 'normal') === 'normal';
+  const level = contracts.prioritised.has(queue) ? priority : undefined;
+  const ownQueue = contracts.find(name)?.queue === queue && (level ?? 'normal') === 'normal';
   // A received message goes to its former queue or routing key, whatever the contract says now.
-  const home = ownQueue && !received ? name : directRoutingKey(queue, name, lane);
+  const home = ownQueue && !received ? name : directRoutingKey(queue, name, level);
   const isUnroutable = queue === EXCHANGE.unroutable;
   return {
     exchange: to.deadReason !== undefined ? EXCHANGE.dead : to.retryDelay ? EXCHANGE.retry : EXCHANGE.jobs,

@@ -1,7 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { settledWithin, untilAvailable } from '#common';
 import { Relay } from '#jobs';
-import { Coalescer, OverloadedError, RecordsDatabase, WorkerLock } from '#records';
+import { OverloadedError, RecordsDatabase, StatementBatcher, WorkerLock } from '#records';
 import * as sql from './concurrency-statements.js';
 
 /** A job that wants to run under a limit. */
@@ -34,9 +34,9 @@ const TRIES = 5;
 @Injectable()
 export class ConcurrencyLimiter implements BeforeApplicationShutdown {
   private readonly logger = new Logger(ConcurrencyLimiter.name);
-  private readonly requests: Coalescer<Slot, boolean>;
-  private readonly waits: Coalescer<sql.Waiter, undefined>;
-  private readonly releases: Coalescer<Slot, undefined>;
+  private readonly requests: StatementBatcher<Slot, boolean>;
+  private readonly waits: StatementBatcher<sql.Waiter, undefined>;
+  private readonly releases: StatementBatcher<Slot, undefined>;
   private readonly releasing = new Set<Promise<void>>();
   private readonly stopping = new AbortController();
   private taken = 0;
@@ -46,11 +46,11 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
     private readonly lock: WorkerLock,
     private readonly relay: Relay,
   ) {
-    // One lane: two statements of one worker would wait for each other's rows.
-    const options = { lanes: 1, batch: 500, limit: 20_000 };
-    this.requests = new Coalescer((slots) => this.takeAll(slots), options);
-    this.waits = new Coalescer((waiters) => this.waitAll(waiters), options);
-    this.releases = new Coalescer((slots) => this.releaseAll(slots), options);
+    // One at a time: two statements of one worker would wait for each other's rows.
+    const options = { concurrency: 1, batch: 500, limit: 20_000 };
+    this.requests = new StatementBatcher((slots) => this.takeAll(slots), options);
+    this.waits = new StatementBatcher((waiters) => this.waitAll(waiters), options);
+    this.releases = new StatementBatcher((slots) => this.releaseAll(slots), options);
   }
 
   /** Asks for a slot. @returns undefined when all are taken. @throws DatabaseUnavailableError, OverloadedError */

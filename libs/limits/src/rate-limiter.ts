@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Coalescer, OverloadedError, RecordsDatabase } from '#records';
+import { OverloadedError, RecordsDatabase, StatementBatcher } from '#records';
 import { DatabaseClock } from './database-clock.js';
 import type { Pace } from './pace.js';
 
@@ -29,12 +29,12 @@ const TRIES = 5;
 @Injectable()
 export class RateLimiter {
   private readonly clock = new DatabaseClock();
-  private readonly requests: Coalescer<RateRequest, Turn>;
+  private readonly requests: StatementBatcher<RateRequest, Turn>;
 
   constructor(private readonly database: RecordsDatabase) {
-    // One lane: two statements of one worker would wait for each other's rows.
-    this.requests = new Coalescer((requests) => this.takeAll(requests), {
-      lanes: 1,
+    // One at a time: two statements of one worker would wait for each other's rows.
+    this.requests = new StatementBatcher((requests) => this.takeAll(requests), {
+      concurrency: 1,
       batch: 500,
       limit: 20_000,
     });

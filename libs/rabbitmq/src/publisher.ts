@@ -57,7 +57,7 @@ export class Publisher {
   private readonly sweep: NodeJS.Timeout;
   private whenIdle: () => void = () => {};
   private heldUp: (() => void)[] = [];
-  private patience: NodeJS.Timeout | undefined;
+  private pressureTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly connection: BrokerConnection,
@@ -82,7 +82,7 @@ export class Publisher {
    */
   backpressure(): Promise<void> | undefined {
     if (this.room === 0 || !this.isUnderPressure) return undefined;
-    this.patience ??= setTimeout(() => this.letGo(), PRESSURE_MS);
+    this.pressureTimer ??= setTimeout(() => this.letGo(), PRESSURE_MS);
     return new Promise((resolve) => this.heldUp.push(resolve));
   }
 
@@ -145,8 +145,8 @@ export class Publisher {
   }
 
   private letGo(): void {
-    clearTimeout(this.patience);
-    this.patience = undefined;
+    clearTimeout(this.pressureTimer);
+    this.pressureTimer = undefined;
     for (const goOn of this.heldUp.splice(0)) goOn();
   }
 

@@ -1,7 +1,7 @@
 import * as claiming from './claim-statements.js';
-import { Coalescer } from './coalescer.js';
 import type { Claim, ClaimRequest, NewRecord, Refused } from './job-record.js';
 import type { RecordsDatabase } from './records-database.js';
+import { StatementBatcher } from './statement-batcher.js';
 import type { Statement } from './statements.js';
 import type { WorkerLock } from './worker-lock.js';
 
@@ -24,8 +24,8 @@ const CLAIM_TRIES = 3;
 
 /** The part of `Records` that claims delivered jobs. */
 export class Claims {
-  private readonly looks: Coalescer<ClaimRequest, boolean>;
-  private readonly claims: Coalescer<ClaimRequest, Claim>;
+  private readonly looks: StatementBatcher<ClaimRequest, boolean>;
+  private readonly claims: StatementBatcher<ClaimRequest, Claim>;
 
   /** @param insert makes the records of jobs that only their messages know. */
   constructor(
@@ -33,9 +33,9 @@ export class Claims {
     private readonly lock: WorkerLock,
     private readonly insert: (records: readonly NewRecord[]) => Promise<unknown>,
   ) {
-    const options = { lanes: 2, batch: 500, limit: 20_000 };
-    this.looks = new Coalescer((requests) => this.lookAt(requests), options);
-    this.claims = new Coalescer((requests) => this.claimAll(requests), options);
+    const options = { concurrency: 2, batch: 500, limit: 20_000 };
+    this.looks = new StatementBatcher((requests) => this.lookAt(requests), options);
+    this.claims = new StatementBatcher((requests) => this.claimAll(requests), options);
   }
 
   wouldStart(request: ClaimRequest): Promise<boolean> {

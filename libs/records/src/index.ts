@@ -11,7 +11,6 @@ export type {
 } from '#resources';
 export { type Action, Audit, type AuditLine, type Via } from './audit.js';
 export { MAX_CRASHES } from './claims.js';
-export { Coalescer, eachApart, OverloadedError } from './coalescer.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export {
   type BulkOptions,
@@ -46,6 +45,7 @@ export { PRODUCER_GRACE_MS, Records } from './records.js';
 export { RecordsModule } from './records.module.js';
 export { RecordsDatabase } from './records-database.js';
 export { type Ages, type Pruned, Retention } from './retention.js';
+export { eachApart, OverloadedError, StatementBatcher } from './statement-batcher.js';
 export { checkText, checkTime, InputError, isStorable, UNSTORABLE } from './text.js';
 export { type AttemptOutcome, outcomes, type Tally, Throughput } from './throughput.js';
 export {

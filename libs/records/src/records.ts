@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
 import * as claiming from './claim-statements.js';
 import { Claims } from './claims.js';
-import { Coalescer, OverloadedError } from './coalescer.js';
 import type {
   Claim,
   ClaimRequest,
@@ -15,6 +14,7 @@ import type {
   Settlement,
 } from './job-record.js';
 import { type Queryable, RecordsDatabase } from './records-database.js';
+import { OverloadedError, StatementBatcher } from './statement-batcher.js';
 import * as sql from './statements.js';
 import { WorkerLock } from './worker-lock.js';
 
@@ -33,31 +33,31 @@ const KEY_TRIES = 5;
  */
 @Injectable()
 export class Records {
-  private readonly inserts: Coalescer<NewRecord, InsertedRecord>;
-  private readonly keyedInserts: Coalescer<KeyedRecord, KeyedInsert>;
+  private readonly inserts: StatementBatcher<NewRecord, InsertedRecord>;
+  private readonly keyedInserts: StatementBatcher<KeyedRecord, KeyedInsert>;
   private readonly claims: Claims;
-  private readonly postponements: Coalescer<Postponement, undefined>;
-  private readonly settlements: Coalescer<Settlement, JobState | null>;
+  private readonly postponements: StatementBatcher<Postponement, undefined>;
+  private readonly settlements: StatementBatcher<Settlement, JobState | null>;
 
   constructor(
     private readonly database: RecordsDatabase,
     private readonly lock: WorkerLock,
   ) {
-    const options = { lanes: 2, batch: 500, limit: 20_000 };
+    const options = { concurrency: 2, batch: 500, limit: 20_000 };
     const bySize = ({ payload }: NewRecord) => payload.length;
-    this.inserts = new Coalescer((records) => this.insertMany(records), options, bySize);
-    this.keyedInserts = new Coalescer<KeyedRecord, KeyedInsert>(
+    this.inserts = new StatementBatcher((records) => this.insertMany(records), options, bySize);
+    this.keyedInserts = new StatementBatcher<KeyedRecord, KeyedInsert>(
       (records) => this.insertKeyedInto(this.database, records),
       options,
       bySize,
     );
     this.claims = new Claims(database, lock, (records) => this.insertInto(database, records));
-    this.settlements = new Coalescer(
+    this.settlements = new StatementBatcher(
       (settlements) => this.settleAll(settlements),
       options,
       ({ result }) => result?.length ?? 0,
     );
-    this.postponements = new Coalescer((postponements) => this.postponeAll(postponements), options);
+    this.postponements = new StatementBatcher((postponements) => this.postponeAll(postponements), options);
   }
 
   /**

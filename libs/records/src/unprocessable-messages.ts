@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Coalescer } from './coalescer.js';
 import { formOf } from './error-form.js';
 import { PRODUCER_GRACE_MS } from './records.js';
 import { RecordsDatabase } from './records-database.js';
+import { StatementBatcher } from './statement-batcher.js';
 import type { Statement } from './statements.js';
 
 /** A message as its sender published it. */
@@ -64,12 +64,12 @@ const READ_BYTES = 1024 * 1024;
  */
 @Injectable()
 export class UnprocessableMessages {
-  private readonly messages: Coalescer<UnprocessableMessage, DeadRecord>;
+  private readonly messages: StatementBatcher<UnprocessableMessage, DeadRecord>;
 
   constructor(private readonly database: RecordsDatabase) {
-    this.messages = new Coalescer(
+    this.messages = new StatementBatcher(
       (messages) => this.recordAll(messages),
-      { lanes: 2, batch: 500, limit: 20_000 },
+      { concurrency: 2, batch: 500, limit: 20_000 },
       ({ body, payload }) => body.length + (payload?.length ?? 0),
     );
   }

@@ -1,10 +1,10 @@
 import { TransientError } from '#common';
 import { DatabaseUnavailableError } from './database-errors.js';
 
-/** How a {@link Coalescer} gathers. */
-export interface CoalescerOptions {
+/** How a {@link StatementBatcher} gathers. */
+export interface BatcherOptions {
   /** Statements under way at once, when the database takes long for each. */
-  lanes: number;
+  concurrency: number;
   /** Rows of one statement at most. 50 rows already give most of the gain, 500 the rest. */
   batch: number;
   /** Items that may wait; beyond it {@link OverloadedError}. */
@@ -13,9 +13,10 @@ export interface CoalescerOptions {
 
 /**
  * A second statement starts only when the first has run for this long. With a near database the first is mostly done by
- * then, and the next one takes more rows, at less CPU for each. With one that is 300 ms away the second lane doubles the rate.
+ * then, and the next one takes more rows, at less CPU for each. With one that is 300 ms away a second statement at once
+ * doubles the rate.
  */
-const PATIENCE_MS = 3;
+const MAX_WAIT_MS = 3;
 
 /**
  * Characters of one statement and of all that waits, for items of very different sizes. 300 payloads of 1 MiB in one
@@ -25,20 +26,20 @@ const BATCH_SIZE = 4 * 1024 * 1024;
 const WAITING_SIZE = 128 * 1024 * 1024;
 
 /**
- * Gathers single items into statements of many rows, without a timer: a flush starts as soon as a lane is free, so
+ * Gathers single items into statements of many rows, without a timer: a flush starts as soon as it may, so
  * at low load an item goes out at once, and at high load what arrived during a statement makes up the next one.
  * Measured to be 4.6 times faster than a statement for each item.
  */
-export class Coalescer<Item, Result> {
+export class StatementBatcher<Item, Result> {
   private readonly waiting: {
     item: Item;
     resolve: (result: Result) => void;
     reject: (error: unknown) => void;
   }[] = [];
   private waitingSize = 0;
-  private busyLanes = 0;
+  private running = 0;
   private scheduled = false;
-  private patience: NodeJS.Timeout | undefined;
+  private timer: NodeJS.Timeout | undefined;
 
   /**
    * @param run executes one batch and returns one result for each item, in the same order.
@@ -46,7 +47,7 @@ export class Coalescer<Item, Result> {
    */
   constructor(
     private readonly run: (items: Item[]) => Promise<Result[]>,
-    private readonly options: CoalescerOptions,
+    private readonly options: BatcherOptions,
     private readonly sizeOf: (item: Item) => number = () => 0,
   ) {}
 
@@ -68,12 +69,12 @@ export class Coalescer<Item, Result> {
 
   /** Waits for the end of this turn of the event loop, in which one read from a socket often brings many items. */
   private schedule(): void {
-    if (this.scheduled || this.busyLanes >= this.options.lanes) return;
-    if (this.busyLanes > 0) {
-      this.patience ??= setTimeout(() => {
-        this.patience = undefined;
+    if (this.scheduled || this.running >= this.options.concurrency) return;
+    if (this.running > 0) {
+      this.timer ??= setTimeout(() => {
+        this.timer = undefined;
         void this.flush();
-      }, PATIENCE_MS);
+      }, MAX_WAIT_MS);
       return;
     }
     this.scheduled = true;
@@ -93,11 +94,11 @@ export class Coalescer<Item, Result> {
   }
 
   private async flush(): Promise<void> {
-    clearTimeout(this.patience);
-    this.patience = undefined;
+    clearTimeout(this.timer);
+    this.timer = undefined;
     const entries = this.nextBatch();
     if (entries.length === 0) return;
-    this.busyLanes++;
+    this.running++;
     if (this.waiting.length > 0) this.schedule();
     try {
       const results = await this.run(entries.map(({ item }) => item));
@@ -114,7 +115,7 @@ export class Coalescer<Item, Result> {
         }
       }
     } finally {
-      this.busyLanes--;
+      this.running--;
       if (this.waiting.length > 0) this.schedule();
     }
   }
