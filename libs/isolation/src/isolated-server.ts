@@ -1,11 +1,11 @@
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import {
   type AnyContract,
-  conform,
   invoke,
   JOB_TRANSPORT,
   type JobContext,
   NoHandlerError,
+  parseOrThrow,
   type Returned,
   returned,
 } from '#jobs';
@@ -32,7 +32,7 @@ export class IsolatedServer extends Server implements CustomTransportStrategy {
     const handler = this.getHandlers().get(job.name);
     if (!handler) throw new NoHandlerError(job.name);
     const { contract } = handler.extras as { contract: AnyContract };
-    const checked = conform(contract, 'payload', JSON.parse(payload));
+    const checked = parseOrThrow(contract, 'payload', JSON.parse(payload));
     return returned(contract, await invoke(handler, Object.assign(job, { payload: checked })), maxBytes);
   }
 

@@ -61,7 +61,7 @@ export { encode, type IncomingJob } from './message.js';
 export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { OneShot, type OneShotLimits } from './one-shot.js';
 export type { Outbox } from './outbox.js';
-export { conform, fittingJson, isTooDeep, resultJson, toViolations } from './payload.js';
+export { fittingJson, isTooDeep, parseOrThrow, resultJson, toViolations } from './payload.js';
 export { type Progress, safeProgress } from './progress.js';
 export { QueueMetrics } from './queue-metrics.js';
 export { redact } from './redact.js';

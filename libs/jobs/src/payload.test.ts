@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { defineJob } from '#define-job';
-import { conform, isTooDeep, toViolations } from './payload.js';
+import { isTooDeep, parseOrThrow, toViolations } from './payload.js';
 
 test('brackets in strings do not count as depth', () => {
   expect(isTooDeep(JSON.stringify('['.repeat(10_000)))).toBe(false);
@@ -39,7 +39,7 @@ test.each<[string, z.ZodType, RegExp]>([
     retry: [],
     timeout: '1s',
   });
-  expect(() => conform(contract, 'payload', 'x')).toThrow(
+  expect(() => parseOrThrow(contract, 'payload', 'x')).toThrow(
     expect.objectContaining({
       name: 'ContractViolationError',
       message: expect.stringMatching(new RegExp(`a.b: ${problem.source.slice(1)}`)),

@@ -12,7 +12,7 @@ import { readThrown } from './thrown.js';
  * @returns the value with the schema's defaults and transformations.
  * @throws ContractViolationError with a JSON Pointer for each thing that does not fit.
  */
-export function conform(
+export function parseOrThrow(
   contract: AnyContract,
   part: 'payload' | 'result',
   value: unknown,
@@ -74,7 +74,7 @@ export function fittingJson(
   pointer = `/${part}`,
 ): string {
   const text = toJson(value, maxBytes, pointer);
-  conform(contract, part, JSON.parse(text), pointer);
+  parseOrThrow(contract, part, JSON.parse(text), pointer);
   return text;
 }
 

@@ -5,11 +5,11 @@ import {
   Admission,
   type AnyContract,
   ContractError,
-  conform,
   type Deferral,
   type HandlerLimits,
   type IncomingJob,
   type Permit,
+  parseOrThrow,
 } from '#jobs';
 import { Views } from '#records';
 import { ConcurrencyLimiter, type Slot } from './concurrency-limiter.js';
@@ -77,7 +77,7 @@ export class Limits extends Admission {
     const given = job.payload === null ? await this.views.payloadOf(job.id) : job.value;
     let payload: unknown;
     try {
-      payload = conform(limit.contract, 'payload', given);
+      payload = parseOrThrow(limit.contract, 'payload', given);
     } catch {
       // It has no key and takes no turn, because it will fail without starting.
       return {};

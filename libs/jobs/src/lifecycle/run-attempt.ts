@@ -5,7 +5,7 @@ import { CrashedError, NoHandlerError, UnknownContractError } from '../errors.js
 import type { JobContext } from '../handler.js';
 import { Isolation, type Seat } from '../isolation.js';
 import type { IncomingJob } from '../message.js';
-import { conform } from '../payload.js';
+import { parseOrThrow } from '../payload.js';
 import type { Progress } from '../progress.js';
 import type { Secrets } from '../secrets.js';
 import { UnprocessableMessageError } from '../unprocessable.js';
@@ -96,7 +96,7 @@ export class AttemptRunner {
     const handler = this.handlers.get(contract.name);
     if (!handler || (handler instanceof Isolation && !seat)) throw new NoHandlerError(contract.name);
     // The output of an isolated handler's schema may not be able to cross to its thread.
-    const payload = seat ? undefined : conform(contract, 'payload', payloadValue(job, claim));
+    const payload = seat ? undefined : parseOrThrow(contract, 'payload', payloadValue(job, claim));
 
     await this.turns.start();
     const { stopping, maxPayload } = this.tools;
