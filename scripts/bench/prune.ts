@@ -5,7 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { loadSettings, SettingsModule } from '#config';
-import { migrateDatabase, Records, RecordsModule, Retention } from '#records';
+import { JobStore, migrateDatabase, RecordsModule, Retention } from '#records';
 import { startPrivatePostgres } from '../services/postgres.js';
 
 /**
@@ -60,7 +60,7 @@ async function measure(): Promise<void> {
   @Module({ imports: [SettingsModule.forRoot(() => loadSettings({ DATABASE_URL: url })), RecordsModule] })
   class BenchModule {}
   const app = await NestFactory.createApplicationContext(BenchModule, { logger: ['error'] });
-  const records = app.get(Records);
+  const records = app.get(JobStore);
   const before = await size();
 
   const alone: number[] = [];

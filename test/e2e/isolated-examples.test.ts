@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import * as contracts from '#contracts';
 import type { AnyContract, PayloadInput } from '#jobs';
-import { type JobView, Views } from '#records';
+import { JobQueries, type JobView } from '#records';
 import {
   type AppProcess,
   type Environment,
@@ -44,7 +44,7 @@ afterAll(async () => {
 async function run<C extends AnyContract>(contract: C, payload: PayloadInput<C>): Promise<JobView> {
   const { id } = await producer.jobs.enqueue(contract, payload);
   return eventually(async () => {
-    const job = await producer.app.get(Views).find(id);
+    const job = await producer.app.get(JobQueries).find(id);
     return job?.finishedAt ? job : undefined;
   }, 40_000);
 }

@@ -2,7 +2,7 @@ import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/com
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Audited, ProblemException } from '#http';
-import { DeadRecords, Views } from '#records';
+import { DeadJobStore, JobQueries } from '#records';
 import { Count, DeadGroup, Done, Id, JobView, MessageView } from '#resources';
 import { DeadLettersBody, DeadLettersQuery, ReplayBody } from './requests.js';
 
@@ -19,8 +19,8 @@ type DeadGroups = z.output<typeof DeadGroups>;
 @Controller('dead-letters')
 export class DeadLettersController {
   constructor(
-    private readonly dead: DeadRecords,
-    private readonly views: Views,
+    private readonly dead: DeadJobStore,
+    private readonly views: JobQueries,
   ) {}
 
   @Get()

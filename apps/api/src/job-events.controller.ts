@@ -2,7 +2,7 @@ import { Controller, Get, Headers, Param, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { announceEvents, Id, JobWatcher, ProblemException } from '#http';
-import { hasEnded, isAfter, Views } from '#records';
+import { hasEnded, isAfter, JobQueries } from '#records';
 import { JobEvents } from './job-events.js';
 
 /** What becomes of a job, told as it happens. */
@@ -11,7 +11,7 @@ import { JobEvents } from './job-events.js';
 @Controller('jobs/:id/events')
 export class JobEventsController {
   constructor(
-    private readonly views: Views,
+    private readonly views: JobQueries,
     private readonly watcher: JobWatcher,
   ) {}
 

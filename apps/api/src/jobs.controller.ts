@@ -3,7 +3,7 @@ import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags 
 import type { FastifyReply } from 'fastify';
 import { Audited, Client, JobWatcher, ProblemException } from '#http';
 import { Jobs } from '#jobs';
-import { DeadRecords, hasEnded, Records, Views } from '#records';
+import { DeadJobStore, hasEnded, JobQueries, JobStore } from '#records';
 import { Id, JobView } from '#resources';
 import { checkQueue, nextJobOf } from './next-job.js';
 import { APPLIED_HEADER, preferredWaitMs } from './prefer.js';
@@ -16,9 +16,9 @@ import { EnqueueBody, JobsPage, ListQuery, pageOf, parseIdempotencyKey, Reschedu
 export class JobsController {
   constructor(
     private readonly jobs: Jobs,
-    private readonly records: Records,
-    private readonly dead: DeadRecords,
-    private readonly views: Views,
+    private readonly records: JobStore,
+    private readonly dead: DeadJobStore,
+    private readonly views: JobQueries,
     private readonly watcher: JobWatcher,
   ) {}
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { Audited, ProblemException } from '#http';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
-import { emptyQueue, QueueRecords } from '#records';
+import { emptyQueue, QueueStore } from '#records';
 import { Count, QueueView } from '#resources';
 
 /** A queue as clients see it. */
@@ -30,7 +30,7 @@ const unknown = { status: 404, description: 'No contract has a queue of this nam
 export class QueuesController {
   constructor(
     private readonly contracts: Contracts,
-    private readonly queues: QueueRecords,
+    private readonly queues: QueueStore,
     private readonly broker: Broker,
   ) {}
 

@@ -1,7 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { WorkerRecords } from '#records';
+import { WorkerStore } from '#records';
 import { WorkerView } from '#resources';
 
 /** The worker processes that are alive. */
@@ -9,7 +9,7 @@ import { WorkerView } from '#resources';
 @ApiBearerAuth()
 @Controller('workers')
 export class WorkersController {
-  constructor(private readonly workers: WorkerRecords) {}
+  constructor(private readonly workers: WorkerStore) {}
 
   @Get()
   @ApiOperation({ summary: 'List the workers that are alive, and what each runs now' })

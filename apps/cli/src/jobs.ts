@@ -54,7 +54,7 @@ export function addJobs(program: Command): void {
     .action((id: string, options: Common) =>
       withTools(async (tools) => {
         const job = await find(tools, id);
-        answer(options, { ...job, message: await tools.views.messageOf(job) }, describe);
+        answer(options, { ...job, message: await tools.queries.messageOf(job) }, describe);
       }),
     );
 
@@ -89,7 +89,7 @@ export function addJobs(program: Command): void {
 
 async function list(tools: Tools, { cursor, ...options }: ListOptions): Promise<void> {
   const { saidBy } = await import('#records');
-  const items = await tools.views.list({ ...options, before: cursor });
+  const items = await tools.queries.list({ ...options, before: cursor });
   if (items.length === 0) await mustBeKnown(tools, options);
   const next = items.length === options.limit ? (items.at(-1)?.id ?? null) : null;
   answer(options, { items, next }, () =>
@@ -129,11 +129,7 @@ async function enqueue(
 
 async function cancel(tools: Tools, id: string, options: Common): Promise<void> {
   await find(tools, id);
-  const touched = await tools.audited(
-    'job.cancel',
-    id,
-    async () => (await tools.records.cancel([id])).length,
-  );
+  const touched = await tools.audited('job.cancel', id, async () => (await tools.store.cancel([id])).length);
   const job = await find(tools, id);
   if (!touched && job.state !== 'cancelled') throw new Failure(`The job is ${job.state}: it has ended`);
   answer(options, job, ({ state }) =>
@@ -141,8 +137,8 @@ async function cancel(tools: Tools, id: string, options: Common): Promise<void> 
   );
 }
 
-async function find({ views }: Tools, id: string): Promise<JobView> {
-  const job = await views.find(id);
+async function find({ queries }: Tools, id: string): Promise<JobView> {
+  const job = await queries.find(id);
   if (!job) throw notFound(`No job has the id ${id}`);
   return job;
 }

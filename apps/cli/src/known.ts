@@ -15,8 +15,11 @@ export interface Named {
  *
  * @throws Failure in the second case, for a queue or a name that is misspelt, or a batch that there is not.
  */
-export async function mustBeKnown({ contracts, views }: Tools, { queue, name, batch }: Named): Promise<void> {
-  const hasJobs = async (filter: Named) => (await views.list({ ...filter, limit: 1 })).length > 0;
+export async function mustBeKnown(
+  { contracts, queries }: Tools,
+  { queue, name, batch }: Named,
+): Promise<void> {
+  const hasJobs = async (filter: Named) => (await queries.list({ ...filter, limit: 1 })).length > 0;
   if (queue !== undefined && !contracts.queues.has(queue) && !(await hasJobs({ queue })))
     throw notFound(`No contract has a queue named ${clean(queue)}, and no job is in one`);
   if (name !== undefined && !contracts.find(name) && !(await hasJobs({ name })))

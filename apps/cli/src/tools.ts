@@ -5,13 +5,13 @@ import { Contracts, Jobs, Relay } from '#jobs';
 import { Broker } from '#rabbitmq';
 import {
   Audit,
-  DeadRecords,
+  DeadJobStore,
   type Done,
-  OutboxRecords,
-  QueueRecords,
-  Records,
-  Views,
-  WorkerRecords,
+  JobQueries,
+  JobStore,
+  OutboxStore,
+  QueueStore,
+  WorkerStore,
 } from '#records';
 import { Schedules } from '#schedules';
 import { CliModule } from './cli.module.js';
@@ -32,15 +32,15 @@ export async function openTools() {
       audit.record({ actor: account(), via: 'cli', action, subject }, task),
     broker: app.get(Broker),
     contracts: app.get(Contracts),
-    dead: app.get(DeadRecords),
+    dead: app.get(DeadJobStore),
     jobs: app.get(Jobs),
-    queues: app.get(QueueRecords),
-    outbox: app.get(OutboxRecords),
-    records: app.get(Records),
+    queues: app.get(QueueStore),
+    outbox: app.get(OutboxStore),
+    store: app.get(JobStore),
     relay: app.get(Relay),
     schedules: app.get(Schedules),
-    views: app.get(Views),
-    workers: app.get(WorkerRecords),
+    queries: app.get(JobQueries),
+    workers: app.get(WorkerStore),
     close: () => app.close(),
   };
 }

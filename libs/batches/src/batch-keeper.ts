@@ -1,7 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { DatabaseUnavailableError, type NewRecord, Records, RecordsDatabase, WorkerLock } from '#records';
-import { BatchRecords, type EndedBatch } from './batch-records.js';
+import { DatabaseUnavailableError, JobStore, type NewRecord, RecordsDatabase, WorkerLock } from '#records';
+import { BatchStore, type EndedBatch } from './batch-store.js';
 
 /** How often batches are checked: the end of one is noticed within this time. */
 const POLL_INTERVAL_MS = 500;
@@ -34,8 +34,8 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly stuck = new Set<string>();
 
   constructor(
-    private readonly batches: BatchRecords,
-    private readonly records: Records,
+    private readonly batches: BatchStore,
+    private readonly store: JobStore,
     private readonly database: RecordsDatabase,
     private readonly lock: WorkerLock,
   ) {}
@@ -56,7 +56,7 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     const completing = this.database.transaction(async (transaction) => {
       ended = await this.batches.takeEnded(transaction, this.atOnce, [...this.stuck]);
       const following = ended.flatMap(followingOf);
-      if (following.length > 0) await this.records.insertInto(transaction, following);
+      if (following.length > 0) await this.store.insertInto(transaction, following);
       await this.batches.complete(
         transaction,
         ended.map(({ id }) => id),

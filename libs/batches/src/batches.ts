@@ -15,13 +15,13 @@ import {
 } from '#jobs';
 import {
   type InsertedRecord,
+  JobStore,
   type NewRecord,
   PRODUCER_GRACE_MS,
   type Queryable,
-  Records,
   RecordsDatabase,
 } from '#records';
-import { BatchRecords, type BatchView, countsOf, type NewBatch } from './batch-records.js';
+import { BatchStore, type BatchView, countsOf, type NewBatch } from './batch-store.js';
 
 /** Jobs that one statement inserts. */
 const CHUNK = 1_000;
@@ -57,8 +57,8 @@ export interface EnqueuedBatch extends BatchView {
 export class Batches {
   constructor(
     private readonly jobs: Jobs,
-    private readonly records: Records,
-    private readonly batches: BatchRecords,
+    private readonly store: JobStore,
+    private readonly batches: BatchStore,
     private readonly database: RecordsDatabase,
   ) {}
 
@@ -145,7 +145,7 @@ export class Batches {
     const jobs: InsertedRecord[] = [];
     for (let start = 0; start < records.length; start += CHUNK) {
       const chunk = records.slice(start, start + CHUNK);
-      jobs.push(...(await this.records.insertInto(transaction, chunk, graceMs)));
+      jobs.push(...(await this.store.insertInto(transaction, chunk, graceMs)));
     }
     return { createdAt, jobs };
   }

@@ -1,5 +1,5 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
-import { BatchRecords, type BatchView } from '#batches';
+import { BatchStore, type BatchView } from '#batches';
 import { Audited, Id } from '#http';
 import { hasEnded, jobStates } from '#records';
 import { DashboardController, Visitor } from './dashboard.guard.js';
@@ -12,7 +12,7 @@ const HERE = '/dashboard/batches';
 
 @DashboardController('/batches')
 export class BatchesPage {
-  constructor(private readonly batches: BatchRecords) {}
+  constructor(private readonly batches: BatchStore) {}
 
   @Get()
   async list(@Visitor() visitor: Visitor, @Query('before') before: unknown): Promise<Html> {

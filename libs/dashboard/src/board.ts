@@ -2,7 +2,7 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy }
 import { Cache, PollingLoop } from '#common';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
-import { emptyQueue, QueueRecords, type QueueView, type Tally, Throughput } from '#records';
+import { emptyQueue, QueueStore, type QueueView, type Tally, Throughput } from '#records';
 
 /** How old what is shown may be. */
 const FRESH_MS = 1_000;
@@ -43,7 +43,7 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
 
   constructor(
     private readonly contracts: Contracts,
-    private readonly records: QueueRecords,
+    private readonly records: QueueStore,
     private readonly throughput: Throughput,
     private readonly broker: Broker,
   ) {}

@@ -2,7 +2,7 @@ import { BadRequestException, Body, Get, Post, Query, Redirect } from '@nestjs/c
 import { z } from 'zod';
 import { counted } from '#config';
 import { Audited, text } from '#http';
-import { type DeadGroup, DeadRecords, type Done, likeForms, SHOWN_GROUPS } from '#records';
+import { type DeadGroup, DeadJobStore, type Done, likeForms, SHOWN_GROUPS } from '#records';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { page, token } from './layout.js';
@@ -35,7 +35,7 @@ const notices: Record<string, (count: number, leftOut: number) => string> = {
 
 @DashboardController('/dead-letters')
 export class DeadLettersPage {
-  constructor(private readonly dead: DeadRecords) {}
+  constructor(private readonly dead: DeadJobStore) {}
 
   @Get()
   async show(@Visitor() visitor: Visitor, @Query() query: Record<string, unknown>): Promise<Html> {

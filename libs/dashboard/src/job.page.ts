@@ -2,12 +2,12 @@ import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/co
 import { Audited, Id } from '#http';
 import {
   type AttemptView,
-  DeadRecords,
+  DeadJobStore,
   hasEnded,
+  JobQueries,
+  JobStore,
   type JobView,
   type MessageView,
-  Records,
-  Views,
 } from '#records';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
@@ -28,9 +28,9 @@ const notices: Record<string, string> = {
 @DashboardController('/jobs/:id')
 export class JobPage {
   constructor(
-    private readonly views: Views,
-    private readonly records: Records,
-    private readonly dead: DeadRecords,
+    private readonly views: JobQueries,
+    private readonly records: JobStore,
+    private readonly dead: DeadJobStore,
   ) {}
 
   @Get()

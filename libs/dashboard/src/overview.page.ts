@@ -1,7 +1,7 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
 import { counted } from '#config';
 import { Audited } from '#http';
-import { QueueRecords, type Tally, Throughput } from '#records';
+import { QueueStore, type Tally, Throughput } from '#records';
 import { Board, type QueueRow } from './board.js';
 import { chart } from './chart.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
@@ -24,7 +24,7 @@ const LONG_WAIT_MS = 5 * 60_000;
 export class OverviewPage {
   constructor(
     private readonly board: Board,
-    private readonly queues: QueueRecords,
+    private readonly queues: QueueStore,
     private readonly throughput: Throughput,
   ) {}
 

@@ -1,5 +1,5 @@
 import { Get } from '@nestjs/common';
-import { WorkerRecords, type WorkerView } from '#records';
+import { WorkerStore, type WorkerView } from '#records';
 import { DashboardController, Visitor } from './dashboard.guard.js';
 import { type Html, html, type Value } from './html.js';
 import { page } from './layout.js';
@@ -12,7 +12,7 @@ const SILENT_MS = 30_000;
 
 @DashboardController('/workers')
 export class WorkersPage {
-  constructor(private readonly workers: WorkerRecords) {}
+  constructor(private readonly workers: WorkerStore) {}
 
   @Get()
   async show(@Visitor() visitor: Visitor): Promise<Html> {

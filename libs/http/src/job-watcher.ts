@@ -7,7 +7,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { PollingLoop, withResolvers, withTimeout } from '#common';
-import { hasEnded, Views, type WatchedJob } from '#records';
+import { hasEnded, JobQueries, type WatchedJob } from '#records';
 
 /** How often the records of watched jobs are looked at. */
 const POLL_INTERVAL_MS = 250;
@@ -37,7 +37,7 @@ export class JobWatcher implements OnApplicationBootstrap, OnModuleDestroy {
   private count = 0;
   private isStopping = false;
 
-  constructor(private readonly views: Views) {}
+  constructor(private readonly views: JobQueries) {}
 
   onApplicationBootstrap(): void {
     this.loop.start();

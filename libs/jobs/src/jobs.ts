@@ -4,13 +4,13 @@ import { type AnyContract, ContractError, type PayloadInput } from '#define-job'
 import {
   type InsertedRecord,
   type JobKey,
+  JobQueries,
+  JobStore,
   type JobView,
   type NewRecord,
   type NextRecord,
   type Queryable,
-  Records,
   Redaction,
-  Views,
   viewOfNew,
 } from '#records';
 import { Contracts } from './contracts.js';
@@ -35,8 +35,8 @@ export class Jobs {
   constructor(
     private readonly settings: Settings,
     private readonly contracts: Contracts,
-    private readonly records: Records,
-    private readonly views: Views,
+    private readonly store: JobStore,
+    private readonly queries: JobQueries,
     private readonly outbox: Outbox,
     private readonly redaction: Redaction,
   ) {}
@@ -59,11 +59,11 @@ export class Jobs {
     const key = keyOf(record, options);
     if (key) return this.enqueueKeyed({ ...record, key }, options.transaction);
     if (options.transaction) {
-      const [inserted] = await this.records.insertInto(options.transaction, [record]);
+      const [inserted] = await this.store.insertInto(options.transaction, [record]);
       meterOf(contract).enqueued();
       return this.show(record, inserted as InsertedRecord);
     }
-    const inserted = await this.records.insert(record);
+    const inserted = await this.store.insert(record);
     meterOf(contract).enqueued();
     if (inserted.state === 'queued') await this.publish(record);
     return this.show(record, inserted);
@@ -77,8 +77,8 @@ export class Jobs {
   ): Promise<EnqueuedJob[]> {
     const records = payloads.map((payload) => this.prepare(contract, payload, options));
     const inserted = await (options.transaction
-      ? this.records.insertInto(options.transaction, records)
-      : this.records.insertMany(records));
+      ? this.store.insertInto(options.transaction, records)
+      : this.store.insertMany(records));
     meterOf(contract).enqueued(records.length);
     if (!options.transaction)
       await this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
@@ -154,8 +154,8 @@ export class Jobs {
     transaction: Queryable | undefined,
   ): Promise<EnqueuedJob> {
     const outcome = transaction
-      ? (await this.records.insertKeyedInto(transaction, [record]))[0]
-      : await this.records.insertKeyed(record);
+      ? (await this.store.insertKeyedInto(transaction, [record]))[0]
+      : await this.store.insertKeyed(record);
     if (outcome?.inserted) {
       meterOf(record).enqueued();
       if (!transaction && outcome.inserted.state === 'queued') await this.publish(record);
@@ -163,7 +163,7 @@ export class Jobs {
     }
     const { job = '', fingerprint = null } = outcome?.heldBy ?? {};
     if (fingerprint !== (record.key.fingerprint ?? null)) throw new IdempotencyConflictError(job);
-    const existing = await this.views.find(job);
+    const existing = await this.queries.find(job);
     // The job was just pruned, and the key with it.
     if (!existing) return this.enqueueKeyed(record, transaction);
     return { ...existing, isNew: false };

@@ -1,7 +1,7 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { PollingLoop, withResolvers, withTimeout } from '#common';
 import { Broker } from '#rabbitmq';
-import { QueueRecords } from '#records';
+import { QueueStore } from '#records';
 import { JobServer } from './job-server.js';
 import { Executor } from './lifecycle/executor.js';
 
@@ -53,7 +53,7 @@ export class OneShot implements OnModuleDestroy {
     private readonly server: JobServer,
     private readonly executor: Executor,
     private readonly broker: Broker,
-    private readonly queues: QueueRecords,
+    private readonly queues: QueueStore,
   ) {}
 
   /**

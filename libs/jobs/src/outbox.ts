@@ -6,7 +6,7 @@ import {
 } from '@nestjs/common';
 import { PollingLoop } from '#common';
 import { Broker } from '#rabbitmq';
-import { OutboxRecords } from '#records';
+import { OutboxStore } from '#records';
 import { lookUp, metrics, type Step } from '#telemetry';
 import { Contracts } from './contracts.js';
 import { sending } from './lifecycle/spans.js';
@@ -48,7 +48,7 @@ export class Outbox implements OnApplicationBootstrap, BeforeApplicationShutdown
 
   constructor(
     private readonly broker: Broker,
-    private readonly records: OutboxRecords,
+    private readonly store: OutboxStore,
     private readonly contracts: Contracts,
   ) {
     const { publishing } = broker;
@@ -108,7 +108,7 @@ export class Outbox implements OnApplicationBootstrap, BeforeApplicationShutdown
     this.confirmed.push(this.current);
     for (let start = 0; start < oldest.length; start += MARK_BATCH) {
       // A job that is not marked is published again, which is harmless.
-      await this.records.markPublished(oldest.slice(start, start + MARK_BATCH)).catch(() => {});
+      await this.store.markPublished(oldest.slice(start, start + MARK_BATCH)).catch(() => {});
     }
   }
 

@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { eachApart, Records } from '#records';
+import { eachApart, JobStore } from '#records';
 import type { JobContext } from './handler.js';
 import { textOf } from './thrown.js';
 
@@ -39,7 +39,7 @@ export class Progress implements OnApplicationShutdown {
   >();
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly records: Records) {}
+  constructor(private readonly store: JobStore) {}
 
   /** Notes how far a job is, from 0 to 1. */
   note(id: string, claim: number, fraction: number, note?: string): void {
@@ -66,7 +66,7 @@ export class Progress implements OnApplicationShutdown {
     if (updates.length === 0) return;
     await eachApart(
       updates,
-      (some) => this.records.progress(some),
+      (some) => this.store.progress(some),
       ({ id }, { message }) => this.logger.warn({ msg: `Cannot store progress: ${message}`, job: id }),
     ).catch(() => {});
   }

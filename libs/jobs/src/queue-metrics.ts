@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Broker } from '#rabbitmq';
-import { emptyQueue, QueueRecords } from '#records';
+import { emptyQueue, QueueStore } from '#records';
 import { lookUp, metrics, type Sample } from '#telemetry';
 import { Contracts } from './contracts.js';
 
@@ -16,7 +16,7 @@ export class QueueMetrics {
   constructor(
     private readonly contracts: Contracts,
     private readonly broker: Broker,
-    private readonly queues: QueueRecords,
+    private readonly queues: QueueStore,
   ) {
     const { queueJobs, oldestReadyAge, queuePaused, deadLetters } = metrics;
     lookUp([queueJobs, oldestReadyAge, queuePaused, deadLetters], () => this.readQueues());

@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { OutboxRecords, RecordsDatabase } from '#records';
+import { OutboxStore, RecordsDatabase } from '#records';
 import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import * as sql from './concurrency-statements.js';
 import { RateLimiter } from './rate-limiter.js';
@@ -28,7 +28,7 @@ export class LimitsKeeper implements BeforeApplicationShutdown {
 
   constructor(
     private readonly database: RecordsDatabase,
-    private readonly outboxRecords: OutboxRecords,
+    private readonly outboxStore: OutboxStore,
     private readonly slots: ConcurrencyLimiter,
     private readonly rates: RateLimiter,
   ) {}
@@ -53,7 +53,7 @@ export class LimitsKeeper implements BeforeApplicationShutdown {
   private async dropGone(): Promise<void> {
     const { rows } = await this.database.query<{ worker: number }>(sql.holdingWorkers());
     const holders = rows.map(({ worker }) => worker);
-    const missing = holders.length > 0 ? await this.outboxRecords.missingOf(holders) : [];
+    const missing = holders.length > 0 ? await this.outboxStore.missingOf(holders) : [];
     const gone = missing.filter((worker) => this.missing.includes(worker));
     this.missing = missing;
     if (gone.length > 0) await this.database.query(sql.drop(gone));

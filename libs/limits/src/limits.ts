@@ -11,7 +11,7 @@ import {
   type Permit,
   parseOrThrow,
 } from '#jobs';
-import { Views } from '#records';
+import { JobQueries } from '#records';
 import { ConcurrencyLimiter, type Slot } from './concurrency-limiter.js';
 import { LimitsKeeper } from './limits-keeper.js';
 import { type Pace, paceOf } from './pace.js';
@@ -44,7 +44,7 @@ export class Limits extends Admission {
     private readonly rates: RateLimiter,
     private readonly slots: ConcurrencyLimiter,
     private readonly keeper: LimitsKeeper,
-    private readonly views: Views,
+    private readonly queries: JobQueries,
   ) {
     super();
   }
@@ -74,7 +74,7 @@ export class Limits extends Admission {
     const limit = this.known.get(job.name);
     if (!limit) return {};
     const { rate, concurrency } = limit;
-    const given = job.payload === null ? await this.views.payloadOf(job.id) : job.value;
+    const given = job.payload === null ? await this.queries.payloadOf(job.id) : job.value;
     let payload: unknown;
     try {
       payload = parseOrThrow(limit.contract, 'payload', given);

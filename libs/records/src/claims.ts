@@ -22,7 +22,7 @@ export const MAX_CRASHES = 3;
 /** Tries of a claim if another process changed the job between two statements. */
 const CLAIM_TRIES = 3;
 
-/** The part of `Records` that claims delivered jobs. */
+/** The part of `JobStore` that claims delivered jobs. */
 export class Claims {
   private readonly looks: StatementBatcher<ClaimRequest, boolean>;
   private readonly claims: StatementBatcher<ClaimRequest, Claim>;

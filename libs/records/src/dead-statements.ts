@@ -61,7 +61,7 @@ export interface DeadLetterFilter {
    * UUID; numbers stand for themselves, which takes a second for a hundred thousand letters.
    */
   error?: string;
-  /** The whole of it in the form that {@link DeadRecords.groups} gives. */
+  /** The whole of it in the form that {@link DeadJobStore.groups} gives. */
   errorForm?: string;
   /** When they died: from then on. */
   from?: Date;

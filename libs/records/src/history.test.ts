@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type HistoryRow, historyOf, isAfter } from './history.js';
-import type { StoredAttempt } from './views.js';
+import type { StoredAttempt } from './job-queries.js';
 
 const at = (second: number) => new Date(second * 1_000);
 const fresh: HistoryRow = {

@@ -1,6 +1,6 @@
 import type { JobState } from '#define-job';
 import { saidBy } from './error-form.js';
-import type { StoredAttempt } from './views.js';
+import type { StoredAttempt } from './job-queries.js';
 
 /** One change of a job's state. */
 export interface Change {

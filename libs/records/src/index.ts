@@ -15,14 +15,21 @@ export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from 
 export {
   type BulkOptions,
   type DeadCount,
+  DeadJobStore,
   type DeadLetterState,
-  DeadRecords,
   type ReplayOptions,
   SHOWN_GROUPS,
-} from './dead-records.js';
+} from './dead-job-store.js';
 export type { DeadLetterFilter } from './dead-statements.js';
 export { likeForms, type StoredError, saidBy } from './error-form.js';
 export { type Change, isAfter } from './history.js';
+export {
+  JobQueries,
+  type ListFilter,
+  Redaction,
+  viewOfNew,
+  type WatchedJob,
+} from './job-queries.js';
 export type {
   Claim,
   ClaimRequest,
@@ -38,10 +45,10 @@ export type {
   Taken,
 } from './job-record.js';
 export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
+export { JobStore, PRODUCER_GRACE_MS } from './job-store.js';
 export { migrateDatabase } from './migrate.js';
-export { type DueRecord, OutboxRecords } from './outbox-records.js';
-export { emptyQueue, QueueRecords } from './queue-records.js';
-export { PRODUCER_GRACE_MS, Records } from './records.js';
+export { type DueRecord, OutboxStore } from './outbox-store.js';
+export { emptyQueue, QueueStore } from './queue-store.js';
 export { RecordsModule } from './records.module.js';
 export { RecordsDatabase } from './records-database.js';
 export { type Ages, type Pruned, Retention } from './retention.js';
@@ -54,12 +61,5 @@ export {
   type UnprocessableMessage,
   UnprocessableMessages,
 } from './unprocessable-messages.js';
-export {
-  type ListFilter,
-  Redaction,
-  Views,
-  viewOfNew,
-  type WatchedJob,
-} from './views.js';
 export { WorkerLock } from './worker-lock.js';
-export { WorkerRecords, type WorkerReport } from './worker-records.js';
+export { type WorkerReport, WorkerStore } from './worker-store.js';

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
 import { saidInSql } from './error-form.js';
+import { DIED_AT } from './job-queries.js';
 import { RecordsDatabase } from './records-database.js';
-import { DIED_AT } from './views.js';
 
 /** Which jobs to look for; absent means any. */
 export interface SearchFilter {

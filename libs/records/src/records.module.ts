@@ -2,22 +2,22 @@ import { Module } from '@nestjs/common';
 import { Settings } from '#config';
 import { Audit } from './audit.js';
 import { Database } from './database.js';
-import { DeadRecords } from './dead-records.js';
+import { DeadJobStore } from './dead-job-store.js';
+import { JobQueries } from './job-queries.js';
 import { JobSearch } from './job-search.js';
-import { OutboxRecords } from './outbox-records.js';
-import { QueueRecords } from './queue-records.js';
-import { Records } from './records.js';
+import { JobStore } from './job-store.js';
+import { OutboxStore } from './outbox-store.js';
+import { QueueStore } from './queue-store.js';
 import { RecordsDatabase } from './records-database.js';
 import { Retention } from './retention.js';
 import { Throughput } from './throughput.js';
 import { UnprocessableMessages } from './unprocessable-messages.js';
-import { Views } from './views.js';
 import { WorkerLock } from './worker-lock.js';
-import { WorkerRecords } from './worker-records.js';
+import { WorkerStore } from './worker-store.js';
 
 const parts = [
-  ...[Records, OutboxRecords, DeadRecords, QueueRecords, WorkerRecords, UnprocessableMessages],
-  ...[Views, Retention, WorkerLock, Audit, JobSearch, Throughput],
+  ...[JobStore, OutboxStore, DeadJobStore, QueueStore, WorkerStore, UnprocessableMessages],
+  ...[JobQueries, Retention, WorkerLock, Audit, JobSearch, Throughput],
   {
     provide: Database,
     inject: [Settings],

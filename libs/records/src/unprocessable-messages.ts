@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { formOf } from './error-form.js';
-import { PRODUCER_GRACE_MS } from './records.js';
+import { PRODUCER_GRACE_MS } from './job-store.js';
 import { RecordsDatabase } from './records-database.js';
 import { StatementBatcher } from './statement-batcher.js';
 import type { Statement } from './statements.js';

@@ -10,14 +10,14 @@ import {
   type Progress,
 } from '#jobs';
 import type { Delivery } from '#rabbitmq';
-import type { Records, Throughput } from '#records';
+import type { JobStore, Throughput } from '#records';
 import { rootLog } from '#telemetry';
-import type { MemoryRecords } from './memory-records.js';
+import type { MemoryStore } from './memory-store.js';
 
 /** As MAX_PAYLOAD has it. */
 export const MAX_PAYLOAD = 1024 * 1024;
 
-/** A message goes nowhere: what is to run next, the {@link MemoryRecords} say. */
+/** A message goes nowhere: what is to run next, the {@link MemoryStore} say. */
 export const nowhere = {
   publish: async () => true,
   room: Number.POSITIVE_INFINITY,
@@ -34,7 +34,7 @@ export class MemoryWorker {
 
   constructor(
     private readonly contracts: Contracts,
-    private readonly records: MemoryRecords,
+    private readonly records: MemoryStore,
   ) {
     const progress: Pick<Progress, 'note' | 'forget'> = {
       note: (id, _, fraction, note) => void records.get(id).progress.push({ fraction, note }),
@@ -44,7 +44,7 @@ export class MemoryWorker {
       { MAX_PAYLOAD } as Settings,
       rootLog('test', 'silent'),
       contracts,
-      records as unknown as Records,
+      records as unknown as JobStore,
       // What is encoded here is a job.
       undefined as unknown as DeadLettering,
       nowhere as unknown as Outbox,

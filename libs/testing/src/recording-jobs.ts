@@ -1,7 +1,7 @@
 import type { Settings } from '#config';
 import { type AnyContract, ContractRedaction, Contracts, Jobs, type Outbox, type PayloadInput } from '#jobs';
-import type { JobView, NewRecord, Records, Views } from '#records';
-import { MemoryRecords, toView } from './memory-records.js';
+import type { JobQueries, JobStore, JobView, NewRecord } from '#records';
+import { MemoryStore, toView } from './memory-store.js';
 import { MAX_PAYLOAD, nowhere } from './memory-worker.js';
 
 /** A job that was enqueued, with what it was enqueued with. */
@@ -28,14 +28,14 @@ export interface RecordedJob<C extends AnyContract = AnyContract>
 export class RecordingJobs extends Jobs {
   constructor(
     contracts: ConstructorParameters<typeof Contracts>[0],
-    protected readonly memory = new MemoryRecords(),
+    protected readonly memory = new MemoryStore(),
     protected readonly known = new Contracts(contracts),
   ) {
     super(
       { MAX_PAYLOAD } as Settings,
       known,
-      memory as unknown as Records,
-      memory as unknown as Views,
+      memory as unknown as JobStore,
+      memory as unknown as JobQueries,
       nowhere as unknown as Outbox,
       new ContractRedaction(known),
     );

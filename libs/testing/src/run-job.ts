@@ -1,7 +1,7 @@
 import { v7 as uuid } from 'uuid';
 import { type AnyContract, Contracts, type Handler, type PayloadInput, type ResultOf, toJson } from '#jobs';
 import type { AttemptView, JobState, Previous } from '#records';
-import { MemoryRecords } from './memory-records.js';
+import { MemoryStore } from './memory-store.js';
 import { MAX_PAYLOAD, MemoryWorker } from './memory-worker.js';
 
 /** What is particular about an attempt that {@link runJob} runs. */
@@ -49,7 +49,7 @@ export async function runJob<C extends AnyContract>(
   payload: PayloadInput<C>,
   { id = uuid(), attempt = 1, previous, cancel }: RunOptions = {},
 ): Promise<JobRun<C>> {
-  const records = new MemoryRecords();
+  const records = new MemoryStore();
   const worker = new MemoryWorker(new Contracts([contract]), records);
   const { name, queue, retry } = contract;
   const accepted = { id, name, queue, payload: toJson(payload, MAX_PAYLOAD, '/payload'), previous };

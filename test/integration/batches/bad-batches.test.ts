@@ -3,7 +3,7 @@ import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { z } from 'zod';
 import { Batches, BatchesModule } from '#batches';
 import { defineJob, type Handler, JobHandler, nextJob } from '#jobs';
-import { Views } from '#records';
+import { JobQueries } from '#records';
 import { type Environment, eventually, givenProducerAndWorker } from '#testing';
 import { KeptLines } from '../../support/kept-lines.js';
 
@@ -30,7 +30,7 @@ afterAll(async () => {
   await close();
 });
 
-const stateOf = async (id: string) => (await worker.get(Views).find(id))?.state;
+const stateOf = async (id: string) => (await worker.get(JobQueries).find(id))?.state;
 
 test('a batch that cannot be completed is named, and keeps no other from it', async () => {
   const batches = worker.get(Batches);

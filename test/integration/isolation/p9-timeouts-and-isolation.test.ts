@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { IsolationModule, type IsolationOptions } from '#isolation';
 import type { AnyContract, PayloadInput } from '#jobs';
-import { type JobView, Views } from '#records';
+import { JobQueries, type JobView } from '#records';
 import { forwardedLog } from '#telemetry';
 import {
   type AppOptions,
@@ -76,7 +76,7 @@ async function stop() {
 }
 const enqueue = async <C extends AnyContract>(contract: C, payload: PayloadInput<C>) =>
   (await producer.jobs.enqueue(contract, payload)).id;
-const view = async (id: string) => (await producer.app.get(Views).find(id)) as JobView;
+const view = async (id: string) => (await producer.app.get(JobQueries).find(id)) as JobView;
 /** The job, once it has ended. */
 const ended = (id: string) =>
   eventually(async () => {

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { Settings } from '#config';
 import { IsolationModule, type IsolationOptions } from '#isolation';
 import { type AnyContract, nextJob, type PayloadInput } from '#jobs';
-import { type JobView, Views } from '#records';
+import { JobQueries, type JobView } from '#records';
 import { forwardedLog } from '#telemetry';
 import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 import { compile } from '../../support/compile.js';
@@ -47,7 +47,7 @@ async function stop() {
 }
 const enqueue = async <C extends AnyContract>(contract: C, payload: PayloadInput<C>) =>
   (await producer.jobs.enqueue(contract, payload)).id;
-const view = async (id: string) => (await producer.app.get(Views).find(id)) as JobView;
+const view = async (id: string) => (await producer.app.get(JobQueries).find(id)) as JobView;
 const settled = (id: string) =>
   eventually(async () => {
     const job = await view(id);

@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { DeadRecords, Records, Retention, Views } from '#records';
+import { DeadJobStore, JobQueries, JobStore, Retention } from '#records';
 import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 import { KeptLines } from '../../support/kept-lines.js';
 
@@ -43,16 +43,16 @@ afterAll(async () => {
 
 test('progress that PostgreSQL cannot hold keeps nobody else’s from being kept', async () => {
   const [tiny, half] = await producer.jobs.enqueueMany(Note, [{ fraction: 1e-50 }, { fraction: 0.5 }]);
-  const progressOf = async (id: string) => (await producer.app.get(Views).find(id))?.progress;
+  const progressOf = async (id: string) => (await producer.app.get(JobQueries).find(id))?.progress;
   await eventually(async () => (await progressOf(half!.id)) === 0.5 && (await progressOf(tiny!.id)) === 0);
-  await producer.app.get(Records).cancel([tiny!.id, half!.id]);
+  await producer.app.get(JobStore).cancel([tiny!.id, half!.id]);
 });
 
 test('a dead-letter queue that is gone is named, and the others are kept as the records say', async () => {
   const { id } = await producer.jobs.enqueue(Note, { dies: true });
   await eventually(async () => (await environment.countReady('note.dead')) === 1);
   await environment.management('DELETE', '/queues/{vhost}/other.dead');
-  await producer.app.get(DeadRecords).discard({ ids: [id] });
+  await producer.app.get(DeadJobStore).discard({ ids: [id] });
   await eventually(async () => (await environment.countReady('note.dead')) === 0, 30_000);
   expect(KeptLines.lines).toContainEqual(
     expect.stringMatching(/Cannot check the dead-letter queue of other/),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError, nextJob } from '#jobs';
-import { DeadRecords, Records, Views } from '#records';
+import { DeadJobStore, JobQueries, JobStore } from '#records';
 import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Count = defineJob({
@@ -66,7 +66,7 @@ let environment: Environment;
 let worker: Awaited<ReturnType<typeof givenWorker>>;
 let producer: Awaited<ReturnType<typeof givenProducer>>;
 const contracts = [Count, Double, Moment, Maybe];
-const find = (id: string | null) => producer.app.get(Views).find(id ?? '');
+const find = (id: string | null) => producer.app.get(JobQueries).find(id ?? '');
 const reaches = (id: string | null, state: string) =>
   eventually(async () => {
     const job = await find(id);
@@ -144,12 +144,12 @@ test('a chain stops at a job that dies, and goes on when that is replayed and su
   const second = await reaches(first.next, 'dead');
   expect(await find(second.next)).toBeUndefined();
   isBroken = false;
-  await producer.app.get(DeadRecords).replay({ ids: [second.id] });
+  await producer.app.get(DeadJobStore).replay({ ids: [second.id] });
   expect(await reaches(second.next, 'succeeded')).toMatchObject({ result: { doubled: 16 } });
 });
 
 test('what follows a job is there once, however often its end is settled, and not when that was cancelled', async () => {
-  const records = worker.get(Records);
+  const records = worker.get(JobStore);
   const delayed = { delay: '1h', next: nextJob(Double, {}) } as const;
   const [job, cancelled] = await Promise.all([
     producer.jobs.enqueue(Count, { word: 'x' }, delayed),
@@ -186,10 +186,10 @@ test('of jobs with a unique key one waits or runs at a time, and none comes with
   expect((await unique('weekly')).isNew).toBe(true);
 
   const [first] = made;
-  await producer.app.get(Records).cancel([first!.id]);
+  await producer.app.get(JobStore).cancel([first!.id]);
   const second = await unique('daily', '1h');
   expect(second.isNew).toBe(true);
-  await producer.app.get(Records).cancel([second.id]);
+  await producer.app.get(JobStore).cancel([second.id]);
   expect(await unique('daily', '1h')).toMatchObject({ id: second.id, state: 'cancelled', isNew: false });
 });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { Records, Views } from '#records';
+import { JobQueries, JobStore } from '#records';
 import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Note = defineJob({ name: 'note.order', queue: 'note', payload: z.object({ n: z.number() }) });
@@ -20,8 +20,8 @@ const handlers = [NoteHandler];
 let environment: Environment;
 let producer: Awaited<ReturnType<typeof givenProducer>>;
 const workers: Awaited<ReturnType<typeof givenWorker>>[] = [];
-const find = (id: string) => producer.app.get(Views).find(id);
-const records = () => producer.app.get(Records);
+const find = (id: string) => producer.app.get(JobQueries).find(id);
+const records = () => producer.app.get(JobStore);
 const ended = (id: string) =>
   eventually(async () => {
     const job = await find(id);
@@ -81,7 +81,7 @@ test('a scheduled job is listed, moved to another time, and P10: cancelled', asy
     await producer.jobs.enqueue(Note, { n: 101 }, { delay: '1d' }),
     await producer.jobs.enqueue(Note, { n: 102 }, { delay: '1d' }),
   ];
-  const listed = await producer.app.get(Views).list({ state: 'scheduled', queue: 'note', limit: 10 });
+  const listed = await producer.app.get(JobQueries).list({ state: 'scheduled', queue: 'note', limit: 10 });
   expect(listed.map(({ id }) => id)).toEqual(expect.arrayContaining([one.id, two.id]));
 
   await records().cancel([two.id]);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, snooze } from '#jobs';
-import { Views } from '#records';
+import { JobQueries } from '#records';
 import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Add = defineJob({
@@ -27,7 +27,7 @@ let environment: Environment;
 let producer: Producer;
 let close = async () => {};
 const contracts = [Add];
-const find = async (id: string) => (await producer.app.get(Views).find(id))!;
+const find = async (id: string) => (await producer.app.get(JobQueries).find(id))!;
 const ended = (id: string) =>
   eventually(async () => {
     const job = await find(id);
@@ -101,7 +101,7 @@ test('a job enqueued in a transaction exists if and only if it commits', async (
   await client.query('commit');
   await client.end();
   expect(await ended(kept.id)).toMatchObject({ state: 'succeeded' });
-  expect(await producer.app.get(Views).find(lost.id)).toBeUndefined();
+  expect(await producer.app.get(JobQueries).find(lost.id)).toBeUndefined();
 });
 
 test('a message from a foreign program gets its record when it arrives', async () => {

@@ -21,7 +21,7 @@ import { EventPattern, Payload } from '@nestjs/microservices';
 import { map, type Observable, throwError } from 'rxjs';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
-import { Views } from '#records';
+import { JobQueries } from '#records';
 import {
   type Environment,
   eventually,
@@ -172,7 +172,7 @@ describe('Nest on handlers as on controllers', () => {
   const run = async (contract: (typeof contracts)[number], text = 'ada') => {
     const { id } = await producer.jobs.enqueue(contract, { text });
     return eventually(async () => {
-      const job = await producer.app.get(Views).find(id);
+      const job = await producer.app.get(JobQueries).find(id);
       return job?.finishedAt ? job : undefined;
     });
   };
@@ -258,7 +258,7 @@ describe('A handler that Nest has nothing to wrap in is called directly', () => 
     try {
       const { id } = await producer.jobs.enqueue(contract, { text: 'ada' });
       return await eventually(async () => {
-        const job = await producer.app.get(Views).find(id);
+        const job = await producer.app.get(JobQueries).find(id);
         return job?.finishedAt ? job.result : undefined;
       });
     } finally {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, RetryAfterError, snooze } from '#jobs';
-import { Views } from '#records';
+import { JobQueries } from '#records';
 import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Odd = defineJob({
@@ -79,7 +79,7 @@ afterAll(() => close());
 async function given(way: string) {
   const { id } = await producer.jobs.enqueue(Odd, way);
   return eventually(async () => {
-    const found = await producer.app.get(Views).find(id);
+    const found = await producer.app.get(JobQueries).find(id);
     return found?.state === 'dead' ? found : undefined;
   });
 }

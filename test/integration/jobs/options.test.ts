@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { Batches, BatchesModule } from '#batches';
 import { defineJob, nextJob } from '#jobs';
-import { DeadRecords, InputError, QueueRecords, Records, Views } from '#records';
+import { DeadJobStore, InputError, JobQueries, JobStore, QueueStore } from '#records';
 import { type Environment, givenEnvironment, givenProducer, type Producer } from '#testing';
 
 const Note = defineJob({ name: 'note.take', queue: 'note', payload: z.unknown(), priorities: true });
@@ -66,12 +66,12 @@ test.each<[string, string, unknown[]]>([
 test('what is looked for or changed by a text that cannot be is told as a mistake, not as a raw error', async () => {
   const { app } = producer;
   const ways = [
-    () => app.get(Views).find('a\0b'),
-    () => app.get(Views).list({ name: 'a\0b', limit: 1 }),
-    () => app.get(Records).cancel(['no id']),
-    () => app.get(Records).reschedule('no id', { delayMs: 1 }),
-    () => app.get(DeadRecords).replay({ error: '\0' }),
-    () => app.get(QueueRecords).pause('a\0b'),
+    () => app.get(JobQueries).find('a\0b'),
+    () => app.get(JobQueries).list({ name: 'a\0b', limit: 1 }),
+    () => app.get(JobStore).cancel(['no id']),
+    () => app.get(JobStore).reschedule('no id', { delayMs: 1 }),
+    () => app.get(DeadJobStore).replay({ error: '\0' }),
+    () => app.get(QueueStore).pause('a\0b'),
   ];
   for (const way of ways) await expect(way()).rejects.toBeInstanceOf(InputError);
 });

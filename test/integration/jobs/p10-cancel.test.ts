@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { Records, Views } from '#records';
+import { JobQueries, JobStore } from '#records';
 import { eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Wait = defineJob({
@@ -29,8 +29,8 @@ class WaitHandler implements Handler<typeof Wait> {
 const contracts = [Wait];
 let producer: Producer;
 let close = async () => {};
-const find = (id: string) => producer.app.get(Views).find(id);
-const cancel = (id: string) => producer.app.get(Records).cancel([id]);
+const find = (id: string) => producer.app.get(JobQueries).find(id);
+const cancel = (id: string) => producer.app.get(JobStore).cancel([id]);
 const enqueue = (obeys: boolean) => producer.jobs.enqueue(Wait, { obeys });
 const isRunning = (id: string) => eventually(() => started.includes(id));
 const hasEnded = (id: string) =>

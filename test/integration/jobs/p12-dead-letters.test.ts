@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { DeadRecords, Views } from '#records';
+import { DeadJobStore, JobQueries } from '#records';
 import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Fail = defineJob({
@@ -25,11 +25,11 @@ const contracts = [Fail];
 let environment: Environment;
 let producer: Producer;
 let close = async () => {};
-let dead: DeadRecords;
+let dead: DeadJobStore;
 
 beforeAll(async () => {
   ({ environment, producer, close } = await givenProducerAndWorker({ contracts, handlers: [FailHandler] }));
-  dead = producer.app.get(DeadRecords);
+  dead = producer.app.get(DeadJobStore);
 });
 afterAll(() => close());
 
@@ -90,7 +90,7 @@ test('P12: after replay and discard, of one, of a filter and of all, the queue h
   expect(await dead.replay({ ids: [ids[0]!] })).toBe(1);
   expect(await dead.discard({ error: 'is ODD' })).toBe(20);
   expect(await dead.discard({ queue: 'elsewhere' })).toBe(0);
-  await eventually(async () => (await producer.app.get(Views).find(ids[0]!))?.state === 'succeeded');
+  await eventually(async () => (await producer.app.get(JobQueries).find(ids[0]!))?.state === 'succeeded');
   await untilTheyFit();
   expect(await deadIds()).toHaveLength(19);
 
@@ -133,7 +133,7 @@ test('P12: letters that the broker lost come back, second copies go, and what ot
     ['unknown', 'again'],
   ]);
   expect(others[0]!.id).toBe(unknown);
-  expect((await producer.app.get(Views).find(first!))?.attempts).toHaveLength(1);
+  expect((await producer.app.get(JobQueries).find(first!))?.attempts).toHaveLength(1);
   expect(await deadIds()).toHaveLength(33);
 
   await dead.discard({ ids: [first!] });
@@ -154,7 +154,7 @@ test('P12: a job that the broker itself gave up is dead in its record too', asyn
     headers: { 'x-first-death-reason': 'delivery_limit' },
   });
   const job = await eventually(async () => {
-    const job = await producer.app.get(Views).find(id);
+    const job = await producer.app.get(JobQueries).find(id);
     return job?.state === 'dead' ? job : undefined;
   }, 30_000);
   expect(job.error?.message).toContain('delivery_limit');
@@ -186,7 +186,7 @@ test('P12: a message in the dead-letter queue changes no job that it does not st
     return ids.length > 0 ? ids : undefined;
   });
   await untilTheyFit();
-  expect(await producer.app.get(Views).find(other!)).toMatchObject({
+  expect(await producer.app.get(JobQueries).find(other!)).toMatchObject({
     name: 'fail.sometimes',
     error: { message: 'expired', class: 'UnprocessableMessageError' },
   });

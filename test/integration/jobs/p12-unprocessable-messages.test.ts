@@ -4,12 +4,12 @@ import { v7 as uuid, v4 } from 'uuid';
 import { z } from 'zod';
 import { defineJob, describeMessage, type Handler, JobHandler } from '#jobs';
 import {
-  DeadRecords,
+  DeadJobStore,
+  JobQueries,
   JobSearch,
   type JobView,
   type MessageView,
   UnprocessableMessages,
-  Views,
 } from '#records';
 import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
@@ -33,8 +33,8 @@ class LateHandler implements Handler<typeof Late> {
 let environment: Environment;
 let producer: Awaited<ReturnType<typeof givenProducer>>;
 let worker: Awaited<ReturnType<typeof givenWorker>> | undefined;
-let dead: DeadRecords;
-let views: Views;
+let dead: DeadJobStore;
+let views: JobQueries;
 
 const depths = async () =>
   Promise.all(
@@ -54,8 +54,8 @@ const all = async (): Promise<(JobView & { message: MessageView | null })[]> => 
 beforeAll(async () => {
   environment = await givenEnvironment([Known, Other]);
   producer = await givenProducer(environment, { contracts: [Known, Other] });
-  dead = producer.app.get(DeadRecords);
-  views = producer.app.get(Views);
+  dead = producer.app.get(DeadJobStore);
+  views = producer.app.get(JobQueries);
 });
 beforeEach(async () => {
   worker = await givenWorker(environment, { contracts: [Known, Other], handlers: [KnownHandler] });

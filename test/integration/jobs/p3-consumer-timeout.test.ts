@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { Logger } from '@nestjs/common';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { Views } from '#records';
+import { JobQueries } from '#records';
 import {
   type Environment,
   eventually,
@@ -91,7 +91,7 @@ async function startWorkers(count: number): Promise<void> {
     await eventually(() => attached >= timeouts, 20_000);
     finish();
 
-    const views = producer.app.get(Views);
+    const views = producer.app.get(JobQueries);
     const job = await eventually(async () => {
       const job = await views.find(id);
       return job?.state === 'running' ? undefined : job;

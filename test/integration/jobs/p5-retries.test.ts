@@ -8,7 +8,7 @@ import {
   NonRetryableError,
   RetryAfterError,
 } from '#jobs';
-import { type AttemptView, Views } from '#records';
+import { type AttemptView, JobQueries } from '#records';
 import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Fail = defineJob({
@@ -67,7 +67,7 @@ const contracts = [Fail];
 const enqueue = (how: z.input<typeof Fail.payload>['how']) => producer.jobs.enqueue(Fail, { how });
 const ended = (id: string) =>
   eventually(async () => {
-    const job = await producer.app.get(Views).find(id);
+    const job = await producer.app.get(JobQueries).find(id);
     return job?.finishedAt && job;
   });
 

@@ -3,7 +3,7 @@ import { connect } from 'amqplib';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { Records, Views } from '#records';
+import { JobQueries, JobStore } from '#records';
 import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Greet = defineJob({ name: 'greet.say', queue: 'greet', payload: z.object({ name: z.string() }) });
@@ -22,7 +22,7 @@ let environment: Environment;
 let producer: Producer;
 let close = async () => {};
 const contracts = [Greet, Orphan];
-const find = (id: string) => producer.app.get(Views).find(id);
+const find = (id: string) => producer.app.get(JobQueries).find(id);
 
 beforeAll(async () => {
   ({ environment, producer, close } = await givenProducerAndWorker({
@@ -93,7 +93,7 @@ describe('P6: a message that cannot be understood is a dead letter at once, with
 test('a job whose message is longer than MAX_PAYLOAD by now takes the payload of its record', async () => {
   const id = uuidv7();
   const record = { id, name: 'greet.say', queue: 'greet', maxAttempts: 1, payload: '{"name":"as accepted"}' };
-  await producer.app.get(Records).insert(record);
+  await producer.app.get(JobStore).insert(record);
   await environment.publish('greet.say', 'x'.repeat(1024 * 1024 + 1), { ...fine(), messageId: id });
   await eventually(async () => (await find(id))?.state === 'succeeded');
   expect(greeted).toContain('as accepted');

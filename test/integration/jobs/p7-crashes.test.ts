@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob } from '#jobs';
-import { type JobView, Records, Views } from '#records';
+import { JobQueries, JobStore, type JobView } from '#records';
 import {
   type AppProcess,
   type Environment,
@@ -58,8 +58,8 @@ async function startWorker(): Promise<AppProcess> {
   return worker;
 }
 const enqueue = async (way: string) => (await producer.jobs.enqueue(Wayward, { way })).id;
-const cancel = (id: string) => producer.app.get(Records).cancel([id]);
-const view = async (id: string) => (await producer.app.get(Views).find(id)) as JobView;
+const cancel = (id: string) => producer.app.get(JobStore).cancel([id]);
+const view = async (id: string) => (await producer.app.get(JobQueries).find(id)) as JobView;
 const startsOf = (id: string) =>
   workers.reduce((sum, worker) => sum + worker.output().split(`started ${id}`).length - 1, 0);
 const linesOf = (worker: AppProcess, text: string) =>

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuid } from 'uuid';
 import { decide, type Outcome } from '#jobs';
-import { Database, DeadRecords, type JobState, OutboxRecords, Records, WorkerLock } from '#records';
+import { Database, DeadJobStore, type JobState, JobStore, OutboxStore, WorkerLock } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
 /**
@@ -26,8 +26,8 @@ interface Run {
   message: Message | undefined;
 }
 interface Worker {
-  records: Records;
-  outbox: OutboxRecords;
+  records: JobStore;
+  outbox: OutboxStore;
   lock: WorkerLock;
   runs: Run[];
 }
@@ -48,8 +48,8 @@ function startWorker(): Worker {
   const lock = new WorkerLock(database);
   return {
     lock,
-    records: new Records(database.records, lock),
-    outbox: new OutboxRecords(database.records),
+    records: new JobStore(database.records, lock),
+    outbox: new OutboxStore(database.records),
     runs: [],
   };
 }
@@ -57,7 +57,7 @@ function startWorker(): Worker {
 /** One broker, two workers, and what was promised of the jobs so far. */
 class World {
   readonly workers = [startWorker(), startWorker()];
-  readonly dead = new DeadRecords(database.records);
+  readonly dead = new DeadJobStore(database.records);
   readonly jobs: string[] = [];
   /** What lies in queues. Order is no promise, so any message may come next. */
   private readonly queue: Message[] = [];

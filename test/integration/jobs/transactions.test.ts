@@ -4,7 +4,7 @@ import pg from 'pg';
 import { z } from 'zod';
 import { Batches, BatchesModule } from '#batches';
 import { ContractViolationError, defineJob, type Handler, JobHandler } from '#jobs';
-import { Database, type Queryable, Views } from '#records';
+import { Database, JobQueries, type Queryable } from '#records';
 import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Ship = defineJob({ name: 'order.ship', queue: 'orders', payload: z.object({ order: z.int() }) });
@@ -41,8 +41,8 @@ afterAll(async () => {
 });
 
 const succeeds = (id: string) =>
-  eventually(async () => (await producer.app.get(Views).find(id))?.state === 'succeeded');
-const exists = async (id: string) => (await producer.app.get(Views).find(id)) !== undefined;
+  eventually(async () => (await producer.app.get(JobQueries).find(id))?.state === 'succeeded');
+const exists = async (id: string) => (await producer.app.get(JobQueries).find(id)) !== undefined;
 
 /** As docs/transactions.md says. */
 const inTransaction = (transaction: Transaction<{ orders: { id: number } }>): Queryable => ({

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { Retention, WorkerRecords } from '#records';
+import { Retention, WorkerStore } from '#records';
 import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Hold = defineJob({ name: 'hold.on', queue: 'hold', payload: z.number() });
@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 
 test('a worker is shown with what it runs while it lives, and pruned some time after that', async () => {
-  const workers = producer.app.get(WorkerRecords);
+  const workers = producer.app.get(WorkerStore);
   expect(await workers.list()).toEqual([]);
 
   worker = await givenWorker(environment, { contracts, handlers: [HoldHandler] });

@@ -3,7 +3,7 @@ import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { LimitsModule } from '#limits';
-import { Records, Views } from '#records';
+import { JobQueries, JobStore } from '#records';
 import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const payload = z.object({ tenant: z.string().default('one') });
@@ -188,13 +188,13 @@ test('P5: an attempt that was lost with its worker and is then put off by a limi
   await producer.jobs.enqueueMany(Limited, Array<object>(2 * MAX).fill({}));
   const { id } = await producer.jobs.enqueue(Limited, { tenant: 'failing' });
   const lost = await givenProducer(environment, { contracts });
-  await lost.app.get(Records).claim({ id, name: Limited.name, attempt: 1, wantsPayload: false });
+  await lost.app.get(JobStore).claim({ id, name: Limited.name, attempt: 1, wantsPayload: false });
   await lost.close();
 
   await givenTwoWorkers();
   await ended(2 * MAX + 1);
   // Were it used up, the second attempt would be the first one to run, and would not fail.
-  const job = await producer.app.get(Views).find(id);
+  const job = await producer.app.get(JobQueries).find(id);
   expect(job).toMatchObject({ state: 'succeeded', attempt: 2 });
   expect(job?.attempts.map(({ attempt, outcome }) => [attempt, outcome])).toEqual([
     [1, 'crashed'],
@@ -207,13 +207,13 @@ test('P7, P14: a job that was lost twice with its worker takes its turn of a lim
   const { id } = await producer.jobs.enqueue(Hourly, {});
   await environment.sql('update jobs set crashes = 2 where id = $1', [id]);
   await givenTwoWorkers();
-  await eventually(async () => (await producer.app.get(Views).find(id))?.state === 'succeeded', 20_000);
+  await eventually(async () => (await producer.app.get(JobQueries).find(id))?.state === 'succeeded', 20_000);
   expect(timesOf(Hourly.name)).toHaveLength(1);
 });
 
 test('P14, P10: what is not going to start takes no turn, whatever the reason', async () => {
   const elsewhere = await givenProducer(environment, { contracts });
-  const records = elsewhere.app.get(Records);
+  const records = elsewhere.app.get(JobStore);
   const set = (columns: string) => (id: string) =>
     environment.sql(`update jobs set ${columns} where id = $1`, [id]);
   const reasons: ((id: string) => Promise<unknown>)[] = [
@@ -232,7 +232,7 @@ test('P14, P10: what is not going to start takes no turn, whatever the reason', 
   await eventually(async () => (await environment.countReady('hourly')) === reasons.length + 2);
 
   await givenTwoWorkers();
-  await eventually(async () => (await producer.app.get(Views).find(id))?.state === 'succeeded', 20_000);
+  await eventually(async () => (await producer.app.get(JobQueries).find(id))?.state === 'succeeded', 20_000);
   await eventually(async () => (await environment.countReady('hourly')) === 0);
   expect(timesOf(Hourly.name)).toHaveLength(1);
   expect(await environment.sql('select from concurrency_waiters')).toEqual([]);

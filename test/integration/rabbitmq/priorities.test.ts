@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { Contracts, defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { QueueRecords } from '#records';
+import { QueueStore } from '#records';
 import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const payload = z.object({ lane: z.string(), failures: z.int().default(0) });
@@ -100,14 +100,14 @@ test('the dead of all priorities lie in one dead-letter queue', async () => {
 });
 
 test('a pause rests all priorities of a queue', async () => {
-  await producer.app.get(QueueRecords).pause('mail');
+  await producer.app.get(QueueStore).pause('mail');
   await givenAWorker();
   await Promise.all([enqueue('high', 1), enqueue('normal', 1), enqueue('low', 1)]);
   await eventually(async () =>
     (await Promise.all(['mail.high', 'mail', 'mail.low'].map(ready))).every((count) => count === 1),
   );
   expect(ran).toEqual([]);
-  await producer.app.get(QueueRecords).resume('mail');
+  await producer.app.get(QueueStore).resume('mail');
   await eventually(() => ran.length === 3);
 });
 

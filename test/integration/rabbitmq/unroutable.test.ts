@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { Contracts, defineJob, type Handler, JobHandler } from '#jobs';
 import { Broker } from '#rabbitmq';
-import { Views } from '#records';
+import { JobQueries } from '#records';
 import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
 
 const Ping = defineJob({ name: 'ping.once', queue: 'ping', payload: z.object({}) });
@@ -37,11 +37,11 @@ test('P1: a job that no queue took runs once its binding is there again; what no
   }, 30_000);
 
   await producer.app.get(Broker).declare(producer.app.get(Contracts).topology);
-  await eventually(async () => (await producer.app.get(Views).find(id))?.state === 'succeeded', 45_000);
+  await eventually(async () => (await producer.app.get(JobQueries).find(id))?.state === 'succeeded', 45_000);
   expect(await environment.countReady('jobs.unroutable')).toBe(0);
   expect(await environment.drainQueue('jobs.unroutable.dead')).toMatchObject([
     { content: 'kept', properties: { messageId: letter!.id } },
   ]);
-  const job = await producer.app.get(Views).find(letter!.id);
+  const job = await producer.app.get(JobQueries).find(letter!.id);
   expect(job).toMatchObject({ state: 'dead', error: { message: 'no queue takes "nobody.knows"' } });
 });

@@ -2,7 +2,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { Test } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { loadSettings, SettingsModule } from '#config';
-import { Database, type JobKey, OutboxRecords, Records, RecordsModule, Views, WorkerLock } from '#records';
+import {
+  Database,
+  type JobKey,
+  JobQueries,
+  JobStore,
+  OutboxStore,
+  RecordsModule,
+  WorkerLock,
+} from '#records';
 import { type Environment, eventually, givenEnvironment } from '#testing';
 
 let environment: Environment;
@@ -20,9 +28,9 @@ async function givenRecords() {
   }).compile();
   apps.push(app);
   return {
-    records: app.get(Records),
-    outbox: app.get(OutboxRecords),
-    views: app.get(Views),
+    records: app.get(JobStore),
+    outbox: app.get(OutboxStore),
+    views: app.get(JobQueries),
     lock: app.get(WorkerLock),
     app,
   };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
-import { Audit, DeadRecords, JobSearch, type RecordsDatabase, Retention, Throughput } from '#records';
+import { Audit, DeadJobStore, JobSearch, type RecordsDatabase, Retention, Throughput } from '#records';
 import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing';
 
 const Work = defineJob({ name: 'work', queue: 'work', payload: z.object({ fails: z.boolean() }) });
@@ -101,7 +101,7 @@ test('dead letters are counted, grouped and looked for in an index only, however
       return { rows: [] };
     },
   };
-  const dead = new DeadRecords(explaining as unknown as RecordsDatabase);
+  const dead = new DeadJobStore(explaining as unknown as RecordsDatabase);
   for (const filter of [{}, { queue: 'other' }, { error: 'OF' }, { errorForm: 'of' }, { to: new Date() }]) {
     await dead.count(filter);
     await dead.groups(filter);

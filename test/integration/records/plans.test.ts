@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { loadSettings, SettingsModule } from '#config';
-import { Database, type NewRecord, OutboxRecords, Records, RecordsModule, WorkerLock } from '#records';
+import { Database, JobStore, type NewRecord, OutboxStore, RecordsModule, WorkerLock } from '#records';
 import { type Environment, givenEnvironment } from '#testing';
 
 let environment: Environment;
@@ -30,7 +30,7 @@ afterAll(async () => {
  * own count, shows whether they find jobs by their ids or look through all that wait.
  */
 test('P15: a claim and a settlement read no more of the table when 20,000 jobs wait in it', async () => {
-  const records = app.get(Records);
+  const records = app.get(JobStore);
   const database = app.get(Database);
   await app.get(WorkerLock).id();
   await environment.sql('alter table jobs set (autovacuum_enabled = off)');
@@ -55,7 +55,7 @@ test('P15: a claim and a settlement read no more of the table when 20,000 jobs w
       jobs.map(({ id }) => records.claim({ id, name: 'a.b', attempt: 1, wantsPayload: false })),
     );
     expect(refused.every(({ taken }) => !taken)).toBe(true);
-    await app.get(OutboxRecords).markPublished(jobs.map(({ id }) => ({ id, claim: 0 })));
+    await app.get(OutboxStore).markPublished(jobs.map(({ id }) => ({ id, claim: 0 })));
   };
   /** Rows of the table that statements have looked at so far. */
   const rowsRead = async () => {
@@ -83,7 +83,7 @@ test('P15: a claim and a settlement read no more of the table when 20,000 jobs w
 
 /** To plan a claim takes as long as to run it, and on a machine that is not busy jobs come one by one. */
 test('P15: what happens to a single job is not planned again each time', async () => {
-  const records = app.get(Records);
+  const records = app.get(JobStore);
   const plansMade = async () => {
     const { rows } = await app.get(Database).query<{ name: string; made: number }>({
       text: `select name, custom_plans::int as made from pg_prepared_statements

@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob } from '#jobs';
-import { Audit, Database, DeadRecords, type JobState, Views } from '#records';
+import { Audit, Database, DeadJobStore, JobQueries, type JobState } from '#records';
 import { type Environment, eventually, givenEnvironment, givenProducer, type Producer } from '#testing';
 
 const Sync = defineJob({ name: 'sync.account', queue: 'sync', payload: z.object({ n: z.number() }) });
 let environment: Environment;
 let producer: Producer;
 let other: Producer;
-let dead: DeadRecords;
+let dead: DeadJobStore;
 
 beforeAll(async () => {
   environment = await givenEnvironment([Sync]);
   producer = await givenProducer(environment, { contracts: [Sync], withBroker: false });
   other = await givenProducer(environment, { contracts: [Sync], withBroker: false });
-  dead = producer.app.get(DeadRecords);
+  dead = producer.app.get(DeadJobStore);
 });
 afterAll(async () => {
   await producer?.close();
@@ -32,7 +32,7 @@ const givenDead = async (key: string, lasts?: '1h') => {
   await end(id);
   return id;
 };
-const stateOf = async (id: string) => (await producer.app.get(Views).find(id))?.state;
+const stateOf = async (id: string) => (await producer.app.get(JobQueries).find(id))?.state;
 const open = () =>
   environment.sql<{ id: string }>(`select id from jobs where state in ('queued', 'scheduled') order by id`);
 
@@ -85,7 +85,7 @@ describe('a replay asks of a unique key what enqueueing asks', () => {
         await environment.sql('delete from jobs');
         const ids = [await givenDead('a'), await givenDead('a')];
         const replays = ids.map(
-          (id, at) => () => (at ? other : producer).app.get(DeadRecords).replay({ ids: [id] }),
+          (id, at) => () => (at ? other : producer).app.get(DeadJobStore).replay({ ids: [id] }),
         );
         const enqueueing = () => enqueue('a', '0s', other);
         const [first, second] = what.startsWith('replays')
@@ -103,7 +103,7 @@ describe('a replay asks of a unique key what enqueueing asks', () => {
     const first = await givenDead('a');
     let second = Promise.resolve('');
     await producer.app.get(Database).records.transaction(async (transaction) => {
-      const replaying = new DeadRecords(transaction as never);
+      const replaying = new DeadJobStore(transaction as never);
       expect(await replaying.replay({ ids: [first] })).toBe(1);
       second = enqueue('a', '0s', other);
       // It waits for the row of the key, with a view of the jobs in which the first one is still dead.

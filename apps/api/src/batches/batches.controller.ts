@@ -2,7 +2,7 @@ import { Body, Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nes
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { Batches, BatchRecords, BatchView } from '#batches';
+import { Batches, BatchStore, BatchView } from '#batches';
 import { Audited, Client, type Intake, ProblemException } from '#http';
 import { Jobs } from '#jobs';
 import { Id } from '#resources';
@@ -22,7 +22,7 @@ const batch = { description: 'The batch', standardSchema: BatchView };
 export class BatchesController {
   constructor(
     private readonly batches: Batches,
-    private readonly records: BatchRecords,
+    private readonly records: BatchStore,
     private readonly jobs: Jobs,
   ) {}
 

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { Records } from '#records';
+import { JobStore } from '#records';
 import { Executor } from '../lifecycle/executor.js';
 
 /** How often a worker reads which of its jobs are cancelled: a handler must know within a second. */
@@ -16,7 +16,7 @@ export class Cancellations {
   );
 
   constructor(
-    private readonly records: Records,
+    private readonly store: JobStore,
     private readonly executor: Executor,
   ) {}
 
@@ -30,6 +30,6 @@ export class Cancellations {
 
   private async ask(): Promise<void> {
     if (this.executor.size === 0) return;
-    for (const { id, claim } of await this.records.cancelling()) this.executor.cancel(id, claim);
+    for (const { id, claim } of await this.store.cancelling()) this.executor.cancel(id, claim);
   }
 }

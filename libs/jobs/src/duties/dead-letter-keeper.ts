@@ -2,7 +2,7 @@ import { Injectable, Logger, Optional } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
 import { PollingLoop, TransientError } from '#common';
 import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
-import { type DeadCount, type DeadLetterState, DeadRecords, OutboxRecords, WorkerLock } from '#records';
+import { type DeadCount, DeadJobStore, type DeadLetterState, OutboxStore, WorkerLock } from '#records';
 import { Contracts } from '../contracts.js';
 import { DeadLettering } from '../dead-lettering.js';
 import { describeError } from '../lifecycle/outcome.js';
@@ -50,9 +50,9 @@ export class DeadLetterKeeper {
   constructor(
     private readonly contracts: Contracts,
     private readonly broker: Broker,
-    private readonly dead: DeadRecords,
+    private readonly dead: DeadJobStore,
     private readonly deadLetters: DeadLettering,
-    private readonly outboxRecords: OutboxRecords,
+    private readonly outboxStore: OutboxStore,
     private readonly lock: WorkerLock,
     @Optional() private readonly intervals?: PollIntervals,
   ) {}
@@ -124,7 +124,7 @@ export class DeadLetterKeeper {
       };
       const ids = letters.filter(isOfJob).map(({ id }) => id);
       ofJobs += ids.length;
-      await this.outboxRecords.republishUnrouted(ids, UNROUTED_PAUSE_MS);
+      await this.outboxStore.republishUnrouted(ids, UNROUTED_PAUSE_MS);
       const others = letters.filter((letter) => !isOfJob(letter));
       await this.record(queue, others, ({ message }) => `no queue takes "${message.fields.routingKey}"`);
     });

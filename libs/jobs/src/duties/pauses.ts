@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { QueueRecords } from '#records';
+import { QueueStore } from '#records';
 
 /** How often a worker asks which queues are paused; it is to know within a second. */
 const POLL_INTERVAL_MS = 500;
@@ -17,7 +17,7 @@ export class Pauses {
     (signal) => this.ask(signal),
   );
 
-  constructor(private readonly queues: QueueRecords) {}
+  constructor(private readonly queues: QueueStore) {}
 
   /** The queues that are paused now. @throws DatabaseUnavailableError */
   now(): Promise<ReadonlySet<string>> {

@@ -1,6 +1,6 @@
 import { Injectable, Logger, Module, Optional } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { type DueRecord, OutboxRecords, UnprocessableMessages } from '#records';
+import { type DueRecord, OutboxStore, UnprocessableMessages } from '#records';
 import { CLAIM_CHECK_BYTES } from '../message.js';
 import { Outbox } from '../outbox.js';
 import { PollIntervals } from './poll-intervals.js';
@@ -35,7 +35,7 @@ export class Relay {
   );
 
   constructor(
-    private readonly records: OutboxRecords,
+    private readonly store: OutboxStore,
     private readonly outbox: Outbox,
     private readonly messages: UnprocessableMessages,
     @Optional() private readonly intervals?: PollIntervals,
@@ -60,13 +60,13 @@ export class Relay {
     const room = this.outbox.room;
     if (room === 0) return false;
     const limit = Math.min(BATCH, room);
-    const due = await this.records.takeDue(limit, LEASE_MS, CLAIM_CHECK_BYTES);
+    const due = await this.store.takeDue(limit, LEASE_MS, CLAIM_CHECK_BYTES);
     const long = due.filter(isLong);
     const short = due.filter((record) => !isLong(record));
     const confirmed = await Promise.all(short.map((record) => this.publish(record)));
     const refused = short.filter((_, index) => !confirmed[index]);
     for (const record of long) if (!(await this.publishLong(record))) refused.push(record);
-    if (refused.length > 0) await this.records.postponePublish(refused, REFUSED_PAUSE_MS);
+    if (refused.length > 0) await this.store.postponePublish(refused, REFUSED_PAUSE_MS);
     this.isBusy = due.length > 0 && refused.length === 0;
     return due.length === limit && refused.length === 0;
   }

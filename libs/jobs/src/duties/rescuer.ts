@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { OutboxRecords } from '#records';
+import { OutboxStore } from '#records';
 
 /** How often jobs of workers that are gone are looked for; a redelivery by the broker finds most of them first. */
 const POLL_INTERVAL_MS = 3_000;
@@ -19,7 +19,7 @@ export class Rescuer {
   );
   private missing: number[] = [];
 
-  constructor(private readonly records: OutboxRecords) {}
+  constructor(private readonly store: OutboxStore) {}
 
   start(): void {
     this.loop.start(0);
@@ -31,11 +31,11 @@ export class Rescuer {
 
   /** A worker is gone when it was missing twice: after a restart of the database all take their locks again. */
   private async rescue(): Promise<void> {
-    const missing = await this.records.goneWorkers();
+    const missing = await this.store.goneWorkers();
     const gone = missing.filter((worker) => this.missing.includes(worker));
     this.missing = missing;
     if (gone.length === 0) return;
-    const rescued = await this.records.rescue(gone);
+    const rescued = await this.store.rescue(gone);
     if (rescued > 0) this.logger.warn({ msg: 'Publishing jobs of dead workers again', count: rescued });
   }
 }

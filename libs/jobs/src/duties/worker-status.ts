@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { WorkerRecords } from '#records';
+import { WorkerStore } from '#records';
 
 const POLL_INTERVAL_MS = 5_000;
 /** Sampling interval of the event-loop delay. The measured delay includes it, so it is subtracted. */
@@ -21,7 +21,7 @@ export class WorkerStatus {
   );
   private queues: readonly string[] = [];
 
-  constructor(private readonly workers: WorkerRecords) {}
+  constructor(private readonly workers: WorkerStore) {}
 
   /** @param queues those that the worker serves. */
   start(queues: readonly string[]): void {

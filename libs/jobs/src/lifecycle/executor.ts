@@ -2,7 +2,7 @@ import { Injectable, Logger, Optional } from '@nestjs/common';
 import { untilAvailable } from '#common';
 import { Settings } from '#config';
 import type { AnyContract, JobState } from '#define-job';
-import { type Claim, type ClaimRequest, MAX_CRASHES, Records, type Refused, Throughput } from '#records';
+import { type Claim, type ClaimRequest, JobStore, MAX_CRASHES, type Refused, Throughput } from '#records';
 import { Log, type StrayError } from '#telemetry';
 import { Contracts } from '../contracts.js';
 import { DeadLettering } from '../dead-lettering.js';
@@ -52,7 +52,7 @@ export class Executor {
     private readonly settings: Settings,
     private readonly log: Log,
     private readonly contracts: Contracts,
-    private readonly records: Records,
+    private readonly store: JobStore,
     private readonly deadLetters: DeadLettering,
     private readonly outbox: Outbox,
     private readonly progress: Progress,
@@ -157,23 +157,23 @@ export class Executor {
     request: ClaimRequest,
   ): Promise<Permit | undefined> {
     const question = { ...request, exclusive: true };
-    if (!(await this.persistently(() => this.records.wouldStart(question)))) return UNASKED;
+    if (!(await this.persistently(() => this.store.wouldStart(question)))) return UNASKED;
     const answer = await this.persistently(() => admission.admit(job));
     if (!('delayMs' in answer)) return answer;
-    await this.persistently(() => this.records.postpone({ ...request, delayMs: answer.delayMs }));
+    await this.persistently(() => this.store.postpone({ ...request, delayMs: answer.delayMs }));
     await this.persistently(async () => answer.recorded?.());
     return undefined;
   }
 
   /** Takes the job in its record. */
   private claim(request: ClaimRequest): Promise<Claim> {
-    return this.persistently(() => this.records.claim(request));
+    return this.persistently(() => this.store.claim(request));
   }
 
   /** Takes a job that may be what ended its former workers, when nothing else runs here. */
   private async claimExclusively(request: ClaimRequest): Promise<Claim> {
     await this.gate.becomeExclusive();
-    return this.persistently(() => this.records.claim({ ...request, exclusive: true }));
+    return this.persistently(() => this.store.claim({ ...request, exclusive: true }));
   }
 
   /** Lets go of a message whose job may not run: it has ended, runs elsewhere, or this is an older copy. */
@@ -205,7 +205,7 @@ export class Executor {
     this.progress.forget(id);
     // A worker that stops releases what it can in the time that is left.
     const until = settlement.released ? AbortSignal.timeout(STOP_GRACE_MS) : this.draining.signal;
-    return this.persistently(() => this.records.settle({ ...settlement, id, claim, isFollowed }), until);
+    return this.persistently(() => this.store.settle({ ...settlement, id, claim, isFollowed }), until);
   }
 
   /** Publishes what comes next, if anything does. What fails here is left to the relay. */

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import {
   hasEnded,
   type JobKey,
+  JobStore,
   jobStates,
   type NextRecord,
   type Queryable,
-  Records,
   RecordsDatabase,
 } from '#records';
 import { Count, Id, Time } from '#resources';
@@ -79,10 +79,10 @@ const toView = (batch: BatchView): BatchView => ({ ...batch, counts: countsOf(ba
  * the others' row: jobs are counted on request, through an index on batch and state.
  */
 @Injectable()
-export class BatchRecords {
+export class BatchStore {
   constructor(
     private readonly database: RecordsDatabase,
-    private readonly records: Records,
+    private readonly store: JobStore,
   ) {}
 
   /** Records a batch as accepted, as part of a transaction. @returns when; undefined when another batch holds its key. */
@@ -173,7 +173,7 @@ export class BatchRecords {
         values: [id, PAGE],
       });
       if (rows.length === 0) return true;
-      await this.records.cancel(rows.map((row) => row.id));
+      await this.store.cancel(rows.map((row) => row.id));
     }
   }
 

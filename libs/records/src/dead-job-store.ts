@@ -57,7 +57,7 @@ export interface DeadCount {
  * change the records only, and `DeadLetterKeeper` (in jobs) makes the queues follow.
  */
 @Injectable()
-export class DeadRecords {
+export class DeadJobStore {
   constructor(private readonly database: RecordsDatabase) {}
 
   /**

@@ -3,19 +3,19 @@ import type {
   ClaimRequest,
   InsertedRecord,
   JobKey,
+  JobQueries,
   JobState,
+  JobStore,
   JobView,
   KeyedInsert,
   KeyedRecord,
   NewRecord,
   Queryable,
-  Records,
   Settlement,
-  Views,
 } from '#records';
 import { hasEnded, viewOfNew } from '#records';
 
-/** A job as {@link MemoryRecords} keeps it. */
+/** A job as {@link MemoryStore} keeps it. */
 export interface MemoryRecord {
   readonly accepted: NewRecord;
   readonly createdAt: Date;
@@ -36,11 +36,11 @@ export interface MemoryRecord {
  * The records of jobs in memory: the part that `Jobs` and the `Executor` use, so that both run as they are without a
  * database. There is one worker, which never dies. What `transaction` inserts is there at once.
  */
-export class MemoryRecords
+export class MemoryStore
   implements
-    Pick<Records, 'insert' | 'insertMany' | 'insertInto' | 'insertKeyed' | 'insertKeyedInto'>,
-    Pick<Records, 'claim' | 'settle'>,
-    Pick<Views, 'find'>
+    Pick<JobStore, 'insert' | 'insertMany' | 'insertInto' | 'insertKeyed' | 'insertKeyedInto'>,
+    Pick<JobStore, 'claim' | 'settle'>,
+    Pick<JobQueries, 'find'>
 {
   readonly jobs = new Map<string, MemoryRecord>();
   private readonly holders = new Map<string, { job: string; key: JobKey; until: number }>();

@@ -21,7 +21,7 @@ export interface ListFilter {
 /** What a list shows of a payload or a result. */
 const LISTED_BYTES = 8_192;
 
-/** What has become of a job since it was looked at last; see {@link Views.changed}. */
+/** What has become of a job since it was looked at last; see {@link JobQueries.changed}. */
 export interface WatchedJob {
   id: string;
   /** Another one whenever the record was written. */
@@ -42,7 +42,7 @@ export abstract class Redaction {
 
 /** Reads what the records say, for people and programs that look at jobs: without secrets. */
 @Injectable()
-export class Views {
+export class JobQueries {
   constructor(
     private readonly database: RecordsDatabase,
     private readonly messages: UnprocessableMessages,
@@ -175,7 +175,7 @@ function toView({ worker, attempts: stored, ...row }: Row): JobView {
   return { ...row, error, attempts };
 }
 
-/** A job as {@link Views.find} would show it right after it was inserted, but with its secrets. */
+/** A job as {@link JobQueries.find} would show it right after it was inserted, but with its secrets. */
 export function viewOfNew(
   record: NewRecord,
   { state, createdAt, runAt }: Pick<JobView, 'state' | 'createdAt' | 'runAt'>,

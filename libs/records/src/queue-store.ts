@@ -17,7 +17,7 @@ const FRESH_FACTOR = 5;
 
 /** What the records say of queues: how full they are, and which ones are paused. */
 @Injectable()
-export class QueueRecords {
+export class QueueStore {
   private readonly views = new Cache(() => this.count(), { freshMs: FRESH_MS, freshFactor: FRESH_FACTOR });
 
   constructor(private readonly database: RecordsDatabase) {}

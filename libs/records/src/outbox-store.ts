@@ -38,7 +38,7 @@ const PAGE = 1_000;
  * their worker is gone. The relay works through it; a rebuild fills it.
  */
 @Injectable()
-export class OutboxRecords {
+export class OutboxStore {
   constructor(private readonly database: RecordsDatabase) {}
 
   /** Notes that the broker has confirmed the messages of these jobs, unless they moved on since. */

@@ -12,7 +12,7 @@ export type WorkerReport = Pick<WorkerView, 'queues' | 'eventLoopLagMs' | 'rssBy
 
 /** The live worker processes, with their reports. */
 @Injectable()
-export class WorkerRecords {
+export class WorkerStore {
   constructor(
     private readonly database: RecordsDatabase,
     private readonly lock: WorkerLock,

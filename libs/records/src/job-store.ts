@@ -32,7 +32,7 @@ const KEY_TRIES = 5;
  * writes nothing.
  */
 @Injectable()
-export class Records {
+export class JobStore {
   private readonly inserts: StatementBatcher<NewRecord, InsertedRecord>;
   private readonly keyedInserts: StatementBatcher<KeyedRecord, KeyedInsert>;
   private readonly claims: Claims;
