@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { root } from '#testing';
+import { root } from '#testing/services';
 
 /** What the documents say of the source, as far as a program can tell. */
 

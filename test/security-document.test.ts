@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { root } from '#testing';
+import { root } from '#testing/services';
 
 /** `[name](path)`, and the parts of test titles that may follow it: `: "one", "two"`. */
 const LINK = /\[[^\]]*\]\((\.\.?\/[^)#]+)\)((?:(?:: |, )"[^"]+")*)/g;

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
-import { root } from '#testing';
+import { root } from '#testing/services';
 
 /**
  * The packages that would run a script when they are installed, and why none has to: `.npmrc` forbids it. Look at a

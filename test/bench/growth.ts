@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as own from '#contracts';
-import { type Environment, givenEnvironment } from '#testing';
+import { type Environment, givenEnvironment } from '#testing/services';
 import { appsOf, givenAppsWith } from '../support/apps-with.js';
 import { measuredIn } from './measured.contract.js';
 import { describeMachine, median } from './report.js';

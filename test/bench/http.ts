@@ -1,4 +1,4 @@
-import type { Environment } from '#testing';
+import type { Environment } from '#testing/services';
 import { load } from './load.js';
 import { PAD } from './protocol.js';
 import { describeMachine, median } from './report.js';

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import * as own from '#contracts';
-import { givenEnvironment } from '#testing';
+import { givenEnvironment } from '#testing/services';
 import { abortWhenTold, Interruption, unlessAborted } from '../../scripts/ending.js';
 import { startServices } from '../../scripts/services.js';
 import { givenAppsWith } from '../support/apps-with.js';

@@ -1,4 +1,4 @@
-import type { Environment } from '#testing';
+import type { Environment } from '#testing/services';
 
 /** How many jobs there are, by what has become of them. The others have succeeded. */
 export interface Jobs {

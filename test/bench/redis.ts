@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually, freePort } from '#testing';
+import { eventually } from '#testing';
+import { freePort } from '#testing/services';
 
 /**
  * Starts the machine's Redis on a free port in a folder of its own. With its append-only file, synced each second, as

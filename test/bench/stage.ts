@@ -1,4 +1,4 @@
-import type { Environment, ServiceAddresses } from '#testing';
+import type { Environment, ServiceAddresses } from '#testing/services';
 
 /** What a suite is played on. */
 export interface Stage {

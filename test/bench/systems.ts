@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Environment, freePort, root } from '#testing';
+import { type Environment, freePort, root } from '#testing/services';
 import { appsOf } from '../support/apps-with.js';
 import { Child, Crew, type Workers } from './child.js';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import { hashPassword } from '#dashboard';
-import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing/services';
 import { findChromium, givenBrowser, type TestBrowser } from '../support/browser.js';
 import { givenReceiver, type Receiver, receiverSettings } from '../support/receiver.js';
 

@@ -3,14 +3,14 @@ import type { Page } from 'playwright-core';
 import * as contracts from '#contracts';
 import { hashPassword } from '#dashboard';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
   givenWorker,
-} from '#testing';
+} from '#testing/services';
 import { SampleFlaky } from '../samples/contracts.js';
 import { findChromium, givenBrowser, type TestBrowser } from '../support/browser.js';
 

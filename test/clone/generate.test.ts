@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { root } from '#testing';
+import { root } from '#testing/services';
 import { generate } from '../../scripts/generate.js';
 import { readParts } from '../../scripts/remove.js';
 import { type Clone, givenClone, jobSucceeds, withApps } from '../support/clone.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type Environment, freePort, givenEnvironment } from '#testing';
+import { type Environment, freePort, givenEnvironment } from '#testing/services';
 import { type Clone, givenClone } from '../support/clone.js';
 import { Guide } from '../support/guide.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { type Duration, describeSettings, toMilliseconds } from '#config';
-import { root } from '#testing';
+import { root } from '#testing/services';
 
 // What can be seen without a Docker engine; test/docker runs it with one.
 

@@ -7,7 +7,7 @@ import ts from 'typescript';
 import { parse, parseAllDocuments } from 'yaml';
 import { type Duration, describeSettings, loadSettings, toMilliseconds } from '#config';
 import { Contracts } from '#jobs';
-import { root } from '#testing';
+import { root } from '#testing/services';
 import * as contracts from '../../libs/contracts/src/index.js';
 import { readParts } from '../../scripts/remove.js';
 

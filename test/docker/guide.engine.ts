@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { freePort } from '#testing';
+import { freePort } from '#testing/services';
 import { composeRuns } from '../../scripts/services/compose.js';
 import { type Clone, givenClone } from '../support/clone.js';
 import { Guide } from '../support/guide.js';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { root } from '#testing';
+import { root } from '#testing/services';
 
 /** What `docker inspect` tells of a container, as far as it is looked at here. */
 export interface Container {

@@ -5,14 +5,14 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import pg from 'pg';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   builtApps,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
-} from '#testing';
+} from '#testing/services';
 import { commandLine } from '../../apps/cli/src/command-line.js';
 import { codeOf } from '../../apps/cli/src/exit.js';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type Environment, givenEnvironment } from '#testing';
+import { type Environment, givenEnvironment } from '#testing/services';
 
 const root = join(import.meta.dirname, '..', '..');
 const LIMIT_MS = 85_000;

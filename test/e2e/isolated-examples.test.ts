@@ -6,14 +6,14 @@ import sharp from 'sharp';
 import * as contracts from '#contracts';
 import type { AnyContract, PayloadInput } from '#jobs';
 import { JobQueries, type JobView } from '#records';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
   givenProducer,
-} from '#testing';
+} from '#testing/services';
 import { seedDemoSales } from '../../scripts/demo-sales.js';
 
 let environment: Environment;

@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
-import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import { eventually } from '#testing';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing/services';
 import { receiverSettings } from '../support/receiver.js';
 
 const JOBS = 1_500;

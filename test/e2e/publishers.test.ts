@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
-import { type Environment, eventually, givenEnvironment, givenWorker, root } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment, givenWorker, root } from '#testing/services';
 
 const run = promisify(execFile);
 

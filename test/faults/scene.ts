@@ -6,15 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import * as own from '#contracts';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   type Environment,
-  eventually,
   freePort,
   givenEnvironment,
   givenProcess,
   root,
-} from '#testing';
+} from '#testing/services';
 import { appsOf } from '../support/apps-with.js';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
 import * as contracts from './contracts.js';

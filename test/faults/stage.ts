@@ -1,4 +1,4 @@
-import type { ServiceAddresses } from '#testing';
+import type { ServiceAddresses } from '#testing/services';
 import { type PostgresServer, startPostgres } from '../../scripts/services/postgres.js';
 import { startPrivate } from '../../scripts/services/private.js';
 import { type RabbitmqNode, startRabbitmqNodes } from '../../scripts/services/rabbitmq-node.js';

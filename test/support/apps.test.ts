@@ -3,14 +3,14 @@ import { z } from 'zod';
 import * as contracts from '#contracts';
 import { defineJob, type Handler, JobHandler } from '#jobs';
 import { Broker } from '#rabbitmq';
+import { eventually } from '#testing';
 import {
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
   givenProducer,
   givenWorker,
-} from '#testing';
+} from '#testing/services';
 import { givenProxy, type TcpProxy } from './proxy.js';
 
 const Ping = defineJob({ name: 'ping.once', queue: 'ping', payload: z.object({}) });

@@ -3,7 +3,8 @@ import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JobView } from '#records';
-import { eventually, givenEnvironment, givenProcess, root } from '#testing';
+import { eventually } from '#testing';
+import { givenEnvironment, givenProcess, root } from '#testing/services';
 
 /** A copy of the repository, as a cloner has it after `npm ci` and `npm run build`. */
 export interface Clone {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '#testing';
+import { root } from '#testing/services';
 import type { Clone } from './clone.js';
 
 /** A controller as the README has it, which enqueues a job of the clone's own. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
-import { root } from '#testing';
+import { root } from '#testing/services';
 import { readParts } from '../../../scripts/remove.js';
 import { type Clone, givenClone } from '../../support/clone.js';
 import { addOwnCode } from '../../support/own-code.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '#testing';
+import { root } from '#testing/services';
 import type { Fault } from '../fault.js';
 import type { Scene, SceneApp } from '../scene.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { root } from '#testing';
+import { root } from '#testing/services';
 import type { Fault } from '../fault.js';
 import { type Load, type LoadOptions, mix, UNTIL_STOPPED } from '../load.js';
 import type { Scene } from '../scene.js';

@@ -6,15 +6,15 @@ import * as contracts from '#contracts';
 import { hashPassword } from '#dashboard';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import type { JobView } from '#records';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
   givenProducer,
   givenWorker,
-} from '#testing';
+} from '#testing/services';
 import { exchange, head } from '../../support/raw-http.js';
 import { givenReceiver } from '../../support/receiver.js';
 

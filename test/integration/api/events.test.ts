@@ -4,14 +4,14 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
 import type { JobView } from '#records';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
   givenWorker,
-} from '#testing';
+} from '#testing/services';
 import { SampleFlaky } from '../../samples/contracts.js';
 import { type EventStream, givenEventStream } from '../../support/event-stream.js';
 import { givenSocket, head } from '../../support/raw-http.js';

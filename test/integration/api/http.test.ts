@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
-import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import { eventually } from '#testing';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing/services';
 import { expectDocumented } from '../../support/documented.js';
 import { givenProxy, type TcpProxy } from '../../support/proxy.js';
 

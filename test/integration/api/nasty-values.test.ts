@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
-import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing/services';
 
 /** What a client may send, by mistake or not, in place of what is meant. */
 const NASTY: unknown[] = [

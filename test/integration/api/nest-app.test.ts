@@ -16,7 +16,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { z } from 'zod';
 import * as contracts from '#contracts';
-import { type Environment, givenEnvironment } from '#testing';
+import { type Environment, givenEnvironment } from '#testing/services';
 import { ApiModule } from '../../../apps/api/src/api.module.js';
 
 const Order = z.object({ customer: z.object({ id: z.number() }) });

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { Batches, BatchesModule } from '#batches';
 import { defineJob, type Handler, JobHandler, nextJob } from '#jobs';
 import { JobQueries } from '#records';
-import { type Environment, eventually, givenProducerAndWorker } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenProducerAndWorker } from '#testing/services';
 import { KeptLines } from '../../support/kept-lines.js';
 
 const Note = defineJob({ name: 'note.take', queue: 'note', payload: z.unknown(), retry: [] });

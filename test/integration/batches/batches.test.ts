@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { BatchView } from '#batches';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
-import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import { eventually } from '#testing';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing/services';
 import { expectDocumented } from '../../support/documented.js';
 import { givenReceiver, type Receiver, receiverSettings } from '../../support/receiver.js';
 

@@ -5,14 +5,14 @@ import { IsolationModule, type IsolationOptions } from '#isolation';
 import type { AnyContract, PayloadInput } from '#jobs';
 import { JobQueries, type JobView } from '#records';
 import { forwardedLog } from '#telemetry';
+import { eventually } from '#testing';
 import {
   type AppOptions,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProducer,
   givenWorker,
-} from '#testing';
+} from '#testing/services';
 import { compile } from '../../support/compile.js';
 import {
   contracts,

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { loadSettings } from '#config';
 import { defineJob, Jobs, JobsModule } from '#jobs';
 import { Broker } from '#rabbitmq';
-import { type Environment, eventually, givenEnvironment } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment } from '#testing/services';
 
 const Ping = defineJob({ name: 'ping.many', queue: 'ping', payload: z.object({}) });
 const contracts = [Ping];

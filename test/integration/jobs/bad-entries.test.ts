@@ -4,7 +4,8 @@ import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { DeadJobStore, JobQueries, JobStore, Retention } from '#records';
-import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenProducerAndWorker, type Producer } from '#testing/services';
 import { KeptLines } from '../../support/kept-lines.js';
 
 const Note = defineJob({ name: 'note.take', queue: 'note', payload: z.unknown(), retry: [] });

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, JobHandler } from '#jobs';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
 
 const Compute = defineJob({ name: 'compute.much', queue: 'compute', payload: z.object({}) });
 const contracts = [Compute];

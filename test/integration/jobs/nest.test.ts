@@ -22,14 +22,14 @@ import { map, type Observable, throwError } from 'rxjs';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
 import { JobQueries } from '#records';
+import { eventually } from '#testing';
 import {
   type Environment,
-  eventually,
   givenEnvironment,
   givenProducerAndWorker,
   givenWorker,
   type Producer,
-} from '#testing';
+} from '#testing/services';
 
 const payload = z.object({ text: z.string() });
 const job = (name: string) => defineJob({ name, queue: 'nest', payload, retry: [] });

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, RetryAfterError, snooze } from '#jobs';
 import { JobQueries } from '#records';
-import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenProducerAndWorker, type Producer } from '#testing/services';
 
 const Odd = defineJob({
   name: 'odd.do',

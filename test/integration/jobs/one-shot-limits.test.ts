@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, JobHandler, OneShot } from '#jobs';
 import { LimitsModule } from '#limits';
-import { givenProducerAndWorker } from '#testing';
+import { givenProducerAndWorker } from '#testing/services';
 
 const Limited = defineJob({ name: 'limited.call', queue: 'calls', payload: z.object({}) });
 

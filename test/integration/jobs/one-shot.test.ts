@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { Jobs } from '#jobs';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
   givenProducer,
-} from '#testing';
+} from '#testing/services';
 import { SampleCall, SampleFlaky, SampleMail } from '../../samples/contracts.js';
 import { givenReceiver, type Receiver, receiverSettings } from '../../support/receiver.js';
 

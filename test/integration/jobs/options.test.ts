@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Batches, BatchesModule } from '#batches';
 import { defineJob, nextJob } from '#jobs';
 import { DeadJobStore, InputError, JobQueries, JobStore, QueueStore } from '#records';
-import { type Environment, givenEnvironment, givenProducer, type Producer } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, type Producer } from '#testing/services';
 
 const Note = defineJob({ name: 'note.take', queue: 'note', payload: z.unknown(), priorities: true });
 let environment: Environment;

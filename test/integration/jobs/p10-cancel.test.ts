@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { JobQueries, JobStore } from '#records';
-import { eventually, givenProducerAndWorker, type Producer } from '#testing';
+import { eventually } from '#testing';
+import { givenProducerAndWorker, type Producer } from '#testing/services';
 
 const Wait = defineJob({
   name: 'wait.long',

@@ -3,7 +3,8 @@ import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { DeadJobStore, JobQueries } from '#records';
-import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenProducerAndWorker, type Producer } from '#testing/services';
 
 const Fail = defineJob({
   name: 'fail.always',

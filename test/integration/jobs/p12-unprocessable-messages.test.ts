@@ -11,7 +11,8 @@ import {
   type MessageView,
   UnprocessableMessages,
 } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
 
 const Known = defineJob({ name: 'known.job', queue: 'known', payload: z.unknown(), retry: [] });
 const Late = defineJob({ name: 'late.job', queue: 'known', payload: z.unknown(), retry: [] });

@@ -3,14 +3,14 @@ import { Logger } from '@nestjs/common';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { JobQueries } from '#records';
+import { eventually } from '#testing';
 import {
   type Environment,
-  eventually,
   givenEnvironment,
   givenProducer,
   givenWorker,
   type Producer,
-} from '#testing';
+} from '#testing/services';
 import { openWorkplace, type Workplace } from '../../../scripts/services/private.js';
 import { type RabbitmqNode, startRabbitmqNodes } from '../../../scripts/services/rabbitmq-node.js';
 import { canHaveRabbitmq } from '../../../scripts/services/rabbitmq-package.js';

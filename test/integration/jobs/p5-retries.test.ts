@@ -9,7 +9,8 @@ import {
   RetryAfterError,
 } from '#jobs';
 import { type AttemptView, JobQueries } from '#records';
-import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenProducerAndWorker, type Producer } from '#testing/services';
 
 const Fail = defineJob({
   name: 'fail.always',

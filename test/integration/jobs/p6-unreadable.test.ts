@@ -4,7 +4,8 @@ import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { JobQueries, JobStore } from '#records';
-import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenProducerAndWorker, type Producer } from '#testing/services';
 
 const Greet = defineJob({ name: 'greet.say', queue: 'greet', payload: z.object({ name: z.string() }) });
 const Orphan = defineJob({ name: 'greet.orphan', queue: 'greet', payload: z.unknown() });

@@ -2,15 +2,15 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob } from '#jobs';
 import { JobQueries, JobStore, type JobView } from '#records';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
   givenProducer,
   type Producer,
-} from '#testing';
+} from '#testing/services';
 
 /** As in `wayward-worker.js`: what a job does is called by its name there. */
 const Wayward = defineJob({

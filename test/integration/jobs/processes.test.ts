@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
-import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import { eventually } from '#testing';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing/services';
 import { givenProxy, type TcpProxy } from '../../support/proxy.js';
 import { givenReceiver, type Receiver, receiverSettings } from '../../support/receiver.js';
 

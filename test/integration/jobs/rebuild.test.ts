@@ -3,14 +3,14 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   builtApps,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
-} from '#testing';
+} from '#testing/services';
 import { givenReceiver, type Receiver, receiverSettings } from '../../support/receiver.js';
 
 const run = promisify(execFile);

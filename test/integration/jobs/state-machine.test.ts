@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { v7 as uuid } from 'uuid';
 import { decide, type Outcome } from '#jobs';
 import { Database, DeadJobStore, type JobState, JobStore, OutboxStore, WorkerLock } from '#records';
-import { type Environment, givenEnvironment } from '#testing';
+import { type Environment, givenEnvironment } from '#testing/services';
 
 /**
  * The life of jobs as the records see it, under whatever may happen to messages, workers and clocks. The database and

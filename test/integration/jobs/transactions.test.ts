@@ -5,7 +5,8 @@ import { z } from 'zod';
 import { Batches, BatchesModule } from '#batches';
 import { ContractViolationError, defineJob, type Handler, JobHandler } from '#jobs';
 import { Database, JobQueries, type Queryable } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
 
 const Ship = defineJob({ name: 'order.ship', queue: 'orders', payload: z.object({ order: z.int() }) });
 

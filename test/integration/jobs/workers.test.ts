@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { Retention, WorkerStore } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
 
 const Hold = defineJob({ name: 'hold.on', queue: 'hold', payload: z.number() });
 let isReleased = false;

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { LimitsModule } from '#limits';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
 
 const payload = z.object({ tenant: z.string().default('one') });
 const Narrow = defineJob({ name: 'narrow.work', queue: 'work', payload, retry: [] });

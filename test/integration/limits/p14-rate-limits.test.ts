@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { LimitsModule } from '#limits';
 import { JobQueries, JobStore } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
 
 const payload = z.object({ tenant: z.string().default('one') });
 const Limited = defineJob({ name: 'limited.call', queue: 'calls', payload, retry: ['100ms'] });

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { Contracts, defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { QueueStore } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
 
 const payload = z.object({ lane: z.string(), failures: z.int().default(0) });
 const Mail = defineJob({ name: 'mail.send', queue: 'mail', payload, retry: ['200ms'], priorities: true });

@@ -8,7 +8,8 @@ import {
   EXCHANGE,
   Publisher,
 } from '#rabbitmq';
-import { type Environment, eventually, givenEnvironment } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment } from '#testing/services';
 import { givenProxy, type TcpProxy } from '../../support/proxy.js';
 
 const topology = buildTopology({ queues: new Map([['letter', ['letter.send']]]), retryDelays: ['5s'] });

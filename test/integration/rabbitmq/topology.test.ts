@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { BrokerConnection, buildTopology, checkTopology, declareTopology } from '#rabbitmq';
-import { type Environment, givenEnvironment } from '#testing';
+import { type Environment, givenEnvironment } from '#testing/services';
 
 const topology = buildTopology({
   queues: new Map([

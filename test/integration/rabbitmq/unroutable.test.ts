@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { Contracts, defineJob, type Handler, JobHandler } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { JobQueries } from '#records';
-import { type Environment, eventually, givenProducerAndWorker, type Producer } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenProducerAndWorker, type Producer } from '#testing/services';
 
 const Ping = defineJob({ name: 'ping.once', queue: 'ping', payload: z.object({}) });
 

@@ -11,7 +11,8 @@ import {
   RecordsModule,
   WorkerLock,
 } from '#records';
-import { type Environment, eventually, givenEnvironment } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment } from '#testing/services';
 
 let environment: Environment;
 const apps: { close(): Promise<unknown> }[] = [];

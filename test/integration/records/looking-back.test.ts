@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
 import { Audit, DeadJobStore, JobSearch, type RecordsDatabase, Retention, Throughput } from '#records';
-import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
 
 const Work = defineJob({ name: 'work', queue: 'work', payload: z.object({ fails: z.boolean() }) });
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { migrateDatabase } from '#records';
-import { givenEnvironment } from '#testing';
+import { givenEnvironment } from '#testing/services';
 
 test('a migration that comes into a clone late runs, though others have run that sort after it', async () => {
   const environment = await givenEnvironment([]);

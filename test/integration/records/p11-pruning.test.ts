@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
-import {
-  type AppProcess,
-  type Environment,
-  eventually,
-  givenEnvironment,
-  givenProcess,
-  root,
-} from '#testing';
+import { eventually } from '#testing';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess, root } from '#testing/services';
 
 let environment: Environment;
 const processes: AppProcess[] = [];

@@ -3,7 +3,7 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { loadSettings, SettingsModule } from '#config';
 import { Database, JobStore, type NewRecord, OutboxStore, RecordsModule, WorkerLock } from '#records';
-import { type Environment, givenEnvironment } from '#testing';
+import { type Environment, givenEnvironment } from '#testing/services';
 
 let environment: Environment;
 let app: TestingModule;

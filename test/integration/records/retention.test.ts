@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { loadSettings, SettingsModule } from '#config';
 import { RecordsModule, Retention } from '#records';
-import { type Environment, givenEnvironment } from '#testing';
+import { type Environment, givenEnvironment } from '#testing/services';
 
 const DAY_MS = 86_400_000;
 const ages = { succeeded: 7 * DAY_MS, cancelled: 30 * DAY_MS, discarded: 30 * DAY_MS, others: 30 * DAY_MS };

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { z } from 'zod';
 import { defineJob } from '#jobs';
 import { Audit, Database, DeadJobStore, JobQueries, type JobState } from '#records';
-import { type Environment, eventually, givenEnvironment, givenProducer, type Producer } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, type Producer } from '#testing/services';
 
 const Sync = defineJob({ name: 'sync.account', queue: 'sync', payload: z.object({ n: z.number() }) });
 let environment: Environment;

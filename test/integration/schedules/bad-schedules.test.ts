@@ -3,7 +3,8 @@ import { Logger } from '@nestjs/common';
 import { z } from 'zod';
 import { defineJob, type Handler, JobHandler } from '#jobs';
 import { defineSchedule, SchedulesModule } from '#schedules';
-import { type Environment, eventually, givenProducerAndWorker } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenProducerAndWorker } from '#testing/services';
 import { KeptLines } from '../../support/kept-lines.js';
 
 const Note = defineJob({ name: 'note.take', queue: 'note', payload: z.unknown(), retry: [] });

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob } from '#jobs';
-import { type AppProcess, type Environment, eventually, givenEnvironment, givenProcess } from '#testing';
+import { eventually } from '#testing';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing/services';
 
 /** The contract of `ticking-worker.js`. */
 const Tick = defineJob({ name: 'tick', queue: 'tick', payload: z.object({}) });

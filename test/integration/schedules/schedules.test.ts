@@ -3,7 +3,8 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { z } from 'zod';
 import { defineJob } from '#jobs';
 import { defineSchedule, type Schedule, Schedules, SchedulesModule } from '#schedules';
-import { type Environment, eventually, givenEnvironment, givenProducer, givenWorker } from '#testing';
+import { eventually } from '#testing';
+import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
 
 const Note = defineJob({ name: 'note', queue: 'note', payload: z.object({ text: z.string() }) });
 /** On the minute that was half an hour ago, so that no tick falls into a test. */

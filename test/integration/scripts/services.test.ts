@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { eventually, root } from '#testing';
+import { eventually } from '#testing';
+import { root } from '#testing/services';
 import {
   checkPostgres,
   checkRabbitmq,

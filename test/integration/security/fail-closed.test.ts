@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
-import { type Environment, givenEnvironment, givenProcess } from '#testing';
+import { type Environment, givenEnvironment, givenProcess } from '#testing/services';
 
 /** What an app is started with, so that a promise that nobody catches can be left behind in it from outside. */
 const leavesPromises = [

@@ -7,15 +7,15 @@ import { type Channel, connect } from 'amqplib';
 import pg from 'pg';
 import type { BrokerRole } from '#rabbitmq';
 import type { JobView } from '#records';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   builtApps,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
   root,
-} from '#testing';
+} from '#testing/services';
 import { brokerDefinitions } from '../../../scripts/broker-users.js';
 
 /**

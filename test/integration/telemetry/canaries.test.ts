@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
+import { eventually } from '#testing';
 import {
   type AppProcess,
   type Environment,
-  eventually,
   givenEnvironment,
   givenProcess,
   type Letter,
-} from '#testing';
+} from '#testing/services';
 import { givenAppsWith } from '../../support/apps-with.js';
 import { compile } from '../../support/compile.js';
 import { givenEventStream } from '../../support/event-stream.js';

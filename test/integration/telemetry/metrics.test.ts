@@ -7,14 +7,8 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
-import {
-  type AppProcess,
-  type Environment,
-  eventually,
-  givenEnvironment,
-  givenProcess,
-  root,
-} from '#testing';
+import { eventually } from '#testing';
+import { type AppProcess, type Environment, givenEnvironment, givenProcess, root } from '#testing/services';
 import { givenProxy, type TcpProxy } from '../../support/proxy.js';
 
 const KEY = 'a-key-for-this-test-only';

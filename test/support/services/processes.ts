@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describeSettings } from '#config';
+import { eventually } from '#testing';
 import type { Environment } from './environment.js';
-import { eventually } from './eventually.js';
 import { builtApps, root } from './root.js';
 
 /** A machine that does much else at the same time takes its time to start a process. */

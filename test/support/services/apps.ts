@@ -12,8 +12,8 @@ import { loadSettings, type Settings } from '#config';
 import { type AnyContract, JobServer, JobServerModule, Jobs, JobsModule, PollIntervals } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { Log, rootLog } from '#telemetry';
+import { eventually } from '#testing';
 import { type Environment, givenEnvironment } from './environment.js';
-import { eventually } from './eventually.js';
 
 /** How a test's producer or worker differs from the usual. */
 export interface AppOptions extends Pick<ModuleMetadata, 'imports'> {
