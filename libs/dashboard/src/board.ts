@@ -2,7 +2,7 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy }
 import { Cache, PollingLoop } from '#common';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
-import { emptyQueue, QueueStore, type QueueView, type Tally, Throughput } from '#records';
+import { emptyQueue, type OutcomeCounts, QueueStore, type QueueView, Throughput } from '#records';
 
 /** How old what is shown may be. */
 const FRESH_MS = 1_000;
@@ -17,7 +17,7 @@ const TELL_EVERY_MS = 5_000;
 export interface QueueRow extends QueueView {
   /** Null when the broker does not answer. */
   consumers: number | null;
-  lastHour: Tally | undefined;
+  lastHour: OutcomeCounts | undefined;
 }
 
 /** The figures of all queues. */

@@ -1,4 +1,4 @@
-import type { Tally } from '#records';
+import type { OutcomeCounts } from '#records';
 import { type Html, html } from './html.js';
 import { number } from './parts.js';
 
@@ -15,7 +15,7 @@ const parts = [
 ] as const;
 
 /** Bars over time, drawn on the server: how many attempts succeeded, failed, and failed for good. */
-export function chart(label: string, tallies: readonly (Tally & { at: Date })[]): Html {
+export function chart(label: string, tallies: readonly (OutcomeCounts & { at: Date })[]): Html {
   const sums = tallies.map((tally) => parts.reduce((sum, [outcome]) => sum + tally[outcome], 0));
   const top = niceTop(Math.max(...sums));
   const step = WIDTH / tallies.length;

@@ -1,7 +1,7 @@
 import { Get, NotFoundException, Param, Post, Query, Redirect } from '@nestjs/common';
 import { counted } from '#config';
 import { Audited } from '#http';
-import { QueueStore, type Tally, Throughput } from '#records';
+import { type OutcomeCounts, QueueStore, Throughput } from '#records';
 import { Board, type QueueRow } from './board.js';
 import { chart } from './chart.js';
 import { DashboardController, Visitor } from './dashboard.guard.js';
@@ -36,7 +36,7 @@ export class OverviewPage {
       this.board.figures(),
       this.throughput.since(steps, stepS),
     ]);
-    const sum = (outcome: keyof Tally) => tallies.reduce((sum, tally) => sum + tally[outcome], 0);
+    const sum = (outcome: keyof OutcomeCounts) => tallies.reduce((sum, tally) => sum + tally[outcome], 0);
     const told = `${counted(sum('succeeded'), 'attempt')} succeeded, ${number(sum('retrying'))} failed and were tried again, ${number(sum('dead'))} failed for good`;
     return page({
       title: 'Overview',

@@ -12,6 +12,7 @@ export {
   secret,
   snooze,
 } from '#define-job';
+export { ContractRedaction } from './contract-redaction.js';
 export { Contracts } from './contracts.js';
 export type { DeadLettering } from './dead-lettering.js';
 export { PollIntervals } from './duties/poll-intervals.js';
@@ -65,6 +66,5 @@ export { fittingJson, isTooDeep, parseOrThrow, resultJson, toViolations } from '
 export { type Progress, safeProgress } from './progress.js';
 export { QueueMetrics } from './queue-metrics.js';
 export { redact } from './redact.js';
-export { ContractRedaction } from './redaction.js';
 export { readThrown, type Thrown, thrownSchema, toError } from './thrown.js';
 export { describeMessage } from './unprocessable.js';

@@ -85,8 +85,8 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       const paused = await this.whenDatabaseAnswers(() => this.pauses.now());
       if (!paused || this.draining) return callback();
       for (const queue of queues) this.consume(queue);
-      this.follow(paused);
-      this.pauses.start((paused) => this.follow(paused));
+      this.applyPauses(paused);
+      this.pauses.start((paused) => this.applyPauses(paused));
       this.cancellations.start();
       this.relay.start();
       this.rescuer.start();
@@ -242,7 +242,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
       const atOnce = Math.min(share, this.maxAttempts);
       const consumer = this.broker.consume(priorityQueue(queue, priority), atOnce, ({ message, ack }) => {
         this.executor.take({ queue, priority, message, ack });
-        if (this.isSpent) this.follow();
+        if (this.isSpent) this.applyPauses();
       });
       this.consumers.push(consumer);
       this.queueOf.set(consumer, queue);
@@ -254,7 +254,7 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     return this.executor.ended + this.executor.size >= this.maxAttempts;
   }
 
-  private follow(paused = this.paused): void {
+  private applyPauses(paused = this.paused): void {
     this.paused = paused;
     for (const consumer of this.consumers) {
       const isPaused = this.isSpent || paused.has(this.queueOf.get(consumer) ?? '');

@@ -3,10 +3,10 @@ import { type Settings, SettingsModule } from '#config';
 import type { AnyContract } from '#define-job';
 import { RabbitMQModule } from '#rabbitmq';
 import { RecordsModule, Redaction } from '#records';
+import { ContractRedaction } from './contract-redaction.js';
 import { Contracts } from './contracts.js';
 import { Jobs } from './jobs.js';
 import { Outbox } from './outbox.js';
-import { ContractRedaction } from './redaction.js';
 
 /** What an app needs to know of its jobs. */
 export interface JobsModuleOptions {

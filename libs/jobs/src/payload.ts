@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import { type AnyContract, adviceOn, pointerTo } from '#define-job';
 import { ContractViolationError, ResultError, type Violation } from './errors.js';
+import { JobSecrets } from './job-secrets.js';
 import { MAX_DEPTH, toJson } from './json.js';
-import { Secrets } from './secrets.js';
 import { readThrown } from './thrown.js';
 
 /**
@@ -21,7 +21,7 @@ export function parseOrThrow(
   const checked = check(contract[part] as z.ZodType, value, pointer);
   if (!Array.isArray(checked)) return checked.data;
   // A refinement's message may quote what it refuses.
-  const secrets = new Secrets(() => [[value, contract[part]]]);
+  const secrets = new JobSecrets(() => [[value, contract[part]]]);
   throw new ContractViolationError(
     contract.name,
     part,

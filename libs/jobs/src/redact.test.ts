@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { secret } from '#define-job';
+import { JobSecrets } from './job-secrets.js';
 import { hasMarks, redact } from './redact.js';
-import { Secrets } from './secrets.js';
 
 const hidden = '[redacted]';
 
@@ -141,12 +141,12 @@ describe('redact', () => {
   });
 });
 
-describe('Secrets', () => {
+describe('JobSecrets', () => {
   const schema = z.object({ code: secret(z.string()), list: secret(z.array(z.string())).optional() });
 
   test('are taken out of texts by value, however they are quoted', () => {
     const value = 'top "secret" & more';
-    const secrets = new Secrets(() => [
+    const secrets = new JobSecrets(() => [
       [{ code: value, password: 'hunter22', list: ['hunter22-extended'] }, schema],
     ]);
     expect(
@@ -156,14 +156,14 @@ describe('Secrets', () => {
     ).toBe(`${hidden} {"value":"${hidden}"} ?code=${hidden} ${hidden} ${hidden}`);
   });
   test('of a few characters are left, because every text has those', () => {
-    expect(new Secrets(() => [[{ code: 'abc' }, schema]]).scrub('abc')).toBe('abc');
+    expect(new JobSecrets(() => [[{ code: 'abc' }, schema]]).scrub('abc')).toBe('abc');
   });
   test('that cannot be told take the text with them', () => {
     const tooMany = Array.from({ length: 101 }, (_, index) => `secret number ${index}`);
-    expect(new Secrets(() => [[{ code: 'x', list: tooMany }, schema]]).scrub('any')).toBe(hidden);
+    expect(new JobSecrets(() => [[{ code: 'x', list: tooMany }, schema]]).scrub('any')).toBe(hidden);
     const failing = () => {
       throw new Error('no');
     };
-    expect(new Secrets(failing).scrub('any')).toBe(hidden);
+    expect(new JobSecrets(failing).scrub('any')).toBe(hidden);
   });
 });

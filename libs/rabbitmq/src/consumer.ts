@@ -26,7 +26,7 @@ export class Consumer {
   private stopping = false;
   private paused = false;
   /** Subscribing and cancelling, one after the other. */
-  private following = Promise.resolve();
+  private reconciling = Promise.resolve();
   private readonly closeChannel: () => Promise<void>;
 
   /**
@@ -58,13 +58,13 @@ export class Consumer {
    */
   pause(): void {
     this.paused = true;
-    this.follow();
+    this.reconcile();
   }
 
   /** Takes messages again. */
   resume(): void {
     this.paused = false;
-    this.follow();
+    this.reconcile();
   }
 
   /** Asks the broker for no more messages; those in flight can still be acknowledged. */
@@ -91,8 +91,8 @@ export class Consumer {
     await channel.prefetch(this.prefetch, false);
     this.channel = channel;
     this.acknowledgements = acknowledgements;
-    this.follow();
-    await this.following;
+    this.reconcile();
+    await this.reconciling;
   }
 
   /** Whether messages are wanted at the moment. */
@@ -115,12 +115,12 @@ export class Consumer {
     if (this.channel === channel) this.consumerTag = consumerTag;
     this.logger.log({ msg: `Consuming ${this.queue}`, queue: this.queue, prefetch: this.prefetch });
     // It may have been paused or stopped while the broker answered.
-    if (!this.wanted) this.follow();
+    if (!this.wanted) this.reconcile();
   }
 
   /** Makes the broker know what was asked for last. What fails here closes the channel, and the next one starts again. */
-  private follow(): void {
-    this.following = this.following
+  private reconcile(): void {
+    this.reconciling = this.reconciling
       .then(async () => {
         const { channel, acknowledgements, consumerTag } = this;
         if (!channel || !acknowledgements) return;

@@ -35,7 +35,7 @@ export interface PublisherOptions {
   confirmTimeoutMs?: number;
 }
 
-interface InFlight {
+interface Unconfirmed {
   message: OutgoingMessage;
   sentAt: number;
   returned: boolean;
@@ -51,7 +51,7 @@ interface InFlight {
  */
 export class Publisher {
   private channel: ConfirmChannel | undefined;
-  private readonly inFlight = new Set<InFlight>();
+  private readonly inFlight = new Set<Unconfirmed>();
   private bytesInFlight = 0;
   private readonly closeChannel: () => Promise<void>;
   private readonly sweep: NodeJS.Timeout;
@@ -101,7 +101,7 @@ export class Publisher {
     if (this.room === 0) return Promise.reject(new BrokerUnavailableError('the publish window is full'));
 
     return new Promise((resolve, reject) => {
-      const entry: InFlight = { message, sentAt: performance.now(), returned: false, resolve, reject };
+      const entry: Unconfirmed = { message, sentAt: performance.now(), returned: false, resolve, reject };
       const send = (properties: Options.Publish) =>
         channel.publish(
           message.exchange,
@@ -164,7 +164,7 @@ export class Publisher {
     });
   }
 
-  private settle(entry: InFlight, error: unknown): void {
+  private settle(entry: Unconfirmed, error: unknown): void {
     this.inFlight.delete(entry);
     this.bytesInFlight -= entry.message.content.length;
     if (this.heldUp.length > 0 && !this.isUnderPressure) this.letGo();

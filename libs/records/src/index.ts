@@ -54,7 +54,7 @@ export { RecordsDatabase } from './records-database.js';
 export { type Ages, type Pruned, Retention } from './retention.js';
 export { eachApart, OverloadedError, StatementBatcher } from './statement-batcher.js';
 export { checkText, checkTime, InputError, isStorable, UNSTORABLE } from './text.js';
-export { type AttemptOutcome, outcomes, type Tally, Throughput } from './throughput.js';
+export { type AttemptOutcome, type OutcomeCounts, outcomes, Throughput } from './throughput.js';
 export {
   type ReceivedMessage,
   type StoredMessage,

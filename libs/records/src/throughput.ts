@@ -14,7 +14,7 @@ export const outcomes = ['succeeded', 'retrying', 'dead', 'cancelled'] as const;
 export type AttemptOutcome = (typeof outcomes)[number];
 
 /** How many attempts ended how, by some part of time or by queue. */
-export type Tally = Record<AttemptOutcome, number>;
+export type OutcomeCounts = Record<AttemptOutcome, number>;
 
 interface Counted {
   outcome: AttemptOutcome;
@@ -54,7 +54,7 @@ export class Throughput implements BeforeApplicationShutdown {
    *
    * @param steps how many. @param stepS how long each is, in seconds: a minute, or quarters of an hour.
    */
-  async since(steps: number, stepS: number): Promise<(Tally & { at: Date })[]> {
+  async since(steps: number, stepS: number): Promise<(OutcomeCounts & { at: Date })[]> {
     const { rows } = await this.database.query<Counted & { step: number; last: number }>({
       text: `
         with clock as (select floor(extract(epoch from now()) / $2)::int as last)
@@ -66,7 +66,7 @@ export class Throughput implements BeforeApplicationShutdown {
     });
     const first = (rows[0]?.last ?? 0) - steps + 1;
     const tallies = Array.from({ length: steps }, (_, index) => ({
-      ...emptyTally(),
+      ...noOutcomes(),
       at: new Date((first + index) * stepS * 1_000),
     }));
     for (const { step, outcome, count } of rows) {
@@ -77,16 +77,16 @@ export class Throughput implements BeforeApplicationShutdown {
   }
 
   /** The tallies of each queue over the last hour. */
-  async ofLastHour(): Promise<Map<string, Tally>> {
+  async ofLastHour(): Promise<Map<string, OutcomeCounts>> {
     const { rows } = await this.database.query<Counted & { queue: string }>({
       text: `
         select queue, outcome, sum(count)::int as count from throughput
         where step_s = ${MINUTE_S} and at > now() - interval '1 hour' group by 1, 2`,
       values: [],
     });
-    const tallies = new Map<string, Tally>();
+    const tallies = new Map<string, OutcomeCounts>();
     for (const { queue, outcome, count } of rows) {
-      const tally = tallies.get(queue) ?? emptyTally();
+      const tally = tallies.get(queue) ?? noOutcomes();
       tallies.set(queue, tally);
       tally[outcome] = count;
     }
@@ -119,4 +119,4 @@ export class Throughput implements BeforeApplicationShutdown {
   }
 }
 
-const emptyTally = (): Tally => ({ succeeded: 0, retrying: 0, dead: 0, cancelled: 0 });
+const noOutcomes = (): OutcomeCounts => ({ succeeded: 0, retrying: 0, dead: 0, cancelled: 0 });

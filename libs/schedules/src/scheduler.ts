@@ -9,7 +9,7 @@ import {
 import { PollingLoop } from '#common';
 import { ContractError, Contracts, Jobs } from '#jobs';
 import { eachApart, type Queryable, RecordsDatabase } from '#records';
-import { decide, dueTicks } from './decide.js';
+import { decideTicks, dueTicks } from './decide-ticks.js';
 import { jitterOf, type Schedule, type Spec, toSpec } from './schedule.js';
 import * as sql from './statements.js';
 import { Ticks } from './ticks.js';
@@ -127,7 +127,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
       const { rows } = await transaction.query(sql.take(schedule.name, spec));
       const [row] = rows as { planned: Date; now: Date; busy: boolean }[];
       if (!row) return;
-      const decisions = decide(dueTicks(ticks, row.planned, row.now), row.now, schedule, row.busy);
+      const decisions = decideTicks(dueTicks(ticks, row.planned, row.now), row.now, schedule, row.busy);
       const missed = decisions.filter(({ outcome }) => outcome === 'missed');
       if (missed.length > 0) {
         const first = missed[0]?.tick.toISOString();
@@ -142,7 +142,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
   /** @returns the newest job's id, if there is one. */
   private async enqueue(
     schedule: Schedule,
-    decisions: ReturnType<typeof decide>,
+    decisions: ReturnType<typeof decideTicks>,
     transaction: Queryable,
   ): Promise<string | undefined> {
     const { rows } = await transaction.query(sql.insertTicks(schedule.name, decisions));

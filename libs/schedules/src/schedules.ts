@@ -4,7 +4,7 @@ import { type Duration, formatDuration } from '#config';
 import { Contracts, Jobs, redact } from '#jobs';
 import { type JobView, type Queryable, RecordsDatabase } from '#records';
 import { Id, Time } from '#resources';
-import { type Decision, tickOutcomes } from './decide.js';
+import { type TickDecision, tickOutcomes } from './decide-ticks.js';
 import { missedPolicies, overlapPolicies, type Spec } from './schedule.js';
 import * as sql from './statements.js';
 import { Ticks } from './ticks.js';
@@ -44,7 +44,7 @@ interface Row {
   nextAt: Date;
   lastJob: string | null;
   tick: Date | null;
-  outcome: Decision['outcome'];
+  outcome: TickDecision['outcome'];
   job: string | null;
 }
 

@@ -1,4 +1,4 @@
-import type { Decision } from './decide.js';
+import type { TickDecision } from './decide-ticks.js';
 import type { Spec } from './schedule.js';
 
 /** What is asked and written of schedules. The clock is the database's: those of workers may be wrong. */
@@ -80,7 +80,7 @@ export const take = (name: string, spec: Spec): Statement => ({
 });
 
 /** Notes what becomes of ticks, and answers with those that nobody had decided on before. */
-export const insertTicks = (schedule: string, decisions: readonly Decision[]): Statement => ({
+export const insertTicks = (schedule: string, decisions: readonly TickDecision[]): Statement => ({
   name: 'insert-ticks',
   text: `
     insert into schedule_ticks (schedule, tick, outcome)

@@ -1,8 +1,8 @@
 import type { AnyContract, JobState } from '#define-job';
 import type { Taken, Throughput } from '#records';
 import { type Log, type Step, traceIdOf } from '#telemetry';
+import type { JobSecrets } from '../job-secrets.js';
 import type { IncomingJob, JobDelivery } from '../message.js';
-import type { Secrets } from '../secrets.js';
 import { meterOf } from './meter.js';
 import { describeError, type Outcome } from './outcome.js';
 import type { About } from './running-attempt.js';
@@ -59,7 +59,7 @@ export class ObservedAttempt {
     state: JobState | null,
     log: Log,
     throughput: Throughput,
-    secrets: Secrets,
+    secrets: JobSecrets,
   ): void {
     this.meter.ended(outcome, state);
     throughput.note(this.job.queue, state);

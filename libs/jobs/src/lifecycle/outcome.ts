@@ -1,7 +1,7 @@
 import { maskUrl } from '#config';
 import { type Duration, NonRetryableError, RetryAfterError, toMilliseconds } from '#define-job';
 import { type Settlement, type StoredError, saidBy } from '#records';
-import type { Secrets } from '../secrets.js';
+import type { JobSecrets } from '../job-secrets.js';
 import { readThrown, type Thrown } from '../thrown.js';
 
 /** How one attempt ended. */
@@ -47,7 +47,7 @@ export function decide(
   outcome: Outcome,
   retry: readonly Duration[],
   attempt: number,
-  secrets?: Secrets,
+  secrets?: JobSecrets,
 ): Decision {
   switch (outcome.kind) {
     case 'succeeded':
@@ -109,7 +109,7 @@ const STACK_BYTES = 8_192;
  * Describes a thrown value and its causes for the record: without the job's secrets and credentials in URLs, cut, and
  * valid for `jsonb`. Never throws: otherwise a job whose error cannot be read would stay `running` for ever.
  */
-export function describeError(error: unknown, secrets?: Pick<Secrets, 'scrub'>): StoredError {
+export function describeError(error: unknown, secrets?: Pick<JobSecrets, 'scrub'>): StoredError {
   const shown = (text: string, maxBytes: number) => storable(secrets?.scrub(text) ?? text, maxBytes);
   const told = ({ name, message, code }: Thrown, maxBytes: number) => ({
     message: shown(message || name, maxBytes),

@@ -4,10 +4,10 @@ import type { Log } from '#telemetry';
 import { CrashedError, NoHandlerError, UnknownContractError } from '../errors.js';
 import type { JobContext } from '../handler.js';
 import { Isolation, type Seat } from '../isolation.js';
+import type { JobSecrets } from '../job-secrets.js';
 import type { IncomingJob } from '../message.js';
 import { parseOrThrow } from '../payload.js';
 import type { Progress } from '../progress.js';
-import type { Secrets } from '../secrets.js';
 import { UnprocessableMessageError } from '../unprocessable.js';
 import { AttemptContext } from './attempt-context.js';
 import { LoopTurns } from './loop-turns.js';
@@ -25,7 +25,7 @@ export interface ClaimedJob {
   job: IncomingJob;
   claim: Taken;
   contract: AnyContract | undefined;
-  secrets: Secrets;
+  secrets: JobSecrets;
   /** The thread of an isolated handler. */
   seat: Seat | undefined;
   observed: ObservedAttempt;

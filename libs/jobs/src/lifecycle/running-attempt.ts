@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { type Duration, toMilliseconds } from '#define-job';
 import { CancelledError, JobTimeoutError, WorkerStoppingError } from '../errors.js';
-import type { Secrets } from '../secrets.js';
+import type { JobSecrets } from '../job-secrets.js';
 import { readThrown, toError } from '../thrown.js';
 import type { Outcome } from './outcome.js';
 
@@ -36,7 +36,7 @@ export class RunningAttempt {
   constructor(
     readonly about: About,
     readonly claim: number,
-    readonly secrets: Secrets,
+    readonly secrets: JobSecrets,
   ) {}
 
   /** Aborted by the time-out, a cancellation or the end of the worker, with {@link reason}. */

@@ -10,7 +10,7 @@ const MAX_TICKS = 100;
 export const tickOutcomes = ['enqueued', 'missed', 'overlapping'] as const;
 
 /** What becomes of one tick. */
-export interface Decision {
+export interface TickDecision {
   tick: Date;
   outcome: (typeof tickOutcomes)[number];
 }
@@ -28,12 +28,12 @@ export function dueTicks(ticks: Ticks, planned: Date, now: Date): Date[] {
  *
  * @param busy whether the schedule's previous job has not ended.
  */
-export function decide(
+export function decideTicks(
   due: readonly Date[],
   now: Date,
   { missed, overlap }: Pick<Schedule, 'missed' | 'overlap'>,
   busy: boolean,
-): Decision[] {
+): TickDecision[] {
   let isBusy = busy;
   return due.map((tick) => {
     const isLate = now.getTime() - tick.getTime() > MISSED_AFTER_MS;

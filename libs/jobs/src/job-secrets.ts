@@ -17,7 +17,7 @@ export type Holder = readonly [value: unknown, schema?: z.core.$ZodType];
  * The secrets of one job by their values, to be taken out of texts that may quote them: errors, progress notes, log
  * lines. They are gathered when a text comes, which for most jobs is never.
  */
-export class Secrets {
+export class JobSecrets {
   /** The texts to remove; null if they cannot be found out. */
   private values: string[] | null | undefined;
 
@@ -55,8 +55,8 @@ export function secretsOf(
   { name, value }: IncomingJob,
   { payload, previous }: { payload: string | null; previous: Previous | null },
   contracts: Contracts,
-): Secrets {
-  return new Secrets(() => {
+): JobSecrets {
+  return new JobSecrets(() => {
     const schema = contracts.find(name)?.payload;
     const given = payload === null ? value : JSON.parse(payload);
     return [

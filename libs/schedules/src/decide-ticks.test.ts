@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import { type Decision, decide, dueTicks } from './decide.js';
+import { decideTicks, dueTicks, type TickDecision } from './decide-ticks.js';
 import { Ticks } from './ticks.js';
 
 const hourly = new Ticks({ cron: '0 * * * *', timeZone: 'UTC' });
 const at = (time: string) => new Date(`2026-05-01T${time}Z`);
-const outcomes = (decisions: Decision[]) => decisions.map(({ outcome }) => outcome).join(' ');
+const outcomes = (decisions: TickDecision[]) => decisions.map(({ outcome }) => outcome).join(' ');
 
 describe('due ticks', () => {
   test('are counted from the planned one to now', () => {
@@ -28,11 +28,11 @@ describe('missed', () => {
     ['skip', at('05:00:20'), 'missed missed enqueued'],
     ['once', at('05:00:20'), 'missed missed enqueued'],
   ] as const)('%s at %s', (missed, now, expected) => {
-    expect(outcomes(decide(outage, now, { missed, overlap: 'allow' }, false))).toBe(expected);
+    expect(outcomes(decideTicks(outage, now, { missed, overlap: 'allow' }, false))).toBe(expected);
   });
   test('a short stop misses nothing, whatever the policy', () => {
     const seconds = [at('03:00:00'), at('03:00:01'), at('03:00:02')];
-    const decisions = decide(seconds, at('03:00:30'), { missed: 'skip', overlap: 'allow' }, false);
+    const decisions = decideTicks(seconds, at('03:00:30'), { missed: 'skip', overlap: 'allow' }, false);
     expect(outcomes(decisions)).toBe('enqueued enqueued enqueued');
   });
 });
@@ -44,10 +44,10 @@ describe('overlap', () => {
     ['skip', true, 'overlapping'],
     ['skip', false, 'enqueued'],
   ] as const)('%s while the previous job runs: %s', (overlap, busy, expected) => {
-    expect(outcomes(decide(tick, at('03:00'), { missed: 'once', overlap }, busy))).toBe(expected);
+    expect(outcomes(decideTicks(tick, at('03:00'), { missed: 'once', overlap }, busy))).toBe(expected);
   });
   test('skip lets the first of many through', () => {
-    const decisions = decide(
+    const decisions = decideTicks(
       [at('03:00'), at('04:00')],
       at('04:00'),
       { missed: 'all', overlap: 'skip' },
