@@ -4,7 +4,7 @@ import { directRoutingKey, EXCHANGE } from '#rabbitmq';
 
 /**
  * Jobs on the wire, as AsyncAPI 3 describes them: what a program has to publish so that a worker runs it. The prose of
- * the same is `docs/lifecycle.md`, and what reads such messages is `libs/jobs/src/message.ts`.
+ * the same is `docs/lifecycle.md`, and what reads such messages is `libs/jobs/src/decode.ts`.
  *
  * Actions are the worker's, as the specification wants it: it receives what other programs send.
  */

@@ -15,6 +15,7 @@ export {
 export { ContractRedaction } from './contract-redaction.js';
 export { Contracts } from './contracts.js';
 export type { DeadLettering } from './dead-lettering.js';
+export type { IncomingJob } from './decode.js';
 export { PollIntervals } from './duties/poll-intervals.js';
 export { Relay, RelayModule } from './duties/relay.js';
 export {
@@ -58,7 +59,7 @@ export { Executor } from './lifecycle/executor.js';
 export { meterOf } from './lifecycle/meter.js';
 export { decide, type Outcome } from './lifecycle/outcome.js';
 export { type Returned, returned } from './lifecycle/returned.js';
-export { encode, type IncomingJob } from './message.js';
+export { encode } from './message.js';
 export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { OneShot, type OneShotLimits } from './one-shot.js';
 export type { Outbox } from './outbox.js';

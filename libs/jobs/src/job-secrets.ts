@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Previous } from '#records';
 import { REDACTED } from '#telemetry';
 import type { Contracts } from './contracts.js';
-import type { IncomingJob } from './message.js';
+import type { IncomingJob } from './decode.js';
 import { redact } from './redact.js';
 
 /** Shorter texts occur in any sentence by chance. */

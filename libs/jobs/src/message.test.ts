@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { defineJob } from '#define-job';
 import type { Delivery, OutgoingMessage } from '#rabbitmq';
 import { Contracts } from './contracts.js';
-import { decode, encode } from './message.js';
+import { decode } from './decode.js';
+import { encode } from './message.js';
 
 const contracts = new Contracts([defineJob({ name: 'a.b', queue: 'a', payload: z.unknown() })]);
 const id = '01890a5d-ac96-774b-bcce-b302099a8057';

@@ -5,9 +5,10 @@ import { type AnyContract, NonRetryableError } from '#define-job';
 import type { Delivery } from '#rabbitmq';
 import type { MessageView, StoredMessage, UnprocessableMessage } from '#records';
 import { isSecretKey, REDACTED } from '#telemetry';
+import { usableName } from './dead-letter.js';
+import { readBody } from './decode.js';
 import { newJobId } from './job-id.js';
 import { describeError } from './lifecycle/outcome.js';
-import { readBody, usableName } from './message.js';
 import { hasMarks, redact } from './redact.js';
 
 /** Unprocessable messages: how they become dead letters, and how they are shown. */

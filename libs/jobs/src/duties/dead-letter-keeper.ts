@@ -4,9 +4,9 @@ import { PollingLoop, TransientError } from '#common';
 import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
 import { type DeadCount, DeadJobStore, type DeadLetterState, OutboxStore, WorkerLock } from '#records';
 import { Contracts } from '../contracts.js';
+import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../dead-letter.js';
 import { DeadLettering } from '../dead-lettering.js';
 import { describeError } from '../lifecycle/outcome.js';
-import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../message.js';
 import { PollIntervals } from './poll-intervals.js';
 
 /** How often the depths of the dead-letter queues are compared with the records. */

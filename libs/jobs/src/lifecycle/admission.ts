@@ -1,6 +1,6 @@
 import type { AnyContract } from '#define-job';
+import type { IncomingJob } from '../decode.js';
 import type { HandlerLimits } from '../handler.js';
-import type { IncomingJob } from '../message.js';
 
 /** A delivered job may start. */
 export interface Permit {

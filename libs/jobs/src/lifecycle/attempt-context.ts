@@ -1,7 +1,7 @@
 import type { Previous, Taken } from '#records';
 import { currentTraceparent, type Log, scrubbedLog } from '#telemetry';
+import type { IncomingJob } from '../decode.js';
 import type { JobContext } from '../handler.js';
-import type { IncomingJob } from '../message.js';
 import { type Progress, safeProgress } from '../progress.js';
 import type { RunningAttempt } from './running-attempt.js';
 

@@ -6,10 +6,10 @@ import { type Claim, type ClaimRequest, JobStore, MAX_CRASHES, type Refused, Thr
 import { Log, type StrayError } from '#telemetry';
 import { Contracts } from '../contracts.js';
 import { DeadLettering } from '../dead-lettering.js';
+import { decode, type IncomingJob, type JobDelivery } from '../decode.js';
 import { UnknownContractError } from '../errors.js';
 import type { Isolation } from '../isolation.js';
 import { secretsOf } from '../job-secrets.js';
-import { decode, type IncomingJob, type JobDelivery } from '../message.js';
 import { Outbox } from '../outbox.js';
 import { Progress } from '../progress.js';
 import { scrub } from '../unprocessable.js';

@@ -1,4 +1,4 @@
-import type { JobDelivery } from '../message.js';
+import type { JobDelivery } from '../decode.js';
 
 /**
  * The deliveries in flight: attempts, by `id/attempt`, and unreadable messages. When the broker delivers one again, after

@@ -1,8 +1,8 @@
 import type { AnyContract, JobState } from '#define-job';
 import type { Taken, Throughput } from '#records';
 import { type Log, type Step, traceIdOf } from '#telemetry';
+import type { IncomingJob, JobDelivery } from '../decode.js';
 import type { JobSecrets } from '../job-secrets.js';
-import type { IncomingJob, JobDelivery } from '../message.js';
 import { meterOf } from './meter.js';
 import { describeError, type Outcome } from './outcome.js';
 import type { About } from './running-attempt.js';

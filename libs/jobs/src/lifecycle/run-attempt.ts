@@ -1,11 +1,11 @@
 import type { AnyContract } from '#define-job';
 import { MAX_CRASHES, type Taken } from '#records';
 import type { Log } from '#telemetry';
+import type { IncomingJob } from '../decode.js';
 import { CrashedError, NoHandlerError, UnknownContractError } from '../errors.js';
 import type { JobContext } from '../handler.js';
 import { Isolation, type Seat } from '../isolation.js';
 import type { JobSecrets } from '../job-secrets.js';
-import type { IncomingJob } from '../message.js';
 import { parseOrThrow } from '../payload.js';
 import type { Progress } from '../progress.js';
 import { UnprocessableMessageError } from '../unprocessable.js';

@@ -1,6 +1,7 @@
 import { type Delivery, EXCHANGE, type OutgoingMessage } from '#rabbitmq';
 import { currentTraceparent, type Step, startStep } from '#telemetry';
-import { type IncomingJob, TRACEPARENT_HEADER } from '../message.js';
+import type { IncomingJob } from '../decode.js';
+import { TRACEPARENT_HEADER } from '../message.js';
 import { describeError, type Outcome } from './outcome.js';
 
 /**
