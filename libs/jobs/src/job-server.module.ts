@@ -6,6 +6,7 @@ import { Pauses } from './duties/pauses.js';
 import { RelayModule } from './duties/relay.js';
 import { Rescuer } from './duties/rescuer.js';
 import { WorkerStatus } from './duties/worker-status.js';
+import { HandlerRegistry } from './handler-registry.js';
 import { Invoker } from './invoker.js';
 import { JobErrorModule } from './job-error.filter.js';
 import { JobServer } from './job-server.js';
@@ -22,7 +23,7 @@ export class JobServerModule {
       module: JobServerModule,
       imports: [RelayModule, JobErrorModule, ...parts],
       providers: [
-        ...[JobServer, Executor, Invoker, Progress, DeadLettering, OneShot],
+        ...[JobServer, HandlerRegistry, Executor, Invoker, Progress, DeadLettering, OneShot],
         ...[Cancellations, DeadLetterKeeper, Pauses, Rescuer, WorkerStatus],
       ],
       exports: [JobServer, Executor, OneShot, RelayModule, ...(parts as DynamicModule[])],

@@ -1,5 +1,5 @@
-import { Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
-import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
+import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import { untilAvailable } from '#common';
 import { Settings } from '#config';
 import { ContractError, type Priority } from '#define-job';
@@ -12,10 +12,8 @@ import { Pauses } from './duties/pauses.js';
 import { Relay } from './duties/relay.js';
 import { Rescuer } from './duties/rescuer.js';
 import { WorkerStatus } from './duties/worker-status.js';
-import { type HandlerExtras, JOB_TRANSPORT } from './handler.js';
-import { Invoker } from './invoker.js';
-import { Isolation } from './isolation.js';
-import { Admission } from './lifecycle/admission.js';
+import { JOB_TRANSPORT } from './handler.js';
+import { HandlerRegistry } from './handler-registry.js';
 import { Executor } from './lifecycle/executor.js';
 import { sharesOf } from './priorities.js';
 
@@ -28,8 +26,8 @@ import { sharesOf } from './priorities.js';
  * ```
  *
  * Nest finds the classes with `@JobHandler` among the controllers and wraps them in their guards, pipes, interceptors
- * and filters; this class checks that they and the contracts fit, and consumes the queues. What happens to one
- * delivery is the `Executor`'s.
+ * and filters, the `HandlerRegistry` checks them; this class consumes the queues. What happens to one delivery is the
+ * `Executor`'s.
  */
 @Injectable()
 export class JobServer extends Server implements CustomTransportStrategy, OnModuleDestroy {
@@ -40,8 +38,6 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   private readonly consumers: Consumer[] = [];
   /** The work queue of each consumer. */
   private readonly queueOf = new Map<Consumer, string>();
-  /** The contracts whose handlers are isolated. */
-  private readonly isolated = new Set<string>();
   private paused: ReadonlySet<string> = new Set();
   private maxAttempts = Number.POSITIVE_INFINITY;
   private readonly starting = new AbortController();
@@ -54,15 +50,13 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     private readonly database: Database,
     private readonly lock: WorkerLock,
     private readonly executor: Executor,
-    private readonly invoker: Invoker,
+    private readonly handlers: HandlerRegistry,
     private readonly cancellations: Cancellations,
     private readonly pauses: Pauses,
     private readonly relay: Relay,
     private readonly rescuer: Rescuer,
     private readonly deadLetters: DeadLetterKeeper,
     private readonly workerStatus: WorkerStatus,
-    @Optional() private readonly isolation?: Isolation,
-    @Optional() private readonly admission?: Admission,
   ) {
     super();
   }
@@ -74,10 +68,10 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
    */
   async listen(callback: (error?: unknown) => void): Promise<void> {
     try {
-      this.registerHandlers();
+      this.handlers.register(this.getHandlers());
       const queues = this.servedQueues();
       await Promise.all([
-        this.startIsolation(queues),
+        this.handlers.startIsolation(queues),
         this.broker.check(this.contracts.topology, this.starting.signal),
       ]);
       await this.whenDatabaseAnswers(() => this.database.checkSchema());
@@ -161,49 +155,6 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     await Promise.all(this.consumers.map((consumer) => consumer.close()));
   }
 
-  private registerHandlers(): void {
-    const { isolation } = this;
-    const problems: string[] = [];
-    for (const [pattern, handler] of this.getHandlers()) {
-      const { contract, handler: type, isolated, limits } = (handler.extras ?? {}) as Partial<HandlerExtras>;
-      if (!type) {
-        problems.push(
-          `"${pattern}" is handled by a method with @EventPattern or @MessagePattern: make it a class with @JobHandler, ` +
-            'or name the transport that its messages come by',
-        );
-        continue;
-      }
-      const className = type.name;
-      const next = handler.next as (MessageHandler & { extras?: Partial<HandlerExtras> }) | undefined;
-      if (!contract?.name) {
-        problems.push(
-          `${className} has no contract: @JobHandler was given ${contract}. Is its import circular?`,
-        );
-      } else if (next) {
-        const other = next.extras?.handler?.name ?? 'another class';
-        problems.push(`${contract.name} has two handlers, ${className} and ${other}: remove one of them`);
-      } else if (this.contracts.find(contract.name) !== contract) {
-        problems.push(
-          `${className} handles ${contract.name}, which is not among the contracts: export it from there`,
-        );
-      } else if (isolated && !isolation) {
-        problems.push(
-          `${className} is isolated, which takes an IsolationModule: add it to the worker's parts, or drop the option`,
-        );
-      } else if (limits && !this.admission) {
-        problems.push(
-          `${className} has limits, which take a LimitsModule: add it to the worker's parts, or drop the options`,
-        );
-      } else {
-        if (isolated) this.isolated.add(contract.name);
-        if (isolated && isolation) this.executor.register(contract, isolation);
-        else this.executor.register(contract, this.invoker.callOf(type, handler));
-        if (limits) this.admission?.register(contract, limits);
-      }
-    }
-    if (problems.length > 0) throw new ContractError(problems.join('\n'));
-  }
-
   private servedQueues(): string[] {
     const known = [...this.contracts.queues.keys()];
     const named = [...new Set(this.settings.WORKER_QUEUES)];
@@ -218,21 +169,11 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
     return (wanted.length > 0 ? wanted : known).filter((queue) => !others.includes(queue));
   }
 
-  /** A handler that cannot run in its thread stops the start, as one does whose provider Nest does not find. */
-  private async startIsolation(queues: readonly string[]): Promise<void> {
-    const names = [...this.isolated].filter((name) =>
-      queues.includes(this.contracts.find(name)?.queue ?? ''),
-    );
-    if (names.length > 0) await this.isolation?.start(names);
-  }
-
   /** Of a queue whose jobs all need a thread no more are taken than there are threads: other workers may have some. */
   private prefetchOf(queue: string): number {
     const { queues, fallback } = this.settings.WORKER_PREFETCH;
     const wanted = queues.get(queue) ?? fallback;
-    const names = this.contracts.queues.get(queue) ?? [];
-    const isIsolated = names.length > 0 && names.every((name) => this.isolated.has(name));
-    return isIsolated ? Math.min(wanted, this.isolation?.threads ?? wanted) : wanted;
+    return Math.min(wanted, this.handlers.threadsFor(queue) ?? wanted);
   }
 
   private consume(queue: string): void {

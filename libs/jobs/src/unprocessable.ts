@@ -5,7 +5,7 @@ import { type AnyContract, NonRetryableError } from '#define-job';
 import type { Delivery } from '#rabbitmq';
 import type { MessageView, StoredMessage, UnprocessableMessage } from '#records';
 import { isSecretKey, REDACTED } from '#telemetry';
-import { usableName } from './dead-letter.js';
+import { usableName } from './dead-letter-message.js';
 import { readBody } from './decode.js';
 import { newJobId } from './job-id.js';
 import { describeError } from './lifecycle/outcome.js';

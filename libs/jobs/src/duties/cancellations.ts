@@ -2,15 +2,16 @@ import { Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
 import { JobStore } from '#records';
 import { Executor } from '../lifecycle/executor.js';
+import { Duty } from './duty.js';
 
 /** How often a worker reads which of its jobs are cancelled: a handler must know within a second. */
 const POLL_INTERVAL_MS = 500;
 
 /** Tells running jobs that they are cancelled. The query uses an index that is nearly always empty. */
 @Injectable()
-export class Cancellations {
+export class Cancellations extends Duty {
   // While the database is down, nobody can cancel a job.
-  private readonly loop = new PollingLoop(
+  protected readonly loop = new PollingLoop(
     { name: 'Reading cancellations', logger: new Logger(Cancellations.name), intervalMs: POLL_INTERVAL_MS },
     () => this.ask(),
   );
@@ -18,14 +19,8 @@ export class Cancellations {
   constructor(
     private readonly store: JobStore,
     private readonly executor: Executor,
-  ) {}
-
-  start(): void {
-    this.loop.start();
-  }
-
-  stop(): Promise<void> {
-    return this.loop.stop();
+  ) {
+    super();
   }
 
   private async ask(): Promise<void> {

@@ -4,9 +4,10 @@ import { PollingLoop, TransientError } from '#common';
 import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
 import { type DeadCount, DeadJobStore, type DeadLetterState, OutboxStore, WorkerLock } from '#records';
 import { Contracts } from '../contracts.js';
-import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../dead-letter.js';
+import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../dead-letter-message.js';
 import { DeadLettering } from '../dead-lettering.js';
 import { describeError } from '../lifecycle/outcome.js';
+import { Duty } from './duty.js';
 import { PollIntervals } from './poll-intervals.js';
 
 /** How often the depths of the dead-letter queues are compared with the records. */
@@ -30,9 +31,9 @@ type Fate = 'stays' | 'dropped' | 'jobIsDead' | 'becomesDeadLetter';
  * Messages that the broker or a client put there are recorded and dropped.
  */
 @Injectable()
-export class DeadLetterKeeper {
+export class DeadLetterKeeper extends Duty {
   private readonly logger = new Logger(DeadLetterKeeper.name);
-  private readonly loop = new PollingLoop(
+  protected readonly loop = new PollingLoop(
     {
       name: 'Checking the dead-letter queues',
       logger: this.logger,
@@ -55,15 +56,8 @@ export class DeadLetterKeeper {
     private readonly outboxStore: OutboxStore,
     private readonly lock: WorkerLock,
     @Optional() private readonly intervals?: PollIntervals,
-  ) {}
-
-  start(): void {
-    this.loop.start();
-  }
-
-  /** Ends after the batch in flight. */
-  stop(): Promise<void> {
-    return this.loop.stop();
+  ) {
+    super();
   }
 
   private async look(signal: AbortSignal): Promise<void> {

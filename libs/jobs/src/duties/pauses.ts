@@ -1,23 +1,26 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
 import { QueueStore } from '#records';
+import { Duty } from './duty.js';
 
 /** How often a worker asks which queues are paused; it is to know within a second. */
 const POLL_INTERVAL_MS = 500;
 
 /** Tells a worker which queues are paused: a pause is a row in the database, so it outlives every process. */
 @Injectable()
-export class Pauses {
+export class Pauses extends Duty {
   private readonly logger = new Logger(Pauses.name);
   private onAnswer: (paused: ReadonlySet<string>) => void = () => {};
   private known = '';
   // While the database is down, the last answer holds.
-  private readonly loop = new PollingLoop(
+  protected readonly loop = new PollingLoop(
     { name: 'Reading paused queues', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
     (signal) => this.ask(signal),
   );
 
-  constructor(private readonly queues: QueueStore) {}
+  constructor(private readonly queues: QueueStore) {
+    super();
+  }
 
   /** The queues that are paused now. @throws DatabaseUnavailableError */
   now(): Promise<ReadonlySet<string>> {
@@ -25,13 +28,9 @@ export class Pauses {
   }
 
   /** @param onAnswer told which queues are paused, again and again. */
-  start(onAnswer: (paused: ReadonlySet<string>) => void): void {
+  override start(onAnswer = this.onAnswer): void {
     this.onAnswer = onAnswer;
-    this.loop.start();
-  }
-
-  stop(): Promise<void> {
-    return this.loop.stop();
+    super.start();
   }
 
   private async ask(signal: AbortSignal): Promise<void> {

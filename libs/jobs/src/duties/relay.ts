@@ -3,6 +3,7 @@ import { PollingLoop } from '#common';
 import { type DueRecord, OutboxStore, UnprocessableMessages } from '#records';
 import { CLAIM_CHECK_BYTES } from '../message.js';
 import { Outbox } from '../outbox.js';
+import { Duty } from './duty.js';
 import { PollIntervals } from './poll-intervals.js';
 
 /** How often the outbox is polled while it is empty: a scheduled job is late by at most this. */
@@ -23,9 +24,9 @@ const REFUSED_PAUSE_MS = 3_000;
  * confirm. Oldest first, and never more than the publish window takes.
  */
 @Injectable()
-export class Relay {
+export class Relay extends Duty {
   private isBusy = false;
-  private readonly loop = new PollingLoop(
+  protected readonly loop = new PollingLoop(
     {
       name: 'Publishing from the outbox',
       logger: new Logger(Relay.name),
@@ -39,15 +40,8 @@ export class Relay {
     private readonly outbox: Outbox,
     private readonly messages: UnprocessableMessages,
     @Optional() private readonly intervals?: PollIntervals,
-  ) {}
-
-  start(): void {
-    this.loop.start(0);
-  }
-
-  /** Ends after the current batch. */
-  stop(): Promise<void> {
-    return this.loop.stop();
+  ) {
+    super();
   }
 
   /** Looks at the outbox now: something in it became due. */

@@ -1,15 +1,16 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
 import { OutboxStore } from '#records';
+import { Duty } from './duty.js';
 
 /** How often jobs of workers that are gone are looked for; a redelivery by the broker finds most of them first. */
 const POLL_INTERVAL_MS = 3_000;
 
 /** Makes running jobs due again whose worker is gone, when no message brings them back. */
 @Injectable()
-export class Rescuer {
+export class Rescuer extends Duty {
   private readonly logger = new Logger(Rescuer.name);
-  private readonly loop = new PollingLoop(
+  protected readonly loop = new PollingLoop(
     {
       name: 'Rescuing jobs of workers that are gone',
       logger: this.logger,
@@ -19,14 +20,8 @@ export class Rescuer {
   );
   private missing: number[] = [];
 
-  constructor(private readonly store: OutboxStore) {}
-
-  start(): void {
-    this.loop.start(0);
-  }
-
-  stop(): Promise<void> {
-    return this.loop.stop();
+  constructor(private readonly store: OutboxStore) {
+    super();
   }
 
   /** A worker is gone when it was missing twice: after a restart of the database all take their locks again. */

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
 import { WorkerStore } from '#records';
+import { Duty } from './duty.js';
 
 const POLL_INTERVAL_MS = 5_000;
 /** Sampling interval of the event-loop delay. The measured delay includes it, so it is subtracted. */
@@ -9,9 +10,9 @@ const RESOLUTION_MS = 20;
 
 /** Reports the queues, memory and event-loop lag of this worker, for `GET /workers` and the dashboard. */
 @Injectable()
-export class WorkerStatus {
+export class WorkerStatus extends Duty {
   private readonly delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  private readonly loop = new PollingLoop(
+  protected readonly loop = new PollingLoop(
     {
       name: 'Reporting the status of this worker',
       logger: new Logger(WorkerStatus.name),
@@ -21,17 +22,19 @@ export class WorkerStatus {
   );
   private queues: readonly string[] = [];
 
-  constructor(private readonly workers: WorkerStore) {}
-
-  /** @param queues those that the worker serves. */
-  start(queues: readonly string[]): void {
-    this.queues = queues;
-    this.delay.enable();
-    this.loop.start(0);
+  constructor(private readonly workers: WorkerStore) {
+    super();
   }
 
-  async stop(): Promise<void> {
-    await this.loop.stop();
+  /** @param queues those that the worker serves. */
+  override start(queues: readonly string[] = []): void {
+    this.queues = queues;
+    this.delay.enable();
+    super.start();
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop();
     this.delay.disable();
   }
 

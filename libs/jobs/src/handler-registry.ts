@@ -1,0 +1,85 @@
+import { Injectable, Optional } from '@nestjs/common';
+import type { MessageHandler } from '@nestjs/microservices';
+import { ContractError } from '#define-job';
+import { Contracts } from './contracts.js';
+import type { HandlerExtras } from './handler.js';
+import { Invoker } from './invoker.js';
+import { Isolation } from './isolation.js';
+import { Admission } from './lifecycle/admission.js';
+import { Executor } from './lifecycle/executor.js';
+
+/** A handler as Nest found it; `next` is another one of the same contract. */
+type FoundHandler = Omit<MessageHandler, 'extras' | 'next'> & {
+  extras?: Partial<HandlerExtras>;
+  next?: FoundHandler;
+};
+
+/** Checks that the handlers and the contracts fit, and tells the executor how each is run. */
+@Injectable()
+export class HandlerRegistry {
+  /** The contracts whose handlers are isolated. */
+  private readonly isolated = new Set<string>();
+
+  constructor(
+    private readonly contracts: Contracts,
+    private readonly executor: Executor,
+    private readonly invoker: Invoker,
+    @Optional() private readonly isolation?: Isolation,
+    @Optional() private readonly admission?: Admission,
+  ) {}
+
+  /** @param found what Nest found, by its pattern. @throws ContractError that names all that cannot be served. */
+  register(found: ReadonlyMap<string, MessageHandler>): void {
+    const handlers = [...found] as [string, FoundHandler][];
+    const problems = handlers.flatMap(([pattern, handler]) => this.problemWith(pattern, handler) ?? []);
+    if (problems.length > 0) throw new ContractError(problems.join('\n'));
+    for (const [, handler] of handlers) this.registerOne(handler);
+  }
+
+  /** A handler that cannot run in its thread stops the start, as one does whose provider Nest does not find. */
+  async startIsolation(queues: readonly string[]): Promise<void> {
+    const names = [...this.isolated].filter((name) =>
+      queues.includes(this.contracts.find(name)?.queue ?? ''),
+    );
+    if (names.length > 0) await this.isolation?.start(names);
+  }
+
+  /** Of a queue whose jobs all need a thread, how many can run at once. */
+  threadsFor(queue: string): number | undefined {
+    const names = this.contracts.queues.get(queue) ?? [];
+    const isIsolated = names.length > 0 && names.every((name) => this.isolated.has(name));
+    return isIsolated ? this.isolation?.threads : undefined;
+  }
+
+  private registerOne(handler: FoundHandler): void {
+    const { contract, handler: type, isolated, limits } = handler.extras as HandlerExtras;
+    if (!contract) return;
+    if (isolated) this.isolated.add(contract.name);
+    const isolation = isolated ? this.isolation : undefined;
+    this.executor.register(contract, isolation ?? this.invoker.callOf(type, handler as MessageHandler));
+    if (limits) this.admission?.register(contract, limits);
+  }
+
+  private problemWith(pattern: string, { extras = {}, next }: FoundHandler): string | undefined {
+    const { contract, handler, isolated, limits } = extras;
+    if (!handler)
+      return (
+        `"${pattern}" is handled by a method with @EventPattern or @MessagePattern: make it a class with @JobHandler, ` +
+        'or name the transport that its messages come by'
+      );
+    const className = handler.name;
+    if (!contract?.name)
+      return `${className} has no contract: @JobHandler was given ${contract}. Is its import circular?`;
+    if (next) {
+      const other = next.extras?.handler?.name ?? 'another class';
+      return `${contract.name} has two handlers, ${className} and ${other}: remove one of them`;
+    }
+    if (this.contracts.find(contract.name) !== contract)
+      return `${className} handles ${contract.name}, which is not among the contracts: export it from there`;
+    if (isolated && !this.isolation)
+      return `${className} is isolated, which takes an IsolationModule: add it to the worker's parts, or drop the option`;
+    if (limits && !this.admission)
+      return `${className} has limits, which take a LimitsModule: add it to the worker's parts, or drop the options`;
+    return undefined;
+  }
+}
