@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { OutboxStore, RecordsDatabase } from '#records';
+import { GoneWorkers, OutboxStore, RecordsDatabase } from '#records';
 import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import * as sql from './concurrency-statements.js';
 import { RateLimiter } from './rate-limiter.js';
@@ -24,7 +24,7 @@ export class LimitsKeeper implements BeforeApplicationShutdown {
     { name: 'Pruning limits', logger: this.logger, intervalMs: PRUNE_EVERY_MS },
     () => Promise.all([this.rates.prune(), this.slots.prune()]),
   );
-  private missing: number[] = [];
+  private readonly gone = new GoneWorkers();
 
   constructor(
     private readonly database: RecordsDatabase,
@@ -49,13 +49,11 @@ export class LimitsKeeper implements BeforeApplicationShutdown {
     await this.slots.wakeForFree(rows);
   }
 
-  /** A worker is gone when it was missing twice: after a restart of the database all take their locks again. */
   private async dropGone(): Promise<void> {
     const { rows } = await this.database.query<{ worker: number }>(sql.holdingWorkers());
     const holders = rows.map(({ worker }) => worker);
     const missing = holders.length > 0 ? await this.outboxStore.missingOf(holders) : [];
-    const gone = missing.filter((worker) => this.missing.includes(worker));
-    this.missing = missing;
+    const gone = this.gone.confirm(missing);
     if (gone.length > 0) await this.database.query(sql.drop(gone));
   }
 }

@@ -22,6 +22,7 @@ export {
 } from './dead-job-store.js';
 export type { DeadLetterFilter } from './dead-statements.js';
 export { likeForms, type StoredError, saidBy } from './error-form.js';
+export { GoneWorkers } from './gone-workers.js';
 export { type Change, isAfter } from './history.js';
 export {
   JobQueries,

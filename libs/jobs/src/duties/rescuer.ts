@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { OutboxStore } from '#records';
+import { GoneWorkers, OutboxStore } from '#records';
 import { Duty } from './duty.js';
 
 /** How often jobs of workers that are gone are looked for; a redelivery by the broker finds most of them first. */
@@ -18,17 +18,14 @@ export class Rescuer extends Duty {
     },
     () => this.rescue(),
   );
-  private missing: number[] = [];
+  private readonly gone = new GoneWorkers();
 
   constructor(private readonly store: OutboxStore) {
     super();
   }
 
-  /** A worker is gone when it was missing twice: after a restart of the database all take their locks again. */
   private async rescue(): Promise<void> {
-    const missing = await this.store.goneWorkers();
-    const gone = missing.filter((worker) => this.missing.includes(worker));
-    this.missing = missing;
+    const gone = this.gone.confirm(await this.store.goneWorkers());
     if (gone.length === 0) return;
     const rescued = await this.store.rescue(gone);
     if (rescued > 0) this.logger.warn({ msg: 'Publishing jobs of dead workers again', count: rescued });

@@ -1,0 +1,14 @@
+/**
+ * Tells which workers are gone: those that were without a lock twice in a row. After a restart of the database all
+ * workers take their locks again.
+ */
+export class GoneWorkers {
+  private missing: readonly number[] = [];
+
+  /** @param missing the workers that have no lock at this moment. @returns those that had none the time before either. */
+  confirm(missing: readonly number[]): number[] {
+    const gone = missing.filter((worker) => this.missing.includes(worker));
+    this.missing = missing;
+    return gone;
+  }
+}
