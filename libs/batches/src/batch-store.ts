@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import {
-  hasEnded,
+  countsByState,
+  hasOpenJobs,
   type JobKey,
   JobStore,
   jobStates,
@@ -10,9 +11,6 @@ import {
   RecordsDatabase,
 } from '#records';
 import { Count, Id, Time } from '#resources';
-
-/** Jobs that one statement cancels. */
-const PAGE = 1_000;
 
 /** A batch as it is accepted, with its jobs. */
 export interface NewBatch {
@@ -56,16 +54,7 @@ export interface EndedBatch {
   onSuccess: NextRecord | null;
 }
 
-const UNFINISHED = jobStates
-  .filter((state) => !hasEnded(state))
-  .map((state) => `'${state}'`)
-  .join(', ');
-
-const COUNTS = `
-  coalesce((
-    select json_object_agg(c.state, c.count)
-    from (select j.state, count(*)::int as count from jobs j where j.batch = b.id group by j.state) c
-  ), '{}') as counts`;
+const COUNTS = `${countsByState('b.id')} as counts`;
 
 const VIEW = `
   select b.id, b.name, b.total, ${COUNTS}, b.created_at as "createdAt", b.cancelled_at as "cancelledAt",
@@ -163,18 +152,8 @@ export class BatchStore {
       values: [id],
     });
     if (open.length === 0) return false;
-    for (;;) {
-      const { rows } = await this.database.query<{ id: string }>({
-        name: 'batch-cancellable',
-        text: `
-          select id from jobs
-          where batch = $1 and state in (${UNFINISHED}) and cancel_requested_at is null
-          limit $2`,
-        values: [id, PAGE],
-      });
-      if (rows.length === 0) return true;
-      await this.store.cancel(rows.map((row) => row.id));
-    }
+    await this.store.cancelBatch(id);
+    return true;
   }
 
   /**
@@ -192,8 +171,7 @@ export class BatchStore {
       text: `
         select b.id, b.name, b.total, ${COUNTS}, b.on_complete as "onComplete", b.on_success as "onSuccess"
         from batches b
-        where b.completed_at is null and b.id <> all ($2::uuid[])
-          and not exists (select from jobs j where j.batch = b.id and j.state in (${UNFINISHED}))
+        where b.completed_at is null and b.id <> all ($2::uuid[]) and not ${hasOpenJobs('b.id')}
         order by b.id
         limit $1
         for update of b skip locked`,

@@ -1,3 +1,4 @@
+import { makeDue, PUT_OFF_JOBS } from '#records';
 import type { Slot } from './concurrency-limiter.js';
 
 /**
@@ -109,9 +110,8 @@ export const wait = (waiters: readonly Waiter[]) => ({
   name: 'wait-for-slots',
   text: `
     insert into concurrency_waiters (job, name, key, run_at)
-    select distinct on (j.id) j.id, w.name, w.key, j.run_at
-    from unnest($1::uuid[], $2::text[], $3::text[]) as w (job, name, key) join jobs j on j.id = w.job
-    where j.state in ('scheduled', 'retrying', 'running')
+    select distinct on (j.id) j.id, w.name, w.key, j.until
+    from unnest($1::uuid[], $2::text[], $3::text[]) as w (job, name, key) join ${PUT_OFF_JOBS} j on j.id = w.job
     order by j.id
     on conflict (job) do update set name = excluded.name, key = excluded.key, run_at = excluded.run_at`,
   values: [waiters.map(({ job }) => job), waiters.map(({ name }) => name), waiters.map(({ key }) => key)],
@@ -147,18 +147,14 @@ export const wake = (free: readonly FreeSlots[]) => ({
       from unnest($1::text[], $2::text[], $3::int[]) as f (name, key, free)
       cross join lateral (
         select w.job from concurrency_waiters w
-        join jobs j on j.id = w.job and j.run_at = w.run_at and j.publish_at is not null
-          and j.state in ('scheduled', 'retrying', 'running')
+        join ${PUT_OFF_JOBS} j on j.id = w.job and j.until = w.run_at
         where w.name = f.name and w.key = f.key
         order by w.run_at limit f.free for update of w skip locked
       ) c
     ), forgotten as (
       delete from concurrency_waiters w using chosen c where w.job = c.job
     )
-    update jobs j set publish_at = now(), run_at = now()
-    from chosen c
-    where j.id = c.job and j.publish_at is not null and j.state in ('scheduled', 'retrying', 'running')
-    returning j.id`,
+    ${makeDue('chosen')}`,
   values: [free.map(({ name }) => name), free.map(({ key }) => key), free.map(({ free }) => free)],
 });
 
@@ -167,9 +163,8 @@ export const prune = () => ({
   name: 'prune-slots',
   text: `
     with done as (
-      delete from concurrency_waiters w using jobs j
-      where j.id = w.job
-        and (j.run_at <> w.run_at or j.publish_at is null or j.state not in ('scheduled', 'retrying', 'running'))
+      delete from concurrency_waiters w
+      where not exists (select from ${PUT_OFF_JOBS} j where j.id = w.job and j.until = w.run_at)
     ), idle as (
       select name, key from concurrency_limits l
       where holders = '{}'

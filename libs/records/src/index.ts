@@ -47,6 +47,7 @@ export type {
 } from './job-record.js';
 export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
 export { JobStore, PRODUCER_GRACE_MS } from './job-store.js';
+export { countsByState, hasOpenJobs, isOpen, makeDue, PUT_OFF_JOBS, SUCCEEDED_JOBS } from './jobs-in-sql.js';
 export { migrateDatabase } from './migrate.js';
 export { type DueRecord, OutboxStore } from './outbox-store.js';
 export { emptyQueue, QueueStore } from './queue-store.js';

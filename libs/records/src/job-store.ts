@@ -23,6 +23,8 @@ import { WorkerLock } from './worker-lock.js';
  * waits when its producer dies between record and publish.
  */
 export const PRODUCER_GRACE_MS = 5_000;
+/** Jobs of a batch that one statement cancels. */
+const CANCEL_PAGE = 1_000;
 /** A key whose holder vanished between two statements is tried again this often. */
 const KEY_TRIES = 5;
 
@@ -175,6 +177,15 @@ export class JobStore {
   async cancel(ids: readonly string[]): Promise<{ id: string; state: JobState }[]> {
     const { rows } = await this.database.query<{ id: string; state: JobState }>(sql.cancel(ids));
     return rows;
+  }
+
+  /** Cancels what has not ended of a batch, in pages. Killed half-way, the same call goes on with the rest. */
+  async cancelBatch(batch: string): Promise<void> {
+    for (;;) {
+      const { rows } = await this.database.query<{ id: string }>(sql.cancellable(batch, CANCEL_PAGE));
+      if (rows.length === 0) return;
+      await this.cancel(rows.map(({ id }) => id));
+    }
   }
 
   /** The running jobs of this worker that somebody wants to stop. */

@@ -1,6 +1,7 @@
 import { plain, quoted } from './array-text.js';
 import { formOf, saidInSql } from './error-form.js';
 import type { JobKey, KeyedRecord, NewRecord, Settlement } from './job-record.js';
+import { OPEN_STATES } from './jobs-in-sql.js';
 import { WORKER_LOCK_CLASS } from './worker-lock.js';
 
 /**
@@ -250,6 +251,14 @@ export const cancel = (ids: readonly string[]): Statement => ({
     where j.id = any ($1::uuid[]) and j.state in ('scheduled', 'queued', 'retrying', 'running')
     returning j.id, j.state`,
   values: [ids],
+});
+
+/** Some jobs of a batch that can be cancelled. */
+export const cancellable = (batch: string, limit: number): Statement => ({
+  name: 'batch-cancellable',
+  text: `
+    select id from jobs where batch = $1 and state in (${OPEN_STATES}) and cancel_requested_at is null limit $2`,
+  values: [batch, limit],
 });
 
 /** The running jobs of a worker that are marked to be cancelled. */

@@ -1,3 +1,4 @@
+import { isOpen, SUCCEEDED_JOBS } from '#records';
 import type { TickDecision } from './decide-ticks.js';
 import type { Spec } from './schedule.js';
 
@@ -70,9 +71,7 @@ export const due = (schedules: readonly Omit<Declaration, 'nextAt'>[]): Statemen
 export const take = (name: string, spec: Spec): Statement => ({
   name: 'take-schedule',
   text: `
-    select s.next_at as "planned", now() as now, exists (
-        select from jobs j
-        where j.id = s.last_job and j.state in ('scheduled', 'queued', 'running', 'retrying')) as busy
+    select s.next_at as "planned", now() as now, ${isOpen('s.last_job')} as busy
     from schedules s
     where s.name = $1 and s.spec = $2::jsonb and s.next_at <= now() and not s.paused and not s.disabled
     for update of s skip locked`,
@@ -119,10 +118,10 @@ export const view = (name: string | null): Statement => ({
 export const lastSuccesses = (): Statement => ({
   name: 'last-successes',
   text: `
-    select s.name, max(j.finished_at) as at from schedules s
-    join jobs j on j.state = 'succeeded' and j.id in (s.last_job, (
-      select t.job from schedule_ticks t join jobs d on d.id = t.job
-      where t.schedule = s.name and d.state = 'succeeded'
+    select s.name, max(j.at) as at from schedules s
+    join ${SUCCEEDED_JOBS} j on j.id in (s.last_job, (
+      select t.job from schedule_ticks t join ${SUCCEEDED_JOBS} d on d.id = t.job
+      where t.schedule = s.name
       order by t.tick desc limit 1))
     group by s.name`,
   values: [],
