@@ -86,7 +86,7 @@ export class DeadJobStore {
 
   /** The job that holds the unique key of another one, which therefore cannot be replayed. */
   async keyHolder(id: string): Promise<string | undefined> {
-    const [row] = await this.rows<{ job: string }>({
+    const [row] = await this.database.rows<{ job: string }>({
       name: 'key-holder',
       text: `
         select k.job from jobs j join job_keys k on k.scope = 'unique:' || j.name and k.key = j.unique_key
@@ -104,7 +104,7 @@ export class DeadJobStore {
 
   /** How many dead letters a filter means. */
   async count(filter: DeadLetterFilter = {}): Promise<number> {
-    const [row] = await this.rows<{ count: number }>({
+    const [row] = await this.database.rows<{ count: number }>({
       text:
         filter.error === undefined
           ? `select count(*)::int as count from jobs where ${MATCHES}`
@@ -116,7 +116,7 @@ export class DeadJobStore {
 
   /** How many dead letters a filter means, and what they died of, the largest groups first, two hundred at most. */
   async groups(filter: DeadLetterFilter = {}): Promise<{ count: number; groups: DeadGroup[] }> {
-    const rows = await this.rows<DeadGroup & { total: number }>({
+    const rows = await this.database.rows<DeadGroup & { total: number }>({
       text: `
         ${GROUPS}
         select g.*, (
@@ -135,7 +135,7 @@ export class DeadJobStore {
 
   /** Counts the dead records of each queue that has any. */
   async counts(): Promise<DeadCount[]> {
-    return this.rows({
+    return this.database.rows({
       name: 'dead-counts',
       text: `
         select d.queue, d.dead, coalesce(o.pending, 0) as pending
@@ -149,7 +149,7 @@ export class DeadJobStore {
 
   /** What the records say of the jobs that these messages may stand for. */
   async statesOf(ids: readonly string[]): Promise<DeadLetterState[]> {
-    return this.rows({
+    return this.database.rows({
       name: 'states-of',
       text: 'select id, name, state, queue, attempt from jobs where id = any ($1::uuid[])',
       values: [ids],
@@ -158,14 +158,14 @@ export class DeadJobStore {
 
   /** The database's time, to tell what died before from what dies meanwhile. */
   async now(): Promise<Date> {
-    const [row] = await this.rows<{ now: Date }>({ name: 'now', text: 'select now()', values: [] });
+    const [row] = await this.database.rows<{ now: Date }>({ name: 'now', text: 'select now()', values: [] });
     return row?.now as Date;
   }
 
   /** The ids of the dead whose letter the broker should hold since before a time, in pages. */
   async *settledBefore(queue: string, time: Date): AsyncGenerator<string[]> {
     for (let after: string | null = null; ; ) {
-      const rows: { id: string }[] = await this.rows({
+      const rows: { id: string }[] = await this.database.rows({
         name: 'dead-page',
         text: `
           select id from jobs
@@ -182,7 +182,7 @@ export class DeadJobStore {
 
   /** Has the relay publish the letters of these jobs again. */
   async republish(ids: readonly string[]): Promise<void> {
-    await this.rows({
+    await this.database.rows({
       name: 'republish-dead',
       text: `update jobs set publish_at = now() where id = any ($1::uuid[]) and state = 'dead'`,
       values: [ids],
@@ -198,7 +198,7 @@ export class DeadJobStore {
    * @param error what the record says of it, as JSON text.
    */
   async deadLetter(id: string, attempt: number, queue: string, error: string): Promise<void> {
-    await this.rows({
+    await this.database.rows({
       name: 'dead-letter',
       text: `
         update jobs set state = 'dead', queue = $3, attempt = $2, finished_at = now(), publish_at = now(),
@@ -220,7 +220,7 @@ export class DeadJobStore {
     const start = await this.now();
     let [count, leftOut] = [0, 0];
     for (let after: string | null = null; !signal?.aborted; ) {
-      const [row]: { last: string | null; found: number; changed: number }[] = await this.rows({
+      const [row]: { last: string | null; found: number; changed: number }[] = await this.database.rows({
         text: `
           with found as (
             select id, name, unique_key from jobs where ${MATCHES} and ${comesAfter('$8')}
@@ -243,13 +243,5 @@ export class DeadJobStore {
       onProgress?.(count);
     }
     return { count, leftOut };
-  }
-
-  private async rows<Row = unknown>(statement: {
-    text: string;
-    values: unknown[];
-    name?: string;
-  }): Promise<Row[]> {
-    return (await this.database.query<Row>(statement)).rows;
   }
 }

@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { Priority } from '#define-job';
-import * as sql from './outbox-statements.js';
+import { plain } from './array-text.js';
+import { CRASHED_ATTEMPT } from './claim-statements.js';
+import { saidInSql } from './error-form.js';
 import { RecordsDatabase } from './records-database.js';
+import { comesAfter, lockOf, STATE } from './statements.js';
 import { type ReceivedMessage, readKept } from './unprocessable-messages.js';
 
 /** A job whose message the broker may not have. */
@@ -30,33 +33,72 @@ interface DueMessage {
   body: Buffer | null;
 }
 
+/** A job under the claim that its record shows. One that was claimed since has another number, and is left alone. */
+interface ClaimedJob {
+  id: string;
+  claim: number;
+}
+
 /** Jobs that are read or written by one statement, when there may be very many. */
 const PAGE = 1_000;
+/** Whether a job's message is not known to the broker yet. No index has this expression, for the reason given at `STATE`. */
+const IS_PENDING = `coalesce(j.publish_at, 'infinity') <> 'infinity'`;
 
 /**
  * What is not known to the broker yet: jobs whose message it may not have, and jobs that no message will bring back because
- * their worker is gone. The relay works through it; a rebuild fills it.
+ * their worker is gone. `publish_at` says when the relay must publish a job unless somebody has done so before. The relay
+ * works through it; a rebuild fills it.
  */
 @Injectable()
 export class OutboxStore {
   constructor(private readonly database: RecordsDatabase) {}
 
   /** Notes that the broker has confirmed the messages of these jobs, unless they moved on since. */
-  async markPublished(published: readonly { id: string; claim: number }[]): Promise<void> {
-    await this.database.query(sql.markPublished(published));
+  async markPublished(published: readonly ClaimedJob[]): Promise<void> {
+    await this.database.query({
+      name: 'mark-published',
+      text: `
+        update jobs j set publish_at = null
+        from unnest($1::uuid[], $2::int[]) as p (id, claim)
+        where j.id = p.id and j.claim = p.claim and ${IS_PENDING}`,
+      values: [plain(published.map(({ id }) => id)), plain(published.map(({ claim }) => claim))],
+    });
   }
 
   /**
    * Takes the jobs that are due to be published, oldest first, and keeps other relays from them for a while; anyone who
-   * dies in between leaves them to be taken again.
+   * dies in between leaves them to be taken again. No lock is held while they are published.
    *
    * @param leaseMs how long others leave them alone.
    * @param payloadLimit bytes of payload, or of a received body, that are read at most.
    */
   async takeDue(limit: number, leaseMs: number, payloadLimit: number): Promise<DueRecord[]> {
-    const { rows } = await this.database.query<DueRecord & DueMessage>(
-      sql.takeDue(limit, leaseMs, payloadLimit),
-    );
+    const rows = await this.database.rows<DueRecord & DueMessage>({
+      name: 'take-due',
+      text: `
+        with due as (
+          select id, publish_at from jobs
+          where publish_at <= now()
+          order by publish_at
+          limit $1
+          for update skip locked
+        ), taken as (
+          update jobs j
+          set publish_at = now() + $2 * interval '1 millisecond',
+              state = case when j.state = 'scheduled' then 'queued' else j.state end
+          from due
+          where j.id = due.id
+          returning j.id, j.name, j.queue, j.priority, j.traceparent, j.state, j.attempt, j.claim,
+            ${saidInSql(`j.attempts -> -1 -> 'error'`)} as error,
+            case when octet_length(j.payload::text) <= $3 then j.payload::text end as payload, due.publish_at
+        )
+        select t.id, t.name, t.queue, t.priority, t.traceparent, t.state, t.attempt, t.claim, t.error, t.payload,
+          m.routing_key as "routingKey", m.properties::text, m.headers::text,
+          case when octet_length(m.body) <= $3 then m.body end as body
+        from taken t left join unprocessable_messages m on m.job = t.id
+        order by t.publish_at, t.id`,
+      values: [limit, leaseMs, payloadLimit],
+    });
     return rows.map(({ routingKey, properties, headers, body, ...record }) => ({
       ...record,
       received:
@@ -66,32 +108,68 @@ export class OutboxStore {
     }));
   }
 
-  /** Makes jobs that could not be published due again after a pause, in milliseconds. */
-  async postponePublish(jobs: readonly { id: string; claim: number }[], pauseMs: number): Promise<void> {
-    await this.database.query(sql.postponePublish(jobs, pauseMs));
+  /** Makes jobs that could not be published due again after a pause, in milliseconds, unless they have moved on. */
+  async postponePublish(jobs: readonly ClaimedJob[], pauseMs: number): Promise<void> {
+    await this.database.query({
+      name: 'postpone-publish',
+      text: `
+        update jobs j set publish_at = now() + $3 * interval '1 millisecond'
+        from unnest($1::uuid[], $2::int[]) as o (id, claim)
+        where j.id = o.id and j.claim = o.claim and ${IS_PENDING} and ${STATE} in ('queued', 'retrying', 'dead')`,
+      values: [jobs.map(({ id }) => id), jobs.map(({ claim }) => claim), pauseMs],
+    });
   }
 
-  /** Makes waiting jobs due again whose message was confirmed, but reached no queue. */
+  /**
+   * Makes waiting jobs due again whose message was confirmed, but reached no queue. The new claim number keeps the confirm
+   * of the first message from changing anything.
+   */
   async republishUnrouted(ids: readonly string[], pauseMs: number): Promise<void> {
-    await this.database.query(sql.republishUnrouted(ids, pauseMs));
+    await this.database.query({
+      name: 'republish-unrouted',
+      text: `
+        update jobs set publish_at = now() + $2 * interval '1 millisecond', claim = claim + 1
+        where id = any ($1::uuid[]) and state in ('queued', 'retrying')`,
+      values: [ids, pauseMs],
+    });
   }
 
-  /** Workers that are gone and, by the records, still run something. */
+  /** Workers whose session lock is gone and that, by the records, still run something. */
   async goneWorkers(): Promise<number[]> {
-    const { rows } = await this.database.query<{ worker: number }>(sql.goneWorkers());
+    const rows = await this.database.rows<{ worker: number }>({
+      name: 'gone-workers',
+      text: `
+        select r.worker from (select distinct worker from jobs where state = 'running') r
+        where not exists (${lockOf('r.worker')})`,
+      values: [],
+    });
     return rows.map(({ worker }) => worker);
   }
 
-  /** Which of these workers are gone, or do not show at the moment that they are alive. */
+  /** Which of these workers have no session lock at this moment. */
   async missingOf(workers: readonly number[]): Promise<number[]> {
-    const { rows } = await this.database.query<{ worker: number }>(sql.missingOf(workers));
+    const rows = await this.database.rows<{ worker: number }>({
+      name: 'missing-of',
+      text: `select w.worker from unnest($1::int[]) as w (worker) where not exists (${lockOf('w.worker')})`,
+      values: [workers],
+    });
     return rows.map(({ worker }) => worker);
   }
 
-  /** Releases what these workers were running, for the jobs that no message brings back. @returns how many. */
+  /** Makes what these workers were running wait for the same attempt again, unless they are alive. @returns how many. */
   async rescue(workers: readonly number[]): Promise<number> {
-    const { rows } = await this.database.query(sql.rescue(workers));
-    return rows.length;
+    const { rowCount } = await this.database.query({
+      name: 'rescue',
+      text: `
+        update jobs j
+        set state = case when j.cancel_requested_at is null then 'queued' else 'cancelled' end,
+            finished_at = case when j.cancel_requested_at is not null then now() end,
+            publish_at = case when j.cancel_requested_at is null then now() end,
+            attempt = j.attempt - 1, crashes = j.crashes + 1, attempts = j.attempts || ${CRASHED_ATTEMPT}
+        where j.state = 'running' and j.worker = any ($1::int[]) and not exists (${lockOf('j.worker')})`,
+      values: [workers],
+    });
+    return rowCount ?? 0;
   }
 
   /**
@@ -106,12 +184,10 @@ export class OutboxStore {
     let total = 0;
     for (const state of ['queued', 'retrying'] as const) {
       for (let after: string | null = null, isMore = true; isMore; ) {
-        const { rows }: { rows: { last: string | null; pending: number }[] } = await this.database.query(
-          sql.republish(state, after, PAGE),
-        );
-        after = rows[0]?.last ?? null;
+        const page = await this.republish(state, after);
+        after = page?.last ?? null;
         isMore = after !== null;
-        total += rows[0]?.pending ?? 0;
+        total += page?.pending ?? 0;
         onPage(total);
       }
     }
@@ -120,7 +196,34 @@ export class OutboxStore {
 
   /** How many of the jobs up to an id the relays have still to publish. */
   async pendingUpTo(id: string): Promise<number> {
-    const { rows } = await this.database.query<{ pending: number }>(sql.pendingUpTo(id));
-    return rows[0]?.pending ?? 0;
+    const [row] = await this.database.rows<{ pending: number }>({
+      name: 'pending-up-to',
+      text: `
+        select count(*)::int as pending from jobs
+        where publish_at is not null and state = 'queued' and id <= $1::uuid`,
+      values: [id],
+    });
+    return row?.pending ?? 0;
+  }
+
+  /** Makes one page of the waiting jobs of a state due again, oldest first. */
+  private async republish(state: 'queued' | 'retrying', after: string | null) {
+    const [page] = await this.database.rows<{ last: string | null; pending: number }>({
+      name: 'republish',
+      text: `
+        with page as (
+          select id from jobs where state = $3 and state <> 'succeeded' and ${comesAfter('$1')} order by id limit $2
+        ), pending as (
+          update jobs j
+          set publish_at = least(j.publish_at,
+            case when j.state = 'retrying' then greatest(j.run_at, now()) else now() end)
+          from page
+          where j.id = page.id and j.state = $3
+          returning j.id
+        )
+        select (select id from page order by id desc limit 1) as last, (select count(*)::int from pending) as pending`,
+      values: [after, PAGE, state],
+    });
+    return page;
   }
 }

@@ -46,7 +46,7 @@ export class QueueStore {
 
   /** The queues that are paused. */
   async paused(): Promise<Set<string>> {
-    const rows = await this.rows<{ queue: string }>({
+    const rows = await this.database.rows<{ queue: string }>({
       name: 'paused-queues',
       text: 'select queue from paused_queues',
       values: [],
@@ -61,7 +61,7 @@ export class QueueStore {
 
   /** How many messages are due and not known to be with the broker, and since when the oldest of them is. */
   async outbox(): Promise<{ pending: number; oldest: Date | null }> {
-    const [row] = await this.rows<{ pending: number; oldest: Date | null }>({
+    const [row] = await this.database.rows<{ pending: number; oldest: Date | null }>({
       name: 'outbox-depth',
       text: 'select count(*)::int as pending, min(publish_at) as oldest from jobs where publish_at <= now()',
       values: [],
@@ -74,7 +74,7 @@ export class QueueStore {
    * got there, delayed until then, to be tried again then, or put off by a limit until then.
    */
   async expect(queues: readonly string[], withinMs: number): Promise<boolean> {
-    const rows = await this.rows({
+    const rows = await this.database.rows({
       name: 'expect-jobs',
       // The outbox is never later than this after a job's own time; it has the index.
       text: `
@@ -90,7 +90,7 @@ export class QueueStore {
 
   private async count(): Promise<QueueView[]> {
     const [rows, paused] = await Promise.all([
-      this.rows<{ queue: string; state: OpenState; count: number; oldest: string }>(COUNT),
+      this.database.rows<{ queue: string; state: OpenState; count: number; oldest: string }>(COUNT),
       this.paused(),
     ]);
     const views = new Map<string, QueueView>();
@@ -102,7 +102,7 @@ export class QueueStore {
     for (const queue of paused) view(queue).paused = true;
     for (const { queue, state, count } of rows) view(queue)[state] = count;
     const oldest = rows.filter(({ state }) => state === 'queued');
-    const times = await this.rows<{ id: string; run_at: Date }>({
+    const times = await this.database.rows<{ id: string; run_at: Date }>({
       name: 'waiting-since',
       text: 'select id, run_at from jobs where id = any ($1::uuid[])',
       values: [oldest.map(({ oldest }) => oldest)],
@@ -117,10 +117,6 @@ export class QueueStore {
     const { rowCount } = await this.database.query(statement);
     this.views.clear();
     return rowCount === 1;
-  }
-
-  private async rows<Row = unknown>(statement: Statement): Promise<Row[]> {
-    return (await this.database.query<Row>(statement)).rows;
   }
 }
 

@@ -39,6 +39,11 @@ export class RecordsDatabase implements Queryable {
     }
   }
 
+  /** As {@link query}, where only the rows matter. */
+  async rows<Row>(statement: Parameters<Queryable['query']>[0]): Promise<Row[]> {
+    return (await this.query<Row>(statement)).rows;
+  }
+
   /** An outage is logged once when it begins and once when it ends. */
   private tellEnd(since: number): void {
     this.awaySince = undefined;
