@@ -1,4 +1,4 @@
-import { makeDue, PUT_OFF_JOBS } from '#records';
+import { columns, makeDue, PUT_OFF_JOBS } from '#records';
 import type { Slot } from './concurrency-limiter.js';
 
 /**
@@ -45,12 +45,7 @@ export const take = (slots: readonly Slot[]) => ({
       where l.name = g.name and l.key = g.key and (g.holders is not null or l.max_running <> g.max_running)
     )
     select holder::text, granted from answered`,
-  values: [
-    slots.map(({ name }) => name),
-    slots.map(({ key }) => key),
-    slots.map(({ max }) => max),
-    slots.map(({ holder }) => holder),
-  ],
+  values: columns(slots, 'name', 'key', 'max', 'holder'),
 });
 
 /** Makes the rows that are missing. */
@@ -62,7 +57,7 @@ export const make = (slots: readonly Slot[]) => ({
     from unnest($1::text[], $2::text[], $3::int[]) as n (name, key, max_running)
     order by n.name, n.key
     on conflict do nothing`,
-  values: [slots.map(({ name }) => name), slots.map(({ key }) => key), slots.map(({ max }) => max)],
+  values: columns(slots, 'name', 'key', 'max'),
 });
 
 export const release = (slots: readonly Slot[]) => ({
@@ -79,7 +74,7 @@ export const release = (slots: readonly Slot[]) => ({
     set holders = array(select h from unnest(l.holders) h where h <> all ($3::bigint[]))
     from held
     where l.name = held.name and l.key = held.key`,
-  values: [slots.map(({ name }) => name), slots.map(({ key }) => key), slots.map(({ holder }) => holder)],
+  values: columns(slots, 'name', 'key', 'holder'),
 });
 
 /** The workers that hold slots. */
@@ -114,7 +109,7 @@ export const wait = (waiters: readonly Waiter[]) => ({
     from unnest($1::uuid[], $2::text[], $3::text[]) as w (job, name, key) join ${PUT_OFF_JOBS} j on j.id = w.job
     order by j.id
     on conflict (job) do update set name = excluded.name, key = excluded.key, run_at = excluded.run_at`,
-  values: [waiters.map(({ job }) => job), waiters.map(({ name }) => name), waiters.map(({ key }) => key)],
+  values: columns(waiters, 'job', 'name', 'key'),
 });
 
 /** Of these limits, those with free slots. A row that was pruned had all slots free. */
@@ -125,7 +120,7 @@ export const freeOf = (limits: readonly { name: string; key: string }[]) => ({
     from unnest($1::text[], $2::text[]) as w (name, key)
     left join concurrency_limits l on l.name = w.name and l.key = w.key
     where l.name is null or cardinality(l.holders) < l.max_running`,
-  values: [limits.map(({ name }) => name), limits.map(({ key }) => key)],
+  values: columns(limits, 'name', 'key'),
 });
 
 /** The limits that jobs wait for. */
@@ -155,7 +150,7 @@ export const wake = (free: readonly FreeSlots[]) => ({
       delete from concurrency_waiters w using chosen c where w.job = c.job
     )
     ${makeDue('chosen')}`,
-  values: [free.map(({ name }) => name), free.map(({ key }) => key), free.map(({ free }) => free)],
+  values: columns(free, 'name', 'key', 'free'),
 });
 
 /** Forgets limits that nobody holds or waits for, and jobs that do not wait any more. */

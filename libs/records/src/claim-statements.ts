@@ -1,4 +1,5 @@
 import { plain, quoted } from './array-text.js';
+import { columns } from './columns.js';
 import type { ClaimRequest, Postponement } from './job-record.js';
 import { epochMs, lockOf, STATE, type Statement, unnestUnseen } from './statements.js';
 
@@ -88,16 +89,14 @@ export const refusals = (
     select m.id, m.attempt, false as taken, j.state, j.crashes + ${IS_CRASH}::int as crashes,
       j.name <> m.name or ${IS_UNPROCESSABLE} as "isAnotherJob",
       coalesce(${IS_WAITING}, false) as "isWaiting", coalesce(${IS_CRASHED}, false) as "isCrashed",
-      not m.exclusive and j.crashes + ${IS_CRASH}::int >= $5 as "mustBeExclusive"
+      not coalesce(m.exclusive, false) and j.crashes + ${IS_CRASH}::int >= $5 as "mustBeExclusive"
     from unnest($1::uuid[], $2::int[], $3::text[], $6::bool[]) as m (id, attempt, name, exclusive)
     left join jobs j on j.id = m.id`,
   values: [
-    requests.map(({ id }) => id),
-    requests.map(({ attempt }) => attempt),
-    requests.map(({ name }) => name),
+    ...columns(requests, 'id', 'attempt', 'name'),
     worker,
     exclusiveAfter,
-    requests.map(({ exclusive }) => exclusive ?? false),
+    ...columns(requests, 'exclusive'),
   ],
 });
 
@@ -147,10 +146,5 @@ export const postpone = (postponements: readonly Postponement[]): Statement => (
         or ${STATE} = 'running' and m.attempt >= j.attempt and not exists (${lockOf('j.worker')}))
     )
     select m.id from m where not exists (select from jobs j where j.id = m.id)`,
-  values: [
-    postponements.map(({ id }) => id),
-    postponements.map(({ attempt }) => attempt),
-    postponements.map(({ delayMs }) => delayMs),
-    postponements.map(({ name }) => name),
-  ],
+  values: columns(postponements, 'id', 'attempt', 'delayMs', 'name'),
 });

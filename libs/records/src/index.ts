@@ -11,6 +11,7 @@ export type {
 } from '#resources';
 export { type Action, Audit, type AuditLine, type Via } from './audit.js';
 export { MAX_CRASHES } from './claims.js';
+export { columns } from './columns.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export {
   type BulkOptions,
@@ -55,6 +56,7 @@ export { RecordsModule } from './records.module.js';
 export { RecordsDatabase } from './records-database.js';
 export { type Ages, type Pruned, Retention } from './retention.js';
 export { eachApart, OverloadedError, StatementBatcher } from './statement-batcher.js';
+export type { Statement } from './statements.js';
 export { checkText, checkTime, InputError, isStorable, UNSTORABLE } from './text.js';
 export { type AttemptOutcome, type OutcomeCounts, outcomes, Throughput } from './throughput.js';
 export {

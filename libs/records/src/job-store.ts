@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
 import * as claiming from './claim-statements.js';
 import { Claims } from './claims.js';
+import { columns } from './columns.js';
 import type {
   Claim,
   ClaimRequest,
@@ -13,6 +14,7 @@ import type {
   Postponement,
   Settlement,
 } from './job-record.js';
+import { OPEN_STATES } from './jobs-in-sql.js';
 import { type Queryable, RecordsDatabase } from './records-database.js';
 import { OverloadedError, StatementBatcher } from './statement-batcher.js';
 import * as sql from './statements.js';
@@ -166,7 +168,14 @@ export class JobStore {
   async progress(
     updates: readonly { id: string; claim: number; progress: number; note: string | null }[],
   ): Promise<void> {
-    await this.database.query(sql.progress(updates));
+    await this.database.query({
+      name: 'progress',
+      text: `
+        update jobs j set progress = u.progress, progress_note = u.note
+        from unnest($1::uuid[], $2::int[], $3::real[], $4::text[]) as u (id, claim, progress, note)
+        where j.id = u.id and j.claim = u.claim and ${sql.STATE} = 'running'`,
+      values: columns(updates, 'id', 'claim', 'progress', 'note'),
+    });
   }
 
   /**
@@ -175,14 +184,29 @@ export class JobStore {
    * @returns the jobs that were not final yet, each with its state now.
    */
   async cancel(ids: readonly string[]): Promise<{ id: string; state: JobState }[]> {
-    const { rows } = await this.database.query<{ id: string; state: JobState }>(sql.cancel(ids));
-    return rows;
+    return this.database.rows({
+      name: 'cancel',
+      text: `
+        update jobs j
+        set state = case when j.state = 'running' then j.state else 'cancelled' end,
+            finished_at = case when j.state = 'running' then null else now() end,
+            publish_at = case when j.state = 'running' then j.publish_at end,
+            cancel_requested_at = coalesce(j.cancel_requested_at, now())
+        where j.id = any ($1::uuid[]) and j.state in (${OPEN_STATES})
+        returning j.id, j.state`,
+      values: [ids],
+    });
   }
 
   /** Cancels what has not ended of a batch, in pages. Killed half-way, the same call goes on with the rest. */
   async cancelBatch(batch: string): Promise<void> {
     for (;;) {
-      const { rows } = await this.database.query<{ id: string }>(sql.cancellable(batch, CANCEL_PAGE));
+      const rows = await this.database.rows<{ id: string }>({
+        name: 'batch-cancellable',
+        text: `
+          select id from jobs where batch = $1 and state in (${OPEN_STATES}) and cancel_requested_at is null limit $2`,
+        values: [batch, CANCEL_PAGE],
+      });
       if (rows.length === 0) return;
       await this.cancel(rows.map(({ id }) => id));
     }
@@ -190,16 +214,26 @@ export class JobStore {
 
   /** The running jobs of this worker that somebody wants to stop. */
   async cancelling(): Promise<{ id: string; claim: number }[]> {
-    const { rows } = await this.database.query<{ id: string; claim: number }>(
-      sql.cancelling(await this.lock.id()),
-    );
-    return rows;
+    return this.database.rows({
+      name: 'cancelling',
+      text: `
+        select id, claim from jobs
+        where worker = $1 and cancel_requested_at is not null and state = 'running'`,
+      values: [await this.lock.id()],
+    });
   }
 
   /** Moves a job that waits for its time to another time. @returns false when it does not wait for one. */
   async reschedule(id: string, to: { delayMs?: number; runAt?: Date }): Promise<boolean> {
-    const { rows } = await this.database.query(sql.reschedule(id, to.delayMs ?? null, to.runAt ?? null));
-    return rows.length > 0;
+    const { rowCount } = await this.database.query({
+      name: 'reschedule',
+      text: `
+        with t as (select coalesce($3::timestamptz, now() + $2::float8 * interval '1 millisecond') as run_at)
+        update jobs j set run_at = t.run_at, publish_at = t.run_at from t
+        where j.id = $1 and j.state = 'scheduled'`,
+      values: [id, to.delayMs ?? null, to.runAt ?? null],
+    });
+    return rowCount === 1;
   }
 
   private async postponeAll(postponements: Postponement[]): Promise<undefined[]> {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Priority } from '#define-job';
 import { plain } from './array-text.js';
 import { CRASHED_ATTEMPT } from './claim-statements.js';
+import { columns } from './columns.js';
 import { saidInSql } from './error-form.js';
 import { RecordsDatabase } from './records-database.js';
 import { comesAfter, lockOf, STATE } from './statements.js';
@@ -116,7 +117,7 @@ export class OutboxStore {
         update jobs j set publish_at = now() + $3 * interval '1 millisecond'
         from unnest($1::uuid[], $2::int[]) as o (id, claim)
         where j.id = o.id and j.claim = o.claim and ${IS_PENDING} and ${STATE} in ('queued', 'retrying', 'dead')`,
-      values: [jobs.map(({ id }) => id), jobs.map(({ claim }) => claim), pauseMs],
+      values: [...columns(jobs, 'id', 'claim'), pauseMs],
     });
   }
 

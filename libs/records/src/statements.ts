@@ -1,7 +1,7 @@
 import { plain, quoted } from './array-text.js';
+import { columns } from './columns.js';
 import { formOf, saidInSql } from './error-form.js';
 import type { JobKey, KeyedRecord, NewRecord, Settlement } from './job-record.js';
-import { OPEN_STATES } from './jobs-in-sql.js';
 import { WORKER_LOCK_CLASS } from './worker-lock.js';
 
 /**
@@ -9,7 +9,8 @@ import { WORKER_LOCK_CLASS } from './worker-lock.js';
  * once for each connection, and reads the clock of the database only: clocks of workers may be wrong.
  */
 export interface Statement {
-  name: string;
+  /** Prepared under this name; without one, planned each time. */
+  name?: string;
   text: string;
   values: unknown[];
 }
@@ -113,11 +114,10 @@ export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): S
     returning id, ${NOW}`,
   values: [
     ...insertValues(records, graceMs),
-    records.map(({ key }) => key.scope),
-    records.map(({ key }) => key.key),
-    records.map(({ key }) => key.fingerprint ?? null),
-    records.map(({ key }) => key.heldMs),
-    records.map(({ key }) => key.untilEnded),
+    ...columns(
+      records.map(({ key }) => key),
+      ...(['scope', 'key', 'fingerprint', 'heldMs', 'untilEnded'] as const),
+    ),
   ],
 });
 
@@ -127,7 +127,7 @@ export const keyHolders = (keys: readonly JobKey[]): Statement => ({
   text: `
     select k.scope, k.key, k.fingerprint, k.job from job_keys k
     join unnest($1::text[], $2::text[]) as w (scope, key) on w.scope = k.scope and w.key = k.key`,
-  values: [keys.map(({ scope }) => scope), keys.map(({ key }) => key)],
+  values: columns(keys, 'scope', 'key'),
 });
 
 /**
@@ -221,62 +221,4 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     worker,
     plain(settlements.map(({ publishInMs }) => publishInMs)),
   ],
-});
-
-export const progress = (
-  updates: readonly { id: string; claim: number; progress: number; note: string | null }[],
-): Statement => ({
-  name: 'progress',
-  text: `
-    update jobs j set progress = u.progress, progress_note = u.note
-    from unnest($1::uuid[], $2::int[], $3::real[], $4::text[]) as u (id, claim, progress, note)
-    where j.id = u.id and j.claim = u.claim and ${STATE} = 'running'`,
-  values: [
-    updates.map(({ id }) => id),
-    updates.map(({ claim }) => claim),
-    updates.map(({ progress }) => progress),
-    updates.map(({ note }) => note),
-  ],
-});
-
-/** Cancels waiting jobs, and marks running ones for their workers. */
-export const cancel = (ids: readonly string[]): Statement => ({
-  name: 'cancel',
-  text: `
-    update jobs j
-    set state = case when j.state = 'running' then j.state else 'cancelled' end,
-        finished_at = case when j.state = 'running' then null else now() end,
-        publish_at = case when j.state = 'running' then j.publish_at end,
-        cancel_requested_at = coalesce(j.cancel_requested_at, now())
-    where j.id = any ($1::uuid[]) and j.state in ('scheduled', 'queued', 'retrying', 'running')
-    returning j.id, j.state`,
-  values: [ids],
-});
-
-/** Some jobs of a batch that can be cancelled. */
-export const cancellable = (batch: string, limit: number): Statement => ({
-  name: 'batch-cancellable',
-  text: `
-    select id from jobs where batch = $1 and state in (${OPEN_STATES}) and cancel_requested_at is null limit $2`,
-  values: [batch, limit],
-});
-
-/** The running jobs of a worker that are marked to be cancelled. */
-export const cancelling = (worker: number): Statement => ({
-  name: 'cancelling',
-  text: `
-    select id, claim from jobs
-    where worker = $1 and cancel_requested_at is not null and state = 'running'`,
-  values: [worker],
-});
-
-/** Moves a job that still waits for its time. */
-export const reschedule = (id: string, delayMs: number | null, runAt: Date | null): Statement => ({
-  name: 'reschedule',
-  text: `
-    with t as (select coalesce($3::timestamptz, now() + $2::float8 * interval '1 millisecond') as run_at)
-    update jobs j set run_at = t.run_at, publish_at = t.run_at from t
-    where j.id = $1 and j.state = 'scheduled'
-    returning j.id`,
-  values: [id, delayMs, runAt],
 });

@@ -1,5 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
+import { columns } from './columns.js';
 import { RecordsDatabase } from './records-database.js';
 
 /** How often a worker adds what it counted; killed, it takes the counts of this time with it. */
@@ -108,11 +109,7 @@ export class Throughput implements BeforeApplicationShutdown {
             (values (${MINUTE_S}), (${QUARTER_S})) as s (s)
           order by s.s, c.queue, c.outcome
           on conflict (step_s, at, queue, outcome) do update set count = t.count + excluded.count`,
-        values: [
-          counts.map(({ queue }) => queue),
-          counts.map(({ outcome }) => outcome),
-          counts.map(({ count }) => count),
-        ],
+        values: columns(counts, 'queue', 'outcome', 'count'),
       })
       // For looking at only: what a database that is away does not take is not worth keeping.
       .catch(() => {});

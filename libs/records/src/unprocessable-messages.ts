@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { columns } from './columns.js';
 import { formOf } from './error-form.js';
 import { PRODUCER_GRACE_MS } from './job-store.js';
 import { RecordsDatabase } from './records-database.js';
@@ -170,8 +171,7 @@ const redelivered = (messages: readonly UnprocessableMessage[]): Statement => ({
     where j.id = k.id and j.state = 'dead' and j.claim = 0
     returning m.position::int, j.id, j.claim, j.attempt, false as "isNew"`,
   values: [
-    messages.map(({ queue }) => queue),
-    messages.map(({ digest }) => digest),
+    ...columns(messages, 'queue', 'digest'),
     messages.map(({ id, otherId }) => (id === otherId ? null : id)),
   ],
 });
@@ -223,13 +223,7 @@ const insert = (messages: readonly UnprocessableMessage[]): Statement => {
       from m join unprocessable_messages u on u.job = m.id and u.digest = m.digest join jobs j on j.id = m.id
       where not exists (select from written w where w.id = m.id)`,
     values: [
-      messages.map(({ id }) => id),
-      messages.map(({ name }) => name),
-      messages.map(({ queue }) => queue),
-      messages.map(({ payload }) => payload),
-      messages.map(({ error }) => error),
-      messages.map(({ digest }) => digest),
-      messages.map(({ routingKey }) => routingKey),
+      ...columns(messages, 'id', 'name', 'queue', 'payload', 'error', 'digest', 'routingKey'),
       messages.map(({ properties }) => JSON.stringify(properties)),
       messages.map(({ headers }) => JSON.stringify(headers)),
       starts,

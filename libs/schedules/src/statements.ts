@@ -1,13 +1,8 @@
-import { isOpen, SUCCEEDED_JOBS } from '#records';
+import { columns, isOpen, type Statement, SUCCEEDED_JOBS } from '#records';
 import type { TickDecision } from './decide-ticks.js';
 import type { Spec } from './schedule.js';
 
 /** What is asked and written of schedules. The clock is the database's: those of workers may be wrong. */
-interface Statement {
-  name?: string;
-  text: string;
-  values: unknown[];
-}
 
 /** A schedule as a worker declares it, with the tick to begin with if it is new or its timing has changed. */
 export interface Declaration {
@@ -86,7 +81,7 @@ export const insertTicks = (schedule: string, decisions: readonly TickDecision[]
     select $1, d.tick, d.outcome from unnest($2::timestamptz[], $3::text[]) as d (tick, outcome)
     on conflict do nothing
     returning tick`,
-  values: [schedule, decisions.map(({ tick }) => tick), decisions.map(({ outcome }) => outcome)],
+  values: [schedule, ...columns(decisions, 'tick', 'outcome')],
 });
 
 export const linkTick = (schedule: string, tick: Date, job: string): Statement => ({
