@@ -1,9 +1,8 @@
-import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import {
   type AnyContract,
   invoke,
-  JOB_TRANSPORT,
   type JobContext,
+  JobTransport,
   NoHandlerError,
   parseOrThrow,
   type Returned,
@@ -14,10 +13,7 @@ import {
  * A thread's counterpart of the `JobServer`: Nest finds the handlers for it and wraps them in their guards, pipes,
  * interceptors and filters, just as in the worker. It consumes nothing; its jobs come from the worker.
  */
-export class IsolatedServer extends Server implements CustomTransportStrategy {
-  override readonly transportId = JOB_TRANSPORT;
-  override readonly propagatesEventHandlerErrors = true;
-
+export class IsolatedServer extends JobTransport {
   /** The names of the contracts that it has handlers of. */
   get contracts(): string[] {
     return [...this.getHandlers().keys()];
@@ -38,15 +34,5 @@ export class IsolatedServer extends Server implements CustomTransportStrategy {
 
   listen(callback: () => void): void {
     callback();
-  }
-
-  close(): void {}
-
-  on(): never {
-    throw new Error('IsolatedServer has no events of its own to listen to');
-  }
-
-  unwrap<T>(): T {
-    return this as unknown as T;
   }
 }

@@ -39,7 +39,6 @@ export {
   type Handler,
   type HandlerLimits,
   isIsolated,
-  JOB_TRANSPORT,
   type JobContext,
   JobHandler,
   type JobHandlerOptions,
@@ -49,6 +48,7 @@ export { Isolation, type Seat } from './isolation.js';
 export { JobErrorModule } from './job-error.filter.js';
 export { JobServer } from './job-server.js';
 export { JobServerModule } from './job-server.module.js';
+export { JobTransport } from './job-transport.js';
 export { type EnqueuedJob, Jobs } from './jobs.js';
 export { JobsModule, type JobsModuleOptions } from './jobs.module.js';
 export { toJson } from './json.js';

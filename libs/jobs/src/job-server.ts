@@ -1,5 +1,4 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
-import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import { untilAvailable } from '#common';
 import { Settings } from '#config';
 import { ContractError, type Priority } from '#define-job';
@@ -12,8 +11,8 @@ import { Pauses } from './duties/pauses.js';
 import { Relay } from './duties/relay.js';
 import { Rescuer } from './duties/rescuer.js';
 import { WorkerStatus } from './duties/worker-status.js';
-import { JOB_TRANSPORT } from './handler.js';
 import { HandlerRegistry } from './handler-registry.js';
+import { JobTransport } from './job-transport.js';
 import { Executor } from './lifecycle/executor.js';
 import { sharesOf } from './priorities.js';
 
@@ -30,10 +29,7 @@ import { sharesOf } from './priorities.js';
  * `Executor`'s.
  */
 @Injectable()
-export class JobServer extends Server implements CustomTransportStrategy, OnModuleDestroy {
-  override readonly transportId = JOB_TRANSPORT;
-  /** The executor reports what a handler throws; Nest need not. */
-  override readonly propagatesEventHandlerErrors = true;
+export class JobServer extends JobTransport implements OnModuleDestroy {
   protected override readonly logger = new Logger(JobServer.name);
   private readonly consumers: Consumer[] = [];
   /** The work queue of each consumer. */
@@ -127,16 +123,12 @@ export class JobServer extends Server implements CustomTransportStrategy, OnModu
   }
 
   /** Takes no more jobs, finishes those in flight within the grace time, releases the rest. */
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.draining ??= this.drain();
     await this.draining;
   }
 
-  on(): never {
-    throw new Error('JobServer has no events of its own to listen to');
-  }
-
-  unwrap<T>(): T {
+  override unwrap<T>(): T {
     return this.broker as T;
   }
 

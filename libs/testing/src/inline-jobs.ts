@@ -1,11 +1,10 @@
-import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import {
   type AnyContract,
   type EnqueuedJob,
   type EnqueueOptions,
   type Handler,
   invoke,
-  JOB_TRANSPORT,
+  JobTransport,
   type PayloadInput,
 } from '#jobs';
 import { hasEnded } from '#records';
@@ -81,10 +80,7 @@ export class InlineJobs extends RecordingJobs {
 }
 
 /** Gives the handlers that Nest finds, wrapped in what Nest wraps them in, to what runs them. */
-class InlineServer extends Server implements CustomTransportStrategy {
-  override readonly transportId = JOB_TRANSPORT;
-  override readonly propagatesEventHandlerErrors = true;
-
+class InlineServer extends JobTransport {
   constructor(private readonly register: MemoryWorker['register']) {
     super();
   }
@@ -95,15 +91,5 @@ class InlineServer extends Server implements CustomTransportStrategy {
       this.register(contract, (job) => invoke(handler, job));
     }
     callback();
-  }
-
-  close(): void {}
-
-  on(): never {
-    throw new Error('InlineJobs has no events of its own to listen to');
-  }
-
-  unwrap<T>(): T {
-    return this as unknown as T;
   }
 }
