@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { Logger } from '@nestjs/common';
 import { type AmqpConnectionManager, connect } from 'amqp-connection-manager';
-import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
+import type { Channel, ChannelModel } from 'amqplib';
 import { settledWithin, TransientError, withTimeout } from '#common';
 import { maskUrl } from '#config';
 
@@ -109,25 +109,6 @@ export class BrokerConnection extends EventEmitter {
     }
   }
 
-  /**
-   * Keeps a confirm channel open for as long as the connection lives: `setup` runs on each new one, after a loss of
-   * the connection or of the channel alone. A setup that fails is tried again, and logged once for each
-   * cause.
-   *
-   * @returns a function that closes the channel for good.
-   */
-  keepConfirmChannel(
-    name: string,
-    setup: (channel: ConfirmChannel) => Promise<void> | void,
-  ): () => Promise<void> {
-    return this.keep(name, (connection) => connection.createConfirmChannel(), setup);
-  }
-
-  /** As {@link keepConfirmChannel}, with a plain channel. */
-  keepChannel(name: string, setup: (channel: Channel) => Promise<void> | void): () => Promise<void> {
-    return this.keep(name, (connection) => connection.createChannel(), setup);
-  }
-
   /** Closes the connection for good. */
   async close(): Promise<void> {
     this.closing = true;
@@ -136,7 +117,14 @@ export class BrokerConnection extends EventEmitter {
     this.removeAllListeners();
   }
 
-  private keep<C extends Channel>(
+  /**
+   * Keeps a channel open for as long as the connection lives: `setup` runs on each new one, after a loss of the
+   * connection or of the channel alone. A setup that fails is tried again, and logged once for each cause.
+   *
+   * @param open opens it, plain or with confirms.
+   * @returns a function that closes the channel for good.
+   */
+  keepChannel<C extends Channel>(
     name: string,
     open: (connection: ChannelModel) => Promise<C>,
     setup: (channel: C) => Promise<void> | void,

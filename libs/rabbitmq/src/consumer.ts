@@ -39,7 +39,11 @@ export class Consumer {
     private readonly prefetch: number,
     private readonly onDelivery: (delivery: Delivery) => void,
   ) {
-    this.closeChannel = connection.keepChannel(`consume ${queue}`, (channel) => this.attach(channel));
+    this.closeChannel = connection.keepChannel(
+      `consume ${queue}`,
+      (model) => model.createChannel(),
+      (channel) => this.attach(channel),
+    );
   }
 
   /** Whether the broker counts this consumer at the moment. */

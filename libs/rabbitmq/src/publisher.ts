@@ -63,7 +63,11 @@ export class Publisher {
     private readonly connection: BrokerConnection,
     private readonly options: PublisherOptions = {},
   ) {
-    this.closeChannel = connection.keepConfirmChannel('publish', (channel) => this.use(channel));
+    this.closeChannel = connection.keepChannel(
+      'publish',
+      (model) => model.createConfirmChannel(),
+      (channel) => this.use(channel),
+    );
     this.sweep = setInterval(() => this.rejectOverdue(), 1_000);
     this.sweep.unref();
   }

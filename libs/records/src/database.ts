@@ -6,7 +6,7 @@ import { settledWithin } from '#common';
 import { maskUrl } from '#config';
 import { asOutage, DatabaseUnavailableError, SchemaError } from './database-errors.js';
 import { pendingMigrations } from './migrate.js';
-import { inTransaction, type Queryable, RecordsDatabase } from './records-database.js';
+import { inTransaction, lend, type Queryable, RecordsDatabase } from './records-database.js';
 
 export { DatabaseUnavailableError, type Queryable, SchemaError };
 
@@ -89,30 +89,20 @@ export class Database implements Queryable, OnApplicationShutdown {
   }
 
   /** Plans what a task runs on a connection as the server does by itself, and gives it back to the others as it was. */
-  private async plannedAsUsual<T>(task: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.pool.connect().catch((error) => {
-      throw new DatabaseUnavailableError(error);
-    });
-    // Lost between two statements, it fails the next one and must not end the process.
-    client.on('error', ignore);
-    try {
+  private plannedAsUsual<T>(task: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const plannedTask = async (client: pg.PoolClient) => {
       await client.query(PLAN_AS_USUAL).catch((error) => {
         throw asOutage(error);
       });
-      return await task(client);
-    } finally {
-      // Nobody waits for it. What cannot be set, as in a transaction that was not ended, goes with the connection.
-      client
-        .query(PLAN_BY_KEYS)
-        .then(
-          () => false,
-          () => true,
-        )
-        .then((isBroken) => {
-          client.off('error', ignore);
-          client.release(isBroken);
-        });
-    }
+      return task(client);
+    };
+    // What cannot be set, as in a transaction that was not ended, goes with the connection.
+    return lend(this.pool, plannedTask, (client) =>
+      client.query(PLAN_BY_KEYS).then(
+        () => false,
+        () => true,
+      ),
+    );
   }
 
   /**
@@ -193,5 +183,3 @@ function connectionOptions(url: string): pg.ClientConfig {
     application_name: 'warren',
   };
 }
-
-const ignore = () => {};

@@ -57,18 +57,34 @@ export class RecordsDatabase implements Queryable {
    * @throws DatabaseUnavailableError when the database does not answer; they may or may not have run.
    */
   async transaction<T>(task: (transaction: Queryable) => Promise<T>): Promise<T> {
-    const client = await this.pool.connect().catch((error) => {
-      throw new DatabaseUnavailableError(error);
-    });
-    // Lost between two statements, it fails the next one and must not end the process.
-    client.on('error', ignore);
     let isBroken = false;
-    try {
-      return await inTransaction(client, task, asPassing, () => (isBroken = true));
-    } finally {
+    return lend(
+      this.pool,
+      (client) => inTransaction(client, task, asPassing, () => (isBroken = true)),
+      async () => isBroken,
+    );
+  }
+}
+
+/** Lends a connection of a pool to a task. @param isBroken says afterwards whether it is to be closed; nobody waits for it. */
+export async function lend<T>(
+  pool: pg.Pool,
+  task: (client: pg.PoolClient) => Promise<T>,
+  isBroken: (client: pg.PoolClient) => Promise<boolean>,
+): Promise<T> {
+  const client = await pool.connect().catch((error) => {
+    throw new DatabaseUnavailableError(error);
+  });
+  // Lost between two statements, it fails the next one and must not end the process.
+  const ignore = () => {};
+  client.on('error', ignore);
+  try {
+    return await task(client);
+  } finally {
+    void isBroken(client).then((broken) => {
       client.off('error', ignore);
-      client.release(isBroken);
-    }
+      client.release(broken);
+    });
   }
 }
 
@@ -98,5 +114,3 @@ export async function inTransaction<T>(
     throw error;
   }
 }
-
-const ignore = () => {};
