@@ -5,7 +5,6 @@ import { answer, clean, table, unchanged } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
 
-/** A queue as the commands show it. */
 type Queue = QueueView & { ready: number; consumers: number | null };
 
 /** How full the queues are; and whether they are served at all. */

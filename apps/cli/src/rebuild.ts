@@ -8,7 +8,6 @@ import type { Tools } from './tools.js';
 
 /** How long to wait for a broker that does not answer yet. */
 const BROKER_TIMEOUT_MS = 60_000;
-/** How often the progress is looked at. */
 const POLL_INTERVAL_MS = 500;
 
 /** Publishing again what a broker has lost. */

@@ -104,7 +104,6 @@ export class BatchStore {
     return (rows as { createdAt: Date }[])[0]?.createdAt;
   }
 
-  /** The batch of an id, or undefined. */
   async find(id: string, queryable: Queryable = this.database): Promise<BatchView | undefined> {
     const { rows } = await queryable.query({
       name: 'batch-find',
@@ -124,7 +123,6 @@ export class BatchStore {
     return rows.map(toView);
   }
 
-  /** The batch that holds a key. */
   async findByKey(
     { scope, key }: { scope: string; key: string },
     queryable: Queryable = this.database,
@@ -180,7 +178,6 @@ export class BatchStore {
     return (rows as EndedBatch[]).map((batch) => ({ ...batch, counts: countsOf(batch.counts) }));
   }
 
-  /** Records batches as completed. */
   async complete(transaction: Queryable, ids: readonly string[]): Promise<void> {
     await transaction.query({
       name: 'batch-complete',

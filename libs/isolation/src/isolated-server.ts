@@ -14,7 +14,6 @@ import {
  * interceptors and filters, just as in the worker. It consumes nothing; its jobs come from the worker.
  */
 export class IsolatedServer extends JobTransport {
-  /** The names of the contracts that it has handlers of. */
   get contracts(): string[] {
     return [...this.getHandlers().keys()];
   }

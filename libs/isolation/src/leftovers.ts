@@ -59,7 +59,6 @@ export class Leftovers {
     return [...new Set(found)];
   }
 
-  /** Forgets what is gone. */
   private forget(): void {
     this.started = this.started.filter(({ resource }) => resource.hasRef?.() && !resource._destroyed);
     this.room = Math.max(FEW, 2 * this.started.length);

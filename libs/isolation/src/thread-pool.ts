@@ -17,7 +17,6 @@ export interface IsolationOptions {
   idleMs?: number;
 }
 
-/** Who waits for a thread. */
 interface Waiting {
   resolve(thread: Thread): void;
   reject(error: unknown): void;

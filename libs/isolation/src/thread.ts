@@ -21,7 +21,6 @@ const MAX_LOGS = 10;
 
 /** What a thread is started with. */
 export interface ThreadOptions {
-  /** The module that it runs. */
   entry: URL | string;
   /** Heap that it may use, in MB. */
   memoryMb: number;
@@ -72,7 +71,6 @@ export class Thread {
     void this.expectReady();
   }
 
-  /** Whether it can take another job. */
   get isAlive(): boolean {
     return this.alive;
   }

@@ -17,7 +17,6 @@ type FoundHandler = Omit<MessageHandler, 'extras' | 'next'> & {
 /** Checks that the handlers and the contracts fit, and tells the executor how each is run. */
 @Injectable()
 export class HandlerRegistry {
-  /** The contracts whose handlers are isolated. */
   private readonly isolated = new Set<string>();
 
   constructor(

@@ -96,7 +96,6 @@ export function JobHandler<C extends AnyContract>(contract: C, options: JobHandl
 /** What {@link JobHandler} leaves for the `JobServer`. */
 export interface HandlerExtras extends Record<string, unknown> {
   contract: AnyContract | undefined;
-  /** The class. */
   handler: Type;
   isolated: boolean;
   limits: HandlerLimits | undefined;

@@ -179,7 +179,6 @@ export class Jobs {
     return { ...this.redaction.redact(viewOfNew(record, inserted)), isNew: true };
   }
 
-  /** As {@link publishMany}. */
   private publish(record: NewRecord): Promise<void> | undefined {
     void this.send(record);
     return this.outbox.backpressure();

@@ -65,7 +65,6 @@ export class Consumer {
     this.reconcile();
   }
 
-  /** Takes messages again. */
   resume(): void {
     this.paused = false;
     this.reconcile();
@@ -99,7 +98,6 @@ export class Consumer {
     await this.reconciling;
   }
 
-  /** Whether messages are wanted at the moment. */
   private get wanted(): boolean {
     return !this.paused && !this.stopping;
   }
@@ -155,12 +153,10 @@ class Acknowledgements {
     });
   }
 
-  /** Notes that a message was delivered. */
   open({ fields: { deliveryTag } }: ConsumeMessage): void {
     this.unacknowledged.add(deliveryTag);
   }
 
-  /** Notes that a message is done with. */
   add(message: ConsumeMessage): void {
     if (!this.isOpen || !this.unacknowledged.delete(message.fields.deliveryTag)) return;
     this.waiting.push(message);
@@ -179,7 +175,6 @@ class Acknowledgements {
     }
   }
 
-  /** Sends what was collected, now. */
   flush(): void {
     this.scheduled = false;
     const messages = this.waiting;

@@ -102,7 +102,6 @@ export class DeadJobStore {
     return (await this.inPages(change, filter, REPLAY_PER_SECOND, options)).count;
   }
 
-  /** How many dead letters a filter means. */
   async count(filter: DeadLetterFilter = {}): Promise<number> {
     const [row] = await this.database.rows<{ count: number }>({
       text:

@@ -44,7 +44,6 @@ export class QueueStore {
     });
   }
 
-  /** The queues that are paused. */
   async paused(): Promise<Set<string>> {
     const rows = await this.database.rows<{ queue: string }>({
       name: 'paused-queues',

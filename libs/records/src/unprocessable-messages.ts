@@ -99,7 +99,6 @@ export class UnprocessableMessages {
     return rows[0];
   }
 
-  /** The whole body of one message. */
   async bodyOf(id: string): Promise<Buffer> {
     const { rows } = await this.database.query<{ body: Buffer }>({
       name: 'unprocessable-body',

@@ -75,7 +75,6 @@ export class WorkerLock implements OnApplicationShutdown {
     return this.duties.has(duty);
   }
 
-  /** Whether the lock is held at this moment. */
   get isHeld(): boolean {
     return this.session !== undefined;
   }

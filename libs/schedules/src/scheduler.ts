@@ -16,7 +16,6 @@ import { Ticks } from './ticks.js';
 
 /** How often due schedules are searched: a tick is late by at most this. */
 const PAUSE_MS = 500;
-/** How often the rows are confirmed; see `declare`. */
 const CONFIRM_EVERY_MS = 10_000;
 
 /** The schedules of an app: a module's exports, or a list. */

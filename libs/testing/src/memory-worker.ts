@@ -53,7 +53,6 @@ export class MemoryWorker {
     );
   }
 
-  /** Sets the handler of a contract. */
   register(contract: AnyContract, run: (job: JobContext) => unknown): void {
     this.executor.register(contract, async (job) => run(job));
   }

@@ -26,7 +26,6 @@ export class WorkerStatus extends Duty {
     super();
   }
 
-  /** @param queues those that the worker serves. */
   override start(queues: readonly string[] = []): void {
     this.queues = queues;
     this.delay.enable();

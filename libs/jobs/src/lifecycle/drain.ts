@@ -20,7 +20,6 @@ export class Drain {
     private readonly running: RunningAttempts,
   ) {}
 
-  /** Aborted when the grace time is over. */
   get signal(): AbortSignal {
     return this.stopping.signal;
   }

@@ -65,7 +65,6 @@ export class Executor {
     });
   }
 
-  /** Sets the handler of a contract, or what runs it in a thread. */
   register(contract: AnyContract, handler: RunHandler | Isolation): void {
     this.runner.register(contract, handler);
   }
@@ -85,7 +84,6 @@ export class Executor {
     this.running.cancel(id, claim);
   }
 
-  /** How many deliveries are in flight. */
   get size(): number {
     return this.inFlight.size;
   }
@@ -107,7 +105,6 @@ export class Executor {
     this.running.guardProcess(end);
   }
 
-  /** The lifecycle of one delivery. */
   private async process(delivery: HeldDelivery, job: IncomingJob): Promise<void> {
     const contract = this.contracts.find(job.name);
     const request = claimRequestOf(job, contract);
@@ -165,7 +162,6 @@ export class Executor {
     return undefined;
   }
 
-  /** Takes the job in its record. */
   private claim(request: ClaimRequest): Promise<Claim> {
     return this.persistently(() => this.store.claim(request));
   }
@@ -227,7 +223,6 @@ export class Executor {
     await this.deadLetter(delivery, describeError(error).message).catch(() => {});
   }
 
-  /** A message that no job can be made of becomes a dead letter. */
   private async deadLetter(delivery: HeldDelivery, reason: string): Promise<void> {
     const { messageId: job, type: name } = delivery.message.properties;
     this.log.warn({ job, name, queue: delivery.queue, reason: scrub(reason) }, 'Dead-lettering message');

@@ -8,7 +8,6 @@ export class InFlight {
   private readonly held = new Map<string | JobDelivery, HeldDelivery>();
   private onChange: () => void = () => {};
 
-  /** How many there are. */
   get size(): number {
     return this.held.size;
   }

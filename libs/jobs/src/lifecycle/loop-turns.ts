@@ -12,7 +12,6 @@ export class LoopTurns {
   private isStarting = false;
   private since = 0;
 
-  /** Waits until a handler may start. */
   start(): Promise<void> {
     return new Promise((resolve) => {
       this.waiting.push(resolve);

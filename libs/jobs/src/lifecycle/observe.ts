@@ -10,7 +10,6 @@ import { endProcessing, processing } from './spans.js';
 
 /** The span, the metrics and the log line of one attempt. */
 export class ObservedAttempt {
-  /** What log lines say of it. */
   readonly about: About;
   private readonly step: Step;
   private readonly meter: ReturnType<typeof meterOf>;
@@ -43,12 +42,10 @@ export class ObservedAttempt {
     endProcessing(this.step, outcome);
   }
 
-  /** Its handler starts now. */
   started(): void {
     this.startedAt = this.meter.started();
   }
 
-  /** Its handler runs no more, if it ever did. */
   stopped(): void {
     if (this.startedAt !== undefined) this.meter.stopped(this.startedAt);
   }

@@ -26,7 +26,6 @@ export interface ClaimedJob {
   claim: Taken;
   contract: AnyContract | undefined;
   secrets: JobSecrets;
-  /** The thread of an isolated handler. */
   seat: Seat | undefined;
   observed: ObservedAttempt;
 }
@@ -55,12 +54,10 @@ export class AttemptRunner {
     this.handlers.set(contract.name, handler);
   }
 
-  /** Whether the handler runs in a thread. */
   needsSeat(name: string): boolean {
     return this.handlers.get(name) instanceof Isolation;
   }
 
-  /** Waits for a thread. */
   async seat(name: string): Promise<Seat | undefined> {
     const handler = this.handlers.get(name);
     return handler instanceof Isolation ? handler.seat() : undefined;

@@ -73,7 +73,6 @@ export class RunningAttempt {
     return { kind: 'failed', error: reason ?? toError(readThrown(error)) };
   }
 
-  /** Starts the clock. */
   startTimeout(timeout: Duration): void {
     this.timer = setTimeout(
       () => this.end(new JobTimeoutError(timeout), TIMEOUT_GRACE_MS),

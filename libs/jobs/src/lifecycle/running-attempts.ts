@@ -12,7 +12,6 @@ export class RunningAttempts {
   private readonly context = new AsyncLocalStorage<RunningAttempt>();
   private isEnding = false;
 
-  /** Runs the handler of an attempt, and waits for it. */
   run<T>(attempt: RunningAttempt, handle: () => Promise<T>): Promise<T> {
     this.attempts.set(keyOf(attempt), attempt);
     return attempt.outcomeOf(this.context.run(attempt, handle));
@@ -24,7 +23,6 @@ export class RunningAttempts {
     this.attempts.delete(keyOf(attempt));
   }
 
-  /** Aborts the signal of an attempt because its job was cancelled. */
   cancel(job: string, claim: number): void {
     this.attempts.get(`${job}/${claim}`)?.cancel();
   }
