@@ -3,18 +3,14 @@ import type { Duplex } from 'node:stream';
 import { Logger } from '@nestjs/common';
 import { type AmqpConnectionManager, connect } from 'amqp-connection-manager';
 import type { Channel, ChannelModel } from 'amqplib';
-import { settledWithin, TransientError, withTimeout } from '#common';
+import { settledWithin, TransientError } from '#common';
 import { maskUrl } from '#config';
 
 /** How long a try to connect may take, and the pause between two tries. */
 const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_PAUSE_S = 1;
-/** How long opening a channel may take; a broker that starts takes seconds. */
-const SETUP_TIMEOUT_MS = 30_000;
 /** How long to wait for the broker when leaving it. */
 const CLOSE_TIMEOUT_MS = 2_000;
-/** A closed channel is opened again after this pause, so that a fault that closes it each time does not cause a hot loop. */
-const REOPEN_PAUSE_MS = 500;
 /**
  * Heartbeat in seconds. With 10 s a handler that blocked the event loop for 30 s lost its connection and its jobs
  * ran twice; 30 s survives a blocked minute and still finds a dead peer within a minute.
@@ -33,10 +29,11 @@ const HEARTBEAT_S = 30;
 export class BrokerConnection extends EventEmitter {
   private readonly logger = new Logger(BrokerConnection.name);
   private readonly manager: AmqpConnectionManager;
-  private connection: ChannelModel | undefined;
+  /** The connection at this moment, if a broker answers. */
+  model: ChannelModel | undefined;
   private lostAt: number | undefined = Date.now();
   private lastFailure = '';
-  private closing = false;
+  closing = false;
   /** The broker reads nothing from this connection while it is short of memory or disk. */
   blocked = false;
 
@@ -79,7 +76,7 @@ export class BrokerConnection extends EventEmitter {
 
   /** Whether a broker answers at this moment. */
   get isUp(): boolean {
-    return this.connection !== undefined;
+    return this.model !== undefined;
   }
 
   /** Waits until a broker answers; at once when one does. */
@@ -94,7 +91,7 @@ export class BrokerConnection extends EventEmitter {
    * @throws BrokerUnavailableError when no broker answers, or its connection was lost meanwhile.
    */
   async withChannel<T>(task: (channel: Channel) => Promise<T>): Promise<T> {
-    const { connection } = this;
+    const { model: connection } = this;
     if (!connection) throw new BrokerUnavailableError();
     let channel: Channel | undefined;
     try {
@@ -103,7 +100,7 @@ export class BrokerConnection extends EventEmitter {
       channel.on('error', () => {});
       return await task(channel);
     } catch (error) {
-      throw this.connection === connection ? error : new BrokerUnavailableError('its connection was lost');
+      throw this.model === connection ? error : new BrokerUnavailableError('its connection was lost');
     } finally {
       await channel?.close().catch(() => {});
     }
@@ -112,75 +109,16 @@ export class BrokerConnection extends EventEmitter {
   /** Closes the connection for good. */
   async close(): Promise<void> {
     this.closing = true;
-    this.connection = undefined;
+    this.model = undefined;
     await answered(this.manager.close());
     this.removeAllListeners();
-  }
-
-  /**
-   * Keeps a channel open for as long as the connection lives: `setup` runs on each new one, after a loss of the
-   * connection or of the channel alone. A setup that fails is tried again, and logged once for each cause.
-   *
-   * @param open opens it, plain or with confirms.
-   * @returns a function that closes the channel for good.
-   */
-  keepChannel<C extends Channel>(
-    name: string,
-    open: (connection: ChannelModel) => Promise<C>,
-    setup: (channel: C) => Promise<void> | void,
-  ): () => Promise<void> {
-    let stopped = false;
-    let opening = false;
-    let current: C | undefined;
-    let retry: NodeJS.Timeout | undefined;
-    let lastProblem = '';
-
-    const tell = (problem: string) => {
-      // Errors after a stop are expected.
-      const isExpected = stopped || this.closing;
-      if (problem !== lastProblem && !isExpected) this.logger.warn(`Channel "${name}": ${problem}`);
-      lastProblem = problem;
-    };
-    const reopen = () => {
-      current = undefined;
-      clearTimeout(retry);
-      if (!stopped && !this.closing) retry = setTimeout(() => void start(), REOPEN_PAUSE_MS);
-    };
-    const start = async () => {
-      if (stopped || this.closing || opening || current || !this.connection) return;
-      opening = true;
-      try {
-        const channel = await inTime(open(this.connection), name);
-        current = channel;
-        // The close event follows each error event, and each loss of the connection.
-        channel.on('error', (error) => tell(maskUrl(error.message)));
-        channel.once('close', reopen);
-        await inTime(Promise.resolve(setup(channel)), name);
-        if (current === channel) lastProblem = '';
-      } catch (error) {
-        tell(maskUrl((error as Error).message));
-        if (current) await answered(current.close());
-        reopen();
-      } finally {
-        opening = false;
-      }
-    };
-
-    this.on('up', start);
-    void start();
-    return async () => {
-      stopped = true;
-      clearTimeout(retry);
-      this.off('up', start);
-      if (current) await answered(current.close());
-    };
   }
 
   private onConnect(connection: ChannelModel, url: string): void {
     const afterMs = this.lostAt && Date.now() - this.lostAt;
     this.logger.log({ msg: 'Connected to the broker', url: maskUrl(url), purpose: this.purpose, afterMs });
     gatherWrites((connection.connection as unknown as { stream: Duplex }).stream);
-    this.connection = connection;
+    this.model = connection;
     this.lostAt = undefined;
     this.lastFailure = '';
     this.blocked = false;
@@ -188,8 +126,8 @@ export class BrokerConnection extends EventEmitter {
   }
 
   private onDisconnect(error: Error | undefined): void {
-    if (!this.connection) return;
-    this.connection = undefined;
+    if (!this.model) return;
+    this.model = undefined;
     this.blocked = false;
     this.lostAt = Date.now();
     if (!this.closing)
@@ -224,13 +162,6 @@ function gatherWrites(stream: Duplex): void {
     }
     return write.apply(this, chunk);
   } as Duplex['write'];
-}
-
-/** A broker that takes a request and never answers must not keep a channel from being opened again. */
-function inTime<T>(task: Promise<T>, name: string): Promise<T> {
-  return withTimeout(task, SETUP_TIMEOUT_MS, () => {
-    throw new Error(`no answer in ${SETUP_TIMEOUT_MS} ms while channel ${name} was set up`);
-  });
 }
 
 /** Waits for the answer to a close, but not for ever: a blocked broker does not answer. */

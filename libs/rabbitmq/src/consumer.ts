@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { answered, type BrokerConnection } from './connection.js';
+import { KeptChannel } from './kept-channel.js';
 
 /** One message as it was delivered, and the one way to be done with it. */
 export interface Delivery {
@@ -27,7 +28,7 @@ export class Consumer {
   private paused = false;
   /** Subscribing and cancelling, one after the other. */
   private reconciling = Promise.resolve();
-  private readonly closeChannel: () => Promise<void>;
+  private readonly kept: KeptChannel<Channel>;
 
   /**
    * @param prefetch messages that may be in flight at once; the broker sends no more until one is acknowledged.
@@ -39,7 +40,8 @@ export class Consumer {
     private readonly prefetch: number,
     private readonly onDelivery: (delivery: Delivery) => void,
   ) {
-    this.closeChannel = connection.keepChannel(
+    this.kept = new KeptChannel(
+      connection,
       `consume ${queue}`,
       (model) => model.createChannel(),
       (channel) => this.attach(channel),
@@ -82,7 +84,7 @@ export class Consumer {
   async close(): Promise<void> {
     await this.stop();
     this.acknowledgements?.flush();
-    await this.closeChannel();
+    await this.kept.close();
   }
 
   private async attach(channel: Channel): Promise<void> {

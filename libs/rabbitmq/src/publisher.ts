@@ -1,6 +1,7 @@
 import type { ConfirmChannel, Options } from 'amqplib';
 import { settledWithin, TransientError } from '#common';
 import { BrokerConnection, BrokerUnavailableError } from './connection.js';
+import { KeptChannel } from './kept-channel.js';
 
 /** Messages sent and not yet confirmed, and their bytes, at most: what a silent broker can make us hold. */
 const WINDOW = 10_000;
@@ -53,7 +54,7 @@ export class Publisher {
   private channel: ConfirmChannel | undefined;
   private readonly inFlight = new Set<Unconfirmed>();
   private bytesInFlight = 0;
-  private readonly closeChannel: () => Promise<void>;
+  private readonly kept: KeptChannel<ConfirmChannel>;
   private readonly sweep: NodeJS.Timeout;
   private whenIdle: () => void = () => {};
   private heldUp: (() => void)[] = [];
@@ -63,7 +64,8 @@ export class Publisher {
     private readonly connection: BrokerConnection,
     private readonly options: PublisherOptions = {},
   ) {
-    this.closeChannel = connection.keepChannel(
+    this.kept = new KeptChannel(
+      connection,
       'publish',
       (model) => model.createConfirmChannel(),
       (channel) => this.use(channel),
@@ -136,7 +138,7 @@ export class Publisher {
     }
     clearInterval(this.sweep);
     this.letGo();
-    await this.closeChannel();
+    await this.kept.close();
   }
 
   private get window(): number {

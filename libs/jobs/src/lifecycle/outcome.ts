@@ -53,50 +53,45 @@ export function decide(
     case 'succeeded':
       return { settlement: { state: 'succeeded', result: outcome.result } };
     case 'cancelled':
-      return {
-        settlement: { state: 'cancelled', error: JSON.stringify(describeError(outcome.error, secrets)) },
-      };
+      return { settlement: { state: 'cancelled', error: storedError(outcome.error, secrets) } };
     case 'released':
-      // The message returns to its queue when the channel closes; the relay is for a channel that is already closed.
-      return { settlement: { state: 'queued', released: true, publishInMs: PUBLISH_GRACE_MS } };
+      return { settlement: RELEASED };
     case 'crashed':
-      return {
-        settlement: {
-          ...{ state: 'queued', released: true, publishInMs: PUBLISH_GRACE_MS },
-          error: JSON.stringify(describeError(outcome.error, secrets)),
-        },
-      };
+      return { settlement: { ...RELEASED, error: storedError(outcome.error, secrets) } };
     case 'snoozed': {
       const delay = boundedDelay(outcome.delay);
       return { settlement: { state: 'scheduled', released: true, runInMs: delay, publishInMs: delay } };
     }
-    case 'failed': {
-      const { error } = outcome;
-      const described = describeError(error, secrets);
-      const stored = JSON.stringify(described);
-      const next = retry[attempt - 1];
-      if (next === undefined || error instanceof NonRetryableError) {
-        return {
-          settlement: { state: 'dead', error: stored, publishInMs: PUBLISH_GRACE_MS },
-          deadReason: saidBy(described),
-        };
-      }
-      if (error instanceof RetryAfterError) {
-        const delay = boundedDelay(error.delay);
-        return { settlement: { state: 'retrying', error: stored, runInMs: delay, publishInMs: delay } };
-      }
-      const delay = toMilliseconds(next);
-      return {
-        settlement: {
-          state: 'retrying',
-          error: stored,
-          runInMs: delay,
-          publishInMs: delay + PUBLISH_GRACE_MS,
-        },
-        retryDelay: next,
-      };
-    }
+    case 'failed':
+      return decideFailure(outcome.error, retry[attempt - 1], secrets);
   }
+}
+
+const storedError = (error: unknown, secrets?: JobSecrets) => JSON.stringify(describeError(error, secrets));
+
+/** The message returns to its queue when the channel closes; the relay is for a channel that is already closed. */
+const RELEASED = { state: 'queued', released: true, publishInMs: PUBLISH_GRACE_MS } as const;
+
+/** @param next the contract's delay before the next attempt, if there is one. */
+function decideFailure(error: unknown, next: Duration | undefined, secrets?: JobSecrets): Decision {
+  const described = describeError(error, secrets);
+  const stored = JSON.stringify(described);
+  if (next === undefined || error instanceof NonRetryableError) {
+    return {
+      settlement: { state: 'dead', error: stored, publishInMs: PUBLISH_GRACE_MS },
+      deadReason: saidBy(described),
+    };
+  }
+  const retrying = { state: 'retrying', error: stored } as const;
+  if (error instanceof RetryAfterError) {
+    const delay = boundedDelay(error.delay);
+    return { settlement: { ...retrying, runInMs: delay, publishInMs: delay } };
+  }
+  const delay = toMilliseconds(next);
+  return {
+    settlement: { ...retrying, runInMs: delay, publishInMs: delay + PUBLISH_GRACE_MS },
+    retryDelay: next,
+  };
 }
 
 const MESSAGE_BYTES = 2_048;
