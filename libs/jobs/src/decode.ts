@@ -40,26 +40,10 @@ export function decode(
   maxPayload = Number.POSITIVE_INFINITY,
 ): IncomingJob | { unreadable: string } {
   const { content, properties } = message;
-  const { messageId, type, contentType, contentEncoding, headers = {} } = properties;
+  const { messageId, type, headers = {} } = properties;
   const attempt = headers[ATTEMPT_HEADER] ?? 1;
-  const unreadable = (unreadable: string) => ({ unreadable });
-
-  if (typeof messageId !== 'string' || !isUuid(messageId))
-    return unreadable('messageId is missing or not a UUID');
-  if (typeof type !== 'string' || type === '')
-    return unreadable('type is missing: it must name the contract');
-  if (!isStorable(type)) return unreadable('type contains NUL');
-  if (!Number.isInteger(attempt) || attempt < 1 || attempt > MAX_ATTEMPT) {
-    return unreadable(
-      `${ATTEMPT_HEADER} is not a valid attempt: expected an integer from 1 to ${MAX_ATTEMPT}`,
-    );
-  }
-  if (contentType !== undefined && !/^application\/json\s*(;|$)/i.test(contentType)) {
-    return unreadable(`contentType is ${JSON.stringify(contentType)}: expected application/json`);
-  }
-  if (contentEncoding !== undefined && !/^(utf-?8|identity)?$/i.test(contentEncoding)) {
-    return unreadable(`contentEncoding is ${JSON.stringify(contentEncoding)}: expected none`);
-  }
+  const problem = problemWith(properties, attempt);
+  if (problem) return { unreadable: problem };
   const traceparent = readTraceparent(headers[TRACEPARENT_HEADER]);
   const arrival = (payload: string | null, value?: unknown, lacks?: string): IncomingJob => ({
     id: messageId.toLowerCase(),
@@ -78,6 +62,22 @@ export function decode(
   if (headers[CLAIM_CHECK_HEADER] === true && content.length === 0) return arrival(null);
   const body = readBody(content);
   return 'unreadable' in body ? body : arrival(body.payload, body.value);
+}
+
+function problemWith(
+  { messageId, type, contentType, contentEncoding }: Delivery['message']['properties'],
+  attempt: unknown,
+): string | undefined {
+  if (typeof messageId !== 'string' || !isUuid(messageId)) return 'messageId is missing or not a UUID';
+  if (typeof type !== 'string' || type === '') return 'type is missing: it must name the contract';
+  if (!isStorable(type)) return 'type contains NUL';
+  if (!Number.isInteger(attempt) || Number(attempt) < 1 || Number(attempt) > MAX_ATTEMPT)
+    return `${ATTEMPT_HEADER} is not a valid attempt: expected an integer from 1 to ${MAX_ATTEMPT}`;
+  if (contentType !== undefined && !/^application\/json\s*(;|$)/i.test(contentType))
+    return `contentType is ${JSON.stringify(contentType)}: expected application/json`;
+  if (contentEncoding !== undefined && !/^(utf-?8|identity)?$/i.test(contentEncoding))
+    return `contentEncoding is ${JSON.stringify(contentEncoding)}: expected none`;
+  return undefined;
 }
 
 /** Reads a body as JSON. @returns its text and its value, or why it is not valid. */

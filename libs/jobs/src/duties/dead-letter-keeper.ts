@@ -133,24 +133,7 @@ export class DeadLetterKeeper extends Duty {
     const counts: Record<Fate, number> = { stays: 0, dropped: 0, jobIsDead: 0, becomesDeadLetter: 0 };
     await this.broker.rotate(deadLetterQueue(queue), { count: depth, batch: BATCH }, async (messages) => {
       signal.throwIfAborted();
-      const letters = messages.map(readDeadLetter);
-      const records = await this.recordsOf(letters);
-      const groups: Record<Fate, DeadLetter[]> = {
-        stays: [],
-        dropped: [],
-        jobIsDead: [],
-        becomesDeadLetter: [],
-      };
-      for (const letter of letters) {
-        const fate = fateOf(letter, queue, records.get(letter.id), kept);
-        if (fate === 'stays') kept.add(letter.id);
-        groups[fate].push(letter);
-        counts[fate]++;
-      }
-      for (const letter of groups.jobIsDead) await this.giveUp(letter, queue);
-      await this.record(queue, groups.becomesDeadLetter, ({ reason }) => reason);
-      const { publisher } = this.broker;
-      await Promise.all(groups.stays.map((letter) => publisher.publish(returnDeadLetter(letter, queue))));
+      await this.sortOut(queue, messages.map(readDeadLetter), kept, counts);
     });
 
     let missing = 0;
@@ -161,17 +144,32 @@ export class DeadLetterKeeper extends Duty {
     }
     const { stays, dropped, jobIsDead, becomesDeadLetter } = counts;
     const recorded = jobIsDead + becomesDeadLetter;
-    this.logger.log({
-      msg: 'Dead-letter queue matches its records',
-      queue,
-      kept: stays,
-      dropped,
-      missing,
-      recorded,
-    });
+    const msg = 'Dead-letter queue matches its records';
+    this.logger.log({ msg, queue, kept: stays, dropped, missing, recorded });
     this.mismatched.delete(queue);
     const now = performance.now();
     this.restsUntil.set(queue, now + REST_FACTOR * (now - startedAt));
+  }
+
+  /** Does with each message what its record says. @param kept the jobs whose message stays. @param counts of all so far. */
+  private async sortOut(
+    queue: string,
+    letters: readonly DeadLetter[],
+    kept: Set<string>,
+    counts: Record<Fate, number>,
+  ): Promise<void> {
+    const records = await this.recordsOf(letters);
+    const fates = letters.map((letter) => {
+      const fate = fateOf(letter, queue, records.get(letter.id), kept);
+      if (fate === 'stays') kept.add(letter.id);
+      counts[fate]++;
+      return fate;
+    });
+    const those = (fate: Fate) => letters.filter((_, index) => fates[index] === fate);
+    for (const letter of those('jobIsDead')) await this.giveUp(letter, queue);
+    await this.record(queue, those('becomesDeadLetter'), ({ reason }) => reason);
+    const { publisher } = this.broker;
+    await Promise.all(those('stays').map((letter) => publisher.publish(returnDeadLetter(letter, queue))));
   }
 
   private async recordsOf(letters: readonly DeadLetter[]): Promise<Map<string, DeadLetterState>> {
