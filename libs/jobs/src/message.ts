@@ -53,11 +53,8 @@ export interface Destination {
 }
 
 /** Makes the message that brings a job to where it should go. */
-export function encode(
-  { id, name, queue, attempt, payload, priority, traceparent, received }: JobMessage,
-  contracts: Contracts,
-  to: Destination = {},
-): OutgoingMessage {
+export function encode(job: JobMessage, contracts: Contracts, to: Destination = {}): OutgoingMessage {
+  const { id, name, attempt, payload, traceparent, received } = job;
   const bytes = received ? received.body : payload === null ? null : Buffer.from(payload as string);
   // A message that was received goes back as it is, but a dead-letter queue need not hold it whole.
   const limit = received && to.deadReason === undefined ? Number.POSITIVE_INFINITY : CLAIM_CHECK_BYTES;
@@ -69,15 +66,9 @@ export function encode(
   if (to.retryDelay) headers[RETRY_DELAY_HEADER] = formatDuration(toMilliseconds(to.retryDelay));
   if (to.deadReason !== undefined) headers[REASON_HEADER] = to.deadReason.slice(0, REASON_LENGTH);
 
-  // A queue whose priorities were removed has only the normal one.
-  const level = contracts.prioritised.has(queue) ? priority : undefined;
-  const ownQueue = contracts.find(name)?.queue === queue && (level ?? 'normal') === 'normal';
-  // A received message goes to its former queue or routing key, whatever the contract says now.
-  const home = ownQueue && !received ? name : directRoutingKey(queue, name, level);
-  const isUnroutable = queue === EXCHANGE.unroutable;
   return {
     exchange: to.deadReason !== undefined ? EXCHANGE.dead : to.retryDelay ? EXCHANGE.retry : EXCHANGE.jobs,
-    routingKey: to.deadReason !== undefined ? queue : received && isUnroutable ? received.routingKey : home,
+    routingKey: to.deadReason !== undefined ? job.queue : routingKeyOf(job, contracts),
     content: content ?? Buffer.alloc(0),
     ...(received && { bareHeaders: headers }),
     properties: received
@@ -94,6 +85,16 @@ export function encode(
           headers,
         },
   };
+}
+
+/** What brings a message to its queue: the contract's name, unless it goes elsewhere than to the contract's own queue. */
+function routingKeyOf({ name, queue, priority, received }: JobMessage, contracts: Contracts): string {
+  // A received message goes to its former queue or routing key, whatever the contract says now.
+  if (received && queue === EXCHANGE.unroutable) return received.routingKey;
+  // A queue whose priorities were removed has only the normal one.
+  const level = contracts.prioritised.has(queue) ? priority : undefined;
+  const isHome = contracts.find(name)?.queue === queue && (level ?? 'normal') === 'normal';
+  return isHome && !received ? name : directRoutingKey(queue, name, level);
 }
 
 const isEmpty = ({ retryDelay, deadReason }: Destination) => !retryDelay && deadReason === undefined;
