@@ -98,32 +98,19 @@ async function change(
   options: ActionOptions,
 ): Promise<void> {
   const { counted } = await import('#config');
-  const { dead, audited } = tools;
-  const given = filterOf(options);
-  // What dies after it was counted is not meant; neither is what died again while this was killed and called again.
-  const filter = {
-    ...given,
-    ids: ids.length > 0 ? [...new Set(ids)] : undefined,
-    to: given.to ?? (await dead.now()),
-  };
-  const total = await dead.count(filter);
-  if (total === 0) await mustBeKnown(tools, given);
-  if (total === 0) throw notFound('No dead letter fits');
+  const { filter, total } = await meant(tools, ids, options);
   const { ask, doing, done } = actions[action];
   if (filter.ids && total < filter.ids.length)
     say(`Of the ids, ${counted(filter.ids.length - total, 'is', 'are')} not of a dead letter that fits`);
   if (!filter.ids) await confirm(`${ask} ${counted(total, 'dead letter')}?`, options);
 
   const bar = progressBar(doing, total);
-  const { perSecond } = options;
-  const subject = JSON.stringify({ ids: filter.ids, ...given });
-  const change = { perSecond, signal, onProgress: bar.show };
-  const { count, leftOut = 0 } = await audited(
-    `dead-letters.${action}`,
-    subject,
-    async (): Promise<Done> =>
-      action === 'replay' ? dead.replayAll(filter, change) : { count: await dead.discard(filter, change) },
-  ).finally(bar.end);
+  const { dead, audited } = tools;
+  const change = { perSecond: options.perSecond, signal, onProgress: bar.show };
+  const subject = JSON.stringify({ ids: filter.ids, ...filterOf(options) });
+  const act = async (): Promise<Done> =>
+    action === 'replay' ? dead.replayAll(filter, change) : { count: await dead.discard(filter, change) };
+  const { count, leftOut = 0 } = await audited(`dead-letters.${action}`, subject, act).finally(bar.end);
   const held = `left out ${leftOut}: another job holds their unique key`;
   if (count === 0 && leftOut > 0) throw new Failure(`${done} nothing, ${held}`);
   stopIf(
@@ -135,6 +122,20 @@ async function change(
     leftOut > 0 ? { count, leftOut } : { count },
     () => `${done} ${counted(count, 'dead letter')}${leftOut > 0 ? `; ${held}` : ''}`,
   );
+}
+
+/** What dies after it was counted is not meant; neither is what died again while this was killed and called again. */
+async function meant(tools: Tools, ids: string[], options: ActionOptions) {
+  const given = filterOf(options);
+  const filter = {
+    ...given,
+    ids: ids.length > 0 ? [...new Set(ids)] : undefined,
+    to: given.to ?? (await tools.dead.now()),
+  };
+  const total = await tools.dead.count(filter);
+  if (total === 0) await mustBeKnown(tools, given);
+  if (total === 0) throw notFound('No dead letter fits');
+  return { filter, total };
 }
 
 const filterOf = ({ queue, name, error, from, to }: ActionOptions): DeadLetterFilter => ({
