@@ -37,15 +37,13 @@ export function addQueues(program: Command): void {
 
 /** The queues of all contracts, and others that have jobs, by name. */
 export async function readQueues({ queues, contracts, broker }: Tools): Promise<Queue[]> {
-  const { emptyQueue } = await import('#records');
-  const views = await queues.list();
-  const names = new Set([...contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
-  return Promise.all(
-    [...names].sort().map(async (name) => {
-      const view = views.find(({ queue }) => queue === name) ?? emptyQueue(name);
-      return { ...view, ready: view.queued, consumers: (await broker.countConsumers(name)) ?? null };
-    }),
-  );
+  const views = await queues.list(contracts.queues.keys());
+  const counted = views.map(async (view) => ({
+    ...view,
+    ready: view.queued,
+    consumers: (await broker.countConsumers(view.queue)) ?? null,
+  }));
+  return (await Promise.all(counted)).sort((a, b) => (a.queue < b.queue ? -1 : 1));
 }
 
 export const queueTable = (queues: readonly Queue[]): string =>

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Broker } from '#rabbitmq';
-import { emptyQueue, QueueStore } from '#records';
+import { QueueStore } from '#records';
 import { lookUp, metrics, type Sample } from '#telemetry';
 import { Contracts } from './contracts.js';
 
@@ -25,17 +25,13 @@ export class QueueMetrics {
   }
 
   private async readQueues(): Promise<Sample[]> {
-    const views = await this.queues.list();
-    const names = new Set([...this.contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
-    return [...names].flatMap((queue): Sample[] => {
-      const view = views.find((view) => view.queue === queue) ?? emptyQueue(queue);
-      return [
-        ...STATES.map((state): Sample => [metrics.queueJobs, view[state], { queue, state }]),
-        [metrics.oldestReadyAge, ageOf(view.oldestWaiting), { queue }],
-        [metrics.queuePaused, Number(view.paused), { queue }],
-        [metrics.deadLetters, view.dead, { queue }],
-      ];
-    });
+    const views = await this.queues.list(this.contracts.queues.keys());
+    return views.flatMap(({ queue, oldestWaiting, paused, ...counts }): Sample[] => [
+      ...STATES.map((state): Sample => [metrics.queueJobs, counts[state], { queue, state }]),
+      [metrics.oldestReadyAge, ageOf(oldestWaiting), { queue }],
+      [metrics.queuePaused, Number(paused), { queue }],
+      [metrics.deadLetters, counts.dead, { queue }],
+    ]);
   }
 
   private async readOutbox(): Promise<Sample[]> {

@@ -53,9 +53,15 @@ export class QueueStore {
     return new Set(rows.map(({ queue }) => queue));
   }
 
-  /** Counts the jobs of each queue that has any, or is paused; rarely more than once a second, however many ask. */
-  list(): Promise<QueueView[]> {
-    return this.views.get();
+  /**
+   * Counts the jobs of each queue that has any, or is paused; rarely more than once a second, however many ask.
+   *
+   * @param known queues that are listed even so.
+   */
+  async list(known: Iterable<string> = []): Promise<QueueView[]> {
+    const views = await this.views.get();
+    const others = [...known].filter((name) => !views.some(({ queue }) => queue === name));
+    return [...views, ...others.map(emptyQueue)];
   }
 
   /** How many messages are due and not known to be with the broker, and since when the oldest of them is. */
