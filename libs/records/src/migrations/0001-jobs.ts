@@ -74,7 +74,3 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       foreign_letters integer not null
     )`.execute(db);
 }
-
-export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`drop table dead_letter_queues, job_keys, jobs, workers`.execute(db);
-}

@@ -29,7 +29,3 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       primary key (schedule, tick)
     )`.execute(db);
 }
-
-export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`drop table schedule_ticks, schedules`.execute(db);
-}

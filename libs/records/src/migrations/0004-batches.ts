@@ -33,9 +33,3 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`create unique index batches_key on batches (key_scope, key)`.execute(db);
   await sql`create index batches_open on batches (id) where completed_at is null`.execute(db);
 }
-
-export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`drop table batches`.execute(db);
-  await sql`drop index jobs_batch`.execute(db);
-  await sql`alter table jobs drop batch, drop next, drop previous`.execute(db);
-}

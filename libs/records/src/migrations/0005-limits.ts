@@ -44,8 +44,3 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     alter table jobs add column priority text not null default 'normal'
       check (priority in ('high', 'normal', 'low'))`.execute(db);
 }
-
-export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`alter table jobs drop column priority`.execute(db);
-  await sql`drop table paused_queues, concurrency_waiters, concurrency_limits, rate_limits`.execute(db);
-}

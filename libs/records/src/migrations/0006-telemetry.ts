@@ -8,7 +8,3 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       -- Written once, with the row
       add traceparent text`.execute(db);
 }
-
-export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`alter table jobs drop traceparent`.execute(db);
-}

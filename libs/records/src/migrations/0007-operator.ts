@@ -39,12 +39,3 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     db,
   );
 }
-
-export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`drop table foreign_letters`.execute(db);
-  await sql`alter table jobs add constraint jobs_worker_fkey foreign key (worker) references workers not valid`.execute(
-    db,
-  );
-  await sql`
-    alter table workers drop queues, drop event_loop_lag_ms, drop rss_bytes, drop seen_at`.execute(db);
-}

@@ -22,8 +22,3 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       -- why somebody was not let through with it; null for what was done
       add refusal text`.execute(db);
 }
-
-export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`alter table audit drop refusal`.execute(db);
-  await sql`alter table jobs drop error_form`.execute(db);
-}

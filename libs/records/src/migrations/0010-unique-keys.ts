@@ -13,8 +13,3 @@ export async function up(db: Kysely<unknown>): Promise<void> {
         select from jobs j where j.id = job and j.state in ('succeeded', 'dead', 'cancelled', 'discarded'))
     $$`.execute(db);
 }
-
-export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`drop function job_has_ended(uuid)`.execute(db);
-  await sql`alter table jobs drop unique_key`.execute(db);
-}
