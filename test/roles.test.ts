@@ -11,8 +11,8 @@ import { WorkerModule } from '../apps/worker/src/worker.module.js';
 /** What only runs jobs, and what keeps watch over them for all. */
 const workersOnly = [
   ...[JobServer, Executor, OneShot].map(({ name }) => name),
-  ...['Cancellations', 'DeadLetterKeeper', 'DeadLettering', 'Invoker', 'JobErrorFilter', 'Pauses'],
-  ...['Progress', 'WorkerStatus'],
+  ...['Cancellations', 'DeadLetterKeeper', 'DeadLettering', 'HandlerRegistry', 'Invoker', 'JobErrorFilter'],
+  ...['Pauses', 'Progress', 'WorkerStatus'],
 ];
 /** The same of parts, which a clone may have taken out. */
 const workersParts = ['Admission', 'BatchKeeper', 'Isolation', 'Scheduler'];

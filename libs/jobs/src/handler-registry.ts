@@ -8,11 +8,8 @@ import { Isolation } from './isolation.js';
 import { Admission } from './lifecycle/admission.js';
 import { Executor } from './lifecycle/executor.js';
 
-/** A handler as Nest found it; `next` is another one of the same contract. */
-type FoundHandler = Omit<MessageHandler, 'extras' | 'next'> & {
-  extras?: Partial<HandlerExtras>;
-  next?: FoundHandler;
-};
+/** What `@JobHandler` left at a handler, if it did. */
+const extrasOf = ({ extras = {} }: MessageHandler) => extras as Partial<HandlerExtras>;
 
 /** Checks that the handlers and the contracts fit, and tells the executor how each is run. */
 @Injectable()
@@ -29,10 +26,9 @@ export class HandlerRegistry {
 
   /** @param found what Nest found, by its pattern. @throws ContractError that names all that cannot be served. */
   register(found: ReadonlyMap<string, MessageHandler>): void {
-    const handlers = [...found] as [string, FoundHandler][];
-    const problems = handlers.flatMap(([pattern, handler]) => this.problemWith(pattern, handler) ?? []);
+    const problems = [...found].flatMap(([pattern, handler]) => this.problemWith(pattern, handler) ?? []);
     if (problems.length > 0) throw new ContractError(problems.join('\n'));
-    for (const [, handler] of handlers) this.registerOne(handler);
+    for (const handler of found.values()) this.registerOne(handler);
   }
 
   /** A handler that cannot run in its thread stops the start, as one does whose provider Nest does not find. */
@@ -50,17 +46,18 @@ export class HandlerRegistry {
     return isIsolated ? this.isolation?.threads : undefined;
   }
 
-  private registerOne(handler: FoundHandler): void {
-    const { contract, handler: type, isolated, limits } = handler.extras as HandlerExtras;
-    if (!contract) return;
+  private registerOne(handler: MessageHandler): void {
+    const { contract, handler: type, isolated, limits } = extrasOf(handler);
+    if (!contract || !type) return;
     if (isolated) this.isolated.add(contract.name);
     const isolation = isolated ? this.isolation : undefined;
-    this.executor.register(contract, isolation ?? this.invoker.callOf(type, handler as MessageHandler));
+    this.executor.register(contract, isolation ?? this.invoker.callOf(type, handler));
     if (limits) this.admission?.register(contract, limits);
   }
 
-  private problemWith(pattern: string, { extras = {}, next }: FoundHandler): string | undefined {
-    const { contract, handler, isolated, limits } = extras;
+  private problemWith(pattern: string, found: MessageHandler): string | undefined {
+    const { contract, handler, isolated, limits } = extrasOf(found);
+    const next = found.next as MessageHandler | undefined;
     if (!handler)
       return (
         `"${pattern}" is handled by a method with @EventPattern or @MessagePattern: make it a class with @JobHandler, ` +
@@ -70,7 +67,7 @@ export class HandlerRegistry {
     if (!contract?.name)
       return `${className} has no contract: @JobHandler was given ${contract}. Is its import circular?`;
     if (next) {
-      const other = next.extras?.handler?.name ?? 'another class';
+      const other = extrasOf(next).handler?.name ?? 'another class';
       return `${contract.name} has two handlers, ${className} and ${other}: remove one of them`;
     }
     if (this.contracts.find(contract.name) !== contract)

@@ -208,7 +208,10 @@ export class OutboxStore {
   }
 
   /** Makes one page of the waiting jobs of a state due again, oldest first. */
-  private async republish(state: 'queued' | 'retrying', after: string | null) {
+  private async republish(
+    state: 'queued' | 'retrying',
+    after: string | null,
+  ): Promise<{ last: string | null; pending: number } | undefined> {
     const [page] = await this.database.rows<{ last: string | null; pending: number }>({
       name: 'republish',
       text: `

@@ -116,7 +116,11 @@ export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): S
     ...insertValues(records, graceMs),
     ...columns(
       records.map(({ key }) => key),
-      ...(['scope', 'key', 'fingerprint', 'heldMs', 'untilEnded'] as const),
+      'scope',
+      'key',
+      'fingerprint',
+      'heldMs',
+      'untilEnded',
     ),
   ],
 });
