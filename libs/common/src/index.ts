@@ -1,5 +1,5 @@
-export { Cache, type CacheOptions } from './cache.js';
-export { PollingLoop, type PollingOptions } from './polling-loop.js';
+export { Cache } from './cache.js';
+export { PollingLoop } from './polling-loop.js';
 export { TransientError } from './transient-error.js';
 export { untilAvailable } from './until-available.js';
 export { withResolvers } from './with-resolvers.js';

@@ -63,7 +63,7 @@ export { encode } from './message.js';
 export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { OneShot, type OneShotLimits } from './one-shot.js';
 export type { Outbox } from './outbox.js';
-export { fittingJson, isTooDeep, parseOrThrow, resultJson, toViolations } from './payload.js';
+export { fittingJson, isTooDeep, parseOrThrow, toViolations } from './payload.js';
 export { type Progress, safeProgress } from './progress.js';
 export { QueueMetrics } from './queue-metrics.js';
 export { redact } from './redact.js';

@@ -6,7 +6,6 @@ export {
   type OutgoingMessage,
   Publisher,
   PublishTimeoutError,
-  RefusedError,
   UnroutableError,
 } from './publisher.js';
 export { RabbitMQModule } from './rabbitmq.module.js';
@@ -19,7 +18,6 @@ export {
   EXCHANGE,
   priorityQueue,
   RETRY_DELAY_HEADER,
-  retryQueue,
   type Topology,
   TopologyError,
 } from './topology.js';

@@ -14,11 +14,9 @@ export { MAX_CRASHES } from './claims.js';
 export { columns } from './columns.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export {
-  type BulkOptions,
   type DeadCount,
   DeadJobStore,
   type DeadLetterState,
-  type ReplayOptions,
   SHOWN_GROUPS,
 } from './dead-job-store.js';
 export type { DeadLetterFilter } from './dead-statements.js';
@@ -41,12 +39,11 @@ export type {
   KeyedRecord,
   NewRecord,
   NextRecord,
-  Postponement,
   Refused,
   Settlement,
   Taken,
 } from './job-record.js';
-export { type FoundJob, JobSearch, type JobsFound, type SearchFilter } from './job-search.js';
+export { type FoundJob, JobSearch } from './job-search.js';
 export { JobStore, PRODUCER_GRACE_MS } from './job-store.js';
 export { countsByState, hasOpenJobs, isOpen, makeDue, PUT_OFF_JOBS, SUCCEEDED_JOBS } from './jobs-in-sql.js';
 export { migrateDatabase } from './migrate.js';
@@ -54,16 +51,15 @@ export { type DueRecord, OutboxStore } from './outbox-store.js';
 export { emptyQueue, QueueStore } from './queue-store.js';
 export { RecordsModule } from './records.module.js';
 export { RecordsDatabase } from './records-database.js';
-export { type Ages, type Pruned, Retention } from './retention.js';
+export { type Pruned, Retention } from './retention.js';
 export { eachApart, OverloadedError, StatementBatcher } from './statement-batcher.js';
 export type { Statement } from './statements.js';
 export { checkText, checkTime, InputError, isStorable, UNSTORABLE } from './text.js';
-export { type AttemptOutcome, type OutcomeCounts, outcomes, Throughput } from './throughput.js';
+export { type OutcomeCounts, outcomes, Throughput } from './throughput.js';
 export {
-  type ReceivedMessage,
   type StoredMessage,
   type UnprocessableMessage,
   UnprocessableMessages,
 } from './unprocessable-messages.js';
 export { WorkerLock } from './worker-lock.js';
-export { type WorkerReport, WorkerStore } from './worker-store.js';
+export { WorkerStore } from './worker-store.js';
