@@ -22,9 +22,8 @@ import { throttleProgress } from './throttle-progress.js';
 export async function serveIsolated(module: Type): Promise<void> {
   if (!parentPort) throw new Error('serveIsolated is for a thread that IsolationModule has started');
   const port = parentPort;
-  const { logLevel } = workerData as { logLevel: string };
   const post = (message: FromThread) => port.postMessage(message);
-  const log = (run?: number) => forwardedLog(logLevel, (line) => post({ kind: 'log', run, line }));
+  const log = logTo(post);
 
   logWarnings(log());
   const server = new IsolatedServer();
@@ -35,47 +34,69 @@ export async function serveIsolated(module: Type): Promise<void> {
   });
   await app.listen();
 
-  const owners = new AsyncLocalStorage<Owner>();
-  const leftovers = new Leftovers(owners);
-  let attempt: AbortController | undefined;
-
-  const run = async ({ run, job, payload, maxBytes }: Extract<ToThread, { kind: 'run' }>) => {
-    const current = new AbortController();
-    setMaxListeners(0, current.signal);
-    attempt = current;
-    const tools = { signal: current.signal, log: log(run) };
-    const progress = throttleProgress((fraction, note) => {
-      if (attempt === current) post({ kind: 'progress', run, fraction, note });
-    });
-    const context = { ...job, ...tools, progress: safeProgress(tools, progress.note) };
-    const owner: Owner = { run, job: job.id, name: job.name, attempt: job.attempt };
-    const ending = await owners
-      .run(owner, () => server.run(context, payload, maxBytes))
-      .then(
-        (outcome) => ({ ...outcome, run }),
-        (error) => ({ kind: 'threw' as const, error: readThrown(error), run }),
-      );
-    progress.flush();
-    attempt = undefined;
-    post(ending);
-    post({ kind: 'free', leftovers: await leftovers.take() });
-  };
-
+  const jobs = new JobRunner(server, post);
   process.on('uncaughtException', (error) =>
-    post({ kind: 'uncaught', owner: owners.getStore(), error: readThrown(error) }),
+    post({ kind: 'uncaught', owner: jobs.owner, error: readThrown(error) }),
   );
   port.on('message', async (message: ToThread) => {
     switch (message.kind) {
       case 'run':
-        return run(message);
+        return jobs.run(message);
       case 'abort':
-        return attempt?.abort(toError(message.reason));
+        return jobs.abort(toError(message.reason));
       case 'close':
         await app.close();
         process.exit();
     }
   });
   post({ kind: 'ready', contracts: server.contracts });
+}
+
+/** @returns the log of a job by its number, or of what belongs to none. */
+const logTo = (post: (message: FromThread) => void) => (run?: number) =>
+  forwardedLog((workerData as { logLevel: string }).logLevel, (line) => post({ kind: 'log', run, line }));
+
+/** Runs the jobs of this thread, one after the other. */
+class JobRunner {
+  private readonly owners = new AsyncLocalStorage<Owner>();
+  private readonly leftovers = new Leftovers(this.owners);
+  private attempt: AbortController | undefined;
+
+  constructor(
+    private readonly server: IsolatedServer,
+    private readonly post: (message: FromThread) => void,
+  ) {}
+
+  /** The job that what runs now belongs to, if that can be told. */
+  get owner(): Owner | undefined {
+    return this.owners.getStore();
+  }
+
+  abort(reason: Error): void {
+    this.attempt?.abort(reason);
+  }
+
+  async run({ run, job, payload, maxBytes }: Extract<ToThread, { kind: 'run' }>): Promise<void> {
+    const current = new AbortController();
+    setMaxListeners(0, current.signal);
+    this.attempt = current;
+    const tools = { signal: current.signal, log: logTo(this.post)(run) };
+    const progress = throttleProgress((fraction, note) => {
+      if (this.attempt === current) this.post({ kind: 'progress', run, fraction, note });
+    });
+    const context = { ...job, ...tools, progress: safeProgress(tools, progress.note) };
+    const owner: Owner = { run, job: job.id, name: job.name, attempt: job.attempt };
+    const ending = await this.owners
+      .run(owner, () => this.server.run(context, payload, maxBytes))
+      .then(
+        (outcome) => ({ ...outcome, run }),
+        (error) => ({ kind: 'threw' as const, error: readThrown(error), run }),
+      );
+    progress.flush();
+    this.attempt = undefined;
+    this.post(ending);
+    this.post({ kind: 'free', leftovers: await this.leftovers.take() });
+  }
 }
 
 /** What its handlers throw reaches the worker as it is, as in the worker's own. */
