@@ -10,7 +10,7 @@ import {
   valuesOf,
 } from './dead-statements.js';
 import { formOf, saidInSql } from './error-form.js';
-import { RecordsDatabase } from './records-database.js';
+import { RecordsDatabase, rowsOf } from './records-database.js';
 import { comesAfter } from './statements.js';
 
 /** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
@@ -86,7 +86,7 @@ export class DeadJobStore {
 
   /** The job that holds the unique key of another one, which therefore cannot be replayed. */
   async keyHolder(id: string): Promise<string | undefined> {
-    const [row] = await this.database.rows<{ job: string }>({
+    const [row] = await rowsOf<{ job: string }>(this.database, {
       name: 'key-holder',
       text: `
         select k.job from jobs j join job_keys k on k.scope = 'unique:' || j.name and k.key = j.unique_key
@@ -103,7 +103,7 @@ export class DeadJobStore {
   }
 
   async count(filter: DeadLetterFilter = {}): Promise<number> {
-    const [row] = await this.database.rows<{ count: number }>({
+    const [row] = await rowsOf<{ count: number }>(this.database, {
       text:
         filter.error === undefined
           ? `select count(*)::int as count from jobs where ${MATCHES}`
@@ -115,7 +115,7 @@ export class DeadJobStore {
 
   /** How many dead letters a filter means, and what they died of, the largest groups first, two hundred at most. */
   async groups(filter: DeadLetterFilter = {}): Promise<{ count: number; groups: DeadGroup[] }> {
-    const rows = await this.database.rows<DeadGroup & { total: number }>({
+    const rows = await rowsOf<DeadGroup & { total: number }>(this.database, {
       text: `
         ${GROUPS}
         select g.*, (
@@ -134,7 +134,7 @@ export class DeadJobStore {
 
   /** Counts the dead records of each queue that has any. */
   async counts(): Promise<DeadCount[]> {
-    return this.database.rows({
+    return rowsOf(this.database, {
       name: 'dead-counts',
       text: `
         select d.queue, d.dead, coalesce(o.pending, 0) as pending
@@ -148,7 +148,7 @@ export class DeadJobStore {
 
   /** What the records say of the jobs that these messages may stand for. */
   async statesOf(ids: readonly string[]): Promise<DeadLetterState[]> {
-    return this.database.rows({
+    return rowsOf(this.database, {
       name: 'states-of',
       text: 'select id, name, state, queue, attempt from jobs where id = any ($1::uuid[])',
       values: [ids],
@@ -157,14 +157,18 @@ export class DeadJobStore {
 
   /** The database's time, to tell what died before from what dies meanwhile. */
   async now(): Promise<Date> {
-    const [row] = await this.database.rows<{ now: Date }>({ name: 'now', text: 'select now()', values: [] });
+    const [row] = await rowsOf<{ now: Date }>(this.database, {
+      name: 'now',
+      text: 'select now()',
+      values: [],
+    });
     return row?.now as Date;
   }
 
   /** The ids of the dead whose letter the broker should hold since before a time, in pages. */
   async *settledBefore(queue: string, time: Date): AsyncGenerator<string[]> {
     for (let after: string | null = null; ; ) {
-      const rows: { id: string }[] = await this.database.rows({
+      const rows: { id: string }[] = await rowsOf(this.database, {
         name: 'dead-page',
         text: `
           select id from jobs
@@ -181,7 +185,7 @@ export class DeadJobStore {
 
   /** Has the relay publish the letters of these jobs again. */
   async republish(ids: readonly string[]): Promise<void> {
-    await this.database.rows({
+    await rowsOf(this.database, {
       name: 'republish-dead',
       text: `update jobs set publish_at = now() where id = any ($1::uuid[]) and state = 'dead'`,
       values: [ids],
@@ -197,7 +201,7 @@ export class DeadJobStore {
    * @param error what the record says of it, as JSON text.
    */
   async deadLetter(id: string, attempt: number, queue: string, error: string): Promise<void> {
-    await this.database.rows({
+    await rowsOf(this.database, {
       name: 'dead-letter',
       text: `
         update jobs set state = 'dead', queue = $3, attempt = $2, finished_at = now(), publish_at = now(),
@@ -219,7 +223,7 @@ export class DeadJobStore {
     const start = await this.now();
     let [count, leftOut] = [0, 0];
     for (let after: string | null = null; !signal?.aborted; ) {
-      const [row]: { last: string | null; found: number; changed: number }[] = await this.database.rows({
+      const [row]: { last: string | null; found: number; changed: number }[] = await rowsOf(this.database, {
         text: `
           with found as (
             select id, name, unique_key from jobs where ${MATCHES} and ${comesAfter('$8')}

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
 import { saidInSql } from './error-form.js';
 import { DIED_AT } from './job-queries.js';
-import { RecordsDatabase } from './records-database.js';
+import { RecordsDatabase, rowsOf } from './records-database.js';
 
 /** Which jobs to look for; absent means any. */
 export interface SearchFilter {
@@ -62,9 +62,10 @@ export class JobSearch {
   async find(filter: SearchFilter): Promise<JobsFound> {
     const { limit } = filter;
     const { statement, window } = searching(filter);
-    const rows = await this.database.rows<
-      FoundJob & { lastSeen: string | null; lastSeenAt: Date | null; seen: number }
-    >(statement);
+    const rows = await rowsOf<FoundJob & { lastSeen: string | null; lastSeenAt: Date | null; seen: number }>(
+      this.database,
+      statement,
+    );
     const { seen = 0, lastSeen = null, lastSeenAt: lookedBackTo = null } = rows[0] ?? {};
     const found = rows
       .filter(({ id }) => id !== null)

@@ -15,7 +15,7 @@ import type {
   Settlement,
 } from './job-record.js';
 import { OPEN_STATES } from './jobs-in-sql.js';
-import { type Queryable, RecordsDatabase } from './records-database.js';
+import { type Queryable, RecordsDatabase, rowsOf } from './records-database.js';
 import { OverloadedError, StatementBatcher } from './statement-batcher.js';
 import * as sql from './statements.js';
 import { WorkerLock } from './worker-lock.js';
@@ -184,7 +184,7 @@ export class JobStore {
    * @returns the jobs that were not final yet, each with its state now.
    */
   async cancel(ids: readonly string[]): Promise<{ id: string; state: JobState }[]> {
-    return this.database.rows({
+    return rowsOf(this.database, {
       name: 'cancel',
       text: `
         update jobs j
@@ -201,7 +201,7 @@ export class JobStore {
   /** Cancels what has not ended of a batch, in pages. Killed half-way, the same call goes on with the rest. */
   async cancelBatch(batch: string): Promise<void> {
     for (;;) {
-      const rows = await this.database.rows<{ id: string }>({
+      const rows = await rowsOf<{ id: string }>(this.database, {
         name: 'batch-cancellable',
         text: `
           select id from jobs where batch = $1 and state in (${OPEN_STATES}) and cancel_requested_at is null limit $2`,
@@ -214,7 +214,7 @@ export class JobStore {
 
   /** The running jobs of this worker that somebody wants to stop. */
   async cancelling(): Promise<{ id: string; claim: number }[]> {
-    return this.database.rows({
+    return rowsOf(this.database, {
       name: 'cancelling',
       text: `
         select id, claim from jobs

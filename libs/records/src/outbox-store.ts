@@ -4,7 +4,7 @@ import { plain } from './array-text.js';
 import { CRASHED_ATTEMPT } from './claim-statements.js';
 import { columns } from './columns.js';
 import { saidInSql } from './error-form.js';
-import { RecordsDatabase } from './records-database.js';
+import { RecordsDatabase, rowsOf } from './records-database.js';
 import { comesAfter, lockOf, STATE } from './statements.js';
 import { type ReceivedMessage, readKept } from './unprocessable-messages.js';
 
@@ -74,7 +74,7 @@ export class OutboxStore {
    * @param payloadLimit bytes of payload, or of a received body, that are read at most.
    */
   async takeDue(limit: number, leaseMs: number, payloadLimit: number): Promise<DueRecord[]> {
-    const rows = await this.database.rows<DueRecord & DueMessage>({
+    const rows = await rowsOf<DueRecord & DueMessage>(this.database, {
       name: 'take-due',
       text: `
         with due as (
@@ -137,7 +137,7 @@ export class OutboxStore {
 
   /** Workers whose session lock is gone and that, by the records, still run something. */
   async goneWorkers(): Promise<number[]> {
-    const rows = await this.database.rows<{ worker: number }>({
+    const rows = await rowsOf<{ worker: number }>(this.database, {
       name: 'gone-workers',
       text: `
         select r.worker from (select distinct worker from jobs where state = 'running') r
@@ -149,7 +149,7 @@ export class OutboxStore {
 
   /** Which of these workers have no session lock at this moment. */
   async missingOf(workers: readonly number[]): Promise<number[]> {
-    const rows = await this.database.rows<{ worker: number }>({
+    const rows = await rowsOf<{ worker: number }>(this.database, {
       name: 'missing-of',
       text: `select w.worker from unnest($1::int[]) as w (worker) where not exists (${lockOf('w.worker')})`,
       values: [workers],
@@ -197,7 +197,7 @@ export class OutboxStore {
 
   /** How many of the jobs up to an id the relays have still to publish. */
   async pendingUpTo(id: string): Promise<number> {
-    const [row] = await this.database.rows<{ pending: number }>({
+    const [row] = await rowsOf<{ pending: number }>(this.database, {
       name: 'pending-up-to',
       text: `
         select count(*)::int as pending from jobs
@@ -212,7 +212,7 @@ export class OutboxStore {
     state: 'queued' | 'retrying',
     after: string | null,
   ): Promise<{ last: string | null; pending: number } | undefined> {
-    const [page] = await this.database.rows<{ last: string | null; pending: number }>({
+    const [page] = await rowsOf<{ last: string | null; pending: number }>(this.database, {
       name: 'republish',
       text: `
         with page as (

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Cache } from '#common';
 import type { JobState } from '#define-job';
 import type { QueueView } from '#resources';
-import { RecordsDatabase } from './records-database.js';
+import { RecordsDatabase, rowsOf } from './records-database.js';
 import type { Statement } from './statements.js';
 
 /** The states in which a job still concerns its queue. */
@@ -45,7 +45,7 @@ export class QueueStore {
   }
 
   async paused(): Promise<Set<string>> {
-    const rows = await this.database.rows<{ queue: string }>({
+    const rows = await rowsOf<{ queue: string }>(this.database, {
       name: 'paused-queues',
       text: 'select queue from paused_queues',
       values: [],
@@ -66,7 +66,7 @@ export class QueueStore {
 
   /** How many messages are due and not known to be with the broker, and since when the oldest of them is. */
   async outbox(): Promise<{ pending: number; oldest: Date | null }> {
-    const [row] = await this.database.rows<{ pending: number; oldest: Date | null }>({
+    const [row] = await rowsOf<{ pending: number; oldest: Date | null }>(this.database, {
       name: 'outbox-depth',
       text: 'select count(*)::int as pending, min(publish_at) as oldest from jobs where publish_at <= now()',
       values: [],
@@ -79,7 +79,7 @@ export class QueueStore {
    * got there, delayed until then, to be tried again then, or put off by a limit until then.
    */
   async expect(queues: readonly string[], withinMs: number): Promise<boolean> {
-    const rows = await this.database.rows({
+    const rows = await rowsOf(this.database, {
       name: 'expect-jobs',
       // The outbox is never later than this after a job's own time; it has the index.
       text: `
@@ -95,7 +95,7 @@ export class QueueStore {
 
   private async count(): Promise<QueueView[]> {
     const [rows, paused] = await Promise.all([
-      this.database.rows<{ queue: string; state: OpenState; count: number; oldest: string }>(COUNT),
+      rowsOf<{ queue: string; state: OpenState; count: number; oldest: string }>(this.database, COUNT),
       this.paused(),
     ]);
     const views = new Map<string, QueueView>();
@@ -107,7 +107,7 @@ export class QueueStore {
     for (const queue of paused) view(queue).paused = true;
     for (const { queue, state, count } of rows) view(queue)[state] = count;
     const oldest = rows.filter(({ state }) => state === 'queued');
-    const times = await this.database.rows<{ id: string; run_at: Date }>({
+    const times = await rowsOf<{ id: string; run_at: Date }>(this.database, {
       name: 'waiting-since',
       text: 'select id, run_at from jobs where id = any ($1::uuid[])',
       values: [oldest.map(({ oldest }) => oldest)],

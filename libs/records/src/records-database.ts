@@ -7,6 +7,11 @@ export interface Queryable {
   query(statement: { text: string; values: unknown[]; name?: string }): Promise<{ rows: unknown[] }>;
 }
 
+/** Runs a statement of which only the rows matter. */
+export async function rowsOf<Row>(database: Queryable, statement: Parameters<Queryable['query']>[0]) {
+  return (await database.query(statement)).rows as Row[];
+}
+
 /**
  * The database as Warren's own statements use it. They are planned for looking things up by key, and errors that pass
  * are told apart from those of a job. For anything else there is `Database`.
@@ -37,11 +42,6 @@ export class RecordsDatabase implements Queryable {
       }
       throw error;
     }
-  }
-
-  /** As {@link query}, where only the rows matter. */
-  async rows<Row>(statement: Parameters<Queryable['query']>[0]): Promise<Row[]> {
-    return (await this.query<Row>(statement)).rows;
   }
 
   /** An outage is logged once when it begins and once when it ends. */
