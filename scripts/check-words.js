@@ -21,6 +21,9 @@ const REPLACED = [
   [/\banew\b/i, 'again'],
   [/\bheed(s|ed|ing)?\b/i, 'to react to, to follow'],
   [/\bfarewell\b/i, 'close'],
+  [/coalescers?\b/i, 'statement batcher'],
+  [/\bpatience\b|PATIENCE_/i, 'timeout, maximum wait'],
+  [/\b(Dead|Outbox|Queue|Worker|Batch)Records\b/, '…Store'],
   [
     /\b(is|are|was) no (json|duration|id|uuid|time|attempt|cursor|contract|file|number|text)\b/i,
     'is not a …',

@@ -2,11 +2,11 @@ import { createServer } from 'node:net';
 import { connect } from 'amqplib';
 import pg from 'pg';
 
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 
 /** Takes an AMQP address. Throws when no broker there accepts its user, password and vhost. */
 export async function checkRabbitmq(url: string): Promise<void> {
-  const connection = await connect(url, { timeout: PATIENCE_MS });
+  const connection = await connect(url, { timeout: TIMEOUT_MS });
   await connection.close();
 }
 
@@ -16,7 +16,7 @@ export async function checkRabbitmqManagement(url: string): Promise<void> {
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   const response = await fetch(`${origin}/api/vhosts`, {
     headers: { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` },
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
   });
   await response.arrayBuffer();
   if (!response.ok) throw new Error(`GET ${origin}/api/vhosts answered ${response.status}`);
@@ -29,7 +29,7 @@ export async function checkPostgres(url: string): Promise<void> {
 
 /** Runs one statement on a connection of its own. Throws what the server or the network says. */
 export async function query(url: string, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: PATIENCE_MS });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: TIMEOUT_MS });
   // A connection that breaks also rejects the promise below, which is where it is reported.
   client.on('error', () => undefined);
   try {

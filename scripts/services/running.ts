@@ -10,7 +10,7 @@ import type { RabbitmqAddresses } from './rabbitmq.js';
  * is looked for, too. Only the npm commands of a clone read that; the apps themselves do not.
  */
 const FOLDER = '.services';
-const PATIENCE_MS = 2_000;
+const TIMEOUT_MS = 2_000;
 
 /** Services that a command has started, and which one that is. */
 export interface Running extends RabbitmqAddresses, PostgresAddresses {
@@ -82,7 +82,7 @@ function isAlive(pid: number): boolean {
 async function bothListen(...urls: string[]): Promise<boolean> {
   const sockets = urls.map((url) => connect(Number(new URL(url).port), new URL(url).hostname));
   try {
-    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
     await Promise.all(sockets.map((socket) => once(socket, 'connect', { signal })));
     return true;
   } catch {

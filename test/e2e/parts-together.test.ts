@@ -11,7 +11,7 @@ const JOBS = 1_500;
 /** What the handler of `sample.call` asks for: at most so many a second to one host. */
 const RATE = 50;
 /** Half a minute at that rate, and nine times as much for a slow machine. */
-const PATIENCE_MS = 280_000;
+const WITHIN_MS = 280_000;
 
 interface Batch {
   id: string;
@@ -72,9 +72,9 @@ test('P14, P10, P4: a batch of rate-limited webhooks, two workers, one killed, t
   const payloads = Array.from({ length: JOBS }, (_, n) => ({ url, type: 'test', data: n }));
   const { id } = await call('POST', '/batches', { name: 'sample.call', payloads });
 
-  await eventually(() => log.length >= JOBS * 0.5, PATIENCE_MS);
+  await eventually(() => log.length >= JOBS * 0.5, WITHIN_MS);
   await first.stop('SIGKILL');
-  await eventually(() => log.length >= JOBS * 0.8, PATIENCE_MS);
+  await eventually(() => log.length >= JOBS * 0.8, WITHIN_MS);
   await call('POST', `/batches/${id}/cancel`);
   const ended = await eventually(async () => {
     const batch = await call('GET', `/batches/${id}`);

@@ -29,7 +29,7 @@ const RESTART_PAUSE_MS = 300;
 /** A line for each job would hide what matters, and a stage has no time for long farewells. */
 const SETTINGS = { LOG_LEVEL: 'warn', SHUTDOWN_GRACE: '5s' };
 /** How long a fault waits for what it needs. Long, because nothing here is about speed but where a promise says so. */
-const PATIENCE_MS = 60_000;
+const WITHIN_MS = 60_000;
 /** A process that does not answer a probe by then counts as not healthy. */
 const PROBE_LIMIT_MS = 5_000;
 
@@ -109,7 +109,7 @@ export class Scene {
   }
 
   /** Waits until a condition holds. */
-  async until(condition: () => Promise<unknown> | unknown, within = PATIENCE_MS): Promise<void> {
+  async until(condition: () => Promise<unknown> | unknown, within = WITHIN_MS): Promise<void> {
     await eventually(condition, within);
   }
 
@@ -264,7 +264,7 @@ export class SceneApp {
   }
 
   async becomesReady(): Promise<void> {
-    await eventually(() => this.isReady(), PATIENCE_MS);
+    await eventually(() => this.isReady(), WITHIN_MS);
   }
 
   private async isHealthy(what: 'ready' | 'live'): Promise<boolean> {

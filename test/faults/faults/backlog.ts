@@ -14,7 +14,7 @@ const HEAP = { nodeOptions: ['--max-old-space-size=192'] };
 /** By how much a process may grow when four times as many wait. */
 const MORE_MEMORY_MIB = 80;
 /** Seconds that working them off may take. */
-const PATIENCE_S = 60 + WAITING / 500;
+const LIMIT_S = 60 + WAITING / 500;
 const POLL_INTERVAL_MS = 250;
 
 /** Faults of plenty. */
@@ -23,7 +23,7 @@ export const backlogFaults: Fault[] = [
     id: 'F40',
     title: `${WAITING.toLocaleString('en')} jobs wait and are then worked off, and take no more memory than a quarter of them`,
     promises: 'P15',
-    recoveryLimit: PATIENCE_S,
+    recoveryLimit: LIMIT_S,
     skip: () => (existsSync(join(root, 'libs/batches')) ? undefined : 'it enqueues by batches'),
     async run(scene) {
       const [api, worker] = await Promise.all([
@@ -53,9 +53,9 @@ async function waitAndWork(scene: Scene, api: SceneApp, jobs: number): Promise<v
     const payloads = Array.from({ length: IN_ONE_BATCH }, (_, index) => ({ n: n + index }));
     await post(api, '/batches', { name: 'ledger.unwritten', payloads });
   }
-  await scene.until(async () => (await ready()) >= jobs, PATIENCE_S * 1_000);
+  await scene.until(async () => (await ready()) >= jobs, LIMIT_S * 1_000);
   await post(api, '/queues/ledger/resume');
-  await scene.until(async () => (await ready()) === 0, PATIENCE_S * 1_000);
+  await scene.until(async () => (await ready()) === 0, LIMIT_S * 1_000);
 }
 
 /** Consumers of the queue, as the broker counts them. */
