@@ -185,6 +185,29 @@ describe('dead letters', () => {
     expect(await result('discard', '--error', 'GONE', '--yes')).toEqual({ count: 3 });
   });
 
+  test('a replay says what it leaves out, since another job holds its unique key', async () => {
+    const rows = await givenDead(2, 'held');
+    const [held, other] = rows.map(({ id }) => id);
+    const { id: holder } = await result('enqueue', 'sample.flaky', '{"failures":0}', '--delay', '1h');
+    await environment.sql(`update jobs set unique_key = 'one' where id = $1`, [held]);
+    await environment.sql(
+      `insert into job_keys (scope, key, job, expires_at, until_ended)
+       values ('unique:sample.flaky', 'one', $1, now(), true)`,
+      [holder],
+    );
+    expect(await jobs(['replay', held!])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('Replayed nothing, left out 1: another job holds their unique key'),
+    });
+    expect(await result('replay', '--error', 'held', '--yes')).toEqual({ count: 1, leftOut: 1 });
+    const states = await environment.sql(
+      'select state from jobs where id = any ($1::uuid[]) order by state',
+      [[held, other]],
+    );
+    expect(states[0]).toEqual({ state: 'dead' });
+    await result('discard', held!, '--yes');
+  });
+
   test(
     'P12: a replay of very many that is killed half-way goes on, and runs each job once',
     async () => {

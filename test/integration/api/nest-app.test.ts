@@ -16,6 +16,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { z } from 'zod';
 import * as contracts from '#contracts';
+import { Database } from '#records';
 import { type Environment, givenEnvironment } from '#testing/services';
 import { ApiModule } from '../../../apps/api/src/api.module.js';
 
@@ -31,6 +32,8 @@ class ListingPipe extends StandardSchemaValidationPipe {
 /** What a cloner might write. */
 @Controller('own')
 class OwnController {
+  constructor(private readonly database: Database) {}
+
   @Post('parsed')
   parse(@Body() body: unknown) {
     return Order.parse(body);
@@ -42,6 +45,10 @@ class OwnController {
   @Post('piped')
   pipe(@Body(new ListingPipe()) body: unknown) {
     return body;
+  }
+  @Get('misspelt')
+  misspelt() {
+    return this.database.query({ text: 'select total from invoces', values: [] });
   }
   @Get('broken')
   broken() {
@@ -150,6 +157,13 @@ describe.each<[string, () => Promise<INestApplication>]>([
     ['a refusal', '/own/bad', undefined, 400, { detail: 'no such colour' }],
     ['a refusal with more to say', '/own/custom', undefined, 409, { detail: 'taken', takenBy: 'bob' }],
     ['an HttpException', '/own/teapot', undefined, 418, { detail: 'short and stout' }],
+    [
+      'an error of its own SQL, which is no outage,',
+      '/own/misspelt',
+      undefined,
+      500,
+      { detail: expect.not.stringContaining('Try again later') },
+    ],
     ['an Error', '/own/broken', undefined, 500, { detail: expect.not.stringContaining('hunter2') }],
   ])('answers %s of an own controller with problem details', async (_, path, body, status, problem) => {
     const answer = await call(body ? 'POST' : 'GET', path, body);
