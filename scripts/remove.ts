@@ -59,7 +59,7 @@ function stepOf(path: string, text?: string, instead?: string): Step {
     if (instead !== undefined) return edit(path, (content) => content.replaceAll(text as string, instead));
     if (text !== undefined) return removeLines(path, text);
     rmSync(path, { recursive: true });
-    rmSync(path.replace(/\.ts$/, '.test.ts'), { force: true });
+    rmSync(path.replace(/\.(tsx?)$/, '.test.$1'), { force: true });
     return true;
   };
   return { path, what: text, take };

@@ -6,9 +6,9 @@ import { root } from '#testing/services';
 /** What the documents say of the source, as far as a program can tell. */
 
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const below = (folder: string, ending: string) =>
+const below = (folder: string, ...endings: string[]) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith(ending))
+    .filter((file) => endings.some((ending) => file.endsWith(ending)))
     .map((file) => join(folder, file));
 
 // A clone that has taken a part out, and this test with it, keeps what documents it likes.
@@ -16,8 +16,8 @@ const isWhole = existsSync(join(root, 'test/clone/removing.test.ts'));
 const documents = isWhole ? ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...below('docs', '.md')] : [];
 const source = ['apps', 'libs']
   .flatMap((folder) =>
-    below(folder, '.ts')
-      .filter((file) => !file.endsWith('.test.ts'))
+    below(folder, '.ts', '.tsx')
+      .filter((file) => !/\.test\.tsx?$/.test(file))
       .map(read),
   )
   .join('\n');

@@ -1,8 +1,9 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { Tokens } from '@fastify/csrf';
 import { Injectable, Logger } from '@nestjs/common';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Settings } from '#config';
-import { Sessions } from './sessions.js';
+import { MAX_AGE_S, Sessions } from './sessions.js';
 
 /** A viewer looks; an operator may also change things. */
 export type Role = 'viewer' | 'operator';
@@ -13,6 +14,8 @@ export interface Visitor {
   role: Role;
   /** Goes into every form, and comes back with it: a page of somebody else's cannot know it. */
   csrf: string;
+  /** Whether a form came back with such a token. */
+  isFrom(csrf: unknown): boolean;
   /** Nobody was asked who it is. */
   isAnonymous: boolean;
 }
@@ -41,43 +44,43 @@ export class Access {
 
   /** Who sends a request; undefined when that is not known. */
   async visitorOf(request: FastifyRequest): Promise<Visitor | undefined> {
-    if (this.mode === 'open') {
-      return { name: 'anonymous', role: 'operator', csrf: csrfOf(this.anonymous), isAnonymous: true };
-    }
-    const token = tokenOf(request);
-    const user = token && (await this.sessions.find(token));
-    return user ? { ...user, csrf: csrfOf(token), isAnonymous: false } : undefined;
+    if (this.mode === 'open')
+      return { name: 'anonymous', role: 'operator', isAnonymous: true, ...csrfOf(this.anonymous) };
+    const session = sessionOf(request);
+    const user = session && (await this.sessions.find(session));
+    return user ? { ...user, isAnonymous: false, ...csrfOf(session) } : undefined;
   }
 }
 
+const tokens = new Tokens({ userInfo: false });
+
+/** A token that holds for as long as the session does. */
+const csrfOf = (session: string): Pick<Visitor, 'csrf' | 'isFrom'> => ({
+  csrf: tokens.create(session),
+  isFrom: (csrf) => typeof csrf === 'string' && tokens.verify(session, csrf),
+});
+
+/** The session that a request carries. */
+export function sessionOf(request: FastifyRequest): string | undefined {
+  const session = request.server.parseCookie(request.headers.cookie ?? '')[cookieOf(request)];
+  return session && /^[\w-]{43}$/.test(session) ? session : undefined;
+}
+
+/** Has the browser keep a session, or forget it. It does not go along with requests that other sites make, but for links. */
+export function keepSession(request: FastifyRequest, reply: FastifyReply, session?: string): FastifyReply {
+  const name = cookieOf(request);
+  return reply.setCookie(name, session ?? '', {
+    path: '/',
+    httpOnly: true,
+    sameSite: 'lax',
+    maxAge: session ? MAX_AGE_S : 0,
+    secure: name !== 'warren',
+  });
+}
+
 /**
- * The cookie of a session. Over HTTPS its name makes browsers refuse it from anywhere but this host; it does not go
- * along with requests that other sites make, but for links to the dashboard.
+ * The name of the cookie; over HTTPS one that browsers take from this host only. Whether that is so says the proxy: a
+ * client that sends this header itself affects only its own cookie.
  */
-export function cookieOf(request: FastifyRequest, token: string, maxAgeS: number): string {
-  const attributes = `Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeS}`;
-  return isSecure(request)
-    ? `__Host-warren=${token}; ${attributes}; Secure`
-    : `warren=${token}; ${attributes}`;
-}
-
-/** The session's token that a request carries. */
-export function tokenOf(request: FastifyRequest): string | undefined {
-  const name = isSecure(request) ? '__Host-warren' : 'warren';
-  const pairs = (request.headers.cookie ?? '').split(/; */).map((pair) => pair.split('='));
-  const token = pairs.find(([key]) => key === name)?.[1];
-  return token && /^[\w-]{43}$/.test(token) ? token : undefined;
-}
-
-/** Whether a form was sent with the token of the visitor's own page. */
-export function hasToken(visitor: Visitor, body: unknown): boolean {
-  const { csrf } = (body ?? {}) as { csrf?: unknown };
-  const [given, wanted] = [Buffer.from(String(csrf)), Buffer.from(visitor.csrf)];
-  return given.length === wanted.length && timingSafeEqual(given, wanted);
-}
-
-/** As the proxy says. A client that sends this header itself affects only its own cookie. */
-const isSecure = ({ headers, protocol }: FastifyRequest): boolean =>
-  protocol === 'https' || headers['x-forwarded-proto'] === 'https';
-
-const csrfOf = (token: string) => createHash('sha256').update(`csrf ${token}`).digest('base64url');
+const cookieOf = ({ headers, protocol }: FastifyRequest): string =>
+  protocol === 'https' || headers['x-forwarded-proto'] === 'https' ? '__Host-warren' : 'warren';

@@ -1,6 +1,7 @@
-import { Get, NotFoundException, Param, Res, StreamableFile } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
-import { assetOf } from './assets.js';
+import { send } from '@fastify/send';
+import { Get, NotFoundException, Param, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ASSETS, versionOf } from './assets.js';
 import { DashboardController, Open } from './dashboard.guard.js';
 
 /** Styles and script of the pages. */
@@ -8,16 +9,20 @@ import { DashboardController, Open } from './dashboard.guard.js';
 export class AssetsController {
   @Open()
   @Get(':version/:name')
-  show(
+  async show(
     @Param('version') version: string,
     @Param('name') name: string,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ): StreamableFile {
-    const asset = assetOf(name);
-    if (!asset) throw new NotFoundException();
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const current = versionOf(name);
+    if (!current) throw new NotFoundException();
+    const { statusCode, headers, stream } = await send(request.raw, name, {
+      root: ASSETS,
+      cacheControl: false,
+    });
     // While one api is replaced by a newer one, a page of the one may ask the other: better its styles than none.
-    const isSame = version === asset.version;
-    reply.header('cache-control', isSame ? 'public, max-age=31536000, immutable' : 'no-cache');
-    return new StreamableFile(asset.content, { type: asset.type, length: asset.content.length });
+    const lifetime = version === current ? 'public, max-age=31536000, immutable' : 'no-cache';
+    void reply.status(statusCode).headers(headers).header('cache-control', lifetime).send(stream);
   }
 }

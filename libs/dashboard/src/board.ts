@@ -82,27 +82,15 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async read(): Promise<{ rows: QueueRow[]; at: number }> {
-    const known = [...this.contracts.queues.keys()];
-    const [views, tallies, consumers] = await Promise.all([
-      this.records.list(),
-      this.throughput.ofLastHour(),
-      this.countConsumers(known),
-    ]);
-    // Of contracts that are no more.
-    const others = views.map(({ queue }) => queue).filter((queue) => !known.includes(queue));
-    const counts = new Map([...consumers, ...(await this.countConsumers(others))]);
-    const rows = [...known, ...others].sort().map((queue) => ({
+    const [views, tallies] = await Promise.all([this.records.list(), this.throughput.ofLastHour()]);
+    // Also those of contracts that are no more.
+    const queues = new Set([...this.contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
+    const rows = [...queues].sort().map(async (queue) => ({
       ...(views.find((view) => view.queue === queue) ?? emptyQueue(queue)),
-      consumers: counts.get(queue) ?? null,
+      consumers: (await this.broker.countConsumers(queue)) ?? null,
       lastHour: tallies.get(queue),
     }));
-    return { rows, at: performance.now() };
-  }
-
-  private async countConsumers(
-    queues: readonly string[],
-  ): Promise<[queue: string, count: number | undefined][]> {
-    return Promise.all(queues.map(async (queue) => [queue, await this.broker.countConsumers(queue)]));
+    return { rows: await Promise.all(rows), at: performance.now() };
   }
 
   private async look(): Promise<void> {

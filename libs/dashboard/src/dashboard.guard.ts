@@ -2,11 +2,12 @@ import {
   applyDecorators,
   type CanActivate,
   Controller,
-  createParamDecorator,
   type ExecutionContext,
   ForbiddenException,
   Injectable,
   NotFoundException,
+  Post,
+  Redirect,
   SetMetadata,
   UnauthorizedException,
   UseFilters,
@@ -17,9 +18,9 @@ import { Reflector } from '@nestjs/core';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { Public } from '#health';
-import { Connections, entryOf, isAction, isForLocalName, isFromHere, type Sender } from '#http';
+import { Audited, Connections, entryOf, isAction, isForLocalName, isFromHere, type Sender } from '#http';
 import { Audit } from '#records';
-import { Access, hasToken, type Visitor as Who } from './access.js';
+import { Access, type Visitor } from './access.js';
 import { ErrorPageFilter } from './error-page.filter.js';
 import { PageInterceptor } from './page.interceptor.js';
 
@@ -27,7 +28,7 @@ const OPEN = 'dashboard:open';
 const FOR_ALL_ROLES = 'dashboard:for-all-roles';
 
 /** A request of the dashboard, once the guard has let it in. */
-export type DashboardRequest = FastifyRequest & Sender & { visitor?: Who };
+export type DashboardRequest = FastifyRequest & Sender & { visitor?: Visitor };
 
 const FROM_ELSEWHERE = 'This form was sent by another site.';
 
@@ -72,9 +73,9 @@ export class DashboardGuard implements CanActivate {
 }
 
 /** Why a visitor may not do what a request asks for; undefined when that is fine. */
-function refusalOf(request: DashboardRequest, visitor: Who, isForAllRoles: boolean): string | undefined {
+function refusalOf(request: DashboardRequest, visitor: Visitor, isForAllRoles: boolean): string | undefined {
   if (!isFromHere(request)) return FROM_ELSEWHERE;
-  if (!hasToken(visitor, request.body))
+  if (!visitor.isFrom((request.body as { csrf?: unknown } | undefined)?.csrf))
     return 'The page is too old: go back, load it again, and repeat what you did.';
   if (visitor.role !== 'operator' && !isForAllRoles)
     return 'You may look at everything; changing something takes an operator.';
@@ -98,9 +99,6 @@ export const Open = () => SetMetadata(OPEN, true);
 /** An action that viewers may do, too. */
 export const ForAllRoles = () => SetMetadata(FOR_ALL_ROLES, true);
 
-/** Who looks: `@Visitor() visitor: Visitor`. */
-export const Visitor = createParamDecorator(
-  (_: unknown, context: ExecutionContext): Who =>
-    context.switchToHttp().getRequest<DashboardRequest>().visitor as Who,
-);
-export type Visitor = Who;
+/** An action, named as in its audit line, that leads to the address that it answers with: `@Action('cancel', 'job.cancel')`. */
+export const Action = (path: string, name: string, to = '') =>
+  applyDecorators(Post(path), Audited(name), Redirect(to, 303));

@@ -1,23 +1,23 @@
-import { Module, type OnModuleInit } from '@nestjs/common';
+import { Module, type NestModule } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { BatchesModule } from '#batches';
 import { HttpModule, JobWatcherModule } from '#http';
 import { SchedulesModule } from '#schedules';
 import { Access } from './access.js';
 import { AssetsController } from './assets.controller.js';
-import { AuditPage } from './audit.page.js';
-import { BatchesPage } from './batches.page.js';
 import { Board } from './board.js';
-import { DeadLettersPage } from './dead-letters.page.js';
 import { EventsController } from './events.controller.js';
 import { serveDashboard } from './http.js';
-import { JobPage } from './job.page.js';
-import { JobsPage } from './jobs.page.js';
-import { OverviewPage } from './overview.page.js';
-import { SchedulesPage } from './schedules.page.js';
+import { AuditPage } from './pages/audit.page.js';
+import { BatchesPage } from './pages/batches.page.js';
+import { DeadLettersPage } from './pages/dead-letters.page.js';
+import { JobPage } from './pages/job.page.js';
+import { JobsPage } from './pages/jobs.page.js';
+import { OverviewPage } from './pages/overview.page.js';
+import { SchedulesPage } from './pages/schedules.page.js';
+import { SignInPage } from './pages/sign-in.page.js';
+import { WorkersPage } from './pages/workers.page.js';
 import { Sessions } from './sessions.js';
-import { SignInPage } from './sign-in.page.js';
-import { WorkersPage } from './workers.page.js';
 
 /** The dashboard. To do without: `npm run remove -- dashboard`. */
 @Module({
@@ -37,10 +37,11 @@ import { WorkersPage } from './workers.page.js';
   ],
   providers: [Access, Sessions, Board],
 })
-export class DashboardModule implements OnModuleInit {
+export class DashboardModule implements NestModule {
   constructor(private readonly http: HttpAdapterHost) {}
 
-  onModuleInit(): void {
+  /** Before Nest makes routes. */
+  configure(): void {
     serveDashboard(this.http.httpAdapter.getInstance());
   }
 }

@@ -1,4 +1,8 @@
+import cookies from '@fastify/cookie';
+import forms from '@fastify/formbody';
+import { UnsupportedMediaTypeException } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
+import { isOurs } from './addresses.js';
 
 /**
  * Nothing is loaded or run but what the dashboard itself serves, and no page of it is shown within another. It comes on
@@ -13,22 +17,19 @@ const HEADERS = new Map([
   ['referrer-policy', 'no-referrer'],
   ['cross-origin-opener-policy', 'same-origin'],
 ]);
+const FORM = 'application/x-www-form-urlencoded';
 
-const isOurs = (url: string | undefined) => /^\/dashboard(?![^/?#])/.test(url ?? '');
-
-/** Has Fastify take forms, and send these headers, under /dashboard only. */
+/** Has Fastify take forms, and send these headers, under /dashboard only; and read cookies where asked to. */
 export function serveDashboard(fastify: FastifyInstance): void {
   fastify.server.prependListener('request', ({ url }, response) => {
     if (isOurs(url)) response.setHeaders(HEADERS);
   });
-  fastify.removeContentTypeParser('application/x-www-form-urlencoded');
-  fastify.addContentTypeParser(
-    'application/x-www-form-urlencoded',
-    { parseAs: 'string' },
-    (request, body, done) => {
-      if (isOurs(request.routeOptions.url))
-        return done(null, Object.fromEntries(new URLSearchParams(String(body))));
-      return done(Object.assign(new Error('Unsupported Media Type'), { statusCode: 415 }));
-    },
-  );
+  // Nest has a parser of its own by now, unless it was told not to.
+  fastify.removeContentTypeParser(FORM);
+  fastify.register(forms);
+  fastify.addHook('preParsing', ({ headers, routeOptions }, _, payload, done) => {
+    const isForm = headers['content-type']?.toLowerCase().startsWith(FORM);
+    done(isForm && !isOurs(routeOptions.url) ? new UnsupportedMediaTypeException() : null, payload);
+  });
+  fastify.register(cookies, { hook: false });
 }

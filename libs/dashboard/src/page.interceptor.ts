@@ -1,17 +1,18 @@
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { map, type Observable } from 'rxjs';
-import { isHtml } from './html.js';
+import type { DashboardRequest } from './dashboard.guard.js';
+import { isPage, renderPage } from './render.js';
 
-/** Sends what a controller made of html`…` as a page. */
+/** Sends the JSX that a controller answered with as a page. */
 export class PageInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const reply = context.switchToHttp().getResponse<FastifyReply>();
+    const http = context.switchToHttp();
     return next.handle().pipe(
       map((answer) => {
-        if (!isHtml(answer)) return answer;
-        reply.type('text/html; charset=utf-8');
-        return answer.toString();
+        if (!isPage(answer)) return answer;
+        http.getResponse<FastifyReply>().type('text/html; charset=utf-8');
+        return renderPage(answer, http.getRequest<DashboardRequest>().visitor);
       }),
     );
   }

@@ -102,14 +102,14 @@ describe('signing in', () => {
     expect(answer.status).toBe(303);
     expect(answer.headers.get('location')).toBe('/dashboard/jobs?state=dead');
     expect(answer.headers.get('set-cookie')).toMatch(
-      /^warren=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=604800$/,
+      /^warren=[\w-]{43}; Max-Age=604800; Path=\/; HttpOnly; SameSite=Lax$/,
     );
     const behindTls = await post(
       '/sign-in',
       { name: 'ada', password: PASSWORD },
       { 'x-forwarded-proto': 'https' },
     );
-    expect(behindTls.headers.get('set-cookie')).toMatch(/^__Host-warren=.*; Secure$/);
+    expect(behindTls.headers.get('set-cookie')).toMatch(/^__Host-warren=.*; Secure; SameSite=Lax$/);
     const { headers } = await get('/sign-in');
     expect(headers.get('content-security-policy')).toContain("default-src 'none'");
     expect(headers.get('content-security-policy')).not.toContain('unsafe');

@@ -51,7 +51,7 @@ function become(now, next) {
 let isLoading = false;
 let isWanted = false;
 
-/** Loads this page again and puts in what is marked as live. */
+/** Loads this page again and puts in what has changed. */
 async function refresh() {
   isWanted = true;
   if (isLoading || document.hidden) return;
@@ -64,10 +64,7 @@ async function refresh() {
       if (response.redirected || response.status === 404) return location.reload();
       if (!response.ok) return;
       const next = new DOMParser().parseFromString(await response.text(), 'text/html');
-      for (const element of document.querySelectorAll('[data-live]')) {
-        const fresh = next.querySelector(`[data-live="${element.dataset.live}"]`);
-        if (fresh) become(element, fresh);
-      }
+      become(document.querySelector('main'), next.querySelector('main'));
       tellTimes();
     }
   } catch {

@@ -3,9 +3,9 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger 
 import type { FastifyReply } from 'fastify';
 import { toProblem } from '#http';
 import { InputError } from '#records';
+import { Page } from './components/page.js';
 import type { DashboardRequest } from './dashboard.guard.js';
-import { html } from './html.js';
-import { page } from './layout.js';
+import { renderPage } from './render.js';
 
 /** Answers errors with a page; anyone who is not signed in is sent to the sign-in. */
 @Catch()
@@ -22,17 +22,18 @@ export class ErrorPageFilter implements ExceptionFilter {
     }
     if (status === 500) this.logger.error(error);
     const title = STATUS_CODES[status] ?? 'Error';
-    void reply
-      .status(status)
-      .type('text/html; charset=utf-8')
-      .send(
-        page({
-          title,
-          visitor: request.visitor,
-          body: html`<div class="empty"><h1>${title}</h1><p>${adviceOf(error, status)}</p>
-            <p><a href="/dashboard">To the overview</a></p></div>`,
-        }).toString(),
-      );
+    const page = (
+      <Page title={title}>
+        <div class="empty card">
+          <h1>{title}</h1>
+          <p>{adviceOf(error, status)}</p>
+          <p>
+            <a href="/dashboard">To the overview</a>
+          </p>
+        </div>
+      </Page>
+    );
+    void reply.status(status).type('text/html; charset=utf-8').send(renderPage(page, request.visitor));
   }
 }
 

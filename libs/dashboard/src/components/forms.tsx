@@ -1,0 +1,84 @@
+import type { ComponentChildren } from 'preact';
+import { useContext } from 'preact/hooks';
+import { Link } from './values.js';
+import { useMayAct, Viewer } from './viewer.js';
+
+type Fields = Record<string, string | undefined>;
+
+/** Goes into every form that changes something. */
+export const Token = () => <input type="hidden" name="csrf" value={useContext(Viewer)?.csrf} />;
+
+/** What a form carries along; what is not given is left out. */
+const hidden = (fields: Fields) =>
+  Object.entries(fields).map(
+    ([name, value]) => value !== undefined && <input type="hidden" name={name} value={value} />,
+  );
+
+interface ActionProps {
+  /** Where it is sent. */
+  to: string;
+  label: string;
+  kind?: 'danger' | 'primary';
+  fields?: Fields;
+  /** What it is done to, where several buttons on a page have the same label. */
+  about?: string;
+}
+
+/** A button that changes something; nothing for those who may not press it. */
+export function ActionButton({ to, label, kind, fields = {}, about }: ActionProps) {
+  if (!useMayAct()) return null;
+  return (
+    <form method="post" action={to}>
+      <Token />
+      {hidden(fields)}
+      <button type="submit" class={kind} aria-label={about && `${label} ${about}`}>
+        {label}
+      </button>
+    </form>
+  );
+}
+
+interface FilterProps {
+  to: string;
+  /** What is kept of the filter beside the fields. */
+  fields?: Fields;
+  /** The same page without this filter, when there is one. */
+  clear?: string;
+  children: ComponentChildren;
+}
+
+/** Chooses what a list shows. */
+export const Filters = ({ to, fields = {}, clear, children }: FilterProps) => (
+  <form class="actions" method="get" action={to}>
+    {hidden(fields)}
+    {children}
+    <button type="submit">Filter</button>
+    {clear && <Link to={clear} text="Clear" />}
+  </form>
+);
+
+interface FieldProps {
+  label: string;
+  name: string;
+  value?: string;
+  placeholder?: string;
+  /** What may be chosen, or something else. */
+  suggestions?: readonly string[];
+}
+
+/** A text to filter by. */
+export const Field = ({ label, suggestions, ...input }: FieldProps) => (
+  <label>
+    {label}
+    <input list={suggestions && `${input.name}s`} autoComplete="off" spellcheck={false} {...input} />
+    {suggestions && <Suggestions id={`${input.name}s`} of={suggestions} />}
+  </label>
+);
+
+const Suggestions = ({ id, of }: { id: string; of: readonly string[] }) => (
+  <datalist id={id}>
+    {of.map((suggestion) => (
+      <option value={suggestion} />
+    ))}
+  </datalist>
+);

@@ -1,0 +1,169 @@
+import { Get, NotFoundException, Param, Query } from '@nestjs/common';
+import type { VNode } from 'preact';
+import { grouped } from '#config';
+import { Id } from '#http';
+import { DeadRecords, hasEnded, type JobView, type MessageView, Records, Views } from '#records';
+import { address, jobPath } from '../addresses.js';
+import { ActionButton } from '../components/forms.js';
+import { Page, Section } from '../components/page.js';
+import { Facts } from '../components/table.js';
+import { Timeline } from '../components/timeline.js';
+import {
+  Badge,
+  duration,
+  Failure,
+  JobLink,
+  JobName,
+  Link,
+  Long,
+  Progress,
+  shown,
+  Text,
+} from '../components/values.js';
+import { Action, DashboardController } from '../dashboard.guard.js';
+
+/** What an action led to, by the word that the address carries. */
+const notices: Record<string, string> = {
+  cancelled: 'Cancelled. A job that runs is told within a second, and ends when its handler does.',
+  replayed: 'Sent back to work, with attempts counted from zero.',
+  discarded: 'Given up for good. The record stays.',
+  hurried: 'Starts now.',
+  held: 'Nothing was changed: another job holds its unique key. Replay it when that one has ended.',
+  late: 'Nothing was changed: the job had moved on by then.',
+};
+
+@DashboardController('/jobs/:id')
+export class JobPage {
+  constructor(
+    private readonly views: Views,
+    private readonly records: Records,
+    private readonly dead: DeadRecords,
+  ) {}
+
+  @Get()
+  async show(@Param('id') id: string, @Query('done') done: string): Promise<VNode> {
+    const job = await this.find(id);
+    const message = await this.views.messageOf(job);
+    const isOver = hasEnded(job.state) && job.state !== 'dead';
+    return (
+      <Page
+        title={job.name}
+        id={id}
+        here="Jobs"
+        live={isOver ? undefined : `${jobPath(id)}/events`}
+        notice={Object.hasOwn(notices, done) ? notices[done] : undefined}
+        actions={<Actions {...job} />}
+      >
+        <JobFacts {...job} />
+        <div class="columns">
+          <Section title="Timeline">
+            <Timeline {...job} />
+          </Section>
+          <div class="stack">
+            <Value title="Payload" of={job.payload} />
+            {message && <Received {...message} />}
+            {job.previous && <Value title="Result of the job before" of={job.previous.result} />}
+            {job.state === 'succeeded' && <Value title="Result" of={job.result} />}
+          </div>
+        </div>
+      </Page>
+    );
+  }
+
+  @Action('cancel', 'job.cancel')
+  cancel(@Param('id') id: string) {
+    return this.change(id, 'cancelled', async () => (await this.records.cancel([id])).length);
+  }
+
+  @Action('start', 'job.reschedule')
+  start(@Param('id') id: string) {
+    return this.change(id, 'hurried', async () =>
+      Number(Boolean(await this.records.reschedule(id, { delayMs: 0 }))),
+    );
+  }
+
+  @Action('replay', 'job.replay')
+  replay(@Param('id') id: string) {
+    return this.change(id, 'replayed', () => this.dead.replay({ ids: [id] }));
+  }
+
+  @Action('discard', 'job.discard')
+  discard(@Param('id') id: string) {
+    return this.change(id, 'discarded', () => this.dead.discard({ ids: [id] }));
+  }
+
+  private async change(id: string, done: string, task: () => Promise<number>) {
+    await this.find(id);
+    const count = await task();
+    const isHeld = count === 0 && done === 'replayed' && (await this.dead.keyHolder(id));
+    return { url: `${jobPath(id)}?done=${count > 0 ? done : isHeld ? 'held' : 'late'}`, count };
+  }
+
+  private async find(id: string): Promise<JobView> {
+    const job = Id.safeParse(id).success ? await this.views.find(id) : undefined;
+    if (!job) throw new NotFoundException();
+    return job;
+  }
+}
+
+const Actions = ({ id, state, cancelRequestedAt }: JobView) => (
+  <>
+    {state === 'dead' && <ActionButton to={`${jobPath(id)}/replay`} label="Replay" kind="primary" />}
+    {state === 'dead' && <ActionButton to={`${jobPath(id)}/discard`} label="Discard" kind="danger" />}
+    {state === 'scheduled' && <ActionButton to={`${jobPath(id)}/start`} label="Start now" kind="primary" />}
+    {!hasEnded(state) && !cancelRequestedAt && (
+      <ActionButton to={`${jobPath(id)}/cancel`} label="Cancel" kind="danger" />
+    )}
+  </>
+);
+
+const JobFacts = (job: JobView) => (
+  <section class="facts" aria-label="State">
+    <Facts
+      of={{
+        State: <Badge state={job.state} />,
+        'Asked to stop': job.cancelRequestedAt && !hasEnded(job.state) && job.cancelRequestedAt,
+        Queue: <Link to={address('/jobs', { queue: job.queue })} text={job.queue} />,
+        Priority: job.priority !== 'normal' && job.priority,
+        Attempt: `${job.attempt} of ${job.maxAttempts}`,
+        Enqueued: job.createdAt,
+        Starts: job.state === 'scheduled' && job.runAt,
+        'Next attempt': job.state === 'retrying' && job.runAt,
+        Started: job.startedAt,
+        Ended: job.finishedAt && job.finishedAt,
+        Duration: duration(job.startedAt, job.finishedAt) || null,
+        Batch: job.batch && (
+          <Link to={address(`/batches/${job.batch}`)} text={`…${job.batch.slice(-12)}`} kind="id" />
+        ),
+        Follows: job.previous && <JobName {...job.previous} />,
+        Then: job.next && <JobLink id={job.next} />,
+        Trace: job.traceId && <Text of={job.traceId} kind="id" />,
+      }}
+    />
+    {job.progress !== null && (
+      <p>
+        <Progress of={job.progress} /> <Text of={job.progressNote ?? ''} kind="hint" />
+      </p>
+    )}
+    {job.error && <Failure kind="problem" error={job.error} />}
+  </section>
+);
+
+const Value = ({ title, of }: { title: string; of: unknown }) => (
+  <Section title={title}>
+    <Long text={shown(of)} />
+  </Section>
+);
+
+function Received({ properties, headers, size, body, encoding }: MessageView) {
+  const form = encoding === 'hex' ? ', in hexadecimal digits' : '';
+  const part = size > Buffer.byteLength(body) ? ', the beginning' : '';
+  return (
+    <Section title="Message as it was received">
+      <p class="hint">{`Body, ${grouped(size)} bytes${form}${part}`}</p>
+      <Long text={body} />
+      <p class="hint">Properties and headers</p>
+      <Long text={shown({ ...properties, headers })} />
+    </Section>
+  );
+}

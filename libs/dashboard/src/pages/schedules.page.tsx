@@ -1,0 +1,101 @@
+import { Get, NotFoundException, Param, Query } from '@nestjs/common';
+import type { VNode } from 'preact';
+import { Schedules, type ScheduleView } from '#schedules';
+import { jobPath } from '../addresses.js';
+import { ActionButton } from '../components/forms.js';
+import { Page } from '../components/page.js';
+import { type Column, Table } from '../components/table.js';
+import { Badge, JobLink, Long, shown, Text, Time } from '../components/values.js';
+import { Action, DashboardController } from '../dashboard.guard.js';
+
+const HERE = '/dashboard/schedules';
+const NONE = ['No schedules', 'The workers declare them when they start: see docs/schedules.md.'] as const;
+
+@DashboardController('/schedules')
+export class SchedulesPage {
+  constructor(private readonly schedules: Schedules) {}
+
+  @Get()
+  async show(@Query('done') done: string): Promise<VNode> {
+    const notice = done === 'late' ? 'Nothing was changed: the schedule is disabled.' : undefined;
+    return (
+      <Page title="Schedules" here="Schedules" notice={notice}>
+        <Table caption="Schedules" columns={columns} rows={await this.schedules.list()} empty={NONE} />
+      </Page>
+    );
+  }
+
+  @Action(':name/run', 'schedule.run')
+  async run(@Param('name') name: string) {
+    await this.mustExist(name);
+    const job = await this.schedules.run(name);
+    return job ? { url: jobPath(job.id), count: 1 } : { url: `${HERE}?done=late`, count: 0 };
+  }
+
+  @Action(':name/pause', 'schedule.pause', HERE)
+  async pause(@Param('name') name: string): Promise<void> {
+    await this.mustExist(name);
+    await this.schedules.pause(name);
+  }
+
+  @Action(':name/resume', 'schedule.resume', HERE)
+  async resume(@Param('name') name: string): Promise<void> {
+    await this.mustExist(name);
+    await this.schedules.resume(name);
+  }
+
+  private async mustExist(name: string): Promise<void> {
+    if (!(await this.schedules.find(name))) throw new NotFoundException();
+  }
+}
+
+const columns: Column<ScheduleView>[] = [
+  ['Schedule', (schedule) => <NameAndJob {...schedule} />],
+  ['State', ({ state }) => <Badge state={state} />],
+  ['When', ({ cron, timeZone }) => [<Text of={cron} kind="id" />, ' ', <Text of={timeZone} kind="hint" />]],
+  [
+    'Last tick',
+    ({ lastTick }) => [<Time at={lastTick?.at} />, ' ', <Text of={lastTick?.outcome ?? ''} kind="hint" />],
+  ],
+  ['Newest job', ({ lastJob }) => (lastJob ? <JobLink id={lastJob} /> : <Text of="–" />)],
+  ['Next', ({ next }) => <Ticks times={next} />],
+  ['Actions', (schedule) => <Buttons {...schedule} />, 'actions'],
+];
+
+const NameAndJob = ({ name, job, payload }: ScheduleView) => (
+  <>
+    <strong>{name}</strong>
+    <details>
+      <summary>{job}</summary>
+      <Long text={shown(payload)} />
+    </details>
+  </>
+);
+
+const Ticks = ({ times: [first, ...others] }: { times: ScheduleView['next'] }) => (
+  <details>
+    <summary>
+      <Time at={first} />
+    </summary>
+    {others.map((tick) => (
+      <div>
+        <Time at={tick} />
+      </div>
+    ))}
+  </details>
+);
+
+function Buttons({ name, state }: ScheduleView) {
+  if (state === 'disabled') return null;
+  const path = `${HERE}/${encodeURIComponent(name)}`;
+  return (
+    <div class="actions">
+      <ActionButton to={`${path}/run`} label="Run now" about={name} />
+      {state === 'paused' ? (
+        <ActionButton to={`${path}/resume`} label="Resume" about={name} kind="primary" />
+      ) : (
+        <ActionButton to={`${path}/pause`} label="Pause" about={name} />
+      )}
+    </div>
+  );
+}
