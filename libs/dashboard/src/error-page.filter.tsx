@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { toProblem } from '#http';
 import { InputError } from '#records';
 import { Page } from './components/page.js';
+import { Link } from './components/values.js';
 import type { DashboardRequest } from './dashboard.guard.js';
 import { renderPage } from './render.js';
 
@@ -24,13 +25,8 @@ export class ErrorPageFilter implements ExceptionFilter {
     const title = STATUS_CODES[status] ?? 'Error';
     const page = (
       <Page title={title}>
-        <div class="empty card">
-          <h1>{title}</h1>
-          <p>{adviceOf(error, status)}</p>
-          <p>
-            <a href="/dashboard">To the overview</a>
-          </p>
-        </div>
+        <p>{adviceOf(error, status)}</p>
+        <Link to="/dashboard" text="To the overview" />
       </Page>
     );
     void reply.status(status).type('text/html; charset=utf-8').send(renderPage(page, request.visitor));

@@ -15,8 +15,15 @@ const parts = [
 
 type TallyAt = Tally & { at: Date };
 
+interface ChartProps {
+  /** What it shows, in words, for those who do not see it. */
+  label: string;
+  note: string;
+  tallies: readonly TallyAt[];
+}
+
 /** Bars over time, drawn on the server: how many attempts succeeded, failed, and failed for good. */
-export function Chart({ label, tallies }: { label: string; tallies: readonly TallyAt[] }) {
+export function Chart({ label, note, tallies }: ChartProps) {
   const sums = tallies.map((tally) => parts.reduce((sum, [outcome]) => sum + tally[outcome], 0));
   const top = niceTop(Math.max(...sums));
   const lines = Array.from({ length: GRID_LINES + 1 }, (_, index) => index / GRID_LINES);
@@ -47,7 +54,7 @@ export function Chart({ label, tallies }: { label: string; tallies: readonly Tal
         {parts.map(([outcome, name]) => (
           <span class={`key ${outcome}`}>{name}</span>
         ))}
-        <span class="hint">times in UTC</span>
+        <span>{note}</span>
       </figcaption>
     </figure>
   );

@@ -132,6 +132,6 @@ const columns: Column<FoundJob>[] = [
 function noteOf({ state, runAt, progress, error }: FoundJob) {
   if (state === 'scheduled') return ['starts ', <Time at={runAt} />];
   if (state === 'running' && progress !== null) return <Progress of={progress} />;
-  const said = error && <Text of={error} kind="error" />;
+  const said = error ? <Text of={error} kind="error" /> : '';
   return state === 'retrying' ? ['again ', <Time at={runAt} />, '; ', said] : said;
 }

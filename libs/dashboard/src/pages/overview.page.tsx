@@ -111,8 +111,7 @@ function Attempts({ queues, tallies, label }: AttemptsProps) {
             </div>
           ))}
         </dl>
-        <Chart label={`Attempts, ${label}. ${told.join('; ')}`} tallies={tallies} />
-        <p class="hint">{label}</p>
+        <Chart label={told.join('; ')} note={`${label}, times in UTC`} tallies={tallies} />
       </div>
     </Section>
   );
