@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { toProblem } from '#http';
 import { InputError } from '#records';
 import { Page } from './components/page.js';
-import { Link } from './components/values.js';
+import { Text } from './components/values.js';
 import type { DashboardRequest } from './dashboard.guard.js';
 import { renderPage } from './render.js';
 
@@ -26,7 +26,7 @@ export class ErrorPageFilter implements ExceptionFilter {
     const page = (
       <Page title={title}>
         <p>{adviceOf(error, status)}</p>
-        <Link to="/dashboard" text="To the overview" />
+        <Text to="/dashboard" of="To the overview" />
       </Page>
     );
     void reply.status(status).type('text/html; charset=utf-8').send(renderPage(page, request.visitor));

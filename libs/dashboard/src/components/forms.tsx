@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useContext } from 'preact/hooks';
-import { Link } from './values.js';
+import { Text } from './values.js';
 import { useMayAct, Viewer } from './viewer.js';
 
 type Fields = Record<string, string | undefined>;
@@ -53,7 +53,7 @@ export const Filters = ({ to, fields = {}, clear, children }: FilterProps) => (
     {hidden(fields)}
     {children}
     <button type="submit">Filter</button>
-    {clear && <Link to={clear} text="Clear" />}
+    {clear && <Text to={clear} of="Clear" />}
   </form>
 );
 

@@ -3,7 +3,7 @@ import { useContext } from 'preact/hooks';
 import { grouped } from '#config';
 import { assetUrl } from '../assets.js';
 import { Token } from './forms.js';
-import { Link } from './values.js';
+import { Text } from './values.js';
 import { Viewer } from './viewer.js';
 
 /** The pages, as the navigation lists them. */
@@ -128,7 +128,7 @@ interface PagingProps {
 /** To the newest of a list, and to those that are older than what is shown. */
 export const Paging = ({ to, before, next, label = 'Older' }: PagingProps) => (
   <nav class="actions" aria-label="Paging">
-    {before && <Link to={to} kind="button" text="Newest" />}
-    {next && <Link to={`${to}${to.includes('?') ? '&' : '?'}before=${next}`} kind="button" text={label} />}
+    {before && <Text to={to} kind="button" of="Newest" />}
+    {next && <Text to={`${to}${to.includes('?') ? '&' : '?'}before=${next}`} kind="button" of={label} />}
   </nav>
 );

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { Count, Text, Time } from './values.js';
+import { Count, None, Time } from './values.js';
 
 /** A column: its heading, what a row has in it (a field, or what is made of it), and what kind of content that is. */
 export type Column<Row> = [
@@ -10,7 +10,7 @@ export type Column<Row> = [
 
 /** A value as people read it. */
 function readable(value: unknown): ComponentChildren {
-  if (value === null || value === undefined) return <Text of="–" />;
+  if (value === null || value === undefined) return <None />;
   if (value instanceof Date) return <Time at={value} />;
   return typeof value === 'number' ? <Count of={value} /> : (value as ComponentChildren);
 }

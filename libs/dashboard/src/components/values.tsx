@@ -4,29 +4,34 @@ import { jobPath } from '../addresses.js';
 
 /** A state, told by its word, its colour and its mark. */
 export const Badge = ({ state, title }: { state: string; title?: string }) => (
-  <span class={`badge ${state}`} title={title}>
-    {state}
-  </span>
+  <Text of={state} kind={`badge ${state}`} title={title} />
 );
 
-/** Text of a kind that its class says; `none` stands back. */
-export const Text = ({
-  of,
-  kind = 'none',
-  title,
-}: {
+interface TextProps {
   of: string | number;
+  /** Its class; `none` stands back. */
   kind?: string;
   title?: string;
-}) => (
-  <span class={kind} title={title}>
-    {of}
-  </span>
-);
+  /** Where it leads. */
+  to?: string;
+}
+
+/** A piece of text. */
+export const Text = ({ of, kind, title, to }: TextProps) => {
+  const Element = to ? 'a' : 'span';
+  return (
+    <Element class={kind} title={title} href={to}>
+      {of}
+    </Element>
+  );
+};
+
+/** What stands where there is nothing to show. */
+export const None = ({ of = '–', title }: Partial<TextProps>) => <Text of={of} title={title} kind="none" />;
 
 /** A time: how long ago or ahead it is, with the time itself behind it. */
 export function Time({ at }: { at: Date | string | null | undefined }) {
-  if (!at) return <Text of="–" />;
+  if (!at) return <None />;
   const iso = new Date(at).toISOString();
   return (
     <time datetime={iso} title={iso.replace('T', ' ').replace(/\.\d+Z/, ' UTC')}>
@@ -106,39 +111,18 @@ export function shown(value: unknown): string {
 /** Long text, as it was written. */
 export const Long = ({ text }: { text: string }) => <pre tabindex={0}>{text}</pre>;
 
-/** Leads to another page. */
-export const Link = ({
-  to,
-  text,
-  kind,
-  title,
-}: {
-  to: string;
-  text: string;
-  kind?: string;
-  title?: string;
-}) => (
-  <a class={kind} href={to} title={title}>
-    {text}
-  </a>
-);
-
 /** The end of the id of a job, which tells jobs apart better than its beginning, which is the time. */
 export const JobLink = ({ id }: { id: string }) => (
-  <Link to={jobPath(id)} text={`…${id.slice(-12)}`} kind="id" title={id} />
+  <Text to={jobPath(id)} of={`…${id.slice(-12)}`} kind="id" title={id} />
 );
 
 /** The name of a job, and the end of its id. */
 export const JobName = ({ id, name }: { id: string; name: string }) => (
   <>
-    <Link to={jobPath(id)} text={name} kind="name" /> <JobLink id={id} />
+    <Text to={jobPath(id)} of={name} kind="name" /> <JobLink id={id} />
   </>
 );
 
 /** A count that leads to what was counted, and stands back when it is zero. */
 export const Count = ({ of, kind, to }: { of: number; kind?: string; to?: string }) =>
-  of > 0 && to ? (
-    <Link to={to} text={grouped(of)} kind={kind} />
-  ) : (
-    <Text of={grouped(of)} kind={of > 0 ? kind : 'none'} />
-  );
+  of === 0 ? <None of="0" /> : <Text of={grouped(of)} kind={kind} to={to} />;

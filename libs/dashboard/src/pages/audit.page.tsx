@@ -6,7 +6,7 @@ import { Audit, type AuditLine } from '#records';
 import { address, jobPath } from '../addresses.js';
 import { Page, Paging } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
-import { Badge, Link, Text } from '../components/values.js';
+import { Badge, None, Text } from '../components/values.js';
 import { DashboardController } from '../dashboard.guard.js';
 
 const PAGE_SIZE = 100;
@@ -54,7 +54,7 @@ const columns: Column<AuditLine>[] = [
     'To what',
     (line) =>
       isJob(line) ? (
-        <Link to={jobPath(line.subject)} text={line.subject} kind="id" />
+        <Text to={jobPath(line.subject)} of={line.subject} kind="id" />
       ) : (
         <Text of={line.subject} kind="id" />
       ),
@@ -62,7 +62,7 @@ const columns: Column<AuditLine>[] = [
   ],
   [
     'Changed',
-    ({ count }) => (count === null ? <Text of="?" title="It runs, or was cut off" /> : grouped(count)),
+    ({ count }) => (count === null ? <None of="?" title="It runs, or was cut off" /> : grouped(count)),
     'number',
   ],
 ];

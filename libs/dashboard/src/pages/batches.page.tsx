@@ -8,7 +8,7 @@ import { address } from '../addresses.js';
 import { ActionButton } from '../components/forms.js';
 import { Page, Paging } from '../components/page.js';
 import { type Column, Facts, Table } from '../components/table.js';
-import { Badge, Count, duration, JobLink, Link, Progress, Text, Time } from '../components/values.js';
+import { Badge, Count, duration, JobLink, None, Progress, Text, Time } from '../components/values.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
 
 const PAGE_SIZE = 20;
@@ -52,7 +52,7 @@ export class BatchesPage {
           columns={stateColumns}
           rows={states.map((state) => ({ state, batch: id, count: batch.counts[state] }))}
         />
-        <Link to={address('/jobs', { batch: id })} text="All jobs of this batch" />
+        <Text to={address('/jobs', { batch: id })} of="All jobs of this batch" />
       </Page>
     );
   }
@@ -76,13 +76,17 @@ const pathOf = ({ id }: BatchView) => address(`/batches/${id}`);
 const columns: Column<BatchView>[] = [
   [
     'Batch',
-    (batch) => [<Link to={pathOf(batch)} text={batch.name} kind="name" />, ` …${batch.id.slice(-12)}`],
+    (batch) => [
+      <Text to={pathOf(batch)} of={batch.name} kind="name" />,
+      ' ',
+      <Text of={`…${batch.id.slice(-12)}`} kind="id" />,
+    ],
   ],
   ['Jobs', 'total', 'number'],
   ['Ended', (batch) => <Ended {...batch} />],
   ['Dead', ({ counts }) => <Count of={counts.dead} kind="red" />, 'number'],
   ['Created', 'createdAt'],
-  ['Complete', ({ completedAt }) => (completedAt ? <Time at={completedAt} /> : <Text of="not yet" />)],
+  ['Complete', ({ completedAt }) => (completedAt ? <Time at={completedAt} /> : <None of="not yet" />)],
 ];
 
 const stateColumns: Column<{ state: string; batch: string; count: number }>[] = [

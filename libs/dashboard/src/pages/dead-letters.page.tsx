@@ -8,7 +8,7 @@ import { address, jobPath, optionalText } from '../addresses.js';
 import { ActionButton, Field, Filters } from '../components/forms.js';
 import { Page } from '../components/page.js';
 import { type Column, Facts, Table } from '../components/table.js';
-import { Count, Link, Text } from '../components/values.js';
+import { Count, Text } from '../components/values.js';
 import { useMayAct } from '../components/viewer.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
 
@@ -104,7 +104,7 @@ export class DeadLettersPage {
           {count > 0 && (
             <ActionButton to={to} label={`${label} ${grouped(count)}`} kind={kind} fields={filter} />
           )}
-          <Link to={address('/dead-letters', back)} text="Back" kind="button" />
+          <Text to={address('/dead-letters', back)} of="Back" kind="button" />
         </div>
       </Page>
     );
@@ -148,9 +148,9 @@ function filterOf(form: unknown): Filter {
 function Choices({ filter, what = '' }: { filter: Filter; what?: string }) {
   if (!useMayAct()) return null;
   const choice = (action: ActionName, kind: string) => (
-    <Link
+    <Text
       to={address('/dead-letters/confirm', { action, ...filter })}
-      text={`${actions[action].label} ${what}`}
+      of={`${actions[action].label} ${what}`}
       kind={`button ${kind}`}
     />
   );
@@ -177,9 +177,9 @@ const columns: Column<DeadGroup>[] = [
   [
     'Error',
     ({ errorForm, example }) => (
-      <Link
+      <Text
         to={jobPath(example)}
-        text={errorForm || 'without a message'}
+        of={errorForm || 'without a message'}
         kind="error"
         title="The newest of them"
       />

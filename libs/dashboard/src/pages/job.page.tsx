@@ -14,7 +14,6 @@ import {
   Failure,
   JobLink,
   JobName,
-  Link,
   Long,
   Progress,
   shown,
@@ -123,7 +122,7 @@ const JobFacts = (job: JobView) => (
       of={{
         State: <Badge state={job.state} />,
         'Asked to stop': job.cancelRequestedAt && !hasEnded(job.state) && job.cancelRequestedAt,
-        Queue: <Link to={address('/jobs', { queue: job.queue })} text={job.queue} />,
+        Queue: <Text to={address('/jobs', { queue: job.queue })} of={job.queue} />,
         Priority: job.priority !== 'normal' && job.priority,
         Attempt: `${job.attempt} of ${job.maxAttempts}`,
         Enqueued: job.createdAt,
@@ -133,7 +132,7 @@ const JobFacts = (job: JobView) => (
         Ended: job.finishedAt && job.finishedAt,
         Duration: duration(job.startedAt, job.finishedAt) || null,
         Batch: job.batch && (
-          <Link to={address(`/batches/${job.batch}`)} text={`…${job.batch.slice(-12)}`} kind="id" />
+          <Text to={address(`/batches/${job.batch}`)} of={`…${job.batch.slice(-12)}`} kind="id" />
         ),
         Follows: job.previous && <JobName {...job.previous} />,
         Then: job.next && <JobLink id={job.next} />,

@@ -9,7 +9,7 @@ import { Board } from '../board.js';
 import { Field, Filters } from '../components/forms.js';
 import { Page, Paging, Tabs } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
-import { Badge, duration, JobName, Link, Progress, Text, Time } from '../components/values.js';
+import { Badge, duration, JobName, Progress, Text, Time } from '../components/values.js';
 import { DashboardController } from '../dashboard.guard.js';
 
 const PAGE_SIZE = 50;
@@ -93,7 +93,7 @@ export class JobsPage {
           suggestions={[...this.contracts.queues.keys()].sort()}
         />
         <Field label="Id of a job" name="id" placeholder="goes there" />
-        {batch && <Link to={address(`/batches/${batch}`)} text={`of the batch …${batch.slice(-12)}`} />}
+        {batch && <Text to={address(`/batches/${batch}`)} of={`of the batch …${batch.slice(-12)}`} />}
       </Filters>
     );
   }

@@ -8,7 +8,7 @@ import { Chart } from '../components/chart.js';
 import { ActionButton } from '../components/forms.js';
 import { Page, Section, Tabs } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
-import { Badge, Count, Link, Text, Time } from '../components/values.js';
+import { Badge, Count, None, Text, Time } from '../components/values.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
 
 /** What the chart may look back over: bars, and seconds of each. */
@@ -150,8 +150,7 @@ const columns: Column<QueueRow>[] = [
     'Queue',
     ({ queue, paused }) => (
       <>
-        <Link to={address('/jobs', { queue })} text={queue} kind="name" />{' '}
-        {paused && <Badge state="paused" />}
+        <Text to={address('/jobs', { queue })} of={queue} kind="name" /> {paused && <Badge state="paused" />}
       </>
     ),
   ],
@@ -163,7 +162,7 @@ const columns: Column<QueueRow>[] = [
   ['Oldest wait', 'oldestWaiting'],
   [
     'Consumers',
-    ({ consumers }) => (consumers === null ? <Text of="?" title="The broker does not answer" /> : consumers),
+    ({ consumers }) => (consumers === null ? <None of="?" title="The broker does not answer" /> : consumers),
     'number',
   ],
   ['Done, 1 h', ({ lastHour }) => lastHour?.succeeded ?? 0, 'number'],

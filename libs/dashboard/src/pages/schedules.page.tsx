@@ -5,7 +5,7 @@ import { jobPath } from '../addresses.js';
 import { ActionButton } from '../components/forms.js';
 import { Page } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
-import { Badge, JobLink, Long, shown, Text, Time } from '../components/values.js';
+import { Badge, JobLink, Long, None, shown, Text, Time } from '../components/values.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
 
 const HERE = '/dashboard/schedules';
@@ -57,7 +57,7 @@ const columns: Column<ScheduleView>[] = [
     'Last tick',
     ({ lastTick }) => [<Time at={lastTick?.at} />, ' ', <Text of={lastTick?.outcome ?? ''} kind="hint" />],
   ],
-  ['Newest job', ({ lastJob }) => (lastJob ? <JobLink id={lastJob} /> : <Text of="–" />)],
+  ['Newest job', ({ lastJob }) => (lastJob ? <JobLink id={lastJob} /> : <None />)],
   ['Next', ({ next }) => <Ticks times={next} />],
   ['Actions', (schedule) => <Buttons {...schedule} />, 'actions'],
 ];
