@@ -2,6 +2,7 @@ import cookies from '@fastify/cookie';
 import forms from '@fastify/formbody';
 import { UnsupportedMediaTypeException } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
+import { hasBody } from '#http';
 import { isOurs } from './addresses.js';
 
 /**
@@ -27,9 +28,10 @@ export function serveDashboard(fastify: FastifyInstance): void {
   // Nest has a parser of its own by now, unless it was told not to.
   fastify.removeContentTypeParser(FORM);
   fastify.register(forms);
-  fastify.addHook('preParsing', ({ headers, routeOptions }, _, payload, done) => {
-    const isForm = headers['content-type']?.toLowerCase().startsWith(FORM);
-    done(isForm && !isOurs(routeOptions.url) ? new UnsupportedMediaTypeException() : null, payload);
+  fastify.addHook('preParsing', (request, _, payload, done) => {
+    const isForm = hasBody(request) && request.headers['content-type']?.toLowerCase().startsWith(FORM);
+    done(isForm && !isOurs(request.routeOptions.url) ? new UnsupportedMediaTypeException() : null, payload);
   });
-  fastify.register(cookies, { hook: false });
+  // An app of a clone's own may have it already.
+  if (!fastify.hasDecorator('parseCookie')) fastify.register(cookies, { hook: false });
 }

@@ -10,4 +10,4 @@ export { HttpModule } from './http.module.js';
 export { listenAddress, makeHttpAdapter } from './http-adapter.js';
 export { JobWatcher, JobWatcherModule, type Watcher } from './job-watcher.js';
 export { isAction, isForLocalName, isFromHere } from './origin.js';
-export { MISFIT, ProblemException, toProblem } from './problem.filter.js';
+export { hasBody, MISFIT, ProblemException, toProblem } from './problem.filter.js';
