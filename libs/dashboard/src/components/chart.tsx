@@ -1,5 +1,5 @@
 import { grouped } from '#config';
-import type { Tally } from '#records';
+import type { OutcomeCounts } from '#records';
 
 /** Units of the drawing; it is stretched to the width that there is. */
 const WIDTH = 1_000;
@@ -13,7 +13,7 @@ const parts = [
   ['dead', 'failed for good'],
 ] as const;
 
-type TallyAt = Tally & { at: Date };
+type TallyAt = OutcomeCounts & { at: Date };
 
 interface ChartProps {
   /** What it shows, in words, for those who do not see it. */

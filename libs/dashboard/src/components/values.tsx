@@ -101,7 +101,7 @@ const Said = ({ class: type, code, message }: Pick<StoredError, 'class' | 'code'
 /** More than this of one value helps nobody, and makes a slow page. */
 const MAX_SHOWN = 64 * 1024;
 
-/** A payload or a result as text. `Views` has taken the secrets out. */
+/** A payload or a result as text. `JobQueries` has taken the secrets out. */
 export function shown(value: unknown): string {
   const text = JSON.stringify(value, null, 2) ?? 'nothing';
   if (text.length <= MAX_SHOWN) return text;

@@ -1,6 +1,6 @@
 import { Get, NotFoundException, Param, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
-import { BatchRecords, type BatchView } from '#batches';
+import { BatchStore, type BatchView } from '#batches';
 import { grouped } from '#config';
 import { Id } from '#http';
 import { hasEnded, jobStates } from '#records';
@@ -16,7 +16,7 @@ const NONE = ['No batches', 'POST /batches makes one: many jobs that are counted
 
 @DashboardController('/batches')
 export class BatchesPage {
-  constructor(private readonly batches: BatchRecords) {}
+  constructor(private readonly batches: BatchStore) {}
 
   @Get()
   async list(@Query('before') before: unknown): Promise<VNode> {

@@ -3,7 +3,7 @@ import type { VNode } from 'preact';
 import { z } from 'zod';
 import { counted, grouped } from '#config';
 import { text } from '#http';
-import { type DeadGroup, DeadRecords, type Done, likeForms, SHOWN_GROUPS } from '#records';
+import { type DeadGroup, DeadJobStore, type Done, likeForms, SHOWN_GROUPS } from '#records';
 import { address, jobPath, optionalText } from '../addresses.js';
 import { ActionButton, Field, Filters } from '../components/forms.js';
 import { Page } from '../components/page.js';
@@ -46,7 +46,7 @@ type ActionName = keyof typeof actions;
 
 @DashboardController('/dead-letters')
 export class DeadLettersPage {
-  constructor(private readonly dead: DeadRecords) {}
+  constructor(private readonly dead: DeadJobStore) {}
 
   @Get()
   async show(@Query() query: Record<string, unknown>): Promise<VNode> {

@@ -2,7 +2,7 @@ import { Get, NotFoundException, Param, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { grouped } from '#config';
 import { Id } from '#http';
-import { DeadRecords, hasEnded, type JobView, type MessageView, Records, Views } from '#records';
+import { DeadJobStore, hasEnded, JobQueries, JobStore, type JobView, type MessageView } from '#records';
 import { address, jobPath } from '../addresses.js';
 import { ActionButton } from '../components/forms.js';
 import { Page, Section } from '../components/page.js';
@@ -34,9 +34,9 @@ const notices: Record<string, string> = {
 @DashboardController('/jobs/:id')
 export class JobPage {
   constructor(
-    private readonly views: Views,
-    private readonly records: Records,
-    private readonly dead: DeadRecords,
+    private readonly views: JobQueries,
+    private readonly records: JobStore,
+    private readonly dead: DeadJobStore,
   ) {}
 
   @Get()

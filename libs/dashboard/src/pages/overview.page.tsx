@@ -1,7 +1,7 @@
 import { Get, NotFoundException, Param, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { counted, grouped } from '#config';
-import { QueueRecords, type Tally, Throughput } from '#records';
+import { type OutcomeCounts, QueueStore, Throughput } from '#records';
 import { address } from '../addresses.js';
 import { Board, type QueueRow } from '../board.js';
 import { Chart } from '../components/chart.js';
@@ -26,7 +26,7 @@ const LONG_WAIT_MS = 5 * 60_000;
 export class OverviewPage {
   constructor(
     private readonly board: Board,
-    private readonly queues: QueueRecords,
+    private readonly queues: QueueStore,
     private readonly throughput: Throughput,
   ) {}
 
@@ -84,13 +84,13 @@ export class OverviewPage {
 
 interface AttemptsProps {
   queues: readonly QueueRow[];
-  tallies: readonly (Tally & { at: Date })[];
+  tallies: readonly (OutcomeCounts & { at: Date })[];
   label: string;
 }
 
 /** How attempts ended, in numbers and over time, and what is under way now. */
 function Attempts({ queues, tallies, label }: AttemptsProps) {
-  const sum = (outcome: keyof Tally) => tallies.reduce((sum, tally) => sum + tally[outcome], 0);
+  const sum = (outcome: keyof OutcomeCounts) => tallies.reduce((sum, tally) => sum + tally[outcome], 0);
   const now = (state: 'running' | 'queued') => queues.reduce((sum, queue) => sum + queue[state], 0);
   const figures: [label: string, value: number, kind?: string][] = [
     ['Succeeded', sum('succeeded'), 'green'],

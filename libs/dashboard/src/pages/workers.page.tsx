@@ -1,7 +1,7 @@
 import { Get } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { grouped } from '#config';
-import { WorkerRecords, type WorkerView } from '#records';
+import { WorkerStore, type WorkerView } from '#records';
 import { address } from '../addresses.js';
 import { Page, Section } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
@@ -19,7 +19,7 @@ const NONE = [
 
 @DashboardController('/workers')
 export class WorkersPage {
-  constructor(private readonly workers: WorkerRecords) {}
+  constructor(private readonly workers: WorkerStore) {}
 
   @Get()
   async show(): Promise<VNode> {
