@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Suites that run the built apps with kinds of job of their own: `test/SUITE/contracts.ts`, `handlers.ts`. */
-type Suite = 'samples' | 'faults' | 'bench' | 'logging/planted';
+type Suite = 'samples' | 'faults' | 'bench' | 'integration/telemetry/planted';
 
 /** This file is run as it stands and as it is built. */
 const root = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../..' : '../../..', import.meta.url));

@@ -50,7 +50,7 @@ const jobs: Record<string, string> = {};
 beforeAll(async () => {
   const planted = ['contracts', 'schedules', 'handlers'];
   await compile(...planted.map((name) => new URL(`./planted/${name}.ts`, import.meta.url)));
-  const folder = await givenAppsWith('logging/planted');
+  const folder = await givenAppsWith('integration/telemetry/planted');
   environment = await givenEnvironment([...Object.values(contracts), Leak, LeakIsolated]);
   await environment.management('PUT', `/users/${broker}`, { password: broker, tags: '' });
   await environment.management('PUT', `/permissions/{vhost}/${broker}`, {
