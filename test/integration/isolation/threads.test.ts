@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Settings } from '#config';
 import { IsolationModule, type IsolationOptions } from '#isolation';
 import { type AnyContract, nextJob, type PayloadInput } from '#jobs';
-import { JobQueries, type JobView } from '#records';
+import { JobQueries, JobStore, type JobView } from '#records';
 import { forwardedLog } from '#telemetry';
 import { eventually } from '#testing';
 import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
@@ -136,6 +136,32 @@ describe('Jobs that wait for a thread', () => {
     await stop();
     expect(await view(waiting)).toMatchObject({ state: 'queued', attempt: 0, startedAt: null });
     await given();
+    expect(await settled(waiting)).toMatchObject({ state: 'succeeded', attempt: 1 });
+  });
+
+  test('P10: one that is cancelled while it waits never starts', async () => {
+    await given({}, { ISOLATED_THREADS: 1 });
+    const spinning = await enqueue(Spin, {});
+    await eventually(async () => (await view(spinning)).state === 'running');
+    const waiting = await enqueue(OddIsolated, { how: 'posts' });
+    expect(await settled(await enqueue(OddPlain, { how: 'posts' }))).toMatchObject({ state: 'succeeded' });
+    await producer.app.get(JobStore).cancel([waiting]);
+    expect(await settled(spinning)).toMatchObject({ state: 'dead' });
+    expect(await settled(await enqueue(OddIsolated, { how: 'posts' }))).toMatchObject({ state: 'succeeded' });
+    expect(await view(waiting)).toMatchObject({ state: 'cancelled', attempt: 0, startedAt: null });
+  });
+
+  test('when threads do not start any more, jobs wait until they do, and use up nothing', async () => {
+    const later = new URL('later.js', pathToFileURL(entry));
+    const good = await readFile(entry, 'utf8');
+    await writeFile(later, good);
+    await given({ entry: later, idleMs: 10 });
+    await writeFile(later, `throw new Error('the disk is full');`);
+    const waiting = await enqueue(Quick, {});
+    const told = () => logged.find(({ msg }) => String(msg).includes('does not start; retrying'));
+    expect(await eventually(told)).toMatchObject({ err: { message: 'the disk is full' } });
+    expect(await view(waiting)).toMatchObject({ state: 'queued', attempt: 0, startedAt: null });
+    await writeFile(later, good);
     expect(await settled(waiting)).toMatchObject({ state: 'succeeded', attempt: 1 });
   });
 });
