@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { Audited, ProblemException } from '#http';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
-import { emptyQueue, QueueStore } from '#records';
+import { QueueStore } from '#records';
 import { Count, QueueView } from '#resources';
 
 /** A queue as clients see it. */
@@ -38,9 +38,8 @@ export class QueuesController {
   @ApiOperation({ summary: 'Count the jobs of each queue by state' })
   @ApiResponse({ status: 200, standardSchema: z.strictObject({ items: z.array(Queue) }) })
   async list(): Promise<{ items: Queue[] }> {
-    const views = await this.queues.list();
-    const names = new Set([...this.contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
-    return { items: await Promise.all([...names].sort().map((queue) => this.show(queue, views))) };
+    const views = await this.queues.list(this.contracts.queues.keys());
+    return { items: await Promise.all(views.map((view) => this.show(view))) };
   }
 
   @Post(':queue/pause')
@@ -55,7 +54,7 @@ export class QueuesController {
   async pause(@Param('queue') queue: string): Promise<Queue> {
     this.mustExist(queue);
     await this.queues.pause(queue);
-    return this.show(queue, await this.queues.list());
+    return this.find(queue);
   }
 
   @Post(':queue/resume')
@@ -67,12 +66,16 @@ export class QueuesController {
   async resume(@Param('queue') queue: string): Promise<Queue> {
     this.mustExist(queue);
     await this.queues.resume(queue);
-    return this.show(queue, await this.queues.list());
+    return this.find(queue);
   }
 
-  private async show(queue: string, views: readonly QueueView[]): Promise<Queue> {
-    const view = views.find((view) => view.queue === queue) ?? emptyQueue(queue);
-    const consumers = (await this.broker.countConsumers(queue)) ?? null;
+  private async find(queue: string): Promise<Queue> {
+    const views = await this.queues.list([queue]);
+    return this.show(views.find((view) => view.queue === queue) as QueueView);
+  }
+
+  private async show(view: QueueView): Promise<Queue> {
+    const consumers = (await this.broker.countConsumers(view.queue)) ?? null;
     return { ...view, ready: view.queued, consumers };
   }
 

@@ -2,7 +2,7 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy }
 import { Cache, PollingLoop } from '#common';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
-import { emptyQueue, type OutcomeCounts, QueueStore, type QueueView, Throughput } from '#records';
+import { type OutcomeCounts, QueueStore, type QueueView, Throughput } from '#records';
 
 /** How old what is shown may be. */
 const FRESH_MS = 1_000;
@@ -82,13 +82,14 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async read(): Promise<{ rows: QueueRow[]; at: number }> {
-    const [views, tallies] = await Promise.all([this.records.list(), this.throughput.ofLastHour()]);
-    // Also those of contracts that are no more.
-    const queues = new Set([...this.contracts.queues.keys(), ...views.map(({ queue }) => queue)]);
-    const rows = [...queues].sort().map(async (queue) => ({
-      ...(views.find((view) => view.queue === queue) ?? emptyQueue(queue)),
-      consumers: (await this.broker.countConsumers(queue)) ?? null,
-      lastHour: tallies.get(queue),
+    const [views, tallies] = await Promise.all([
+      this.records.list(this.contracts.queues.keys()),
+      this.throughput.ofLastHour(),
+    ]);
+    const rows = views.map(async (view) => ({
+      ...view,
+      consumers: (await this.broker.countConsumers(view.queue)) ?? null,
+      lastHour: tallies.get(view.queue),
     }));
     return { rows: await Promise.all(rows), at: performance.now() };
   }

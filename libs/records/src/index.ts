@@ -48,7 +48,7 @@ export { JobStore, PRODUCER_GRACE_MS } from './job-store.js';
 export { countsByState, hasOpenJobs, isOpen, makeDue, PUT_OFF_JOBS, SUCCEEDED_JOBS } from './jobs-in-sql.js';
 export { migrateDatabase } from './migrate.js';
 export { type DueRecord, OutboxStore } from './outbox-store.js';
-export { emptyQueue, QueueStore } from './queue-store.js';
+export { QueueStore } from './queue-store.js';
 export { RecordsModule } from './records.module.js';
 export { RecordsDatabase } from './records-database.js';
 export { type Pruned, Retention } from './retention.js';

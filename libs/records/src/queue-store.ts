@@ -54,14 +54,14 @@ export class QueueStore {
   }
 
   /**
-   * Counts the jobs of each queue that has any, or is paused; rarely more than once a second, however many ask.
+   * Counts the jobs of each queue that has any, or is paused, by name; rarely more than once a second, however many ask.
    *
    * @param known queues that are listed even so.
    */
   async list(known: Iterable<string> = []): Promise<QueueView[]> {
     const views = await this.views.get();
     const others = [...known].filter((name) => !views.some(({ queue }) => queue === name));
-    return [...views, ...others.map(emptyQueue)];
+    return [...views, ...others.map(emptyQueue)].sort((a, b) => (a.queue < b.queue ? -1 : 1));
   }
 
   /** How many messages are due and not known to be with the broker, and since when the oldest of them is. */
@@ -126,7 +126,7 @@ export class QueueStore {
 }
 
 /** A queue without jobs. */
-export const emptyQueue = (queue: string): QueueView => ({
+const emptyQueue = (queue: string): QueueView => ({
   queue,
   scheduled: 0,
   queued: 0,
