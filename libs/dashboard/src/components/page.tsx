@@ -42,6 +42,7 @@ export const Page = ({ title, id, here, live, notice, actions, children }: PageP
       <meta name="color-scheme" content="light dark" />
       <link rel="icon" href={assetUrl('icon.svg')} />
       <link rel="stylesheet" href={assetUrl('styles.css')} />
+      <link rel="stylesheet" href={assetUrl('parts.css')} />
       <script src={assetUrl('live.js')} defer />
     </head>
     <body data-events={live}>
