@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import type { Message } from 'amqplib';
+import type { ConsumeMessage } from 'amqplib';
 import { untilAvailable, withTimeout } from '#common';
 import { BrokerConnection } from './connection.js';
 import { Consumer, type Delivery } from './consumer.js';
@@ -90,7 +90,7 @@ export class Broker implements OnApplicationShutdown {
   async rotate(
     queue: string,
     extent: { count: number; batch: number },
-    keep: (messages: Message[]) => Promise<void>,
+    keep: (messages: ConsumeMessage[]) => Promise<void>,
   ): Promise<void> {
     this.consuming ??= new BrokerConnection(this.options.urls, 'consuming');
     await rotateQueue(this.consuming, queue, extent, keep);

@@ -24,7 +24,7 @@ const HEARTBEAT_S = 30;
  * its channel wrapper keeps published messages in unbounded memory, gives up a whole connection for one channel
  * error, and acknowledges on channels that did not deliver.
  *
- * Emits `up` with each connection.
+ * Emits `up` and `down` with each connection, `blocked` and `unblocked` with the broker's resource alarms.
  */
 export class BrokerConnection extends EventEmitter {
   private readonly logger = new Logger(BrokerConnection.name);
@@ -65,10 +65,12 @@ export class BrokerConnection extends EventEmitter {
     this.manager.on('blocked', ({ reason }) => {
       this.blocked = true;
       this.logger.warn(`The broker blocked the ${purpose} connection: ${reason}`);
+      this.emit('blocked');
     });
     this.manager.on('unblocked', () => {
       this.blocked = false;
       this.logger.log(`The broker unblocked the ${purpose} connection`);
+      this.emit('unblocked');
     });
   }
 
@@ -130,6 +132,7 @@ export class BrokerConnection extends EventEmitter {
     this.lostAt = Date.now();
     if (!this.closing)
       this.logger.warn(`Lost the ${this.purpose} connection: ${maskUrl(error?.message ?? 'closed')}`);
+    this.emit('down');
   }
 
   /** Logged once for each cause in an outage, not once a second. */

@@ -1,12 +1,12 @@
 import { Logger } from '@nestjs/common';
-import type { Channel, ConsumeMessage, Message } from 'amqplib';
+import type { Channel, ConsumeMessage } from 'amqplib';
 import { answered, type BrokerConnection } from './connection.js';
 import { KeptChannel } from './kept-channel.js';
 
 /** One message as it was delivered, and the one way to be done with it. */
 export interface Delivery {
   readonly queue: string;
-  readonly message: Message;
+  readonly message: ConsumeMessage;
   /** Tells the broker that the message is done with. Does nothing when the channel that delivered it is gone. */
   ack(): void;
 }

@@ -1,10 +1,16 @@
-import type { Channel, GetMessage, Message } from 'amqplib';
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { settledWithin } from '#common';
 import type { BrokerConnection } from './connection.js';
+
+/** When no message comes for this long, the queue is shorter than was thought; 10 MB take a busy broker seconds. */
+const QUIET_MS = 5_000;
 
 /**
  * Goes once through the first messages of a queue and decides for each whether it stays. What stays is published
  * again, to the tail, by `keep`; only then is the delivered copy acknowledged. So the memory that this takes is that
  * of one batch, however long the queue, and a crash leaves a message twice rather than not at all.
+ *
+ * The consumer is exclusive: the broker lets only one at a time do this.
  *
  * @param count how many messages to go through: those that lie there now.
  * @param batch how many are decided on at once.
@@ -15,11 +21,14 @@ export async function rotateQueue(
   connection: BrokerConnection,
   queue: string,
   { count, batch }: { count: number; batch: number },
-  keep: (messages: Message[]) => Promise<void>,
+  keep: (messages: ConsumeMessage[]) => Promise<void>,
 ): Promise<void> {
   await connection.withChannel(async (channel) => {
+    const inbox = new Inbox(channel);
+    await channel.prefetch(Math.min(batch, count), false);
+    await channel.consume(queue, (message) => inbox.add(message), { exclusive: true });
     for (let left = count; left > 0; ) {
-      const messages = await take(channel, queue, Math.min(batch, left));
+      const messages = await inbox.take(Math.min(batch, left));
       const last = messages.at(-1);
       if (!last) return;
       await keep(messages);
@@ -29,13 +38,35 @@ export async function rotateQueue(
   });
 }
 
-/** Takes so many messages, or as many as there are. */
-async function take(channel: Channel, queue: string, wanted: number): Promise<GetMessage[]> {
-  const messages: GetMessage[] = [];
-  while (messages.length < wanted) {
-    const message = await channel.get(queue);
-    if (!message) break;
-    messages.push(message);
+/** Collects deliveries until as many are there as are wanted, none comes any more, or the channel is lost. */
+class Inbox {
+  private readonly messages: ConsumeMessage[] = [];
+  private failure: Error | undefined;
+  private wake: () => void = () => {};
+
+  constructor(channel: Channel) {
+    const fail = (error?: Error) => {
+      this.failure ??= error ?? new Error('the channel was closed');
+      this.wake();
+    };
+    channel.on('error', fail);
+    channel.on('close', () => fail());
   }
-  return messages;
+
+  add(message: ConsumeMessage | null): void {
+    if (message) this.messages.push(message);
+    else this.failure ??= new Error('the broker cancelled the consumer');
+    this.wake();
+  }
+
+  async take(wanted: number): Promise<ConsumeMessage[]> {
+    for (let isQuiet = false; this.messages.length < wanted && !isQuiet && !this.failure; ) {
+      const woken = new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+      isQuiet = !(await settledWithin(woken, QUIET_MS));
+    }
+    if (this.failure) throw this.failure;
+    return this.messages.splice(0, wanted);
+  }
 }

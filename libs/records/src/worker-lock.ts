@@ -75,6 +75,10 @@ export class WorkerLock implements OnApplicationShutdown {
     return this.duties.has(duty);
   }
 
+  get isHeld(): boolean {
+    return this.session !== undefined;
+  }
+
   /** Nest calls it last. From here on this worker's unfinished jobs may be taken by others. */
   async onApplicationShutdown(): Promise<void> {
     const stopped = this.loop.stop();

@@ -455,5 +455,5 @@ test('P1: a worker whose lock was lost, and cannot be had for now, has its jobs 
   await environment.sql('select pg_terminate_backend($1)', [waiting!.pid]);
   await asked;
   await other.end();
-  await eventually(() => worker.lock.id());
+  await eventually(() => worker.lock.isHeld);
 });
