@@ -21,16 +21,19 @@ async function runDemo(
     env: { PATH: process.env.PATH, ...environment },
   });
   let output = '';
+  let stayed: Promise<unknown> | undefined;
   child.stdout!.on('data', (chunk) => {
     output += chunk;
+    // It goes on to say that it stops.
     if (staying && output.includes('Ctrl-C stops everything'))
-      void staying(output).finally(() => child.kill('SIGINT'));
+      stayed ??= staying(output).finally(() => child.kill('SIGINT'));
   });
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout!),
     text(child.stderr!),
     once(child, 'exit'),
   ]);
+  await stayed;
   return { stdout, stderr, code };
 }
 
