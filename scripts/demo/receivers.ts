@@ -19,6 +19,8 @@ export async function openMailbox(): Promise<Mailbox> {
   const received = new Map<string, number>();
   const smtp = new SMTPServer({
     disabledCommands: ['AUTH', 'STARTTLS'],
+    // It would hold back the greeting until a name server has answered.
+    disableReverseLookup: true,
     onData(stream, session, done) {
       // The mail counts once it was read to its end, as it does for a server that stores it.
       stream.on('end', () => {
