@@ -1,32 +1,12 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { IsolationModule, type IsolationOptions } from '#isolation';
+import type { IsolationOptions } from '#isolation';
 import type { AnyContract, PayloadInput } from '#jobs';
-import { JobQueries, type JobView } from '#records';
-import { forwardedLog } from '#telemetry';
 import { eventually } from '#testing';
-import {
-  type AppOptions,
-  type Environment,
-  givenEnvironment,
-  givenProducer,
-  givenWorker,
-} from '#testing/services';
-import { compile } from '../../support/compile.js';
-import {
-  contracts,
-  Deaf,
-  End,
-  EndLater,
-  handlers,
-  Nested,
-  Plain,
-  providers,
-  Spin,
-  Wait,
-  Where,
-} from './handlers.js';
+import type { AppOptions } from '#testing/services';
+import { Deaf, End, EndLater, Nested, Plain, Spin, Wait, Where } from './handlers.js';
+import { isolatingWorker } from './isolating-worker.js';
 
 /** One at a time, so that a job runs only when the slot of the one before is free. */
 const WORKER_PREFETCH = {
@@ -36,47 +16,12 @@ const WORKER_PREFETCH = {
     ['deaf', 1],
   ]),
 };
-let entry: string;
-let environment: Environment;
-let producer: Awaited<ReturnType<typeof givenProducer>>;
-let worker: Awaited<ReturnType<typeof givenWorker>> | undefined;
-/** What the worker logged, its threads' lines among them. */
-const logged: Record<string, unknown>[] = [];
-const log = forwardedLog('info', (line) => logged.push(JSON.parse(line)));
+const { logged, start, stop, enqueue, view } = isolatingWorker();
 
-beforeAll(async () => {
-  const file = (name: string) => new URL(`../isolation/${name}.ts`, import.meta.url);
-  entry = await compile(file('thread'), file('handlers'), file('odd-handlers'));
-  environment = await givenEnvironment(contracts);
-  producer = await givenProducer(environment, { contracts });
-});
-afterAll(async () => {
-  await producer?.close();
-  await environment?.close();
-});
-
-async function given(
+const given = (
   isolation: Partial<IsolationOptions> = {},
   { settings, ...options }: Partial<AppOptions> = {},
-) {
-  worker = await givenWorker(environment, {
-    contracts,
-    handlers,
-    providers,
-    log,
-    settings: { WORKER_PREFETCH, ISOLATED_MEMORY: 128, ...settings },
-    imports: [IsolationModule.forRoot({ entry, ...isolation })],
-    ...options,
-  });
-}
-async function stop() {
-  const stopping = worker?.close();
-  worker = undefined;
-  await stopping;
-}
-const enqueue = async <C extends AnyContract>(contract: C, payload: PayloadInput<C>) =>
-  (await producer.jobs.enqueue(contract, payload)).id;
-const view = async (id: string) => (await producer.app.get(JobQueries).find(id)) as JobView;
+) => start(isolation, { settings: { WORKER_PREFETCH, ...settings }, ...options });
 /** The job, once it has ended. */
 const ended = (id: string) =>
   eventually(async () => {

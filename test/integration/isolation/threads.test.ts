@@ -1,54 +1,20 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Settings } from '#config';
-import { IsolationModule, type IsolationOptions } from '#isolation';
-import { type AnyContract, nextJob, type PayloadInput } from '#jobs';
-import { JobQueries, JobStore, type JobView } from '#records';
-import { forwardedLog } from '#telemetry';
+import type { IsolationOptions } from '#isolation';
+import { type AnyContract, nextJob } from '#jobs';
+import { JobStore, type JobView } from '#records';
 import { eventually } from '#testing';
-import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
-import { compile } from '../../support/compile.js';
-import { contracts, handlers, providers, Quick, Spin } from './handlers.js';
+import { Quick, Spin } from './handlers.js';
+import { isolatingWorker } from './isolating-worker.js';
 import { OddIsolated, OddPlain, oddities } from './odd-handlers.js';
 
-let entry: string;
-let environment: Environment;
-let producer: Awaited<ReturnType<typeof givenProducer>>;
-let worker: Awaited<ReturnType<typeof givenWorker>> | undefined;
-const logged: Record<string, unknown>[] = [];
-const log = forwardedLog('info', (line) => logged.push(JSON.parse(line)));
-
-beforeAll(async () => {
-  const file = (name: string) => new URL(`${name}.ts`, import.meta.url);
-  entry = await compile(file('thread'), file('handlers'), file('odd-handlers'), file('broken-modules'));
-  environment = await givenEnvironment(contracts);
-  producer = await givenProducer(environment, { contracts });
-});
+const { logged, entry, producer, start, stop, enqueue, view } = isolatingWorker();
 afterEach(() => stop());
-afterAll(async () => {
-  await producer?.close();
-  await environment?.close();
-});
 
-async function given(isolation: Partial<IsolationOptions> = {}, settings: Partial<Settings> = {}) {
-  worker = await givenWorker(environment, {
-    contracts,
-    handlers,
-    providers,
-    log,
-    settings: { ISOLATED_MEMORY: 128, ISOLATED_THREADS: 2, ...settings },
-    imports: [IsolationModule.forRoot({ entry, ...isolation })],
-  });
-}
-async function stop() {
-  const stopping = worker?.close();
-  worker = undefined;
-  await stopping;
-}
-const enqueue = async <C extends AnyContract>(contract: C, payload: PayloadInput<C>) =>
-  (await producer.jobs.enqueue(contract, payload)).id;
-const view = async (id: string) => (await producer.app.get(JobQueries).find(id)) as JobView;
+const given = (isolation: Partial<IsolationOptions> = {}, settings: Partial<Settings> = {}) =>
+  start(isolation, { settings: { ISOLATED_THREADS: 2, ...settings } });
 const settled = (id: string) =>
   eventually(async () => {
     const job = await view(id);
@@ -101,7 +67,7 @@ describe('P3: nothing that a handler hands over ends or hurts a worker, and isol
   test('a chain hands on the same', async () => {
     await given();
     const next = (contract: AnyContract) =>
-      producer.jobs.enqueue(
+      producer().jobs.enqueue(
         OddPlain,
         { how: 'returns classes' },
         { next: nextJob(contract, { how: 'returns classes' }) },
@@ -145,15 +111,15 @@ describe('Jobs that wait for a thread', () => {
     await eventually(async () => (await view(spinning)).state === 'running');
     const waiting = await enqueue(OddIsolated, { how: 'posts' });
     expect(await settled(await enqueue(OddPlain, { how: 'posts' }))).toMatchObject({ state: 'succeeded' });
-    await producer.app.get(JobStore).cancel([waiting]);
+    await producer().app.get(JobStore).cancel([waiting]);
     expect(await settled(spinning)).toMatchObject({ state: 'dead' });
     expect(await settled(await enqueue(OddIsolated, { how: 'posts' }))).toMatchObject({ state: 'succeeded' });
     expect(await view(waiting)).toMatchObject({ state: 'cancelled', attempt: 0, startedAt: null });
   });
 
   test('when threads do not start any more, jobs wait until they do, and use up nothing', async () => {
-    const later = new URL('later.js', pathToFileURL(entry));
-    const good = await readFile(entry, 'utf8');
+    const later = new URL('later.js', pathToFileURL(entry()));
+    const good = await readFile(entry(), 'utf8');
     await writeFile(later, good);
     await given({ entry: later, idleMs: 10 });
     await writeFile(later, `throw new Error('the disk is full');`);
@@ -167,7 +133,7 @@ describe('Jobs that wait for a thread', () => {
 });
 
 describe('A worker whose isolated handlers cannot run does not start, and says why', () => {
-  const of = (module: string) => new URL(`${module}.js`, pathToFileURL(entry));
+  const of = (module: string) => new URL(`${module}.js`, pathToFileURL(entry()));
   beforeAll(() =>
     Promise.all(
       ['WithoutProvider', 'WithoutHandlers', 'FailsAtInit'].map((module) =>
@@ -188,10 +154,10 @@ describe('A worker whose isolated handlers cannot run does not start, and says w
     ],
     ['handlers are missing', () => of('WithoutHandlers'), /isolated\.spin.*not among the controllers/],
     ['the module does not start', () => of('FailsAtInit'), /the disk is not there/],
-    ['the entry does not exist', () => new URL('nowhere.js', pathToFileURL(entry)), /nowhere\.js/],
+    ['the entry does not exist', () => new URL('nowhere.js', pathToFileURL(entry())), /nowhere\.js/],
     [
       'the entry serves nothing',
-      () => pathToFileURL(entry.replace('thread.js', 'odd-handlers.js')),
+      () => pathToFileURL(entry().replace('thread.js', 'odd-handlers.js')),
       /serveIsolated/,
     ],
   ])('%s', async (_, url, message) => {
