@@ -7,7 +7,6 @@ import type {
   Claim,
   ClaimRequest,
   InsertedRecord,
-  JobKey,
   KeyedInsert,
   KeyedRecord,
   NewRecord,
@@ -15,8 +14,9 @@ import type {
   Settlement,
 } from './job-record.js';
 import { OPEN_STATES } from './jobs-in-sql.js';
+import { insertedAs, insertKeyed } from './keyed-inserts.js';
 import { type Queryable, RecordsDatabase, rowsOf } from './records-database.js';
-import { OverloadedError, StatementBatcher } from './statement-batcher.js';
+import { StatementBatcher } from './statement-batcher.js';
 import * as sql from './statements.js';
 import { WorkerLock } from './worker-lock.js';
 
@@ -27,8 +27,6 @@ import { WorkerLock } from './worker-lock.js';
 export const PRODUCER_GRACE_MS = 5_000;
 /** Jobs of a batch that one statement cancels. */
 const CANCEL_PAGE = 1_000;
-/** A key whose holder vanished between two statements is tried again this often. */
-const KEY_TRIES = 5;
 
 /**
  * All that is written of a job in its life, named after what happens to the job. Whatever happens to many jobs at
@@ -95,42 +93,8 @@ export class JobStore {
   }
 
   /** As {@link insertKeyed}, for many records, and in a transaction of the caller's own where one is given. */
-  async insertKeyedInto(
-    queryable: Queryable,
-    records: readonly KeyedRecord[],
-    graceMs = queryable === this.database ? PRODUCER_GRACE_MS : 0,
-  ): Promise<KeyedInsert[]> {
-    const outcomes = new Map<KeyedRecord, KeyedInsert>();
-    for (let tries = 0; tries < KEY_TRIES && outcomes.size < records.length; tries++) {
-      const open = records.filter((record) => !outcomes.has(record));
-      // One statement takes a key once: another request that wants it finds it held.
-      const first = new Map(open.toReversed().map((record) => [nameOf(record.key), record]));
-      const { rows } = await queryable.query(sql.insertKeyed([...first.values()], graceMs));
-      const inserted = new Map((rows as { id: string; nowMs: number }[]).map(({ id, nowMs }) => [id, nowMs]));
-      const refused: KeyedRecord[] = [];
-      for (const record of open) {
-        const nowMs = inserted.get(record.id);
-        if (nowMs === undefined) refused.push(record);
-        else outcomes.set(record, { inserted: insertedAs(record, nowMs) });
-      }
-      if (refused.length === 0) break;
-      const { rows: found } = await queryable.query(sql.keyHolders(refused.map(({ key }) => key)));
-      const holders = new Map(
-        (found as { scope: string; key: string; fingerprint: string | null; job: string }[]).map((row) => [
-          nameOf(row),
-          row,
-        ]),
-      );
-      for (const record of refused) {
-        const heldBy = holders.get(nameOf(record.key));
-        if (heldBy) outcomes.set(record, { heldBy });
-      }
-    }
-    return records.map((record) => {
-      const outcome = outcomes.get(record);
-      if (!outcome) throw new OverloadedError(KEY_TRIES);
-      return outcome;
-    });
+  insertKeyedInto(queryable: Queryable, records: readonly KeyedRecord[]): Promise<KeyedInsert[]> {
+    return insertKeyed(queryable, records, queryable === this.database ? PRODUCER_GRACE_MS : 0);
   }
 
   /** Whether a delivered job would start if it were claimed now: for who has something to do before that. */
@@ -273,11 +237,3 @@ export class JobStore {
 }
 
 const claimOf = ({ id, claim }: Pick<Settlement, 'id' | 'claim'>) => `${id}/${claim}`;
-const nameOf = ({ scope, key }: Pick<JobKey, 'scope' | 'key'>) => `${scope}\n${key}`;
-
-/** What the insert makes of a record: to have it sent back for each would cost more than to insert it. */
-function insertedAs({ id, delayMs = 0, runAt }: NewRecord, nowMs: number): InsertedRecord {
-  const runMs = Math.max(nowMs, runAt?.getTime() ?? nowMs + delayMs);
-  const state = runMs > nowMs ? 'scheduled' : 'queued';
-  return { id, state, createdAt: new Date(nowMs), runAt: new Date(runMs) };
-}
