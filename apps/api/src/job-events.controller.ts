@@ -1,8 +1,9 @@
 import { Controller, Get, Headers, Param, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { announceEvents, Id, JobWatcher, ProblemException } from '#http';
+import { announceEvents, JobWatcher, ProblemException } from '#http';
 import { hasEnded, isAfter, JobQueries } from '#records';
+import { Id } from '#resources';
 import { JobEvents } from './job-events.js';
 
 /** What becomes of a job, told as it happens. */

@@ -1,4 +1,3 @@
-export { Id } from '#resources';
 export { Client } from './api-key.guard.js';
 export { Audited, entryOf, type Sender } from './audited.js';
 export type { Intake } from './bodies.js';

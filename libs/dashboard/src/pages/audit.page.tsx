@@ -1,8 +1,8 @@
 import { Get, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { grouped } from '#config';
-import { Id } from '#http';
 import { Audit, type AuditLine } from '#records';
+import { Id } from '#resources';
 import { address, jobPath } from '../addresses.js';
 import { Page, Paging } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';

@@ -1,8 +1,8 @@
 import { Get, NotFoundException, Param, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { grouped } from '#config';
-import { Id } from '#http';
 import { DeadJobStore, hasEnded, JobQueries, JobStore, type JobView, type MessageView } from '#records';
+import { Id } from '#resources';
 import { address, jobPath } from '../addresses.js';
 import { ActionButton } from '../components/forms.js';
 import { Page, Section } from '../components/page.js';
