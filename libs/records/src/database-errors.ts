@@ -32,6 +32,9 @@ const NO_ANSWER = [undefined, 'The database does not answer'] as const;
 /** Whether an error is the server's answer to a statement; its SQLSTATE then. */
 const stateOf = (error: unknown) => (error instanceof pg.DatabaseError ? error.code : undefined);
 
+/** Whether PostgreSQL ended a statement, and the whole of its transaction, because two waited for each other's locks. */
+export const isDeadlock = (error: unknown): boolean => stateOf(error) === '40P01';
+
 /**
  * Tells the errors of Warren's own statements apart. What passes, or is not the statement's fault, becomes
  * {@link DatabaseUnavailableError}: jobs wait for it, rather than become dead letters. SQLSTATE classes: 08 connection,

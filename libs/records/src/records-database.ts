@@ -1,6 +1,9 @@
 import { Logger } from '@nestjs/common';
 import type pg from 'pg';
-import { asPassing, DatabaseUnavailableError } from './database-errors.js';
+import { asPassing, DatabaseUnavailableError, isDeadlock } from './database-errors.js';
+
+/** How often what PostgreSQL ended to resolve a deadlock is run again. It changed nothing, and finds the locks free. */
+const DEADLOCK_RETRIES = 5;
 
 /** Whatever runs a statement: a database, or a transaction of the caller's own (`pg.PoolClient`). */
 export interface Queryable {
@@ -23,18 +26,20 @@ export class RecordsDatabase implements Queryable {
   constructor(private readonly pool: pg.Pool) {}
 
   /**
-   * Runs one statement on any connection.
+   * Runs one statement on any connection, and again after a deadlock.
    *
    * @throws DatabaseUnavailableError when the database does not answer; the statement may or may not have run.
    */
   async query<Row>(
     statement: Parameters<Queryable['query']>[0],
+    retries = DEADLOCK_RETRIES,
   ): Promise<{ rows: Row[]; rowCount: number | null }> {
     try {
       const result = (await this.pool.query(statement)) as unknown as pg.QueryResult & { rows: Row[] };
       if (this.awaySince !== undefined) this.tellEnd(this.awaySince);
       return result;
     } catch (cause) {
+      if (retries > 0 && isDeadlock(cause)) return this.query(statement, retries - 1);
       const error = asPassing(cause);
       if (error instanceof DatabaseUnavailableError && this.awaySince === undefined) {
         this.awaySince = performance.now();
@@ -54,15 +59,16 @@ export class RecordsDatabase implements Queryable {
   /**
    * Runs statements in one transaction: all of them, or none when the task throws.
    *
+   * @param task called again after a deadlock.
    * @throws DatabaseUnavailableError when the database does not answer; they may or may not have run.
    */
-  async transaction<T>(task: (transaction: Queryable) => Promise<T>): Promise<T> {
+  async transaction<T>(task: (transaction: Queryable) => Promise<T>, retries = DEADLOCK_RETRIES): Promise<T> {
     let isBroken = false;
-    return lend(
-      this.pool,
-      (client) => inTransaction(client, task, asPassing, () => (isBroken = true)),
-      async () => isBroken,
-    );
+    const run = (client: pg.PoolClient) => inTransaction(client, task, asPassing, () => (isBroken = true));
+    return lend(this.pool, run, async () => isBroken).catch((error) => {
+      if (retries > 0 && isDeadlock(error?.cause)) return this.transaction(task, retries - 1);
+      throw error;
+    });
   }
 }
 

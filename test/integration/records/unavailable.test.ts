@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Database, DatabaseUnavailableError, type Queryable } from '#records';
+import { eventually } from '#testing';
 import { type Environment, givenEnvironment } from '#testing/services';
 
 let environment: Environment;
@@ -63,6 +64,33 @@ test('an outage is one for every statement', async () => {
   const nowhere = new Database({ url: 'postgresql://127.0.0.1:1/none', poolSize: 1 });
   await expect(nowhere.transaction(async () => {})).rejects.toBeInstanceOf(DatabaseUnavailableError);
   await nowhere.onApplicationShutdown();
+});
+
+test('two statements that wait for each other’s rows both run in the end, alone and in transactions', async () => {
+  const pair = new Database({ url: environment.databaseUrl, poolSize: 2 });
+  const rows = await environment.sql(
+    'create table crossed as select id, 0 as runs from generate_series(1, 2) id',
+  );
+  expect(rows).toEqual([]);
+  // Takes one row, gives the other statement the time to take its own, and then wants that one.
+  const crossing = (first: number, second: number) => ({
+    text: `
+      with held as (update crossed set runs = runs + 1 where id = $1 returning pg_sleep(0.5))
+      update crossed set runs = runs + 1 from (select count(*) from held) h where id = $2`,
+    values: [first, second],
+  });
+  await Promise.all([pair.records.query(crossing(1, 2)), pair.records.query(crossing(2, 1))]);
+  await Promise.all(
+    [crossing(1, 2), crossing(2, 1)].map((statement) =>
+      pair.records.transaction((transaction) => transaction.query(statement)),
+    ),
+  );
+  expect(await environment.sql('select runs from crossed')).toEqual([{ runs: 4 }, { runs: 4 }]);
+  await pair.onApplicationShutdown();
+  const counted = `select deadlocks::int from pg_stat_database where datname = current_database()`;
+  await eventually(
+    async () => expect(await environment.sql(counted)).toEqual([{ deadlocks: 2 }]) === undefined,
+  );
 });
 
 test('only Warren’s own statements are planned for keys, on the same connections', async () => {
