@@ -114,6 +114,7 @@ export class Crew implements Workers {
       return {
         cpuMs: usages.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
         rssMiB: Math.max(...usages.map(({ rssMiB }) => rssMiB)),
+        statements: sumOf(usages.map(({ statements }) => statements)),
       };
     }
     const tallies = await this.all({ do: 'tally' });
@@ -141,4 +142,11 @@ export class Crew implements Workers {
   async end(): Promise<void> {
     await Promise.all(this.workers.map((worker) => worker.end()));
   }
+}
+
+/** Adds counts by their names. */
+export function sumOf(counts: readonly Record<string, number>[]): Record<string, number> {
+  const sum: Record<string, number> = {};
+  for (const [name, count] of counts.flatMap(Object.entries)) sum[name] = (sum[name] ?? 0) + count;
+  return sum;
 }

@@ -4,7 +4,7 @@ import * as own from '#contracts';
 import { type Environment, givenEnvironment } from '#testing/services';
 import { appsOf, givenAppsWith } from '../support/apps-with.js';
 import { measuredIn } from './measured.contract.js';
-import { describeMachine, median } from './report.js';
+import { describeMachine, median, table } from './report.js';
 import { type Extent, handled, type Measures, perSecond, playRound } from './round.js';
 import type { Findings, Stage } from './stage.js';
 import { startApi, warrenOn } from './systems.js';
@@ -186,16 +186,3 @@ const throughput = ({ enqueue, bulk, drain, both, p50, p99, memory }: Measures):
 });
 
 const round = (value: number) => (value >= 100 ? Math.round(value) : Number(value.toFixed(1)));
-
-const table = (rows: readonly Row[]) => [
-  `| ${Object.keys(rows[0] ?? {}).join(' | ')} |`,
-  `|${Object.keys(rows[0] ?? {})
-    .map(() => '---:')
-    .join('|')}|`,
-  ...rows.map(
-    (row) =>
-      `| ${Object.values(row)
-        .map((value) => value.toLocaleString('en'))
-        .join(' | ')} |`,
-  ),
-];

@@ -9,10 +9,12 @@ import { apart, stayOnCore } from './apart.js';
 import * as contracts from './contracts.js';
 import { growth } from './growth.js';
 import { http } from './http.js';
+import { long } from './long.js';
 import { peers } from './peers.js';
+import { rates } from './rates.js';
 import type { Stage, Suite } from './stage.js';
 
-const SUITES: Record<string, Suite> = { peers, http, apart, growth };
+const SUITES: Record<string, Suite> = { peers, http, apart, rates, long, growth };
 
 const USAGE = `npm run bench -- [suite] [options]
 
@@ -20,12 +22,15 @@ suites
   peers             beside amqplib alone, Nest's RMQ transport and BullMQ; this one when none is named
   http              the api, beside the same Fastify and Nest with a handler that does nothing
   apart             the api's latency while jobs that compute saturate the worker, and with the same work in the api
+  rates             latency at 200, 1,000 and 4,000 jobs a second, beside amqplib alone and BullMQ with each write on disk
+  long              throughput and latency while a transaction is held open, while others read, under more load
   growth            with more records, more waiting jobs, more workers, larger payloads, more queues
 
 options
   --quick           less of everything: peers in under two minutes
+  --long            long: ten minutes a phase rather than one
   --rounds N        so many rounds
-  --only a,b        only these: peers warren, nest, bullmq; growth records, waiting, workers, payloads, queues
+  --only a,b        only these: peers and rates warren, nest, bullmq, bullmq-always; growth records, waiting, workers, payloads, queues
   --report FILE     writes the tables as Markdown too
   --json FILE       writes every figure of every round
   --chart FILE      draws a chart as SVG`;
@@ -38,6 +43,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     only: { type: 'string' },
     report: { type: 'string' },
@@ -71,6 +77,7 @@ async function play(suite: Suite): Promise<void> {
       services,
       environment: await givenEnvironment(Object.values({ ...own, ...contracts }), services),
       quick: options.quick,
+      long: options.long,
       rounds: options.rounds ? Number(options.rounds) : undefined,
       only: options.only?.split(','),
       log,

@@ -1,6 +1,6 @@
 import { barChart } from './chart.js';
 import { startRedis } from './redis.js';
-import { describeMachine, medianOf, type Report, toMarkdown } from './report.js';
+import { describeMachine, describeServices, medianOf, type Report, toMarkdown } from './report.js';
 import { type Extent, type Measures, playRound } from './round.js';
 import type { Findings, Stage } from './stage.js';
 import { REFERENCE, systemsOn } from './systems.js';
@@ -9,19 +9,27 @@ const FULL: Extent = { jobs: 20_000, warmUp: 30_000, latencySeconds: 5 };
 const QUICK: Extent = { jobs: 5_000, warmUp: 2_000, latencySeconds: 2 };
 
 /** Warren beside what people would take instead, in turn in each round. */
-export async function peers({ environment, quick, rounds, only, log, during }: Stage): Promise<Findings> {
-  const redis = await startRedis();
+export async function peers({
+  environment,
+  services,
+  quick,
+  rounds,
+  only,
+  log,
+  during,
+}: Stage): Promise<Findings> {
+  const redis = { everysec: await startRedis('everysec'), always: await startRedis('always') };
   try {
-    const systems = systemsOn(environment, redis?.url).filter(
+    const systems = systemsOn(environment, redis).filter(
       ({ id }) => id === REFERENCE || !only || only.includes(id),
     );
     const extent = quick ? QUICK : FULL;
     const report: Report = {
       at: new Date().toISOString().slice(0, 16).replace('T', ' '),
-      machine: describeMachine(),
+      machine: `${describeMachine()}; ${describeServices(services)}`,
       extent,
       systems: systems.map(({ id, title, keeps }) => ({ id, title, keeps, rounds: [] })),
-      skipped: redis ? [] : ['BullMQ was not measured: there is no redis-server on this machine'],
+      skipped: redis.everysec ? [] : ['BullMQ was not measured: there is no redis-server on this machine'],
     };
     for (let round = 0; round < (rounds ?? (quick ? 2 : 5)); round++) {
       // Another order in each round, so that nobody always comes after the same neighbour.
@@ -35,7 +43,7 @@ export async function peers({ environment, quick, rounds, only, log, during }: S
     }
     return { markdown: toMarkdown(report), figures: report, chart: draw(report) };
   } finally {
-    await redis?.stop();
+    await Promise.all([redis.everysec?.stop(), redis.always?.stop()]);
   }
 }
 

@@ -55,6 +55,10 @@ export function serveProducer(producer: Producer): void {
         }
         await Promise.all(open);
       }),
+    feed: ({ jobs }) => {
+      for (let left = jobs; left > 0; left--) void producer.enqueue(payload());
+      return null;
+    },
     usage,
   });
 }

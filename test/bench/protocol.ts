@@ -7,6 +7,8 @@ export type Command =
   | { do: 'bulk'; jobs: number; size: number }
   /** A producer: enqueue at a steady rate. */
   | { do: 'pace'; perSecond: number; seconds: number }
+  /** A producer: enqueue so many at once, and answer before they are confirmed. */
+  | { do: 'feed'; jobs: number }
   /** A worker: what was done since this was asked last. */
   | { do: 'tally' }
   | { do: 'usage' };
@@ -16,8 +18,9 @@ export interface Answers {
   enqueue: { from: number; to: number };
   bulk: { from: number; to: number };
   pace: { from: number; to: number };
+  feed: null;
   tally: { done: number; last: number; latencies: number[] };
-  usage: { cpuMs: number; rssMiB: number };
+  usage: { cpuMs: number; rssMiB: number; statements: Record<string, number> };
 }
 
 /** What a job carries: with the time about 200 bytes of JSON, unless more is asked for. */
@@ -25,6 +28,9 @@ export const PAD = 'x'.repeat(Number(process.env.PAD ?? 170));
 
 /** The machine's monotonic clock in microseconds, the same in all processes. */
 export const now = (): number => Number(process.hrtime.bigint() / 1_000n);
+
+/** How many statements of each name this process has sent to PostgreSQL; `countStatements` counts them. */
+export const statements: Record<string, number> = {};
 
 /** Answers the bench's commands in a child process, and tells it that the child is ready. */
 export function serve(
@@ -50,5 +56,5 @@ export function serve(
 /** What a process has used so far. */
 export function usage(): Answers['usage'] {
   const { user, system } = process.cpuUsage();
-  return { cpuMs: (user + system) / 1_000, rssMiB: process.memoryUsage.rss() / 1_048_576 };
+  return { cpuMs: (user + system) / 1_000, rssMiB: process.memoryUsage.rss() / 1_048_576, statements };
 }

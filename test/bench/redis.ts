@@ -6,13 +6,20 @@ import { join } from 'node:path';
 import { eventually } from '#testing';
 import { freePort } from '#testing/services';
 
+/** A Redis that runs for the bench. */
+export interface Redis {
+  url: string;
+  stop(): Promise<void>;
+}
+
 /**
- * Starts the machine's Redis on a free port in a folder of its own. With its append-only file, synced each second, as
- * one would run it for jobs; even so the last second can be lost, which a quorum queue and PostgreSQL do not do.
+ * Starts the machine's Redis on a free port in a folder of its own, with its append-only file.
  *
+ * @param fsync when the file is synced to disk. `everysec` is how one would run it for jobs; even so the last second can
+ *   be lost, which a quorum queue and PostgreSQL do not do. `always` is before each answer, the nearest in durability.
  * @returns undefined when the machine has none.
  */
-export async function startRedis(): Promise<{ url: string; stop: () => Promise<void> } | undefined> {
+export async function startRedis(fsync: 'everysec' | 'always'): Promise<Redis | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'warren-redis-'));
   const port = await freePort();
   const options = [
@@ -24,6 +31,8 @@ export async function startRedis(): Promise<{ url: string; stop: () => Promise<v
     folder,
     '--appendonly',
     'yes',
+    '--appendfsync',
+    fsync,
     '--save',
     '',
   ];

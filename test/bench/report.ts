@@ -1,4 +1,5 @@
 import { cpus, release, totalmem } from 'node:os';
+import type { Services } from '../../scripts/services.js';
 import type { Extent, Measures } from './round.js';
 import { REFERENCE } from './systems.js';
 
@@ -29,6 +30,12 @@ const FIGURES: { figure: Figure; title: string; digits: number }[] = [
 export function describeMachine(): string {
   return `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
 }
+
+/** Where broker and database run. */
+export const describeServices = ({ origin }: Pick<Services, 'origin'>): string =>
+  Object.values(origin).every((one) => one === 'compose')
+    ? 'broker and database in containers'
+    : 'broker and database on the machine itself';
 
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -121,3 +128,17 @@ function targets(report: Report): string[] {
     return `- ${title}: ${value?.toFixed(2) ?? '–'} (${least ? 'at least' : 'at most'} ${limit}): ${verdict}`;
   });
 }
+
+/** Rows as a table of Markdown, whose columns are those of the first one. */
+export const table = (rows: readonly Record<string, number | string>[]): string[] => [
+  `| ${Object.keys(rows[0] ?? {}).join(' | ')} |`,
+  `|${Object.keys(rows[0] ?? {})
+    .map(() => '---:')
+    .join('|')}|`,
+  ...rows.map(
+    (row) =>
+      `| ${Object.values(row)
+        .map((value) => value.toLocaleString('en'))
+        .join(' | ')} |`,
+  ),
+];

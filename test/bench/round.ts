@@ -77,8 +77,7 @@ export async function playRound(system: System, { jobs, warmUp, latencySeconds }
       handled(worker, paced),
     ]);
     // The first tenth is a start from rest.
-    const sorted = latencies.slice(paced / 10).toSorted((a, b) => a - b);
-    const quantile = (share: number) => (sorted[Math.floor(share * sorted.length)] ?? 0) / 1_000;
+    const quantile = quantileOf(latencies.slice(paced / 10));
     const usage = await worker.tell({ do: 'usage' });
     return {
       enqueue: perSecond(jobs, filled.from, filled.to),
@@ -94,6 +93,12 @@ export async function playRound(system: System, { jobs, warmUp, latencySeconds }
   } finally {
     await Promise.all([producer.end(), worker.end()]);
   }
+}
+
+/** @param latencies in microseconds. @returns what gives the latency, in milliseconds, that a share of them stay below. */
+export function quantileOf(latencies: readonly number[]): (share: number) => number {
+  const sorted = Float64Array.from(latencies).sort();
+  return (share) => (sorted[Math.floor(share * sorted.length)] ?? 0) / 1_000;
 }
 
 /** Waits until a worker has handled so many jobs more. */

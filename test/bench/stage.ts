@@ -1,10 +1,13 @@
-import type { Environment, ServiceAddresses } from '#testing/services';
+import type { Environment } from '#testing/services';
+import type { Services } from '../../scripts/services.js';
 
 /** What a suite is played on. */
 export interface Stage {
-  services: ServiceAddresses;
+  services: Services;
   environment: Environment;
   quick: boolean;
+  /** Whether phases last as long as is told of peers. */
+  long: boolean;
   /** As many as were asked for; undefined for the suite's own number. */
   rounds: number | undefined;
   /** The parts that were asked for; undefined for all. */

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Environment, freePort, root } from '#testing/services';
 import { appsOf } from '../support/apps-with.js';
 import { Child, Crew, type Workers } from './child.js';
+import type { Redis, startRedis } from './redis.js';
 
 /**
  * Jobs that a worker is given beyond those that it has acknowledged, in every system that has such a number. Anyone who
@@ -24,17 +25,25 @@ export interface System {
 
 /** The system that all others are compared with. */
 export const REFERENCE = 'amqplib';
+/** The one that keeps as much as Warren does. */
+export const DURABLE_PEER = 'bullmq-always';
+
+type Fsync = Parameters<typeof startRedis>[0];
 
 const folder = appsOf('bench');
 const program = (name: string) => join(folder, 'dist/test/bench/processes', `${name}.js`);
 
 /** The systems that can be measured here. */
-export function systemsOn(environment: Environment, redisUrl: string | undefined): System[] {
+export function systemsOn(environment: Environment, redis: Partial<Record<Fsync, Redis>>): System[] {
   const start = (name: string, env: Record<string, string>) => Child.start(program(name), env, folder);
   const rabbit = { RABBITMQ_URL: environment.rabbitmqUrl, PREFETCH };
-  const redis = { REDIS_URL: redisUrl ?? '', CONCURRENCY };
   // It has its packages beside it.
-  const bullmq = (name: string) => Child.start(join(root, 'test/bench/bullmq', `${name}.js`), redis, root);
+  const bullmq = (name: string, fsync: Fsync) => () =>
+    Child.start(
+      join(root, 'test/bench/bullmq', `${name}.js`),
+      { REDIS_URL: redis[fsync]?.url ?? '', CONCURRENCY },
+      root,
+    );
   const systems: System[] = [
     warrenOn(environment),
     {
@@ -52,16 +61,32 @@ export function systemsOn(environment: Environment, redisUrl: string | undefined
       worker: () => start('nest-worker', rabbit),
     },
   ];
-  if (!redisUrl) return systems;
+  const both: [Fsync, Omit<System, 'producer' | 'worker'>][] = [
+    [
+      'everysec',
+      {
+        id: 'bullmq',
+        title: 'BullMQ on Redis with its append-only file: a record that a crash may take back',
+        keeps: 'record in memory, on disk a second later',
+      },
+    ],
+    [
+      'always',
+      {
+        id: DURABLE_PEER,
+        title: 'BullMQ on Redis with each write on disk before its answer (`appendfsync always`)',
+        keeps: 'record on disk',
+      },
+    ],
+  ];
+  const queues = both.filter(([fsync]) => redis[fsync]);
   return [
     ...systems,
-    {
-      id: 'bullmq',
-      title: 'BullMQ on Redis with its append-only file: a record that a crash may take back',
-      keeps: 'record in memory, on disk a second later',
-      producer: () => bullmq('producer'),
-      worker: () => bullmq('worker'),
-    },
+    ...queues.map(([fsync, system]) => ({
+      ...system,
+      producer: bullmq('producer', fsync),
+      worker: bullmq('worker', fsync),
+    })),
   ];
 }
 

@@ -3,6 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import * as contracts from '#contracts';
 import { Jobs, JobsModule } from '#jobs';
 import type { Measured } from '../contracts.js';
+import { countStatements } from '../count-statements.js';
 import { serveProducer } from '../producer.js';
 
 /** What an app has that enqueues jobs. */
@@ -15,6 +16,7 @@ const app = await NestFactory.createApplicationContext(ProducerModule, {
   logger: ['warn', 'error', 'fatal'],
 });
 const jobs = app.get(Jobs);
+if (process.env.BENCH_STATEMENTS) countStatements();
 const known = (Object.values(contracts) as unknown as (typeof Measured)[]).filter(({ name }) =>
   name.endsWith('.measured'),
 );

@@ -91,7 +91,7 @@ afterAll(async () => {
 test('three jobs run one after the other, each with the result of the one before', async () => {
   const first = await producer.jobs.enqueue(
     Count,
-    { word: 'warren' },
+    { word: 'rabbit' },
     { next: nextJob(Double, { failures: 1 }, { next: nextJob(Double, { plus: 1 }, { delay: '500ms' }) }) },
   );
   expect(await find(first.next)).toBeUndefined();
