@@ -9,8 +9,8 @@ import type { Findings, Stage } from './stage.js';
 import { warrenOn } from './systems.js';
 
 /** Jobs enqueued and not handled yet, all the time: as many as keep producer and worker busy, and no queue behind them. */
-const WINDOW = 128;
-const POLL_MS = 2;
+const WINDOW = 3_000;
+const POLL_MS = 5;
 /** Throughput is also told for the worst of such spans. */
 const SPAN_SECONDS = 5;
 const READERS = 4;

@@ -3,12 +3,12 @@
  * workers take their locks again.
  */
 export class GoneWorkers {
-  private missing: readonly number[] = [];
+  private missing: ReadonlySet<number> = new Set();
 
   /** @param missing the workers that have no lock at this moment. @returns those that had none the time before either. */
   confirm(missing: readonly number[]): number[] {
-    const gone = missing.filter((worker) => this.missing.includes(worker));
-    this.missing = missing;
+    const gone = missing.filter((worker) => this.missing.has(worker));
+    this.missing = new Set(missing);
     return gone;
   }
 }

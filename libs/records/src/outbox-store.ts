@@ -5,7 +5,7 @@ import { CRASHED_ATTEMPT } from './claim-statements.js';
 import { columns } from './columns.js';
 import { saidInSql } from './error-form.js';
 import { RecordsDatabase, rowsOf } from './records-database.js';
-import { comesAfter, lockOf, STATE } from './statements.js';
+import { comesAfter, LOCKED_WORKERS, lockOf, STATE } from './statements.js';
 import { type ReceivedMessage, readKept } from './unprocessable-messages.js';
 
 /** A job whose message the broker may not have. */
@@ -70,16 +70,23 @@ export class OutboxStore {
    * Takes the jobs that are due to be published, oldest first, and keeps other relays from them for a while; anyone who
    * dies in between leaves them to be taken again. No lock is held while they are published.
    *
+   * @param lookBackMs how long ago they became due at most. Whatever passed through the outbox may still lie in its
+   *   index, and each look goes through that again: with no bound, a transaction held open makes looks ever longer.
    * @param leaseMs how long others leave them alone.
    * @param payloadLimit bytes of payload, or of a received body, that are read at most.
    */
-  async takeDue(limit: number, leaseMs: number, payloadLimit: number): Promise<DueRecord[]> {
+  async takeDue(
+    limit: number,
+    lookBackMs: number,
+    leaseMs: number,
+    payloadLimit: number,
+  ): Promise<DueRecord[]> {
     const rows = await rowsOf<DueRecord & DueMessage>(this.database, {
       name: 'take-due',
       text: `
         with due as (
           select id, publish_at from jobs
-          where publish_at <= now()
+          where publish_at <= now() and publish_at > now() - $4 * interval '1 millisecond'
           order by publish_at
           limit $1
           for update skip locked
@@ -98,7 +105,7 @@ export class OutboxStore {
           case when octet_length(m.body) <= $3 then m.body end as body
         from taken t left join unprocessable_messages m on m.job = t.id
         order by t.publish_at, t.id`,
-      values: [limit, leaseMs, payloadLimit],
+      values: [limit, leaseMs, payloadLimit, lookBackMs],
     });
     return rows.map(({ routingKey, properties, headers, body, ...record }) => ({
       ...record,
@@ -135,16 +142,14 @@ export class OutboxStore {
     });
   }
 
-  /** Workers whose session lock is gone and that, by the records, still run something. */
-  async goneWorkers(): Promise<number[]> {
-    const rows = await rowsOf<{ worker: number }>(this.database, {
-      name: 'gone-workers',
-      text: `
-        select r.worker from (select distinct worker from jobs where state = 'running') r
-        where not exists (${lockOf('r.worker')})`,
+  /** Workers that have no session lock at this moment, since they ended or lost their connection. */
+  async missingWorkers(): Promise<number[]> {
+    const rows = await rowsOf<{ id: number }>(this.database, {
+      name: 'missing-workers',
+      text: `select id from workers where id <> all (array(${LOCKED_WORKERS}))`,
       values: [],
     });
-    return rows.map(({ worker }) => worker);
+    return rows.map(({ id }) => id);
   }
 
   /** Which of these workers have no session lock at this moment. */
@@ -181,7 +186,7 @@ export class OutboxStore {
    */
   async republishAll(onPage: (pending: number) => void = () => {}): Promise<number> {
     // Queued again, they are counted with the others.
-    await this.rescue(await this.goneWorkers());
+    await this.rescue(await this.missingWorkers());
     let total = 0;
     for (const state of ['queued', 'retrying'] as const) {
       for (let after: string | null = null, isMore = true; isMore; ) {

@@ -16,10 +16,12 @@ export interface Statement {
 }
 
 /** Finds the session lock by which a worker shows that it is alive. */
-export const lockOf = (worker: string) => `
-  select from pg_locks l
-  where l.locktype = 'advisory' and l.classid = ${WORKER_LOCK_CLASS} and l.objid = ${worker} and l.objsubid = 2 and l.granted
+export const lockOf = (worker: string) => `select ${WORKER_LOCKS} and l.objid = ${worker}`;
+const WORKER_LOCKS = `from pg_locks l
+  where l.locktype = 'advisory' and l.classid = ${WORKER_LOCK_CLASS} and l.objsubid = 2 and l.granted
     and l.database = (select oid from pg_database where datname = current_database())`;
+/** The workers that hold theirs. */
+export const LOCKED_WORKERS = `select l.objid::int ${WORKER_LOCKS}`;
 
 /**
  * Arrays in sub-selects, which hide their length from the planner. For a single row it would prefer a custom plan to the

@@ -32,6 +32,8 @@ interface Worker {
   runs: Run[];
 }
 
+/** The outbox is looked at as far back as it goes. */
+const EVER_MS = 1e12;
 let environment: Environment;
 let database: Database;
 
@@ -184,9 +186,8 @@ class World {
 
   async relay(isConfirmed: boolean) {
     const { outbox } = this.any(1);
-    const gone = await outbox.goneWorkers();
-    if (gone.length > 0) await outbox.rescue(gone);
-    const due = await outbox.takeDue(1_000, 60_000, 1_000);
+    await outbox.rescue(await outbox.missingWorkers());
+    const due = await outbox.takeDue(1_000, EVER_MS, 60_000, 1_000);
     for (const { id, attempt, claim, state } of due) {
       if (!isConfirmed) continue;
       if (state !== 'dead') this.queue.push({ id, attempt: attempt + 1 });

@@ -14,6 +14,8 @@ import {
 import { eventually } from '#testing';
 import { type Environment, givenEnvironment } from '#testing/services';
 
+/** The outbox is looked at as far back as it goes. */
+const EVER_MS = 1e12;
 let environment: Environment;
 const apps: { close(): Promise<unknown> }[] = [];
 
@@ -372,7 +374,7 @@ describe('a key', () => {
 
 describe('the outbox', () => {
   const due = async ({ outbox }: Worker) =>
-    (await outbox.takeDue(1_000, 60_000, 1_000)).filter((record) => record.id === id);
+    (await outbox.takeDue(1_000, EVER_MS, 60_000, 1_000)).filter((record) => record.id === id);
   const makeDue = () => environment.sql('update jobs set publish_at = now() where id = $1', [id]);
 
   test('hands a job to one relay, and again after its lease', async () => {
@@ -404,10 +406,10 @@ describe('the outbox', () => {
   test('brings back what a worker that is gone was running', async () => {
     const third = await givenRecords();
     await claim(third, 1);
-    expect(await one.outbox.goneWorkers()).toEqual([]);
+    expect(await one.outbox.missingWorkers()).not.toContain(await third.lock.id());
     const worker = await third.lock.id();
     await third.lock.onApplicationShutdown();
-    expect(await one.outbox.goneWorkers()).toEqual([worker]);
+    expect(await one.outbox.missingWorkers()).toContain(worker);
     expect(await one.outbox.rescue([worker])).toBe(1);
     expect(await due(one)).toEqual([expect.objectContaining({ id, state: 'queued', attempt: 0 })]);
     expect(await claim(one, 1)).toMatchObject({ taken: true, attempt: 1, crashes: 1, rescued: true });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Test, type TestingModule } from '@nestjs/testing';
+import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { loadSettings, SettingsModule } from '#config';
 import { Database, JobStore, type NewRecord, OutboxStore, RecordsModule, WorkerLock } from '#records';
@@ -107,4 +108,41 @@ test('P15: what happens to a single job is not planned again each time', async (
   expect(before.map(({ name }) => name)).toEqual(['claim', 'insert', 'succeed']);
   await work(8);
   expect(await plansMade()).toEqual(before);
+});
+
+test('P15: while a transaction is held open, the looks of the duties read little of what has passed', async () => {
+  const PASSED = 3_000;
+  const outbox = app.get(OutboxStore);
+  const held = new pg.Client({ connectionString: environment.databaseUrl });
+  held.on('error', () => {});
+  await held.connect();
+  await held.query('begin isolation level repeatable read');
+  await held.query('select pg_current_xact_id()');
+  const jobs = Array.from({ length: PASSED }, (): NewRecord => {
+    return { id: uuidv7(), name: 'a.b', queue: 'a', payload: '{}', maxAttempts: 1 };
+  });
+  await environment.sql('update jobs set publish_at = null where publish_at is not null');
+  await app.get(JobStore).insertMany(jobs);
+  await environment.sql(
+    `update jobs set publish_at = now() - interval '1 minute' where publish_at is not null`,
+  );
+  await outbox.markPublished(jobs.map(({ id }) => ({ id, claim: 0 })));
+
+  /** Entries of indexes of the table that a look reads, dead ones included. */
+  const readBy = async (look: () => Promise<unknown>) => {
+    const read = async () => {
+      await app.get(Database).query({ text: 'select pg_stat_force_next_flush()', values: [] });
+      const [row] = await environment.sql<{ read: number }>(
+        `select sum(idx_tup_read)::int as read from pg_stat_user_indexes where relname = 'jobs'`,
+      );
+      return row?.read ?? 0;
+    };
+    const before = await read();
+    await look();
+    return (await read()) - before;
+  };
+  expect(await readBy(() => outbox.takeDue(250, 1e12, 0, 0))).toBeGreaterThanOrEqual(PASSED);
+  expect(await readBy(() => outbox.takeDue(250, 2_000, 0, 0))).toBeLessThan(100);
+  expect(await readBy(() => outbox.missingWorkers())).toBe(0);
+  await held.end();
 });

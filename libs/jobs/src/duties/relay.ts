@@ -12,6 +12,15 @@ const IDLE_PAUSE_MS = 500;
 const BUSY_PAUSE_MS = 100;
 /** Jobs taken at once; with payloads of 128 KiB that is 32 MiB. */
 const BATCH = 250;
+/**
+ * How far most looks go back. Few jobs are due for longer: those of a transaction that took its time to commit, and those
+ * of an outage. A look at all finds them.
+ */
+const LOOK_BACK_MS = 2_000;
+/** How often all is looked at: after such a time, or after so many times as long as the last such look took. */
+const EVER_MS = 1e12;
+const LOOK_AT_ALL_MS = 5_000;
+const REST_FACTOR = 50;
 /** How long other relays leave a batch alone. A relay that dies with it delays its jobs by this much. */
 const LEASE_MS = 15_000;
 /** Pause before a message that the broker refused, or that no queue took, is published again. */
@@ -26,6 +35,8 @@ const REFUSED_PAUSE_MS = 3_000;
 @Injectable()
 export class Relay extends Duty {
   private isBusy = false;
+  /** When all is looked at again. */
+  private lookAtAllAt = 0;
   protected readonly loop = new PollingLoop(
     {
       name: 'Publishing from the outbox',
@@ -54,7 +65,7 @@ export class Relay extends Duty {
     const room = this.outbox.room;
     if (room === 0) return false;
     const limit = Math.min(BATCH, room);
-    const due = await this.store.takeDue(limit, LEASE_MS, CLAIM_CHECK_BYTES);
+    const due = await this.takeDue(limit);
     const long = due.filter(isLong);
     const short = due.filter((record) => !isLong(record));
     const confirmed = await Promise.all(short.map((record) => this.publish(record)));
@@ -63,6 +74,17 @@ export class Relay extends Duty {
     if (refused.length > 0) await this.store.postponePublish(refused, REFUSED_PAUSE_MS);
     this.isBusy = due.length > 0 && refused.length === 0;
     return due.length === limit && refused.length === 0;
+  }
+
+  private async takeDue(limit: number): Promise<DueRecord[]> {
+    const startedAt = performance.now();
+    const isAll = startedAt >= this.lookAtAllAt;
+    const lookBackMs = isAll ? EVER_MS : LOOK_BACK_MS;
+    const due = await this.store.takeDue(limit, lookBackMs, LEASE_MS, CLAIM_CHECK_BYTES);
+    const endedAt = performance.now();
+    if (isAll && due.length < limit)
+      this.lookAtAllAt = endedAt + Math.max(LOOK_AT_ALL_MS, REST_FACTOR * (endedAt - startedAt));
+    return due;
   }
 
   /** One after the other: a hundred of them are more than a process should hold. */

@@ -5,6 +5,11 @@ import { Duty } from './duty.js';
 
 /** How often jobs of workers that are gone are looked for; a redelivery by the broker finds most of them first. */
 const POLL_INTERVAL_MS = 3_000;
+/**
+ * How often the jobs of all workers that are gone are looked for, rather than of those that went since: one may have claimed
+ * a job after it had lost its lock. It reads all that passed since PostgreSQL could clean up.
+ */
+const LOOK_AT_ALL_MS = 60_000;
 
 /** Makes running jobs due again whose worker is gone, when no message brings them back. */
 @Injectable()
@@ -19,15 +24,23 @@ export class Rescuer extends Duty {
     () => this.rescue(),
   );
   private readonly gone = new GoneWorkers();
+  /** Those whose jobs were rescued. */
+  private done = new Set<number>();
+  private doneSince = 0;
 
   constructor(private readonly store: OutboxStore) {
     super();
   }
 
   private async rescue(): Promise<void> {
-    const gone = this.gone.confirm(await this.store.goneWorkers());
-    if (gone.length === 0) return;
-    const rescued = await this.store.rescue(gone);
+    const gone = this.gone.confirm(await this.store.missingWorkers());
+    if (performance.now() - this.doneSince > LOOK_AT_ALL_MS) {
+      this.done.clear();
+      this.doneSince = performance.now();
+    }
+    const isNew = gone.some((worker) => !this.done.has(worker));
+    const rescued = isNew ? await this.store.rescue(gone) : 0;
+    this.done = new Set(gone);
     if (rescued > 0) this.logger.warn({ msg: 'Publishing jobs of dead workers again', count: rescued });
   }
 }
