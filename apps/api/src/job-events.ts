@@ -1,13 +1,9 @@
 import { EventStream, type Watcher } from '#http';
 import { hasEnded, isAfter, type WatchedJob } from '#records';
 
-/** How long a client waits before it connects again. */
 const RECONNECT_MS = 1_000;
 
-/**
- * The changes of one job as server-sent events, until it ends. Pulled by the client: while it does not read, nothing
- * is gathered for it, and when it reads on, it gets the changes of state that it missed and the newest progress.
- */
+/** One job's changes as server-sent events, until it ends. A slow client gets the newest progress; nothing is buffered for it. */
 export class JobEvents extends EventStream implements Watcher {
   private job: WatchedJob | undefined;
   private isWanted = false;

@@ -70,7 +70,6 @@ function requestSchema({ name }: AnyContract): Schema {
   };
 }
 
-/** Where a schema stands in the document. */
 const placeOf = (name: string) => `#/components/schemas/${name}`;
 
 /** A schema as the document has it, what has an id among the components. Answers may grow: they are not closed. */

@@ -1,7 +1,6 @@
 /** Nobody holds a request open for longer, whatever the client prefers: proxies give up after a minute or so. */
 const MAX_WAIT_S = 30;
 
-/** What of the client's preferences was applied. */
 export const APPLIED_HEADER = 'preference-applied';
 
 /**

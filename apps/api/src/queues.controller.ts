@@ -7,7 +7,6 @@ import { Broker } from '#rabbitmq';
 import { QueueStore } from '#records';
 import { Count, QueueView } from '#resources';
 
-/** A queue as clients see it. */
 const Queue = QueueView.extend({
   ready: Count.describe('The same as `queued`'),
   consumers: Count.nullable().describe(

@@ -1,10 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Log } from '#telemetry';
 
-/**
- * Logs one line for each request that failed by no fault of its client. It names the route and not the path, and has
- * nothing of headers, query or body. Requests that went well are not logged: they are counted.
- */
+/** Logs requests that failed by no fault of their client: the route, not the path, and nothing of headers, query or body. */
 export function logFailedRequests(fastify: FastifyInstance, log: Log): void {
   fastify.addHook('onResponse', (request, reply, done) => {
     const { statusCode: status, elapsedTime } = reply;

@@ -39,7 +39,6 @@ export const notBothTimes: Parameters<z.ZodType<{ delay?: number; runAt?: Date }
 /** A job that follows; it is checked in its turn, see `nextJobOf`. */
 export const Next = z.unknown().meta({ $ref: '#/components/schemas/NextJob' }).optional();
 
-/** One job that follows others. */
 export const NextBody = z
   .strictObject({
     name: z.string().min(1),
@@ -90,7 +89,6 @@ const Cursor = z
   .transform((text) => Buffer.from(text, 'base64url').toString())
   .pipe(z.uuid({ error: 'is not a valid cursor: use the `next` of the page before' }));
 
-/** Which dead letters are meant. */
 const deadLetters = {
   queue: Name.optional(),
   name: Name.optional(),
@@ -128,7 +126,6 @@ export const ListQuery = z.strictObject({
 });
 export type ListQuery = z.output<typeof ListQuery>;
 
-/** One page of a list. */
 export const JobsPage = z.strictObject({
   items: z.array(JobView),
   next: z.string().nullable().describe('The `cursor` of the next page'),

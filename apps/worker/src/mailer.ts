@@ -10,7 +10,6 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const GREETING_TIMEOUT_MS = 10_000;
 const SILENCE_TIMEOUT_MS = 14_000;
 
-/** One plain-text mail. */
 export interface Mail {
   to: string;
   subject: string;

@@ -4,10 +4,7 @@ import { NonRetryableError, type PayloadOf } from '#jobs';
 
 /** Largest source, in pixels: what most cameras make, and 200 MB when decoded. Stops decompression bombs. */
 const MAX_PIXELS = 50_000_000;
-/**
- * libvips cannot be told to stop, only to give up after a time, which the AVIF encoder ignores. 48 million
- * pixels took one core 1 s as JPEG, 4 s as PNG, 18 s as WebP and 25 s as AVIF.
- */
+/** libvips can only be given a time limit, which its AVIF encoder ignores. 48 megapixels took 18 s as WebP, 25 s as AVIF. */
 const RESIZE_TIMEOUT_S = 60;
 /** sharp's default of 4 took 90 s there, and seven times as long as this at usual sizes, for 7 % fewer bytes. */
 const AVIF_EFFORT = 2;

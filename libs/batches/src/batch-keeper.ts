@@ -11,10 +11,8 @@ const REST_FACTOR = 5;
 const LIMIT = 100;
 
 /**
- * Completes the batches whose jobs have all ended: enqueues the jobs that follow and marks the batch, in one
- * transaction. So those jobs exist exactly once, whichever process dies when, and it does not matter in what order or how close
- * together the last jobs ended. That only one worker looks saves work; were there two, each batch's row would be
- * locked by one of them.
+ * Completes the batches whose jobs have all ended: enqueues what follows and marks the batch in one transaction, so that
+ * this happens exactly once, whichever process dies when. One worker looks, to save work; the rows are locked all the same.
  */
 @Injectable()
 export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
@@ -44,12 +42,10 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     this.loop.start();
   }
 
-  /** Ends after the current transaction. */
   onModuleDestroy(): Promise<void> {
     return this.loop.stop();
   }
 
-  /** @returns whether there may be more to complete at once. */
   private async look(): Promise<boolean> {
     if (!(await this.lock.isLeader('batches'))) return false;
     let ended: EndedBatch[] = [];

@@ -12,7 +12,6 @@ import {
 } from '#records';
 import { Count, Id, Time } from '#resources';
 
-/** A batch as it is accepted, with its jobs. */
 export interface NewBatch {
   id: string;
   /** Of the contract of its jobs. */
@@ -23,7 +22,6 @@ export interface NewBatch {
   key?: JobKey & { fingerprint: string };
 }
 
-/** A batch as clients see it. */
 export const BatchView = z
   .strictObject({
     id: Id,
@@ -63,10 +61,7 @@ const VIEW = `
 
 const toView = (batch: BatchView): BatchView => ({ ...batch, counts: countsOf(batch.counts) });
 
-/**
- * All that is written and read of batches. No counter is kept while jobs run, which would make each of them wait for
- * the others' row: jobs are counted on request, through an index on batch and state.
- */
+/** What is written and read of batches. Jobs are counted on request: a counter would make them wait for one row. */
 @Injectable()
 export class BatchStore {
   constructor(
@@ -154,11 +149,7 @@ export class BatchStore {
     return true;
   }
 
-  /**
-   * Locks batches of which every job has ended and that nobody has completed or completes at this moment.
-   *
-   * @param others those that are left alone.
-   */
+  /** Locks batches whose jobs have all ended and that nobody completes at this moment, but for `others`. */
   async takeEnded(
     transaction: Queryable,
     limit: number,

@@ -3,10 +3,7 @@ import { BatchKeeper } from './batch-keeper.js';
 import { BatchStore } from './batch-store.js';
 import { Batches } from './batches.js';
 
-/**
- * Jobs that are enqueued together and counted together. An app that makes or shows batches imports `BatchesModule`; a
- * worker imports `BatchesModule.forWorker()`, which also sees to it that batches are completed.
- */
+/** Jobs that are enqueued and counted together. A worker imports `BatchesModule.forWorker()`, which also completes batches. */
 @Module({ providers: [Batches, BatchStore], exports: [Batches, BatchStore] })
 export class BatchesModule {
   static forWorker(): DynamicModule {

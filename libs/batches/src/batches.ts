@@ -46,7 +46,6 @@ export const BatchResult = z.object({
   discarded: z.int(),
 });
 
-/** An accepted batch. */
 export interface EnqueuedBatch extends BatchView {
   /** False when the idempotency key made this batch before, so that no second one was made. */
   isNew: boolean;

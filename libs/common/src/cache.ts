@@ -1,8 +1,6 @@
 import { withTimeout } from './with-timeout.js';
 
-/** How long a value is fresh, and for how long it is waited for. */
 export interface CacheOptions {
-  /** Milliseconds that a value is fresh for. */
   freshMs?: number;
   /** It is fresh for at least so many times as long as it took to read. */
   freshFactor?: number;
@@ -10,10 +8,7 @@ export interface CacheOptions {
   maxWaitMs?: number;
 }
 
-/**
- * A value that takes its time to read, and that many ask for: it is read once for all who ask at once, and not again
- * while it is fresh.
- */
+/** A value that takes time to read: it is read once for all who ask at once, and not again while it is fresh. */
 export class Cache<T> {
   private latest: { value: T; freshUntil: number } | undefined;
   private reading: Promise<T> | undefined;

@@ -2,7 +2,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '@nestjs/common';
 import { TransientError } from './transient-error.js';
 
-/** How a {@link PollingLoop} polls. */
 export interface PollingOptions {
   /** What the loop does, for its log lines: "Publishing from the outbox". */
   name: string;
@@ -14,9 +13,8 @@ export interface PollingOptions {
 }
 
 /**
- * Runs a task again and again until it is stopped: the one loop of all background duties. A failed run is tried again
- * at the next interval. An outage is logged once when it begins and once when it ends; a database or a broker that is
- * away is not logged here, since `Database` and `BrokerConnection` do that.
+ * Runs a task again and again until it is stopped. A failed run is tried again at the next interval. An outage is logged
+ * once when it begins and once when it ends, except for those that `Database` and `BrokerConnection` log.
  */
 export class PollingLoop {
   private readonly stopping = new AbortController();
@@ -25,10 +23,7 @@ export class PollingLoop {
   private isWoken = false;
   private failingSince: number | undefined;
 
-  /**
-   * @param task one run; it gets a signal that is aborted when the loop stops. It returns true to run again at once,
-   *   because there may be more to do.
-   */
+  /** @param task one run, with a signal that is aborted when the loop stops. It returns true to run again at once. */
   constructor(
     private readonly options: PollingOptions,
     private readonly task: (signal: AbortSignal) => Promise<unknown>,

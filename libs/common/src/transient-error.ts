@@ -1,5 +1,2 @@
-/**
- * The same call will work later: a service is away or overloaded, and nothing is wrong with the request. Loops and
- * {@link untilAvailable} wait for its end.
- */
+/** The same call will work later: a service is away or overloaded. Loops and {@link untilAvailable} wait for that. */
 export abstract class TransientError extends Error {}

@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { TransientError } from './transient-error.js';
 
-/** Pause before a service that was away or overloaded is asked again. */
 const RETRY_PAUSE_MS = 500;
 
 /**

@@ -76,10 +76,7 @@ const url = (...schemes: string[]) =>
     error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
   });
 
-/**
- * Every setting, once: its name in the environment, how it is checked, its default (as it would be written
- * there) and what it does. `.env.example` and `docs/settings.md` are written from here by `npm run settings`.
- */
+/** Every setting, with its check, default and description. `npm run settings` writes `.env.example` and docs/settings.md. */
 const schema = z.object({
   NODE_ENV: z
     .enum(['development', 'test', 'production'])

@@ -1,10 +1,7 @@
 import { z } from 'zod';
 import { defineJob } from '#define-job';
 
-/**
- * Delivers an event to a subscriber's URL, signed by Standard Webhooks. The delays grow to hours, because a
- * subscriber may be down for long.
- */
+/** Delivers an event to a subscriber's URL, signed by Standard Webhooks. The delays grow to hours: it may be down for long. */
 export const DeliverWebhook = defineJob({
   name: 'webhook.deliver',
   queue: 'webhook',

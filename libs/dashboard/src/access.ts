@@ -8,7 +8,6 @@ import { MAX_AGE_S, Sessions } from './sessions.js';
 /** A viewer looks; an operator may also change things. */
 export type Role = 'viewer' | 'operator';
 
-/** Who looks at the dashboard. */
 export interface Visitor {
   name: string;
   role: Role;
@@ -16,14 +15,10 @@ export interface Visitor {
   csrf: string;
   /** Whether a form came back with such a token. */
   isFrom(csrf: unknown): boolean;
-  /** Nobody was asked who it is. */
   isAnonymous: boolean;
 }
 
-/**
- * Who gets in. With `DASHBOARD_USERS` those users; without, everybody who reaches an api that listens on loopback
- * only, as operator; otherwise nobody: there is no dashboard then.
- */
+/** Who gets in: `DASHBOARD_USERS`; without them everybody, as operator, if the api listens on loopback only; else nobody. */
 @Injectable()
 export class Access {
   readonly mode: 'users' | 'open' | 'off';
@@ -78,9 +73,6 @@ export function keepSession(request: FastifyRequest, reply: FastifyReply, sessio
   });
 }
 
-/**
- * The name of the cookie; over HTTPS one that browsers take from this host only. Whether that is so says the proxy: a
- * client that sends this header itself affects only its own cookie.
- */
+/** The cookie's name; over HTTPS one that browsers take from this host only. A forged header affects its sender's cookie only. */
 const cookieOf = ({ headers, protocol }: FastifyRequest): string =>
   protocol === 'https' || headers['x-forwarded-proto'] === 'https' ? '__Host-warren' : 'warren';

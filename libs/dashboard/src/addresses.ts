@@ -16,10 +16,7 @@ export function address(path: string, parameters: Record<string, string | undefi
 /** The address of a job's page. */
 export const jobPath = (id: string): string => `/dashboard/jobs/${encodeURIComponent(id)}`;
 
-/**
- * A text in the address of a page that only looks: what cannot be understood counts as not given, so that an address which
- * somebody typed shows something, not an error. Never for actions, which would then be done to more than was meant.
- */
+/** A text in the address of a page that only looks: what cannot be understood counts as not given. Never for actions. */
 export const optionalText = text(200)
   .transform((value) => value.trim())
   .pipe(z.string().min(1))

@@ -8,22 +8,18 @@ import { type OutcomeCounts, QueueStore, type QueueView, Throughput } from '#rec
 const FRESH_MS = 1_000;
 /** How long a page waits for newer figures than it has: they may take a second to count. */
 const MAX_WAIT_MS = 50;
-/** Figures of this age are said to be old. */
 const OLD_MS = 10_000;
 /** How often those who watch are told to look again although no figure has changed: time goes on. */
 const TELL_EVERY_MS = 5_000;
 
-/** One queue, with all that its row shows. */
 export interface QueueRow extends QueueView {
   /** Null when the broker does not answer. */
   consumers: number | null;
   lastHour: OutcomeCounts | undefined;
 }
 
-/** The figures of all queues. */
 export interface Figures {
   queues: QueueRow[];
-  /** When they were gathered. */
   at: Date;
   /** Nobody looked for a while, and newer ones take long to count: anyone who looks next will see them. */
   areOld: boolean;
@@ -38,7 +34,6 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
     { name: 'Gathering the figures of queues', logger: new Logger(Board.name), intervalMs: FRESH_MS },
     () => this.look(),
   );
-  /** What was told last, and when. */
   private told = { text: '', at: 0 };
 
   constructor(

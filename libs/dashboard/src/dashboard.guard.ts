@@ -33,9 +33,8 @@ export type DashboardRequest = FastifyRequest & Sender & { visitor?: Visitor };
 const FROM_ELSEWHERE = 'This form was sent by another site.';
 
 /**
- * Lets in who is signed in. What is no GET changes something: it must come from a page of this dashboard, with the
- * token of that page, from an operator. A route has to say so if it wants less. Who is refused an action has an audit line
- * for it, as for one that was done.
+ * Lets in who is signed in. An action must come from a page of this dashboard, with its token, from an operator, unless its
+ * route asks for less. A refused action has an audit line, too.
  */
 @Injectable()
 export class DashboardGuard implements CanActivate {

@@ -5,15 +5,11 @@ import { Id } from '#resources';
 import { Board } from './board.js';
 import { DashboardController } from './dashboard.guard.js';
 
-/** How long a browser waits before it connects again. */
 const RECONNECT_MS = 2_000;
 /** Each holds a connection open. */
 const MAX_STREAMS = 500;
 
-/**
- * Tells pages when there is something new to see, as server-sent events without content: the page then loads itself
- * again and puts in what has changed. So there is one way to make a page, with a script and without.
- */
+/** Tells pages when to load themselves again, by events without content: one way to make a page, with a script and without. */
 @DashboardController()
 export class EventsController implements OnModuleDestroy {
   private readonly streams = new Set<EventStream>();

@@ -5,10 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import { hasBody } from '#http';
 import { isOurs } from './addresses.js';
 
-/**
- * Nothing is loaded or run but what the dashboard itself serves, and no page of it is shown within another. It comes on
- * top of what every answer has.
- */
+/** Nothing is loaded or run but what the dashboard itself serves, and no page of it is shown within another. */
 const HEADERS = new Map([
   [
     'content-security-policy',

@@ -12,10 +12,7 @@ export const MAX_AGE_S = MAX_DAYS * 86_400;
 /** That it is used is written once in this time. */
 const SEEN_EVERY_S = 60;
 
-/**
- * Who is signed in, on whatever api: a row for each session. The row holds a hash of the token that the cookie
- * carries, so that what is read from the database opens no door.
- */
+/** Who is signed in: a row for each session, with a hash of the cookie's token, so that reading the table opens no door. */
 @Injectable()
 export class Sessions {
   private readonly users: Settings['DASHBOARD_USERS'];
@@ -58,7 +55,6 @@ export class Sessions {
     return { name: user.name, role: user.role };
   }
 
-  /** Signs out. */
   async end(token: string): Promise<void> {
     await this.query('delete from dashboard_sessions where token_hash = $1', [sha256(token)]);
   }

@@ -35,9 +35,8 @@ const MAX_WAITING_TOGETHER = 3;
 const MAX_KNOWN = 1_000;
 
 /**
- * Has passwords checked one after the other, so that a flood of attempts takes neither memory nor the threads that other
- * work needs. Few wait, and the others are refused at once. Those who have signed in from their network before have a lane
- * of their own, so that no unknown client is before them.
+ * Checks passwords one after the other, so that a flood of attempts takes neither memory nor threads; few wait, the others
+ * are refused at once. Those who have signed in from their network before have a lane of their own.
  */
 export class SignInLanes {
   private readonly known = new Set<string>();
@@ -48,7 +47,6 @@ export class SignInLanes {
     return this.lanes[this.known.has(`${network} ${name}`) ? 'known' : 'unknown'].run(network, check);
   }
 
-  /** They have signed in from there. */
   remember(network: string, name: string): void {
     const who = `${network} ${name}`;
     this.known.delete(who);

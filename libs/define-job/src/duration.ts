@@ -1,7 +1,4 @@
-/**
- * Durations as people write them: a whole number and a unit, such as `500ms`, `5s`, `2m`, `1h` or `7d`.
- * They stand in contracts and settings, and name the retry queues (`jobs.retry.5s`).
- */
+/** Durations: a whole number and a unit, such as `500ms` or `5s`. They also name the retry queues (`jobs.retry.5s`). */
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** A whole number with its unit: `ms`, `s`, `m`, `h` or `d`. */

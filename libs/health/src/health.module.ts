@@ -2,7 +2,6 @@ import { type DynamicModule, type InjectionToken, Module, type ModuleMetadata } 
 import { TerminusModule } from '@nestjs/terminus';
 import { HealthController, READINESS } from './health.controller.js';
 
-/** One thing that must hold for an app to be ready. */
 export interface ReadinessCheck {
   /** What is checked, as the answer names it: `database`. */
   readonly name: string;
@@ -10,7 +9,6 @@ export interface ReadinessCheck {
   check(): Promise<true | string> | true | string;
 }
 
-/** What makes an app ready. */
 export interface HealthOptions extends Pick<ModuleMetadata, 'imports'> {
   inject: InjectionToken[];
   // biome-ignore lint/suspicious/noExplicitAny: takes whatever `inject` names

@@ -1,6 +1,5 @@
 import { SetMetadata } from '@nestjs/common';
 
-/** The metadata key that {@link Public} sets. */
 export const PUBLIC = 'public';
 
 /** Marks a controller or a route that needs no API key. */

@@ -10,9 +10,8 @@ import { isAction, isForLocalName, isFromHere } from './origin.js';
 import { ProblemException } from './problem.filter.js';
 
 /**
- * Lets in requests that carry one of `API_KEYS` as `Authorization: Bearer …`. When there are none, everybody on this
- * machine, but no web page of another. `HttpModule` asks it before a body is read; as a guard it asks again, for routes
- * that came to Nest some other way.
+ * Lets in requests with one of `API_KEYS` as `Authorization: Bearer …`; without keys everybody on this machine, but no page
+ * of another site. `HttpModule` asks before a body is read; the guard asks again, for routes that came some other way.
  */
 @Injectable()
 export class ApiKeyGuard implements CanActivate {

@@ -13,15 +13,11 @@ const PUBLIC_BYTES = 64 * 1024;
 const COUNTED_BYTES = 64 * 1024;
 /** While it is worked on, a body takes up several times its size in memory. */
 const AT_ONCE_BYTES = 64 * 1024 * 1024;
-/**
- * Levels that a body may nest: a chain of a hundred jobs, the last with a payload as deep as one may be, and some to
- * spare. Some thousands would overflow the stack of any code that walks through it.
- */
+/** Levels that a body may nest: a chain of 100 jobs and a payload of full depth. Thousands would overflow the stack. */
 const MAX_DEPTH = 500;
 
 /** What a route takes in, where that differs from the others: `@RouteConfig({ intake })`. */
 export interface Intake {
-  /** Longest body, in bytes. */
   bodyLimit: number;
 }
 
@@ -52,10 +48,7 @@ export function boundBodies(fastify: FastifyInstance, maxPayload: number): void 
   });
 }
 
-/**
- * Bounds the bytes of large bodies in processing. Bytes count as they arrive, so a slow client does not use up the budget.
- * Each client may always have one body in processing.
- */
+/** Bounds the bytes of large bodies in processing, counted as they arrive. Each client may always have one. */
 function budget(): preParsingHookHandler {
   const atWork = new Map<string, number>();
   let total = 0;

@@ -27,10 +27,7 @@ const PARSER_ERRORS: Record<string, [status: number, detail: string]> = {
 export class Connections {
   isClosing = false;
   private readonly anonymous = new Set<Socket>();
-  /**
-   * Node takes a connection on which nothing was sent yet for a busy one, and a server that closes waits a minute for
-   * it. Browsers and Node's own fetch open such connections in advance.
-   */
+  /** Connections without a request. Node takes them for busy, and a server that closes waits a minute for them. */
   private readonly unused = new Set<Socket>();
 
   constructor(private readonly settings: Settings) {}
@@ -40,7 +37,6 @@ export class Connections {
     this.anonymous.delete(socket);
   }
 
-  /** Watches over the connections of a server. */
   attend(fastify: FastifyInstance): void {
     const { server } = fastify;
     const { REQUEST_TIMEOUT } = this.settings;

@@ -26,10 +26,7 @@ import { observeRequests } from './observe-requests.js';
 import { hasBody, ProblemException, ProblemFilter, TOO_LARGE } from './problem.filter.js';
 import { SchemaPipe } from './schema.pipe.js';
 
-/**
- * The door of the api: who comes in, with how much, and for how long. It prepares whatever Fastify the app was made
- * with, before Nest makes routes on it.
- */
+/** Who comes into the api, with how much, and for how long. It prepares any Fastify, before Nest makes routes on it. */
 @Module({
   providers: [
     Connections,

@@ -9,12 +9,10 @@ import {
 import { PollingLoop, withResolvers, withTimeout } from '#common';
 import { hasEnded, JobQueries, type WatchedJob } from '#records';
 
-/** How often the records of watched jobs are looked at. */
 const POLL_INTERVAL_MS = 250;
 /** Watchers at once: each holds a connection open. */
 const MAX_WATCHERS = 1_000;
 
-/** A client that follows a job. */
 export interface Watcher {
   /** The job has changed since the last call. */
   tell(job: WatchedJob): void;
@@ -22,10 +20,7 @@ export interface Watcher {
   stop(): void;
 }
 
-/**
- * Watches jobs for all who ask: one statement, four times a second, brings those among all watched jobs that were
- * written since. While nobody watches nothing is asked.
- */
+/** Watches jobs for all who ask, with one statement four times a second; with none while nobody watches. */
 @Injectable()
 export class JobWatcher implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(JobWatcher.name);

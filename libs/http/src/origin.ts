@@ -4,19 +4,15 @@ import type { FastifyRequest } from 'fastify';
 const LOCAL = /^(([a-z0-9_-]+\.)*localhost\.?|127(\.\d{1,3}){3}|\[?::1\]?)$/i;
 
 /**
- * Whether a request calls this machine by a name that means this machine. Where everybody gets in, a page that has its
- * own name resolve to this machine's address (DNS rebinding) would be taken by a browser for a part of the api. Only
- * what is no browser may leave the name out.
+ * Whether a request calls this machine by its own name. Else a page that resolves its name to this machine (DNS rebinding)
+ * would reach an api without keys. Only what is no browser may leave the name out.
  */
 export const isForLocalName = ({ hostname }: FastifyRequest): boolean => !hostname || LOCAL.test(hostname);
 
 /** Whether a request changes something, by its method. */
 export const isAction = ({ method }: FastifyRequest): boolean => method !== 'GET' && method !== 'HEAD';
 
-/**
- * Whether a request comes from a page of this api, or from no page, as browsers tell it. Those that tell nothing are no
- * browsers of the last years.
- */
+/** Whether a request comes from a page of this api or from no page, as browsers tell it; what tells nothing is no browser. */
 export function isFromHere({ headers }: FastifyRequest): boolean {
   const site = headers['sec-fetch-site'];
   if (site !== undefined) return site === 'same-origin' || site === 'none';

@@ -15,10 +15,7 @@ import { isDocs } from './docs-key.js';
 /** Seconds after which a client should try again while the database is away. */
 const RETRY_AFTER_S = 5;
 
-/**
- * What every answer tells browsers and proxies: take the content type as it is said, and keep no copy of what only
- * somebody with a key may see.
- */
+/** On every answer: take the content type as it is said, and keep no copy of what only somebody with a key may see. */
 export const SECURITY_HEADERS = new Map([
   ['x-content-type-options', 'nosniff'],
   ['cache-control', 'no-store'],

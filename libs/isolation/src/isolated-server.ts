@@ -9,10 +9,7 @@ import {
   returned,
 } from '#jobs';
 
-/**
- * A thread's counterpart of the `JobServer`: Nest finds the handlers for it and wraps them in their guards, pipes,
- * interceptors and filters, just as in the worker. It consumes nothing; its jobs come from the worker.
- */
+/** A thread's counterpart of the `JobServer`: Nest finds and wraps the handlers for it; its jobs come from the worker. */
 export class IsolatedServer extends JobTransport {
   get contracts(): string[] {
     return [...this.getHandlers().keys()];

@@ -4,10 +4,7 @@ import { Isolation } from '#jobs';
 import { Log } from '#telemetry';
 import { type IsolationOptions, ThreadPool } from './thread-pool.js';
 
-/**
- * Lets a worker run handlers with `isolated: true`, as one of the parts of its `JobServerModule`. Without it a worker that
- * has such a handler does not start.
- */
+/** Lets a worker run handlers with `isolated: true`. Without it a worker that has such a handler does not start. */
 @Module({})
 export class IsolationModule {
   static forRoot(options: IsolationOptions): DynamicModule {

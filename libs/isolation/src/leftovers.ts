@@ -22,10 +22,7 @@ interface Started {
   at: { stack?: string };
 }
 
-/**
- * Records the timers, servers, watchers and other handles that a job starts, and tells which are still open after it.
- * Handles that code in `node_modules` opened, such as the connections of a pool, do not count.
- */
+/** Records the handles that a job opens, and tells which are still open after it, but for those of `node_modules`. */
 export class Leftovers {
   private started: Started[] = [];
   private room = FEW;

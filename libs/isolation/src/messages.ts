@@ -35,7 +35,6 @@ const fromThread = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('uncaught'), owner: owner.optional(), error: thrownSchema }),
 ]);
 
-/** What a thread tells the worker. */
 export type FromThread = z.output<typeof fromThread>;
 
 /** Checks what came out of a thread: handlers can post there, too. @returns undefined when it is none of ours. */

@@ -67,7 +67,6 @@ class JobRunner {
     private readonly post: (message: FromThread) => void,
   ) {}
 
-  /** The job that what runs now belongs to, if that can be told. */
   get owner(): Owner | undefined {
     return this.owners.getStore();
   }

@@ -9,7 +9,6 @@ const IDLE_MS = 30_000;
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
 
-/** How a worker isolates handlers. */
 export interface IsolationOptions {
   /** The module that each thread runs; it calls `serveIsolated`. Compiled JavaScript: `new URL('./isolated/isolated.js', import.meta.url)`. */
   entry: URL | string;

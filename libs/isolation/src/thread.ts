@@ -5,12 +5,8 @@ import { type Log, writeForwarded } from '#telemetry';
 import { describeCrash } from './crash.js';
 import { type FromThread, type Owner, parseMessage, type ToThread } from './messages.js';
 
-/**
- * A handler has this long after its signal; then its thread is killed. Less than the executor waits, after a time-out
- * as when the worker stops, so that the thread is gone before the attempt has ended and another one may begin.
- */
+/** From a handler's signal to the end of its thread. Less than the executor waits: the thread is gone before the attempt ends. */
 const KILL_AFTER_MS = 800;
-/** How long a thread may take to close its Nest context. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** How long it may take to start, on a machine that is busy with other things. */
 const BOOT_TIMEOUT_MS = 60_000;
@@ -19,16 +15,13 @@ const FREE_TIMEOUT_MS = 5_000;
 /** The newest jobs of a thread keep their log, and its redaction, after they have ended. */
 const MAX_LOGS = 10;
 
-/** What a thread is started with. */
 export interface ThreadOptions {
   entry: URL | string;
-  /** Heap that it may use, in MB. */
   memoryMb: number;
   /** Where it logs what belongs to no job. */
   log: Log;
 }
 
-/** What the job that runs waits for. */
 interface Attempt {
   run: number;
   job: AttemptContext;

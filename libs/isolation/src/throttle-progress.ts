@@ -3,10 +3,7 @@ import type { JobContext } from '#jobs';
 /** Far more often than the record is written, and seldom enough that a tight loop does not flood the worker. */
 const EVERY_MS = 100;
 
-/**
- * Hands on what a handler tells of its progress, at most ten times a second and the newest in the end. It goes by the
- * clock rather than by a timer alone, which would not fire while the handler computes.
- */
+/** Passes on progress at most ten times a second, the newest last; by the clock, as no timer fires while a handler computes. */
 export function throttleProgress(send: JobContext['progress']) {
   let sentAt = Number.NEGATIVE_INFINITY;
   let waiting: [fraction: number, note?: string] | undefined;

@@ -4,10 +4,7 @@ import { Contracts } from './contracts.js';
 import { redact } from './redact.js';
 import { showMessage } from './unprocessable.js';
 
-/**
- * What is shown of a job, by its contract. In payloads, keys that name secrets count as much as marks. In results only
- * marks do: a `token` there may be what the client wants, and anyone who defines the contract knows.
- */
+/** What is shown of a job. In results only marks are secret, not keys: a `token` there may be what the client wants. */
 @Injectable()
 export class ContractRedaction extends Redaction {
   constructor(private readonly contracts: Contracts) {

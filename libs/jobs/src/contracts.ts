@@ -4,7 +4,6 @@ import { buildTopology, priorityQueue, type Topology } from '#rabbitmq';
 /** The contracts that an app was given, by name. */
 export class Contracts {
   private readonly byName = new Map<string, AnyContract>();
-  /** The work queues that have priorities. */
   readonly prioritised: ReadonlySet<string>;
 
   /**
@@ -45,14 +44,12 @@ export class Contracts {
     return this.byName.values();
   }
 
-  /** The work queues, each with the names of its contracts. */
   get queues(): Map<string, string[]> {
     const queues = new Map<string, string[]>();
     for (const { name, queue } of this) queues.set(queue, [...(queues.get(queue) ?? []), name]);
     return queues;
   }
 
-  /** The exchanges and queues that these contracts need. */
   get topology(): Topology {
     return buildTopology({
       queues: this.queues,

@@ -10,14 +10,12 @@ import {
   sentProperties,
 } from './message.js';
 
-/** A message in a dead-letter queue. */
 export interface DeadLetter {
   /** The messageId in lower case, which is the id of a job of ours or anything else. */
   id: string;
   name: string;
   /** The attempt that it stands for; of a foreign message anything. */
   attempt: unknown;
-  /** Its own header's reason. */
   reason: string;
   /** The broker or a client put it there. */
   byBroker: boolean;

@@ -12,7 +12,6 @@ import { isTooDeep } from './payload.js';
 const MAX_ATTEMPT = 1_000_000;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** A message that was decoded. */
 export interface IncomingJob extends JobMessage {
   /** The payload as JSON text, and as the value that it stands for; null and undefined for a claim check. */
   payload: string | null;

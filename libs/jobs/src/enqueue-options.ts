@@ -3,7 +3,6 @@ import { type Duration, type Priority, priorities, toMilliseconds } from '#defin
 import { checkText, checkTime, InputError, type JobKey, type NewRecord, type Queryable } from '#records';
 import type { NextJob } from './next.js';
 
-/** How a job is to be enqueued. */
 export interface EnqueueOptions {
   /** Run no earlier than this long from now. */
   delay?: Duration | number;

@@ -8,7 +8,6 @@ import { Isolation } from './isolation.js';
 import { Admission } from './lifecycle/admission.js';
 import { Executor } from './lifecycle/executor.js';
 
-/** What `@JobHandler` left at a handler, if it did. */
 const extrasOf = ({ extras = {} }: MessageHandler) => extras as Partial<HandlerExtras>;
 
 /** Checks that the handlers and the contracts fit, and tells the executor how each is run. */

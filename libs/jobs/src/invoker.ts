@@ -17,9 +17,8 @@ import type { RunHandler } from './lifecycle/run-attempt.js';
 const ENHANCERS = [GUARDS_METADATA, INTERCEPTORS_METADATA, PIPES_METADATA, EXCEPTION_FILTERS_METADATA];
 
 /**
- * Calls handlers as Nest wraps them: in guards, pipes, interceptors and filters. Where there are none of them, Nest's way
- * to a handler is still eleven functions that wait for each other and 3 kB for each job, a twentieth of a worker's time;
- * such a handler is called directly.
+ * Calls handlers as Nest wraps them. Without guards, pipes and the like, Nest's way to a handler still takes a twentieth of
+ * a worker's time: such a handler is called directly.
  */
 @Injectable()
 export class Invoker {
@@ -28,11 +27,7 @@ export class Invoker {
     private readonly modules: ModuleRef,
   ) {}
 
-  /**
-   * How to call a handler, once the app is initialised.
-   *
-   * @param type the handler's class. @param wrapped the handler as Nest wraps it.
-   */
+  /** How to call a handler, given its class and the function that Nest made of it, once the app is initialised. */
   callOf(type: Type, wrapped: MessageHandler): RunHandler {
     if (!this.isBare(type)) return (job) => invoke(wrapped, job);
     const handler = this.modules.get<Handler<AnyContract>>(type, { strict: false });

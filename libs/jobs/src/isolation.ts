@@ -13,12 +13,8 @@ export interface Seat {
   leave(): void;
 }
 
-/**
- * Runs handlers with `isolated: true` off the worker's own thread. The worker has one when the `IsolationModule`
- * of `#isolation` is among its parts, which knows how; this is all that the lifecycle of a job knows of it.
- */
+/** Runs handlers with `isolated: true` off the worker's own thread; `IsolationModule` provides it. */
 export abstract class Isolation {
-  /** How many jobs may run at once. */
   abstract readonly threads: number;
 
   /**

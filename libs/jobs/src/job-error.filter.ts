@@ -2,10 +2,7 @@ import { type ArgumentsHost, Catch, Module } from '@nestjs/common';
 import { ApplicationConfig, BaseExceptionFilter } from '@nestjs/core';
 import { type Observable, throwError } from 'rxjs';
 
-/**
- * Lets what a handler throws reach the worker as it is. Nest's default filter would turn every error into a plain
- * object without class or stack, and with them would go `NonRetryableError` and `RetryAfterError`.
- */
+/** Lets what a handler throws reach the worker as it is: Nest's default filter drops the class and stack of every error. */
 @Catch()
 export class JobErrorFilter extends BaseExceptionFilter {
   override catch(error: unknown, host: ArgumentsHost): Observable<never> | undefined {

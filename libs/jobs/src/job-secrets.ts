@@ -13,10 +13,7 @@ const MAX_SECRETS = 100;
 /** A value and the schema that says what in it is secret. */
 export type Holder = readonly [value: unknown, schema?: z.core.$ZodType];
 
-/**
- * The secrets of one job by their values, to be taken out of texts that may quote them: errors, progress notes, log
- * lines. They are gathered when a text comes, which for most jobs is never.
- */
+/** The secrets of one job, to be taken out of texts that may quote them. Gathered when such a text comes: for few jobs. */
 export class JobSecrets {
   /** The texts to remove; null if they cannot be found out. */
   private values: string[] | null | undefined;

@@ -32,7 +32,6 @@ import { sharesOf } from './priorities.js';
 export class JobServer extends JobTransport implements OnModuleDestroy {
   protected override readonly logger = new Logger(JobServer.name);
   private readonly consumers: Consumer[] = [];
-  /** The work queue of each consumer. */
   private readonly queueOf = new Map<Consumer, string>();
   private paused: ReadonlySet<string> = new Set();
   private maxAttempts = Number.POSITIVE_INFINITY;
@@ -88,10 +87,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
     }
   }
 
-  /**
-   * Queues that this worker should consume and at the moment does not; all of them before the start is done. A paused
-   * one it should not.
-   */
+  /** Queues that this worker should consume and does not at the moment; all of them before it has started. */
   get detached(): string[] {
     if (this.consumers.length === 0) return ['every queue'];
     return this.consumers
@@ -99,10 +95,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
       .map(({ queue }) => queue);
   }
 
-  /**
-   * The work queues that this worker serves and that are not paused, each with its queues in the broker; undefined before
-   * the start is done.
-   */
+  /** The work queues served and not paused, each with its queues in the broker; undefined before the worker has started. */
   get serving(): ReadonlyMap<string, readonly string[]> | undefined {
     if (this.consumers.length === 0) return undefined;
     const serving = new Map<string, string[]>();

@@ -8,7 +8,6 @@ import { Contracts } from './contracts.js';
 import { Jobs } from './jobs.js';
 import { Outbox } from './outbox.js';
 
-/** What an app needs to know of its jobs. */
 export interface JobsModuleOptions {
   /** A module's exports (`import * as contracts from '#contracts'`), or a list. */
   contracts: Record<string, AnyContract> | readonly AnyContract[];
@@ -17,9 +16,8 @@ export interface JobsModuleOptions {
 }
 
 /**
- * Jobs for an app, with the records and the broker that they need: `JobsModule.forRoot({ contracts })`. Global: whatever
- * module enqueues or shows jobs injects {@link Jobs} and the parts of the records. What a worker needs beyond this is the
- * `JobServerModule`.
+ * Jobs, records and broker for an app: `JobsModule.forRoot({ contracts })`. Global: whatever enqueues or shows jobs injects
+ * {@link Jobs} and the stores. A worker also needs the `JobServerModule`.
  */
 @Module({})
 export class JobsModule {

@@ -23,7 +23,6 @@ import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
 import { fittingJson } from './payload.js';
 
-/** An accepted job. */
 export interface EnqueuedJob extends JobView {
   /** False when its key was held by this job already, so that no second one was made. */
   isNew: boolean;
@@ -92,12 +91,10 @@ export class Jobs {
     return contract;
   }
 
-  /** Whether a queue of this name exists. */
   hasQueue(name: string): boolean {
     return this.contracts.queues.has(name);
   }
 
-  /** Whether the queue of this name has priorities. */
   hasPriorities(name: string): boolean {
     return this.contracts.prioritised.has(name);
   }

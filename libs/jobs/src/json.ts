@@ -48,7 +48,6 @@ export function toJson(value: unknown, maxBytes: number, pointer: string): strin
   return text;
 }
 
-/** What JSON would change, and where in the value. */
 interface Problem {
   pointer: string;
   detail: string;

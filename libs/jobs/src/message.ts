@@ -3,19 +3,14 @@ import { directRoutingKey, EXCHANGE, type OutgoingMessage, RETRY_DELAY_HEADER } 
 import type { DueRecord } from '#records';
 import type { Contracts } from './contracts.js';
 
-/**
- * Jobs on the wire. A message is the payload as JSON; `messageId` is the job's id, `type` its contract, `x-attempt`
- * the attempt that it stands for. Here they are written; `decode.ts` reads them.
- */
+/** Jobs on the wire, as they are written; `decode.ts` reads them. docs/lifecycle.md has the properties and headers. */
 
 /** Longer payloads stay in the record and the message carries none: quorum queues keep whole messages in their log. */
 export const CLAIM_CHECK_BYTES = 128 * 1024;
 
 export const ATTEMPT_HEADER = 'x-attempt';
-/** W3C Trace Context. */
 export const TRACEPARENT_HEADER = 'traceparent';
 export const CLAIM_CHECK_HEADER = 'x-claim-check';
-/** Why a message is a dead letter. */
 export const REASON_HEADER = 'x-dead-reason';
 /** Workers of older versions set it on a dead letter without a record, which may have the id of a job. */
 export const NO_RECORD_HEADER = 'x-no-record';
@@ -25,7 +20,6 @@ const BROKER_HEADERS = /^(CC|BCC|x-(death|first-death-.*|last-death-.*|delivery-
 /** Headers that are set again when a message is republished. */
 const OWN_HEADERS = new Set([ATTEMPT_HEADER, CLAIM_CHECK_HEADER, REASON_HEADER, NO_RECORD_HEADER]);
 
-/** A job as it goes into a message. */
 export interface JobMessage {
   id: string;
   name: string;
@@ -40,10 +34,7 @@ export interface JobMessage {
   received?: DueRecord['received'];
 }
 
-/**
- * The headers of most messages, shared: amqplib makes a prototype of what it is given, and a new prototype for each
- * message was measured to be a third of all that there is to encode.
- */
+/** Shared by most messages: amqplib makes a prototype of each headers object, which was a third of all encoding. */
 const PLAIN_HEADERS = Object.freeze({ [ATTEMPT_HEADER]: 1 });
 
 /** Where a message goes: to its queue; or to its retry queue, when there is a delay; or, with a reason, to the dead letters. */

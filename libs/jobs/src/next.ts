@@ -7,7 +7,6 @@ export interface NextJob {
   readonly options: NextOptions;
 }
 
-/** How such a job is enqueued. */
 export interface NextOptions {
   /** Run no earlier than this long after what it follows. */
   delay?: Duration | number;

@@ -9,31 +9,18 @@ import { Executor } from './lifecycle/executor.js';
 export interface OneShotLimits {
   /** Attempts that it runs at most; what lies in the queues beyond them is left as it is. */
   maxJobs?: number;
-  /** How long it works at most, in milliseconds. */
   maxTimeMs?: number;
 }
 
 const POLL_INTERVAL_MS = 250;
-/**
- * A message that is on its way from the broker to this worker is neither ready there nor in flight here, so one look does
- * not tell. Should it take longer than until the next look, it is finished as the worker stops, or released.
- */
+/** A message on its way from the broker to this worker is neither ready there nor in flight here, so one look does not tell. */
 const EMPTY_POLLS = 2;
-/**
- * A job that is ready so soon is worth waiting for: a retry after 5 s, or one of hundreds that a rate limit puts off by
- * moments each. As long as the lease of a relay, so that what any relay is about to publish counts, too.
- */
+/** A job that is ready so soon is worth waiting for. As long as a relay's lease, so that what a relay publishes counts. */
 const SOON_MS = 15_000;
 
 /**
- * Tells when a worker has nothing left to do, for one that is started to empty its queues and then to end. A queue is
- * empty when
- *
- *   - the broker has no ready message of it,
- *   - nothing of it is in flight here, and
- *   - no record says that one of its jobs is on its way to the broker, or will be soon.
- *
- * Paused queues do not count, nor does what other workers have in flight: those finish it, or release it for the next run.
+ * Tells when a one-shot worker is done: the queues that it serves have no ready message, nothing is in flight here, and no
+ * record says that a job is on its way or will be soon. Paused queues and what other workers run do not count.
  */
 @Injectable()
 export class OneShot implements OnModuleDestroy {

@@ -12,10 +12,7 @@ import { Contracts } from './contracts.js';
 import { sending } from './lifecycle/spans.js';
 import { type Destination, encode, type JobMessage } from './message.js';
 
-/**
- * A confirm is written into the record two to three of these later. Most jobs are claimed by then, which makes it
- * unnecessary; so it costs a row update only for jobs that still wait.
- */
+/** A confirm is written into the record two to three of these later: most jobs are claimed by then and need no write. */
 const MARK_EVERY_MS = 1_000;
 const MARK_BATCH = 1_000;
 /** An outage of publishing is over when nothing has failed for this long. */
@@ -28,10 +25,7 @@ export interface PendingMessage extends JobMessage {
 
 type Confirmed = Pick<PendingMessage, 'id' | 'claim'>;
 
-/**
- * Publishes what the outbox holds. A record is in the outbox from the statement that writes it, so whatever fails
- * here, and whichever process dies here, the relay publishes it again; and whatever is published twice runs once.
- */
+/** Publishes what the outbox holds. Whatever fails here, the relay publishes again; whatever is published twice runs once. */
 @Injectable()
 export class Outbox implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(Outbox.name);
@@ -62,7 +56,6 @@ export class Outbox implements OnApplicationBootstrap, BeforeApplicationShutdown
     this.marking.start();
   }
 
-  /** How many messages could be published at this moment. */
   get room(): number {
     return this.broker.publisher.room;
   }

@@ -1,10 +1,6 @@
 import type { Priority } from '#define-job';
 
-/**
- * How a worker's prefetch of a queue with priorities is shared out. A share that has no jobs lies idle, and that is
- * the point of it: whatever else waits, there is room for a job of high priority that comes now, and for one of low
- * priority that waited long.
- */
+/** How the prefetch of a queue with priorities is shared. A share may lie idle: that leaves room for a job that comes now. */
 const SHARES = { low: 0.15, normal: 0.35 };
 
 /** @returns how many jobs of each priority a worker runs at once: at least one. */

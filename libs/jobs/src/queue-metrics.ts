@@ -4,13 +4,9 @@ import { QueueStore } from '#records';
 import { lookUp, metrics, type Sample } from '#telemetry';
 import { Contracts } from './contracts.js';
 
-/** The states that are shown of a queue's jobs. */
 const STATES = ['scheduled', 'queued', 'running', 'retrying', 'dead'] as const;
 
-/**
- * Metrics of what all processes share: queues, dead letters and the outbox, as database and broker know them. They
- * are the same whichever app is asked, so one app provides it: the api. An app that has no api beside it may do so instead.
- */
+/** Metrics of queues, dead letters and the outbox. They are the same whichever app is asked, so one provides them: the api. */
 @Injectable()
 export class QueueMetrics {
   constructor(

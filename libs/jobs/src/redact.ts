@@ -32,7 +32,6 @@ function cached(find: (schema: Schema) => boolean): (schema: z.core.$ZodType) =>
 /** Deeper than any payload that is accepted. */
 const MAX_DEPTH = 210;
 
-/** How values are redacted. */
 interface Redaction {
   /** Whether keys that name secrets count; true when absent. */
   keys?: boolean;

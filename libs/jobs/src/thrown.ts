@@ -3,10 +3,7 @@ import { z } from 'zod';
 import { NonRetryableError, RetryAfterError, toMilliseconds } from '#define-job';
 import { redact } from './redact.js';
 
-/**
- * Whatever a handler threw, as data: what was thrown itself may be a proxy, or have getters that throw in their turn.
- * All failures take this form, those of handlers in threads and of others, and so they are recorded alike.
- */
+/** Whatever a handler threw, as data: the value itself may be a proxy, or have getters that throw. */
 export interface Thrown {
   /** What the executor decides by. */
   kind: 'error' | 'non-retryable' | 'retry-after';

@@ -13,7 +13,6 @@ export interface SlotRequest {
   max: number;
 }
 
-/** A slot that this worker holds. */
 export interface Slot extends SlotRequest {
   /** The worker's id in the upper 32 bits, a number of its own in the lower. */
   holder: string;
@@ -25,11 +24,8 @@ const CLOSE_TIMEOUT_MS = 2_000;
 const TRIES = 5;
 
 /**
- * Assigns slots: one row for each limit and key lists their holders. A slot belongs to a worker. It is free again when the
- * worker releases it, or when the worker is dead, as its session lock shows. So no slot can leak.
- *
- * A job without a slot is put off, far, and listed as waiting. Releasing a slot makes the longest waiting job
- * due and has the relay publish it, which takes some hundredths of a second; there is no polling for slots.
+ * Assigns slots: one row for each limit and key lists the holders. The slots of a dead worker, without a session lock, are
+ * free. A job without a slot is put off and listed; releasing a slot makes the longest waiting job due at once.
  */
 @Injectable()
 export class ConcurrencyLimiter implements BeforeApplicationShutdown {

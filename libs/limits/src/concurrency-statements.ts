@@ -1,10 +1,7 @@
 import { columns, makeDue, PUT_OFF_JOBS } from '#records';
 import type { Slot } from './concurrency-limiter.js';
 
-/**
- * The statements of concurrency limits. Whatever changes rows of `concurrency_limits` locks them by name and key
- * first: so there is no deadlock.
- */
+/** Whatever changes rows of `concurrency_limits` locks them by name and key first: so there is no deadlock. */
 
 /** Slots of one limit that waiting jobs may have. */
 export interface FreeSlots {
@@ -13,7 +10,6 @@ export interface FreeSlots {
   free: number;
 }
 
-/** A job that waits for a slot. */
 export interface Waiter {
   job: string;
   name: string;
@@ -130,10 +126,7 @@ export const awaited = () => ({
   values: [],
 });
 
-/**
- * Makes the longest waiting jobs due. One that has ended, or has another time by now than that to which it was put off,
- * does not wait any more.
- */
+/** Makes the longest waiting jobs due. One that has ended, or was put off to another time since, does not wait any more. */
 export const wake = (free: readonly FreeSlots[]) => ({
   name: 'wake-waiters',
   text: `

@@ -1,10 +1,7 @@
 /** Clocks drift, and are set: what was learned this long ago is learned again. */
 const FORGET_AFTER_MS = 30_000;
 
-/**
- * Translates the database's clock into this process's monotonic one. Each statement that tells the time says that
- * this lay between sending and receiving it; the statement with the shortest way says it best.
- */
+/** Translates the database's clock into this process's monotonic one; the statement with the shortest way says it best. */
 export class DatabaseClock {
   /** Bounds of the database's time minus ours. */
   private least = Number.NEGATIVE_INFINITY;

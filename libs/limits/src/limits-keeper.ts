@@ -5,10 +5,7 @@ import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import * as sql from './concurrency-statements.js';
 import { RateLimiter } from './rate-limiter.js';
 
-/**
- * How often waiting jobs and free slots are held against each other, and holders against the workers that live. What
- * is released is passed on at once; this is for the slots of workers that are gone.
- */
+/** For the slots of workers that are gone: what is released is passed on at once. */
 const SWEEP_EVERY_MS = 2_000;
 const PRUNE_EVERY_MS = 60_000;
 

@@ -5,10 +5,7 @@ import { Limits } from './limits.js';
 import { LimitsKeeper } from './limits-keeper.js';
 import { RateLimiter } from './rate-limiter.js';
 
-/**
- * Keeps the limits that handlers ask for, across all workers: `@JobHandler(Contract, { rateLimit, concurrency })`.
- * It is one of the parts of a worker's `JobServerModule`; without it no job waits for a limit.
- */
+/** Keeps the limits that handlers ask for, across all workers: `@JobHandler(Contract, { rateLimit, concurrency })`. */
 @Module({
   imports: [RelayModule],
   providers: [RateLimiter, ConcurrencyLimiter, LimitsKeeper, { provide: Admission, useClass: Limits }],

@@ -17,7 +17,6 @@ import { LimitsKeeper } from './limits-keeper.js';
 import { type Pace, paceOf } from './pace.js';
 import { RateLimiter, type RateRequest } from './rate-limiter.js';
 
-/** The limits of a contract's handler. */
 interface Limit {
   contract: AnyContract;
   rate?: { pace: Pace; key?: KeyOf };
@@ -25,9 +24,7 @@ interface Limit {
 }
 type KeyOf = (payload: unknown) => string;
 
-/**
- * How far a job is put off that waits for a slot. It is woken as soon as a slot is free; this is for lost wake-ups.
- */
+/** How far a job is put off that waits for a slot. It is woken as soon as a slot is free; this is for lost wake-ups. */
 const WAIT_MS = 600_000;
 /** A job that misses this many start times, because the process is too busy, is put off. */
 const START_TRIES = 5;

@@ -2,9 +2,8 @@ import { toMilliseconds } from '#config';
 import type { HandlerLimits } from '#jobs';
 
 /**
- * How the starts of a rate limit are spaced. A job is given a time to start, and starts no later than `slackMs` after
- * it. Because the spacing makes room for that, no time of `per` ever sees more than `max` starts: not at the edge of
- * a window, as there are no windows, and not when one start is late and the next one is not.
+ * How the starts of a rate limit are spaced. A job starts at most `slackMs` after its time, and the spacing makes room for
+ * that: no time of `per`, wherever it begins, sees more than `max` starts.
  */
 export interface Pace {
   /** Milliseconds between two starts. */
@@ -21,10 +20,7 @@ export interface Pace {
 const SLACK = 0.05;
 const MIN_SLACK_MS = 5;
 const MAX_SLACK_MS = 250;
-/**
- * Held jobs take up prefetch. A quarter of a second covers what lies between the relay and the worker at high rates;
- * at low ones it is ten jobs at most, and a second covers the relay's idle pause.
- */
+/** Held jobs take up prefetch. 250 ms covers relay and worker at high rates; ten jobs, or a second, cover the relay's pause. */
 const HOLD_MS = 250;
 const HOLD_JOBS = 10;
 const MAX_HOLD_MS = 1_000;

@@ -19,12 +19,8 @@ export type Turn = { startAt: number; until: number } | { delayMs: number };
 const TRIES = 5;
 
 /**
- * Gives out times to start, by the database's clock: one row for each limit and key says up to when they are given
- * away (the generic cell rate algorithm). Whatever a worker has in flight goes into one statement, so a busy limit costs
- * a row update for each batch rather than for each job.
- *
- * A job without a start time within reach is put off, each further than the one before, at the spacing of the limit. So jobs
- * come back about as fast as they can start, and ask again: an outage causes no burst.
+ * Gives out times to start by the database's clock: one row for each limit and key (the generic cell rate algorithm), one
+ * statement for all that a worker has in flight. A job without a time within reach is put off at the limit's spacing.
  */
 @Injectable()
 export class RateLimiter {

@@ -11,9 +11,8 @@ import { checkTopology, declareTopology, type Topology } from './topology.js';
 const COUNT_TIMEOUT_MS = 1_000;
 
 /**
- * What an app does with the broker: publish, consume, and see that the topology stands. Publishing and consuming
- * have a connection each, because a broker that is short of memory reads nothing from a connection that published,
- * not even acknowledgements.
+ * Publishes, consumes and checks the topology. Two connections: a broker short of memory reads nothing, not even
+ * acknowledgements, from one that published.
  */
 @Injectable()
 export class Broker implements OnApplicationShutdown {

@@ -9,20 +9,13 @@ import { maskUrl } from '#config';
 /** How long a try to connect may take, and the pause between two tries. */
 const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_PAUSE_S = 1;
-/** How long to wait for the broker when leaving it. */
 const CLOSE_TIMEOUT_MS = 2_000;
-/**
- * Heartbeat in seconds. With 10 s a handler that blocked the event loop for 30 s lost its connection and its jobs
- * ran twice; 30 s survives a blocked minute and still finds a dead peer within a minute.
- */
+/** In seconds. With 10 s a handler that blocked the event loop for 30 s lost its connection, and its jobs ran twice. */
 const HEARTBEAT_S = 30;
 
 /**
- * One connection to whichever broker of a list answers, made again whenever it is lost.
- *
- * amqp-connection-manager does what it does well: choosing an address and reconnecting. Channels are ours, because
- * its channel wrapper keeps published messages in unbounded memory, gives up a whole connection for one channel
- * error, and acknowledges on channels that did not deliver.
+ * A connection to whichever broker of a list answers, made again when it is lost. Channels are ours: the library's wrapper
+ * keeps messages in unbounded memory, and acknowledges on channels that did not deliver.
  *
  * Emits `up` and `down` with each connection, `blocked` and `unblocked` with the broker's resource alarms.
  */
@@ -74,7 +67,6 @@ export class BrokerConnection extends EventEmitter {
     });
   }
 
-  /** Whether a broker answers at this moment. */
   get isUp(): boolean {
     return this.model !== undefined;
   }
@@ -106,7 +98,6 @@ export class BrokerConnection extends EventEmitter {
     }
   }
 
-  /** Closes the connection for good. */
   async close(): Promise<void> {
     this.closing = true;
     this.model = undefined;
@@ -149,10 +140,7 @@ export class BrokerConnection extends EventEmitter {
   }
 }
 
-/**
- * amqplib hands each message to the socket by itself. Held together for one turn of the event loop, they cost one
- * system call, and the broker one read, for every 16 KiB.
- */
+/** amqplib writes each message by itself. Held for one turn of the event loop, they cost one system call for 16 KiB. */
 function gatherWrites(stream: Duplex): void {
   const { write } = stream;
   stream.write = function (this: Duplex, ...chunk: Parameters<Duplex['write']>) {

@@ -9,10 +9,7 @@ const SETUP_TIMEOUT_MS = 30_000;
 /** A closed channel is opened again after this pause, so that a fault that closes it each time does not cause a hot loop. */
 const REOPEN_PAUSE_MS = 500;
 
-/**
- * A channel that is open for as long as its connection lives: `setup` runs on each new one, after a loss of the connection
- * or of the channel alone. A setup that fails is tried again, and logged once for each cause.
- */
+/** A channel that is open for as long as its connection lives: `setup` runs on each new one. Failures are logged once a cause. */
 export class KeptChannel<C extends Channel> {
   private readonly logger = new Logger('BrokerConnection');
   private current: C | undefined;
@@ -32,7 +29,6 @@ export class KeptChannel<C extends Channel> {
     void this.start();
   }
 
-  /** Closes the channel for good. */
   async close(): Promise<void> {
     this.isClosed = true;
     clearTimeout(this.retry);

@@ -10,7 +10,6 @@ export interface Permissions {
   read: string;
 }
 
-/** The processes that have a broker user of their own. */
 export type BrokerRole = 'api' | 'worker' | 'migration';
 
 const NOTHING = '^$';
@@ -18,9 +17,8 @@ const quoted = (name: string) => name.replaceAll('.', '\\.');
 const anyOf = (...names: string[]) => `^(${names.map(quoted).join('|')})$`;
 
 /**
- * The least that each process works with. None but the migration declares anything, so anyone who has taken over an app
- * cannot bind a queue of their own to the jobs; the api can read no job. Nothing here names a contract's queue, so a
- * new one changes no permission.
+ * The least that each process works with. Only the migration declares: whoever takes over an app cannot bind a queue to the
+ * jobs, and the api reads none. No contract's queue is named, so a new one changes no permission.
  */
 export const leastPermissions: Readonly<Record<BrokerRole, Permissions>> = {
   api: { configure: NOTHING, write: anyOf(EXCHANGE.jobs), read: NOTHING },

@@ -23,10 +23,7 @@ export const EXCHANGE = {
   unroutable: 'jobs.unroutable',
 } as const;
 
-/**
- * The header that chooses a retry queue, with the delay as its value (`5s`). Its name must not start with `x-`: a
- * headers exchange takes no notice of those, and would put each message into every retry queue.
- */
+/** Chooses a retry queue by its delay (`5s`). Not `x-…`: a headers exchange ignores those, and would fill every retry queue. */
 export const RETRY_DELAY_HEADER = 'retry-delay';
 
 /** The queue that keeps dead letters of a work queue. */
@@ -35,10 +32,7 @@ export const deadLetterQueue = (queue: string) => `${queue}.dead`;
 /** The retry queue of a delay. Equal delays share one, however they are written. */
 export const retryQueue = (delay: Duration) => `${EXCHANGE.retry}.${formatDuration(toMilliseconds(delay))}`;
 
-/**
- * The queue of a priority: each has one, with its own consumers, because quorum queues have no priorities before
- * RabbitMQ 4.3. The normal one is the work queue itself, so priorities can be added to a queue later.
- */
+/** The queue of a priority, with consumers of its own: quorum queues have no priorities before RabbitMQ 4.3. */
 export const priorityQueue = (queue: string, priority: Priority) =>
   priority === 'normal' ? queue : `${queue}.${priority}`;
 
@@ -47,19 +41,15 @@ export const directRoutingKey = (queue: string, name: string, priority: Priority
   `${priority === 'normal' ? 'queue' : `queue-${priority}`}.${queue}.${name}`;
 
 /**
- * The broker's own bound on deliveries of one message. Attempts and takeovers are counted in the record, and 3.x,
- * 4.0 and 4.3 count differently; so this only ends a loop that no worker could record. 4.x would set 20 by itself,
- * which twenty restarts with the same message at the head of the queue use up.
+ * The broker's own bound, for a loop that no worker could record; attempts are counted in the record. RabbitMQ 4.x would
+ * set 20, which twenty restarts with the same message at the head of the queue use up.
  */
 const DELIVERY_LIMIT = 1_000;
 
-/** What a topology is made of. */
 export interface TopologyOptions {
   /** Work queues, each with the names of the contracts whose jobs it holds. */
   queues: ReadonlyMap<string, readonly string[]>;
-  /** Those of them that have priorities. */
   prioritised?: ReadonlySet<string>;
-  /** Every retry delay that a contract names. */
   retryDelays: readonly Duration[];
 }
 

@@ -1,16 +1,10 @@
-/**
- * Arrays as PostgreSQL reads them from a text: most of what is sent to it for a job. One with nothing in it is no array,
- * which costs nothing: `unnest` fills what is missing beside longer ones with nulls.
- */
+/** Arrays as text, as PostgreSQL reads them. An empty one is null: `unnest` fills up with nulls beside longer ones. */
 
 /** An array of what needs no quotes, such as ids and numbers, as text: the driver's way of writing one takes longer. */
 export const plain = (values: readonly (string | number | boolean | null | undefined)[]): string | null =>
   values.some(isPresent) ? `{${values.map((value) => value ?? 'NULL').join()}}` : null;
 
-/**
- * An array of texts, as text. What JSON puts a backslash before is what PostgreSQL wants one before, but for control
- * characters and halves of surrogate pairs; and writing JSON is twice as fast as the driver's way.
- */
+/** Texts as an array. JSON escapes as PostgreSQL does, but for control characters and surrogates, and is twice as fast. */
 export const quoted = (texts: readonly (string | null | undefined)[]): string | null =>
   texts.some(isPresent) ? `{${texts.map(inQuotes).join()}}` : null;
 

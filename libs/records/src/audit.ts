@@ -2,10 +2,8 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { Done } from '#resources';
 import { RecordsDatabase } from './records-database.js';
 
-/** The interface that an action came through. */
 export type Via = 'dashboard' | 'http' | 'cli';
 
-/** One action of a person or a client. */
 export interface Action {
   /** A user's name, a part of a key's hash, an account of the machine; `anonymous` where nobody is asked. */
   actor: string;
@@ -16,7 +14,6 @@ export interface Action {
   subject: string;
 }
 
-/** A stored action. */
 export interface AuditLine extends Action {
   id: string;
   at: Date;
@@ -26,13 +23,9 @@ export interface AuditLine extends Action {
   refusal: string | null;
 }
 
-/** Longest part of a filter that is stored. */
 const MAX_SUBJECT = 500;
 
-/**
- * Records who did what: a row and a log line for each action. The row is written before the action: an action that cannot
- * be recorded is not done.
- */
+/** Records who did what: a row, written before the action, and a log line. An action that cannot be recorded is not done. */
 @Injectable()
 export class Audit {
   private readonly logger = new Logger(Audit.name);

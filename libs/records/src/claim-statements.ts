@@ -3,20 +3,11 @@ import { columns } from './columns.js';
 import type { ClaimRequest, Postponement } from './job-record.js';
 import { epochMs, lockOf, STATE, type Statement, unnestUnseen } from './statements.js';
 
-/**
- * The statements by which a worker takes delivered jobs, or puts them off. `m` is a message, `j` the job of its id, `$4` the
- * worker.
- */
+/** How a worker takes delivered jobs, or puts them off. `m` is a message, `j` the job of its id, `$4` the worker. */
 
-/**
- * Whether the message stands for an attempt that has not begun. A waiting job is never marked to be cancelled: cancelling
- * it, or releasing a marked one, ends it.
- */
+/** The message stands for an attempt that has not begun. A waiting job is never marked to be cancelled: it ends at once. */
 const IS_WAITING = `j.name = m.name and ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt`;
-/**
- * Whether it stands for the running attempt of a dead worker, whose lock PostgreSQL has released. The worker's own attempt
- * counts, too: it claims again only if the answer to its first claim was lost.
- */
+/** It stands for the running attempt of a dead worker, or of this one, if the answer to its first claim was lost. */
 const IS_CRASHED = `j.name = m.name and ${STATE} = 'running' and m.attempt >= j.attempt
       and (j.worker = $4 and m.attempt = j.attempt or not exists (${lockOf('j.worker')}))`;
 /** Whether the record is of an unprocessable message that had the id first. */
@@ -24,7 +15,6 @@ const IS_UNPROCESSABLE = `j.state = 'dead' and j.claim = 0
       and exists (select from unprocessable_messages u where u.job = j.id)`;
 /** Taking a job over counts as a crash, unless it is the worker's own. */
 const IS_CRASH = `(${STATE} = 'running' and j.worker <> $4)`;
-/** A crashed attempt, as the record keeps it. */
 export const CRASHED_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim', j.claim, 'outcome', 'crashed', 'error', null,
               'worker', (select w.name from workers w where w.id = j.worker),
               'startedAt', j.started_at, 'finishedAt', now())`;
@@ -76,9 +66,7 @@ export const claim = (
   values: claimValues(requests, worker, exclusiveAfter),
 });
 
-/**
- * Why jobs were not claimed: whether each waits or has crashed by now, and whether it must run exclusively.
- */
+/** Why jobs were not claimed: whether each waits or has crashed by now, and whether it must run exclusively. */
 export const refusals = (
   requests: readonly ClaimRequest[],
   worker: number,
@@ -100,10 +88,7 @@ export const refusals = (
   ],
 });
 
-/**
- * Takes over crashed jobs of dead workers; each crash is counted and kept as an attempt. Otherwise as {@link claim}. A job
- * that is marked to be cancelled ends here.
- */
+/** Takes over crashed jobs of dead workers, each crash kept as an attempt. A job that is marked to be cancelled ends here. */
 export const takeOver = (
   requests: readonly ClaimRequest[],
   worker: number,

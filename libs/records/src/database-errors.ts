@@ -36,12 +36,9 @@ const stateOf = (error: unknown) => (error instanceof pg.DatabaseError ? error.c
 export const isDeadlock = (error: unknown): boolean => stateOf(error) === '40P01';
 
 /**
- * Tells the errors of Warren's own statements apart. What passes, or is not the statement's fault, becomes
- * {@link DatabaseUnavailableError}: jobs wait for it, rather than become dead letters. SQLSTATE classes: 08 connection,
- * 28 and 3D log-in, 40 deadlock, 53 resources, 55 locks, 57 operator intervention (with time-outs and restarts), 58
- * system; 25006 is a database that is read-only after a failover, and the 42s one that is not migrated yet or lacks a
- * grant. What has no SQLSTATE came from the socket, unless it is a mistake of ours. A value that does not fit was given
- * by a caller.
+ * What passes, or is not the statement's fault, becomes {@link DatabaseUnavailableError}: jobs wait for it. SQLSTATEs: 08
+ * connection, 28 and 3D log-in, 40 deadlock, 53 resources, 55 locks, 57 operator, 58 system, 25006 read-only, 42 not migrated
+ * or no grant. What has none came from the socket, unless it is our mistake. A value that does not fit was a caller's.
  */
 export function asPassing(error: unknown): unknown {
   if (error instanceof TypeError || error instanceof RangeError) return error;

@@ -13,14 +13,11 @@ export { DatabaseUnavailableError, type Queryable, SchemaError };
 /** How long to wait for a connection, and for a statement; a job's own statements take milliseconds. */
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
-/** How long to wait for the server when leaving it. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
 /**
- * How Warren's own statements are planned. A plan is kept for as long as its connection and outlives what it was made
- * for: a claim planned while nothing waited read all that waits, and took 20 ms among 20,000 jobs in place of 2, until
- * the next ANALYZE. What is read here is found by keys or narrow indexes, so plans that read more are out of the
- * question, whatever the statistics say.
+ * A plan outlives what it was made for: a claim planned while nothing waited read all that waits, and took 20 ms in place of
+ * 2. What is read here is found by keys or narrow indexes, whatever the statistics say.
  */
 const PLANNER = {
   enable_seqscan: 'off',
@@ -37,10 +34,7 @@ const PLAN_AS_USUAL = Object.keys(PLANNER)
   .map((name) => `reset ${name};`)
   .join('');
 
-/**
- * The connections of a process to PostgreSQL, for statements of the code around Warren: they are planned as everywhere,
- * and their errors are their own. For a report over many rows take {@link stream}.
- */
+/** Connections for the statements of the code around Warren: planned as usual, with errors of their own. */
 @Injectable()
 export class Database implements Queryable, OnApplicationShutdown {
   private readonly pool: pg.Pool;
@@ -166,10 +160,7 @@ export class Database implements Queryable, OnApplicationShutdown {
   }
 }
 
-/**
- * Ends a connection that {@link Database.connect} opened: in good order where the server answers, by force where it
- * does not. `end` alone would wait for a server that is out of reach for as long as TCP tries, a quarter of an hour.
- */
+/** Ends a connection of {@link Database.connect}, by force if need be: `end` alone waits for TCP, a quarter of an hour. */
 export async function hangUp(client: pg.Client): Promise<void> {
   await settledWithin(client.end(), CLOSE_TIMEOUT_MS);
   (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();

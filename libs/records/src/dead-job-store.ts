@@ -15,15 +15,10 @@ import { comesAfter } from './statements.js';
 
 /** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
 const PAGE = 1_000;
-/**
- * Replayed jobs a second, unless told otherwise: one relay publishes some thousands, and new jobs want their share of
- * it and of the workers.
- */
+/** Replayed jobs a second by default: one relay publishes some thousands, and new jobs want their share. */
 const REPLAY_PER_SECOND = 1_000;
-/** Groups that are shown, the largest first. */
 export const SHOWN_GROUPS = 200;
 
-/** How something is done to many dead letters. */
 export interface BulkOptions {
   /** Ends it after the current page; the same call goes on later. */
   signal?: AbortSignal;
@@ -52,10 +47,7 @@ export interface DeadCount {
   pending: number;
 }
 
-/**
- * The records of dead jobs. They say which letters the dead-letter queues should hold: replaying and discarding
- * change the records only, and `DeadLetterKeeper` (in jobs) makes the queues follow.
- */
+/** Dead jobs. Replays and discards change the records only; `DeadLetterKeeper` makes the dead-letter queues follow. */
 @Injectable()
 export class DeadJobStore {
   constructor(private readonly database: RecordsDatabase) {}
@@ -132,7 +124,6 @@ export class DeadJobStore {
     return { count: rows[0]?.total ?? 0, groups: rows.map(({ total: _, ...group }) => group) };
   }
 
-  /** Counts the dead records of each queue that has any. */
   async counts(): Promise<DeadCount[]> {
     return rowsOf(this.database, {
       name: 'dead-counts',

@@ -4,9 +4,8 @@ import { IS_FREE } from './statements.js';
 /** Which dead letters are meant, and what of the statements about them is more than a line. */
 
 /**
- * The dead jobs that a filter means, but for the text in their errors; {@link valuesOf} gives its parameters. All but
- * ids is in an index, so that nothing is read of the jobs themselves, whose errors take many pages. Only a text with a
- * number in it is looked for in the message, since forms have none.
+ * The dead jobs that a filter means, but for the text in their errors. Read from an index, as errors take many pages. Only
+ * a text with a number in it is looked for in the message, since forms have none.
  */
 const MATCHES_BUT_FORM = `
   state = 'dead' and ($1::uuid[] is null or id = any ($1)) and ($2::text is null or queue = $2)
@@ -15,23 +14,16 @@ const MATCHES_BUT_FORM = `
     or position(lower($4 collate "C") in lower(${saidInSql(`attempts -> -1 -> 'error'`)} collate "C")) > 0)
   and ($5::text is null or error_form = $5)
   and ($6::timestamptz is null or finished_at >= $6) and ($7::timestamptz is null or finished_at < $7)`;
-/** Whether the form of an error has the text. */
 const FORM_MATCHES = `($4::text is null or position(lower(${formOf('$4')}) in lower(error_form)) > 0)`;
 export const MATCHES = `${MATCHES_BUT_FORM} and ${FORM_MATCHES}`;
-/**
- * The groups of what a filter means. Materialized, the text is looked for once in each group: among 100,000 letters with
- * 20,000 forms in half the time.
- */
+/** The groups of what a filter means. Materialized, the text is looked for once in each group: in half the time. */
 export const GROUPS = `
   with everything as materialized (
     select queue, name, error_form, count(*)::int as count, min(finished_at) as oldest, max(finished_at) as newest
     from jobs where ${MATCHES_BUT_FORM} group by error_form, queue, name
   ), groups as (select * from everything where ${FORM_MATCHES})`;
 
-/**
- * Takes the unique keys of the jobs found, as enqueueing them would: of those that want the same one, the job that held
- * it last or the oldest comes back, and none while another job holds it.
- */
+/** Takes the jobs' unique keys, as enqueueing does: of those that want one, its last holder or the oldest gets it. */
 export const TAKE_KEYS = `
   wanted as (
     select f.id, 'unique:' || f.name as scope, coalesce(f.unique_key, (

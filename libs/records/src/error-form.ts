@@ -3,10 +3,7 @@ import type { JobError } from '#resources';
 /** An error as records keep it. */
 export type StoredError = JobError;
 
-/**
- * What an error says in one line: its message, and its deepest cause unless that is quoted in it. `fetch failed` alone
- * tells nobody anything.
- */
+/** An error in one line: its message, and its deepest cause unless quoted in it. `fetch failed` alone says nothing. */
 export function saidBy({ message, causes }: StoredError): string {
   const cause = causes?.at(-1)?.message;
   return cause === undefined || message.includes(cause) ? message : `${message}: ${cause}`;

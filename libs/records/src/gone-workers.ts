@@ -1,7 +1,4 @@
-/**
- * Tells which workers are gone: those that were without a lock twice in a row. After a restart of the database all
- * workers take their locks again.
- */
+/** Workers without a lock twice in a row are gone: after a restart of the database all workers take their locks again. */
 export class GoneWorkers {
   private missing: ReadonlySet<number> = new Set();
 

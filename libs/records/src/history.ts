@@ -2,7 +2,6 @@ import type { JobState } from '#define-job';
 import { saidBy } from './error-form.js';
 import type { StoredAttempt } from './job-queries.js';
 
-/** One change of a job's state. */
 export interface Change {
   /** Names the change, the same whenever it is read: `2.running`. See {@link isAfter}. */
   id: string;
@@ -10,11 +9,9 @@ export interface Change {
   attempt: number;
   /** When it happened; null when the record does not keep it. */
   at: Date | string | null;
-  /** What the attempt died of. */
   error?: string;
 }
 
-/** What a history is read from. */
 export interface HistoryRow {
   state: JobState;
   attempt: number;
@@ -40,11 +37,8 @@ const ORDER: Record<JobState | 'progress', number> = {
 };
 
 /**
- * The changes of state in a job's record, oldest first; the last is the present state. A client that reads the record from
- * time to time misses none, and nothing is written for such clients.
- *
- * A change is named by its claim and its state. An attempt that does not count (snoozed, released) leaves no trace in the
- * record, and is seen only while it lasts.
+ * The changes of state in a record, oldest first, each named by its claim and state; the last is the present one. Whoever
+ * reads it now and then misses none, but for attempts that do not count (snoozed, released).
  */
 export function historyOf(row: HistoryRow): Change[] {
   const changes: Change[] = [];

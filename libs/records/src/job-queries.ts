@@ -6,19 +6,16 @@ import type { NewRecord } from './job-record.js';
 import { RecordsDatabase } from './records-database.js';
 import { type StoredMessage, UnprocessableMessages } from './unprocessable-messages.js';
 
-/** Which jobs to list; absent means any. */
 export interface ListFilter {
   state?: JobState;
   name?: string;
   queue?: string;
   batch?: string;
-  /** At most so many. */
   limit: number;
   /** Only jobs made before this one. */
   before?: string;
 }
 
-/** What a list shows of a payload or a result. */
 const LISTED_BYTES = 8_192;
 
 /** What has become of a job since it was looked at last; see {@link JobQueries.changed}. */
@@ -50,7 +47,6 @@ export class JobQueries {
     @Optional() private readonly redaction?: Redaction,
   ) {}
 
-  /** The job of an id, or undefined. */
   async find(id: string): Promise<JobView | undefined> {
     return (await this.select('where j.id = $2', [id]))[0];
   }
@@ -70,10 +66,7 @@ export class JobQueries {
     return rows[0]?.payload;
   }
 
-  /**
-   * Jobs, newest first; dead ones by the time of their death. Payloads and results of over 8 KiB are left out, so that no
-   * list is a gigabyte.
-   */
+  /** Jobs, newest first; dead ones by the time of their death. Payloads and results of over 8 KiB are left out. */
   async list({ state, name, queue, batch, limit, before }: ListFilter): Promise<JobView[]> {
     const values: unknown[] = [];
     const value = (given: unknown) => `$${values.push(given) + 1}`;
@@ -144,10 +137,7 @@ export class JobQueries {
 const within = (column: 'payload' | 'result') =>
   `case when pg_column_size(j.${column}) <= $1::bigint then j.${column} end as ${column}`;
 
-/**
- * When a job died that a page of dead letters ended with. It may have been sent back to work since, and then it has no
- * time of an end; its last attempt has.
- */
+/** When a dead letter died; its last attempt says so even if it was sent back to work since. */
 export const DIED_AT = `
   select coalesce((attempts -> -1 ->> 'finishedAt')::timestamptz, finished_at) from jobs`;
 

@@ -1,7 +1,6 @@
 import type { JobState, Priority } from '#define-job';
 import type { Previous } from '#resources';
 
-/** A job as it is accepted. */
 export interface NewRecord {
   /** A UUIDv7: ids sort by the time of their making. */
   id: string;
@@ -15,12 +14,10 @@ export interface NewRecord {
   /** When it may run, as milliseconds from now by the database's clock; or as a point in time. */
   delayMs?: number;
   runAt?: Date;
-  /** The batch that it is counted with. */
   batch?: string;
   /** The job that is accepted when this one succeeds, with this one's result as its `previous`. */
   next?: NextRecord;
   previous?: Previous;
-  /** The W3C trace context that it is accepted in. */
   traceparent?: string;
 }
 
@@ -49,7 +46,6 @@ export type KeyedInsert =
   | { inserted: InsertedRecord; heldBy?: undefined }
   | { inserted?: undefined; heldBy: { job: string; fingerprint: string | null } };
 
-/** What became of a {@link NewRecord}. */
 export interface InsertedRecord {
   id: string;
   state: 'scheduled' | 'queued';
@@ -57,12 +53,9 @@ export interface InsertedRecord {
   runAt: Date;
 }
 
-/** A delivery that is to be claimed. */
 export interface ClaimRequest {
   id: string;
-  /** The contract that the message names. */
   name: string;
-  /** The attempt that the message stands for. */
   attempt: number;
   /** The message carries no payload: it is to be read from the record. */
   wantsPayload: boolean;
@@ -72,7 +65,6 @@ export interface ClaimRequest {
   record?: NewRecord;
 }
 
-/** Whether a delivery may run, and if not, why not. */
 export type Claim = Taken | Refused;
 
 /** A job that a worker may run. */
@@ -83,7 +75,6 @@ export interface Taken {
   claim: number;
   attempt: number;
   maxAttempts: number;
-  /** How often the job crashed. */
   crashes: number;
   /** Its previous claim crashed. */
   rescued: boolean;
@@ -98,7 +89,6 @@ export interface Taken {
   isFollowed: true | null;
 }
 
-/** A delivery that may not run, and why. */
 export interface Refused {
   taken: false;
   state: JobState | null;
@@ -108,12 +98,10 @@ export interface Refused {
   isAnotherJob?: boolean | null;
 }
 
-/** A delivery that may not run yet. */
 export interface Postponement extends Pick<ClaimRequest, 'id' | 'name' | 'attempt' | 'record'> {
   delayMs: number;
 }
 
-/** How a claim ended. */
 export interface Settlement {
   id: string;
   claim: number;

@@ -12,11 +12,9 @@ export interface SearchFilter {
   batch?: string;
   /** Only jobs made before this one. */
   before?: string;
-  /** At most so many. */
   limit: number;
 }
 
-/** A job in a list. */
 export interface FoundJob {
   id: string;
   name: string;
@@ -33,7 +31,6 @@ export interface FoundJob {
   error: string | null;
 }
 
-/** One page of jobs, newest first; dead ones by the time of their death. */
 export interface JobsFound {
   items: FoundJob[];
   /** `before` of what comes next; null at the end. */
@@ -44,17 +41,11 @@ export interface JobsFound {
   lookedBackTo: Date | null;
 }
 
-/**
- * Jobs that one search looks at: some tens of milliseconds, whatever is looked for and however rare it is. Those of one
- * state may be scattered over the whole table, which makes looking at each dearer.
- */
+/** Jobs that one search looks at, in some tens of milliseconds. Those of one state are scattered, which makes each dearer. */
 const WINDOW = 20_000;
 const SCATTERED_WINDOW = 4_000;
 
-/**
- * Finds jobs for people to look at, always at once. Names and queues have no index, which would cost every job a
- * write: the newest jobs are gone through, and a search that found little says from where it can go on.
- */
+/** Finds jobs for people, always at once: without indexes the newest are gone through, and it says where it can go on. */
 @Injectable()
 export class JobSearch {
   constructor(private readonly database: RecordsDatabase) {}

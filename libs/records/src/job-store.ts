@@ -20,18 +20,14 @@ import { StatementBatcher } from './statement-batcher.js';
 import * as sql from './statements.js';
 import { WorkerLock } from './worker-lock.js';
 
-/**
- * How long the relay leaves a new record to the producer that is publishing it anyway. It is the longest that a job
- * waits when its producer dies between record and publish.
- */
+/** How long the relay leaves a new record to its producer: the longest that a job waits if that one dies. */
 export const PRODUCER_GRACE_MS = 5_000;
 /** Jobs of a batch that one statement cancels. */
 const CANCEL_PAGE = 1_000;
 
 /**
- * All that is written of a job in its life, named after what happens to the job. Whatever happens to many jobs at
- * once goes into one statement; what a worker writes names its claim, so that a worker which lost its job to another
- * writes nothing.
+ * All that is written of a job, named after what happens to it, for many jobs in one statement. What a worker writes names
+ * its claim, so that one which lost its job to another writes nothing.
  */
 @Injectable()
 export class JobStore {
@@ -128,7 +124,6 @@ export class JobStore {
     return this.settlements.add(settlement);
   }
 
-  /** Notes the progress of running jobs. */
   async progress(
     updates: readonly { id: string; claim: number; progress: number; note: string | null }[],
   ): Promise<void> {

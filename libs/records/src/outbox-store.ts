@@ -46,9 +46,8 @@ const PAGE = 1_000;
 const IS_PENDING = `coalesce(j.publish_at, 'infinity') <> 'infinity'`;
 
 /**
- * What is not known to the broker yet: jobs whose message it may not have, and jobs that no message will bring back because
- * their worker is gone. `publish_at` says when the relay must publish a job unless somebody has done so before. The relay
- * works through it; a rebuild fills it.
+ * Jobs whose message the broker may not have, or that no message will bring back. `publish_at` says when the relay publishes
+ * a job unless somebody has done so before.
  */
 @Injectable()
 export class OutboxStore {
@@ -128,10 +127,7 @@ export class OutboxStore {
     });
   }
 
-  /**
-   * Makes waiting jobs due again whose message was confirmed, but reached no queue. The new claim number keeps the confirm
-   * of the first message from changing anything.
-   */
+  /** Makes waiting jobs due again whose message reached no queue. The new claim number voids the confirm of that message. */
   async republishUnrouted(ids: readonly string[], pauseMs: number): Promise<void> {
     await this.database.query({
       name: 'republish-unrouted',

@@ -8,10 +8,7 @@ import type { Statement } from './statements.js';
 /** The states in which a job still concerns its queue. */
 export type OpenState = Exclude<JobState, 'succeeded' | 'cancelled' | 'discarded'>;
 
-/**
- * How long an answer is good for others that ask: a second, and so many times as long as it took. Counting a million
- * waiting jobs takes about a second of one core; those that have ended are not counted.
- */
+/** How long an answer serves others: a second, and five times as long as it took. A million waiting jobs take a second. */
 const FRESH_MS = 1_000;
 const FRESH_FACTOR = 5;
 
@@ -74,10 +71,7 @@ export class QueueStore {
     return row ?? { pending: 0, oldest: null };
   }
 
-  /**
-   * Whether jobs of these queues are on their way to the broker or will be within a time: accepted and not known to have
-   * got there, delayed until then, to be tried again then, or put off by a limit until then.
-   */
+  /** Whether jobs of these queues are on their way to the broker, or will be within a time. */
   async expect(queues: readonly string[], withinMs: number): Promise<boolean> {
     const rows = await rowsOf(this.database, {
       name: 'expect-jobs',
@@ -125,7 +119,6 @@ export class QueueStore {
   }
 }
 
-/** A queue without jobs. */
 const emptyQueue = (queue: string): QueueView => ({
   queue,
   scheduled: 0,
@@ -137,10 +130,7 @@ const emptyQueue = (queue: string): QueueView => ({
   paused: false,
 });
 
-/**
- * Reads an index only, whose ids sort by time; PostgreSQL before 18 has no min(uuid). The states that end a job well
- * are left out: there may be very many of those.
- */
+/** Reads an index only, whose ids sort by time, and no jobs that ended well. PostgreSQL before 18 has no min(uuid). */
 const COUNT: Statement = {
   name: 'count-queues',
   text: `

@@ -15,10 +15,7 @@ export async function rowsOf<Row>(database: Queryable, statement: Parameters<Que
   return (await database.query(statement)).rows as Row[];
 }
 
-/**
- * The database as Warren's own statements use it. They are planned for looking things up by key, and errors that pass
- * are told apart from those of a job. For anything else there is `Database`.
- */
+/** The database for Warren's own statements: planned by keys, and errors that pass are told apart from those of a job. */
 export class RecordsDatabase implements Queryable {
   private readonly logger = new Logger('Database');
   private awaySince: number | undefined;

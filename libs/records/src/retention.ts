@@ -5,11 +5,7 @@ import { RecordsDatabase } from './records-database.js';
 import { lockOf } from './statements.js';
 import { MINUTE_S } from './throughput.js';
 
-/**
- * How long rows are kept, in milliseconds: jobs from their end on, by the state that they ended in; schedule ticks,
- * keys and batches by the last of these. Dead jobs are not among them: somebody must
- * replay or discard them.
- */
+/** How long rows are kept, in milliseconds: jobs by the state that they ended in, all else by `others`. Dead jobs stay. */
 export type Ages = Readonly<Record<'succeeded' | 'cancelled' | 'discarded' | 'others', number>>;
 
 /** Rows that ended before this time have expired. A state without an age has no such time. */
@@ -35,7 +31,6 @@ const STEP_PAGES = 64;
 /** After each step the database is left alone for as long as that took, so that jobs always find half of it free. */
 const REST_FACTOR = 1;
 
-/** One step of pruning. */
 export interface Pruned {
   table: string;
   deleted: number;
@@ -43,10 +38,7 @@ export interface Pruned {
   fraction: number;
 }
 
-/**
- * Deletes what is past keeping. The tables are gone through once from their first page to their last, a small piece a
- * statement, so nobody waits for it and no index has to be kept for it. docs/decisions/0006 has the figures.
- */
+/** Deletes what has expired, a few pages a statement and without an index: see docs/decisions/0006 for the figures. */
 @Injectable()
 export class Retention {
   constructor(private readonly database: RecordsDatabase) {}

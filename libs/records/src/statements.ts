@@ -4,10 +4,7 @@ import { formOf, saidInSql } from './error-form.js';
 import type { JobKey, KeyedRecord, NewRecord, Settlement } from './job-record.js';
 import { WORKER_LOCK_CLASS } from './worker-lock.js';
 
-/**
- * The statements of a job's life. Each takes any number of rows as one array for each column (`unnest`), is prepared
- * once for each connection, and reads the clock of the database only: clocks of workers may be wrong.
- */
+/** Takes any number of rows, one array for each column (`unnest`), and reads the database's clock only: others may be wrong. */
 export interface Statement {
   /** Prepared under this name; without one, planned each time. */
   name?: string;
@@ -23,19 +20,11 @@ const WORKER_LOCKS = `from pg_locks l
 /** The workers that hold theirs. */
 export const LOCKED_WORKERS = `select l.objid::int ${WORKER_LOCKS}`;
 
-/**
- * Arrays in sub-selects, which hide their length from the planner. For a single row it would prefer a custom plan to the
- * prepared one and make it again each time, which takes as long as the statement.
- */
+/** Arrays whose length the planner does not see: for a single row it would make a plan of its own each time. */
 export const unnestUnseen = (...arrays: string[]) =>
   `unnest(${arrays.map((array) => `(select ${array})`).join(', ')})`;
 
-/**
- * Whether an id comes after the last one of the previous page, if there is one. The id of all zeros is valid, and with an
- * `or` a prepared plan could not continue in the index where that page ended.
- *
- * @param last the parameter that holds it.
- */
+/** Whether an id comes after the last one of the page before, if any. With an `or` the index could not be continued. */
 export const comesAfter = (last: string) =>
   `id >= coalesce(${last}::uuid, '00000000-0000-0000-0000-000000000000') and id is distinct from ${last}`;
 
@@ -89,10 +78,7 @@ export const insert = (records: readonly NewRecord[], graceMs: number): Statemen
   values: insertValues(records, graceMs),
 });
 
-/**
- * Whether the key of a row in `job_keys` is free. A job that is not visible yet was inserted by a concurrent statement, and
- * has not ended.
- */
+/** Whether a row of `job_keys` is free. A job that is not visible yet is of a concurrent statement, and has not ended. */
 export const IS_FREE = `held.expires_at <= now() and (not held.until_ended or job_has_ended(held.job))`;
 
 /** Inserts each record whose key is free, and takes the key for it; keys must differ from each other. */
@@ -136,16 +122,10 @@ export const keyHolders = (keys: readonly JobKey[]): Statement => ({
   values: columns(keys, 'scope', 'key'),
 });
 
-/**
- * The state of a job that is found by its id. No index has this expression: with the bare column the planner may use an
- * index on the state, and read all waiting or running jobs for each id.
- */
+/** A job's state. No index has this expression: with the bare column the planner may read all waiting jobs for each id. */
 export const STATE = `(j.state || '')`;
 
-/**
- * Settles successes, except those that need {@link settle}. It returns no rows: their count shows whether all of them were
- * written.
- */
+/** Settles plain successes; {@link settle} does the others. The row count shows whether all of them were written. */
 export const succeed = (settlements: readonly Settlement[]): Statement => ({
   name: 'succeed',
   text: `

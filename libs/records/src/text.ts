@@ -1,7 +1,4 @@
-/**
- * What callers and clients may give, checked where it comes in. PostgreSQL holds no NUL, and of half of a surrogate pair
- * the driver makes another text without a word: then another key would get its job.
- */
+/** PostgreSQL holds no NUL, and the driver silently changes half of a surrogate pair: then another key would get its job. */
 
 /** Something that was given cannot be used. Its message names it and says why. */
 export class InputError extends TypeError {

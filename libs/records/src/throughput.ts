@@ -22,10 +22,7 @@ interface Counted {
   count: number;
 }
 
-/**
- * How many attempts ended and how, by the minute. Counted in the process that ran them and written by a statement every
- * few seconds, so that it costs a job nothing, however many there are.
- */
+/** How many attempts ended how, by the minute: counted in the process and written every few seconds, at no cost for a job. */
 @Injectable()
 export class Throughput implements BeforeApplicationShutdown {
   private counts = new Map<string, { queue: string; outcome: AttemptOutcome; count: number }>();

@@ -34,7 +34,6 @@ export interface UnprocessableMessage extends ReceivedMessage {
   digest: string;
 }
 
-/** The dead record of a message. */
 export interface DeadRecord {
   id: string;
   claim: number;
@@ -43,7 +42,6 @@ export interface DeadRecord {
   isNew: boolean;
 }
 
-/** A message to be shown. */
 export interface StoredMessage extends ReceivedMessage {
   /** Bytes of its body, of which there may be only the beginning. */
   size: number;
@@ -59,9 +57,8 @@ export const readKept = (json: string): Record<string, unknown> =>
 const READ_BYTES = 1024 * 1024;
 
 /**
- * Messages that no job can be made of: unreadable, of an unknown contract, too long, or published to a routing key of
- * no queue. Each is a dead job, so that it is listed, replayed and discarded like any other, and has what was received
- * beside it.
+ * Messages that no job can be made of: unreadable, of an unknown contract, too long, or unroutable. Each is a dead job, so
+ * that it is listed, replayed and discarded like any other, with what was received beside it.
  */
 @Injectable()
 export class UnprocessableMessages {
@@ -144,10 +141,8 @@ export class UnprocessableMessages {
 }
 
 /**
- * Finds the records of messages that may have been recorded and not acknowledged, one for each. A message without an id,
- * or with that of a job, is known by its digest alone, and copies of the same have the same one: so each record is found
- * once, which the new claim number says, and only while the copy in the dead-letter queue is not known to be there, some
- * seconds long. A message with an id of its own is never taken for another one.
+ * Finds records of messages that were recorded and not acknowledged, one for each. A message without an id of its own is
+ * known by its digest: each such record is found once (the new claim number), and only until its copy is published.
  */
 const redelivered = (messages: readonly UnprocessableMessage[]): Statement => ({
   name: 'redelivered-messages',

@@ -11,7 +11,6 @@ export const WORKER_LOCK_CLASS = 0x7761_7272;
 const DUTY_LOCK_CLASS = 0x7761_7273;
 /** Workers of all versions that run beside each other agree on these numbers: a new duty gets a new one. */
 const LEADER_DUTIES = { deadLetters: 1, batches: 4 } as const;
-/** A duty that one worker does for all. */
 export type LeaderDuty = keyof typeof LEADER_DUTIES;
 const RECONNECT_PAUSE_MS = 500;
 /** How often the session is tried: a connection that died without a word must not be taken for a held lock. */
@@ -19,9 +18,8 @@ const CHECK_EVERY_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 
 /**
- * Shows that this worker is alive: a session lock on a connection of its own. PostgreSQL lets go of it when the
- * process or its machine is gone, so nobody has to guess from clocks, and a job whose worker holds its lock is never
- * given to a second one.
+ * Shows that this worker is alive: a session lock, which PostgreSQL releases when the process or its machine is gone. A job
+ * whose worker holds its lock is never given to a second one.
  */
 @Injectable()
 export class WorkerLock implements OnApplicationShutdown {

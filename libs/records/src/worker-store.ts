@@ -7,7 +7,6 @@ import { WorkerLock } from './worker-lock.js';
 /** Running jobs that are shown of one worker; there may be thousands. */
 const SHOWN_JOBS = 100;
 
-/** What a worker reports. */
 export type WorkerReport = Pick<WorkerView, 'queues' | 'eventLoopLagMs' | 'rssBytes'>;
 
 /** The live worker processes, with their reports. */
@@ -18,7 +17,6 @@ export class WorkerStore {
     private readonly lock: WorkerLock,
   ) {}
 
-  /** Stores the report of this worker. */
   async report({ queues, eventLoopLagMs, rssBytes }: WorkerReport): Promise<void> {
     await this.database.query({
       name: 'report-worker',

@@ -1,10 +1,7 @@
 import { z } from 'zod';
 import { jobStates, priorities } from '#define-job';
 
-/**
- * What is told of jobs, queues and workers: one schema each, of which come the TypeScript type, the OpenAPI document and
- * what the tests hold responses against. Its output is what a program works with, its input the JSON on the wire.
- */
+/** What is told of jobs, queues and workers: of each schema come its type, the OpenAPI document and the tests' checks. */
 
 /** A point in time: a `Date` here, RFC 3339 on the wire. */
 export const Time = z.codec(z.iso.datetime({ offset: true }), z.date(), {
@@ -12,7 +9,6 @@ export const Time = z.codec(z.iso.datetime({ offset: true }), z.date(), {
   encode: (date) => date.toISOString(),
 });
 
-/** How many there are of something. */
 export const Count = z.int().min(0);
 
 /** Names a job or a batch. */
@@ -30,7 +26,6 @@ const Cause = z.strictObject({
     }),
 });
 
-/** What an attempt died of. */
 export const JobError = Cause.extend({
   stack: z.string().nullable(),
   causes: z
@@ -40,7 +35,6 @@ export const JobError = Cause.extend({
 }).meta({ id: 'JobError' });
 export type JobError = z.output<typeof JobError>;
 
-/** One run of the handler. */
 export const AttemptView = z
   .strictObject({
     attempt: Count,
@@ -61,7 +55,6 @@ export const Previous = z.strictObject({
 });
 export type Previous = z.output<typeof Previous>;
 
-/** A job as clients see it. */
 export const JobView = z
   .strictObject({
     id: Id,
@@ -121,7 +114,6 @@ export const DeadGroup = z
   .meta({ id: 'DeadGroup' });
 export type DeadGroup = z.output<typeof DeadGroup>;
 
-/** How much a bulk action changed. */
 export const Done = z.strictObject({
   count: Count,
   leftOut: Count.optional().describe('Those whose unique key another job holds, if any: they stay dead'),
@@ -143,7 +135,6 @@ export const QueueView = z.strictObject({
 });
 export type QueueView = z.output<typeof QueueView>;
 
-/** A worker process that is alive. */
 export const WorkerView = z
   .strictObject({
     id: Count,

@@ -9,7 +9,6 @@ const MAX_TICKS = 100;
 /** What becomes of a tick: `enqueued` makes a job, the others say why there is none. */
 export const tickOutcomes = ['enqueued', 'missed', 'overlapping'] as const;
 
-/** What becomes of one tick. */
 export interface TickDecision {
   tick: Date;
   outcome: (typeof tickOutcomes)[number];

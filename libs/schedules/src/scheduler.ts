@@ -28,9 +28,8 @@ interface Known {
 }
 
 /**
- * Makes a job for each tick. It runs in every worker and needs no leader: a tick's row and its job are written in one
- * transaction, the row's key is the schedule and the tick, and `skip locked` keeps workers from waiting for each
- * other. A worker fires only schedules that its own code declares in the same way as the row.
+ * Makes a job for each tick, without a leader: the tick's row and its job are one transaction, and `skip locked` keeps
+ * workers apart. A worker fires only schedules that its own code declares in the same way as the row.
  */
 @Injectable()
 export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
@@ -74,7 +73,6 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
     this.loop.start(0);
   }
 
-  /** Ends after the current tick. */
   onModuleDestroy(): Promise<void> {
     return this.loop.stop();
   }
@@ -94,7 +92,6 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
     }
   }
 
-  /** Brings the rows in line with the code. */
   private async declare(): Promise<void> {
     const isStart = this.declaredAt === undefined;
     const [clock] = (await this.database.query<{ now: Date }>(sql.clock())).rows as [{ now: Date }];

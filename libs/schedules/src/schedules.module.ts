@@ -3,10 +3,7 @@ import type { Schedule } from './schedule.js';
 import { SCHEDULES, Scheduler } from './scheduler.js';
 import { Schedules } from './schedules.js';
 
-/**
- * Recurring jobs. A worker imports `SchedulesModule.forRoot({ schedules })` and fires them; an app that only looks at
- * them and operates them imports `SchedulesModule`. Needs `RecordsModule` and `JobsModule` beside it.
- */
+/** Recurring jobs. A worker imports `SchedulesModule.forRoot({ schedules })` and fires them; other apps `SchedulesModule`. */
 @Module({ providers: [Schedules], exports: [Schedules] })
 export class SchedulesModule {
   /** @param options.schedules a module's exports (`import * as schedules from '#contracts/schedules'`) or a list. */

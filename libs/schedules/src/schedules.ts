@@ -9,10 +9,8 @@ import { missedPolicies, overlapPolicies, type Spec } from './schedule.js';
 import * as sql from './statements.js';
 import { Ticks } from './ticks.js';
 
-/** How many ticks ahead are shown. */
 const SHOWN_TICKS = 5;
 
-/** A schedule as clients see it. */
 export const ScheduleView = z
   .strictObject({
     name: z.string(),
@@ -57,12 +55,10 @@ export class Schedules {
     private readonly contracts: Contracts,
   ) {}
 
-  /** Every schedule, by name. */
   async list(): Promise<ScheduleView[]> {
     return (await this.database.query<Row>(sql.view(null))).rows.map((row) => this.view(row));
   }
 
-  /** The schedule of a name, or undefined. */
   async find(name: string): Promise<ScheduleView | undefined> {
     return (await this.database.query<Row>(sql.view(name))).rows.map((row) => this.view(row))[0];
   }

@@ -16,10 +16,7 @@ const UNCONFIRMED_MS = 30_000;
 
 export const clock = (): Statement => ({ text: 'select now()', values: [] });
 
-/**
- * Writes what the code says, and confirms what is written already. Two workers with different code, as while one is
- * replaced, do not fight: only at its start does a worker overwrite what another confirms.
- */
+/** Writes or confirms what the code says. Only at its start does a worker overwrite what another one confirms. */
 export const declare = (schedules: readonly Declaration[], isStart: boolean): Statement => ({
   text: `
     insert into schedules as s (name, spec, next_at)

@@ -48,12 +48,10 @@ export class Ticks {
     if (!this.pattern.nextRun()) throw new RangeError(`cron "${cron}" never fires: no such day exists`);
   }
 
-  /** The first tick after a point in time. */
   after(time: Date): Date {
     return this.pattern.nextRun(time) as Date;
   }
 
-  /** The next ticks after a point in time. */
   next(count: number, time: Date): Date[] {
     return this.pattern.nextRuns(count, time);
   }

@@ -21,10 +21,7 @@ export function forwardedLog(level: string, send: (line: string) => void): Log {
   );
 }
 
-/**
- * Writes a line of a {@link forwardedLog}, whose errors are in the form that logs have already. A field `level` of the
- * line's own stands in the place of the level.
- */
+/** Writes a line of a {@link forwardedLog}, whose errors have the form of log fields already. */
 export function writeForwarded(log: Log, line: string): void {
   const { level, msg, ...fields } = JSON.parse(line) as { level: Level; msg?: string };
   const known = typeof level === 'string' && Object.hasOwn(pino.levels.values, level) ? level : 'info';

@@ -38,9 +38,8 @@ const GATHER_MS = 100;
 const GATHER_LENGTH = 8_192;
 
 /**
- * Standard output, where lines are written together: after a tenth of a second, with 8 KiB, or when the process ends in
- * whatever way but `kill -9`. One by one they cost a busy worker a system call for each job. pino's destination can
- * gather as well, but copies all that it has gathered for each line: a fifth of all memory that a worker allocated.
+ * Writes lines together: every 100 ms, every 8 KiB and at exit. One by one they cost a system call for each job, and pino's
+ * `minLength` copies all that it holds for each line, a fifth of a worker's allocations.
  */
 function gatheredOutput() {
   let lines = '';
@@ -78,10 +77,7 @@ const terminal = {
 
 type Clean = (text: string) => string;
 
-/**
- * The options of pino that keep secrets out of a log, see {@link redactFields}, and let nobody fail by what is logged:
- * a getter that throws, for example, makes a line that says so.
- */
+/** Options of pino that redact fields ({@link redactFields}) and turn a line that cannot be read into one that says so. */
 export const guards = (clean: Clean) => ({
   hooks: {
     logMethod(this: Logger, line: Parameters<LogFn>, write: LogFn) {
@@ -127,9 +123,7 @@ const START_UP = new Set([
   'NestMicroservice',
 ]);
 
-/**
- * Sends what Nest and its libraries log the same way. An object with `msg` is a line with fields: `logger.warn({ msg: 'Channel closed', queue })`.
- */
+/** Logs for Nest. An object with `msg` is a line with fields: `logger.warn({ msg: 'Channel closed', queue })`. */
 export class NestLogger implements LoggerService {
   constructor(private readonly root: Log) {}
 

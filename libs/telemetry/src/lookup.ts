@@ -8,16 +8,12 @@ const LOOKUP_TIMEOUT_MS = 2_000;
 /** Values are good for this many times as long as it took to look them up, so that scrapes cost no more than a part of that. */
 const FRESH_FACTOR = 20;
 
-/** A gauge with its value. */
 export type Sample = readonly [gauge: Gauge, value: number, labels?: Record<string, string>];
 
 /** The text of gauges whose values are read elsewhere, such as in the database. Of the whole process, as all metrics are. */
 const lookups: Cache<string>[] = [];
 
-/**
- * Looks values up when somebody scrapes, and rarely, however many do. While that fails or takes too long the gauges
- * are left out; the scrape itself does not fail.
- */
+/** Reads gauges on scrape, cached. If that fails or takes too long, the scrape succeeds without them. */
 export function lookUp(gauges: readonly Gauge[], read: () => Promise<Sample[]> | Sample[]): void {
   const registry = new Registry();
   for (const gauge of gauges) registry.registerMetric(gauge);

@@ -1,9 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /**
- * Every metric, defined once; `docs/metrics.md` says what to do about each. Labels have few values: contracts, queues,
- * schedules, routes and outcomes that the code knows, and `other` for what came from outside. Never an id, a key or the
- * text of an error.
+ * Every metric; docs/metrics.md says what to do about each. Labels have few values, which the code knows, and `other` for the
+ * rest: never an id, a key or the text of an error.
  */
 
 /** What this process counts itself. */

@@ -1,17 +1,11 @@
 import type { Log } from './logger.js';
 
-/** An uncaught error, as the log shows it. */
 export interface StrayError {
-  /** What the log line has. */
   fields: object;
-  /** What it came from. */
   whose: string;
 }
 
-/**
- * A process that ends by such an error exits after this time at the latest. It is longer than the time that a worker then
- * gives its jobs.
- */
+/** Latest exit after an uncaught error. Longer than the time that a worker gives its jobs then. */
 const END_WITHIN_MS = 40_000;
 
 /** Sends Node's warnings to the log, rather than as text to standard error. */

@@ -1,10 +1,7 @@
 /** What stands where a secret stood. */
 export const REDACTED = '[redacted]';
 
-/**
- * What keys of secrets end with, whatever their case and however their words are joined: `dbPassword`, `x-api-key`.
- * Of tokens only the singular, because `maxTokens` counts something. Looking back from the end is what makes it quick.
- */
+/** Endings of secret keys, in any case and with any separator. `token` in the singular only: `maxTokens` is a count. */
 const SECRET_KEY = new RegExp(
   `(?<=token|(${[
     'password|passwd|pwd|passphrase|passcode|secret|credential|cookie|signature|authorization|jwt|cvv|cvc',

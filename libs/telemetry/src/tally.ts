@@ -1,9 +1,6 @@
 const tallies: Tally[] = [];
 
-/**
- * One counter or gauge with its labels, which takes what was counted when somebody scrapes: prom-client looks the labels
- * up for each count, and a job is counted five times.
- */
+/** A counter or gauge that is updated on scrape: prom-client looks up the labels of each count, and a job counts five times. */
 export class Tally {
   private counted = 0;
 

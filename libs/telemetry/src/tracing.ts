@@ -11,12 +11,8 @@ import {
 } from '@opentelemetry/api';
 
 /**
- * Traces: what was done, where and for how long, on behalf of one request. Where a trace goes on, its context is
- * handed on as one string, the header `traceparent` of W3C Trace Context: from HTTP into the record and the message,
- * from there to the handler and to what that enqueues.
- *
- * Spans are made and exported only when an endpoint is set. Without one, what came with a `traceparent` still hands it
- * on, and everything else costs a look at a variable.
+ * The context of a trace is passed on as the header `traceparent` (W3C Trace Context): from HTTP into record and message, to
+ * the handler and to what it enqueues. Spans exist only when an endpoint is set.
  */
 
 /** Version 00, the only one there is; ids of zeros are invalid. */
@@ -37,7 +33,6 @@ export interface Step {
   end(errorType?: string, attributes?: Attributes): void;
 }
 
-/** What a span shows of a step. */
 export interface StepDescription {
   name: string;
   kind: keyof typeof SpanKind;

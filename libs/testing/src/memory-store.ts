@@ -15,7 +15,6 @@ import type {
 } from '#records';
 import { hasEnded, viewOfNew } from '#records';
 
-/** A job as {@link MemoryStore} keeps it. */
 export interface MemoryRecord {
   readonly accepted: NewRecord;
   readonly createdAt: Date;
@@ -32,10 +31,7 @@ export interface MemoryRecord {
   progress: { fraction: number; note?: string }[];
 }
 
-/**
- * The records of jobs in memory: the part that `Jobs` and the `Executor` use, so that both run as they are without a
- * database. There is one worker, which never dies. What `transaction` inserts is there at once.
- */
+/** The records of jobs in memory, as far as `Jobs` and the `Executor` use them. There is one worker, which never dies. */
 export class MemoryStore
   implements
     Pick<JobStore, 'insert' | 'insertMany' | 'insertInto' | 'insertKeyed' | 'insertKeyedInto'>,

@@ -25,9 +25,8 @@ export const nowhere = {
 };
 
 /**
- * The worker's own `Executor` over records in memory: a job is encoded, decoded, claimed, checked, run within its time
- * and settled by the code that does so in production. Only the messages are handed over by hand, and limits do not
- * hold.
+ * The worker's own `Executor` over records in memory: a job is encoded, decoded, claimed, run and settled by the code that
+ * does so in production. Only the messages are handed over by hand, and limits do not hold.
  */
 export class MemoryWorker {
   private readonly executor: Executor;

@@ -15,7 +15,6 @@ export interface RunOptions {
   cancel?: AbortSignal;
 }
 
-/** What came of an attempt. */
 export interface JobRun<C extends AnyContract> {
   id: string;
   /** `succeeded`; `retrying` and `dead` when it failed; `scheduled` when it was snoozed; or `cancelled`. */

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { Next, notBothTimes, whenAndWhere } from '../requests.js';
 
-/** Payloads in one request. */
 const MAX_PAYLOADS = 10_000;
 
 export const BatchBody = z.strictObject({

@@ -8,7 +8,6 @@ const PERIOD = 'from demo_sales where sold_at between $1 and $2';
 const COUNT = `select count(*)::float8 as sales ${PERIOD}`;
 /** In the order of days, so that a day can be written and forgotten once the next one begins. */
 const SALES = `select sold_at::text as day, product, quantity, price_cents ${PERIOD} order by sold_at`;
-/** SQLSTATE of a table that does not exist. */
 const UNDEFINED_TABLE = '42P01';
 /** Sales between two notes of progress; a few a second. */
 const PROGRESS_EVERY = 20_000;
@@ -57,7 +56,6 @@ export class GenerateReportHandler implements Handler<typeof GenerateReport> {
     }
   }
 
-  /** The records of the file, the header first. */
   private async *records({ payload, signal, progress }: JobContext<typeof GenerateReport>) {
     const period = [payload.from, payload.to];
     let total = 0;

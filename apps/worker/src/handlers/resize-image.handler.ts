@@ -3,7 +3,6 @@ import { type Handler, type JobContext, JobHandler } from '#jobs';
 import { FileStore } from '../file-store.js';
 import { OutboundHttp } from '../outbound-http.js';
 
-/** Largest source, in bytes. */
 const MAX_BYTES = 20 * 1024 * 1024;
 
 /** Makes smaller copies of a picture in `images/<job id>/<width>.<format>`. Another attempt makes the same files. */

@@ -19,10 +19,7 @@ function tellTimes() {
   }
 }
 
-/**
- * Makes one element like another, changing only what differs: what has the focus keeps it, and what was opened stays
- * open. Nodes are moved or changed one by one; no text is ever read as HTML.
- */
+/** Makes one element like another, changing only what differs: focus and open details stay. No text is ever read as HTML. */
 function become(now, next) {
   if (now.nodeType !== next.nodeType || now.nodeName !== next.nodeName) {
     now.replaceWith(document.importNode(next, true));

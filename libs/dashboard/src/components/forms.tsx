@@ -15,7 +15,6 @@ const hidden = (fields: Fields) =>
   );
 
 interface ActionProps {
-  /** Where it is sent. */
   to: string;
   label: string;
   kind?: 'danger' | 'primary';

@@ -6,7 +6,6 @@ import { Token } from './forms.js';
 import { Text } from './values.js';
 import { Viewer } from './viewer.js';
 
-/** The pages, as the navigation lists them. */
 const pages = [
   ['Overview', '/dashboard'],
   ['Jobs', '/dashboard/jobs'],
@@ -19,7 +18,6 @@ const pages = [
 
 interface PageProps {
   title: string;
-  /** Of what the page is about. */
   id?: string;
   /** Which entry of the navigation this is; absent for pages of errors and the sign-in. */
   here?: (typeof pages)[number][0];
@@ -101,7 +99,6 @@ interface Tab {
   label: string;
   href: string;
   isChosen: boolean;
-  /** How much there is behind it. */
   count?: number;
 }
 

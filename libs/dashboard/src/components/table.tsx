@@ -8,7 +8,6 @@ export type Column<Row> = [
   kind?: 'number' | 'wide' | 'actions',
 ];
 
-/** A value as people read it. */
 function readable(value: unknown): ComponentChildren {
   if (value === null || value === undefined) return <None />;
   if (value instanceof Date) return <Time at={value} />;

@@ -12,7 +12,6 @@ interface TextProps {
   /** Its class; `none` stands back. */
   kind?: string;
   title?: string;
-  /** Where it leads. */
   to?: string;
 }
 

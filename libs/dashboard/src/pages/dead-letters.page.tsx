@@ -28,7 +28,6 @@ const Look = z.object({
   error: optionalText.transform((text) => text && likeForms(text)),
 });
 
-/** What can be done to them, and what that means. */
 const actions = {
   replay: {
     label: 'Replay',

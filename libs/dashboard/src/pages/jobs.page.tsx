@@ -99,7 +99,6 @@ export class JobsPage {
   }
 }
 
-/** The newest jobs that fit a filter with some changes. */
 const addressOf = (filter: Filter, changes: Partial<Filter> = {}) =>
   address('/jobs', { ...filter, before: undefined, ...changes });
 

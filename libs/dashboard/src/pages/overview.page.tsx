@@ -88,7 +88,6 @@ interface AttemptsProps {
   label: string;
 }
 
-/** How attempts ended, in numbers and over time, and what is under way now. */
 function Attempts({ queues, tallies, label }: AttemptsProps) {
   const sum = (outcome: keyof OutcomeCounts) => tallies.reduce((sum, tally) => sum + tally[outcome], 0);
   const now = (state: 'running' | 'queued') => queues.reduce((sum, queue) => sum + queue[state], 0);

@@ -10,7 +10,6 @@ import { describeError } from '../lifecycle/outcome.js';
 import { Duty } from './duty.js';
 import { PollIntervals } from './poll-intervals.js';
 
-/** How often the depths of the dead-letter queues are compared with the records. */
 const POLL_INTERVAL_MS = 2_000;
 /** Messages that are looked up and published again at once. Other clients may publish messages of 16 MiB. */
 const BATCH = 16;
@@ -19,16 +18,12 @@ const REST_FACTOR = 5;
 /** How long a job whose message no queue took waits until it is published again. */
 const UNROUTED_PAUSE_MS = 15_000;
 
-/** What becomes of a message in a dead-letter queue. */
 type Fate = 'stays' | 'dropped' | 'jobIsDead' | 'becomesDeadLetter';
 
 /**
- * Makes each dead-letter queue hold one message for each dead record. They can differ: a replay or a discard changes
- * records only, a crash can publish a message twice, and a broker can lose its disk. So one worker compares the depth of
- * each queue with the records. If they differ twice in a row, it goes through the queue once, drops messages of no dead
- * record, and has missing ones published again.
- *
- * Messages that the broker or a client put there are recorded and dropped.
+ * Makes each dead-letter queue hold one message for each dead record: a replay or a discard changes records only, a crash
+ * can publish twice, a broker can lose its disk. One worker compares each depth with the records; after two mismatches it
+ * goes through the queue once. What the broker or a client put there is recorded and dropped.
  */
 @Injectable()
 export class DeadLetterKeeper extends Duty {
@@ -99,10 +94,7 @@ export class DeadLetterKeeper extends Duty {
     }
   }
 
-  /**
-   * What no queue takes is kept by the alternate exchange, and so it is confirmed and never returned. Our own jobs are
-   * published again until the bindings are there; everything else is a dead letter.
-   */
+  /** What no queue takes was confirmed by the alternate exchange. Our own jobs are published again; all else is a dead letter. */
   private async readUnroutable(signal: AbortSignal): Promise<void> {
     const queue = EXCHANGE.unroutable;
     const depth = await this.broker.countReady(queue);
@@ -196,12 +188,7 @@ export class DeadLetterKeeper extends Duty {
   }
 }
 
-/**
- * Only the record says what a message in a dead-letter queue stands for: anyone who can publish may have put it there, with
- * whatever id and headers.
- *
- * @param kept the jobs of which a message was met already.
- */
+/** Only the record says what a message stands for: anyone who can publish may have put it there, with any id and headers. */
 function fateOf(
   { id, name, attempt, byBroker, isUnrecorded }: DeadLetter,
   queue: string,

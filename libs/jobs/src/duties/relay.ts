@@ -27,10 +27,8 @@ const LEASE_MS = 15_000;
 const REFUSED_PAUSE_MS = 3_000;
 
 /**
- * Publishes what the outbox holds and nobody else has published: jobs accepted while no broker answered
- * or whose producer died, delayed jobs when their time has come, and jobs that were rescued. One runs in each
- * worker; `skip locked` keeps them out of each other's way, and no lock is held while a message waits for its
- * confirm. Oldest first, and never more than the publish window takes.
+ * Publishes what the outbox holds and nobody else has published, oldest first, never more than the publish window takes.
+ * `skip locked` keeps relays out of each other's way; no lock is held while a message waits for its confirm.
  */
 @Injectable()
 export class Relay extends Duty {

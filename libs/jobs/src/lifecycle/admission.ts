@@ -16,16 +16,12 @@ export interface Permit {
 
 /** A delivered job may not start yet. */
 export interface Deferral {
-  /** Milliseconds to put it off. */
   delayMs: number;
   /** Called when the record has it that the job is put off. */
   recorded?(): Promise<void>;
 }
 
-/**
- * Decides whether a delivered job may start, before it is claimed. A job that may not is put off by the executor: it
- * uses up no attempt, and its message makes room for another. Optional: without a provider of it every job may start.
- */
+/** Decides before the claim whether a delivered job may start; if not, it is put off and uses up no attempt. Optional. */
 export abstract class Admission {
   /**
    * Takes what a handler wants, once, when the worker starts.

@@ -5,16 +5,12 @@ import type { JobContext } from '../handler.js';
 import { type Progress, safeProgress } from '../progress.js';
 import type { RunningAttempt } from './running-attempt.js';
 
-/** Where what a handler says goes. */
 export interface Listeners {
   log: Log;
   progress: Progress;
 }
 
-/**
- * One attempt as its handler sees it. What many handlers do not ask for is made for those that do; as a class, because an
- * object with getters of its own is slow to make.
- */
+/** One attempt as its handler sees it. A class, because an object with getters of its own is slow to make. */
 export class AttemptContext implements JobContext {
   readonly id: string;
   readonly name: string;

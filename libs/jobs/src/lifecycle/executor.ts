@@ -79,7 +79,6 @@ export class Executor {
     void end.catch((error) => this.onUnexpected(held, error)).finally(() => this.inFlight.delete(held));
   }
 
-  /** Aborts the signal of a running attempt because its job was cancelled. */
   cancel(id: string, claim: number): void {
     this.running.cancel(id, claim);
   }

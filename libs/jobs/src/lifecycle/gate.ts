@@ -1,7 +1,4 @@
-/**
- * Lets many tasks in at once, or one exclusively: a task that must run exclusively waits until those inside have left, and
- * those that come after it wait behind it, so that it gets its turn.
- */
+/** Lets many tasks in at once, or one exclusively. Those that come later wait behind one that waits to be exclusive. */
 export class Gate {
   private inside = 0;
   private isExclusive = false;

@@ -1,9 +1,6 @@
 import type { JobDelivery } from '../decode.js';
 
-/**
- * The deliveries in flight: attempts, by `id/attempt`, and unreadable messages. When the broker delivers one again, after
- * a lost connection or a consumer timeout, the new copy replaces the old one: it is the one that can be acknowledged.
- */
+/** Deliveries in flight, by `id/attempt`. A copy that the broker delivers again replaces the old one: only it can be acked. */
 export class InFlight {
   private readonly held = new Map<string | JobDelivery, HeldDelivery>();
   private onChange: () => void = () => {};

@@ -2,10 +2,8 @@
 const LONG_MS = 10;
 
 /**
- * Keeps handlers that compute from holding up the event loop together. All that were claimed by one statement would
- * start in the same turn of it; were each of them to compute for 50 ms, then until the last one has started no heartbeat
- * would be sent and nothing that has ended settled. So they start one after the other, and after 10 ms the event loop
- * goes round first.
+ * Starts handlers one after the other, and lets the event loop go round after 10 ms: handlers that compute and were claimed
+ * together would otherwise hold up heartbeats and settlements until the last of them has started.
  */
 export class LoopTurns {
   private readonly waiting: (() => void)[] = [];

@@ -4,7 +4,6 @@ import { type Settlement, type StoredError, saidBy } from '#records';
 import type { JobSecrets } from '../job-secrets.js';
 import { readThrown, type Thrown } from '../thrown.js';
 
-/** How one attempt ended. */
 export type Outcome =
   | { kind: 'succeeded'; result: string }
   | { kind: 'failed'; error: unknown }

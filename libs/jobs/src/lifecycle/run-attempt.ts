@@ -20,7 +20,6 @@ import type { RunningAttempts } from './running-attempts.js';
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
 
-/** A claimed job, and what it takes to run it. */
 export interface ClaimedJob {
   job: IncomingJob;
   claim: Taken;
@@ -30,7 +29,6 @@ export interface ClaimedJob {
   observed: ObservedAttempt;
 }
 
-/** What all attempts of a worker share. */
 export interface AttemptTools {
   log: Log;
   progress: Progress;
@@ -49,7 +47,6 @@ export class AttemptRunner {
     private readonly tools: AttemptTools,
   ) {}
 
-  /** Sets the handler of a contract, or what runs it in a thread. */
   register(contract: AnyContract, handler: RunHandler | Isolation): void {
     this.handlers.set(contract.name, handler);
   }

@@ -18,9 +18,7 @@ export interface About {
   traceId: string | undefined;
 }
 
-/**
- * One attempt while its handler runs: its signal, and its end in case the handler ignores the signal.
- */
+/** One attempt while its handler runs: its signal, and its end in case the handler ignores the signal. */
 export class RunningAttempt {
   /** Made when a handler asks for its signal, which many do not. */
   private controller: AbortController | undefined;

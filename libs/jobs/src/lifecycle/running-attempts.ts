@@ -3,10 +3,7 @@ import type { StrayError } from '#telemetry';
 import { describeError } from './outcome.js';
 import type { RunningAttempt } from './running-attempt.js';
 
-/**
- * The attempts whose handlers run in this process. Each handler runs in an async context of its own, which its timers,
- * streams and promises inherit. The context shows which attempt an uncaught error came from.
- */
+/** The attempts that run here, each in an async context of its own, which shows where an uncaught error came from. */
 export class RunningAttempts {
   private readonly attempts = new Map<string, RunningAttempt>();
   private readonly context = new AsyncLocalStorage<RunningAttempt>();
@@ -31,7 +28,6 @@ export class RunningAttempts {
     for (const attempt of this.attempts.values()) attempt.release();
   }
 
-  /** How many of them caused the end of this process. */
   get culprits(): number {
     return [...this.attempts.values()].filter(({ isCulprit }) => isCulprit).length;
   }
@@ -64,10 +60,7 @@ export class RunningAttempts {
     return { fields: { err }, whose: 'an unknown job' };
   }
 
-  /**
-   * Makes `process.exit`, and a signal that a handler sends to this process, an error that ends the process in good order,
-   * for the sake of the other jobs.
-   */
+  /** Turns a handler's `process.exit`, and its signal to this process, into an error that ends the process in good order. */
   guardProcess(end: (error: unknown, how: string) => void): void {
     const guard =
       <A extends unknown[], R>(

@@ -5,9 +5,8 @@ import { TRACEPARENT_HEADER } from '../message.js';
 import { describeError, type Outcome } from './outcome.js';
 
 /**
- * Jobs in traces, by OpenTelemetry's conventions for messaging (1.44, where they are not stable yet): all that knows
- * of them is here. The span that sends a message is the parent of the one that processes it; the conventions allow
- * that where messages are taken one by one, and it makes one tree of a job and its retries.
+ * Spans by OpenTelemetry's conventions for messaging (1.44, not stable yet). The span that sends a message is the parent of
+ * the one that processes it, so that a job and its retries are one tree.
  */
 
 const describe = (
