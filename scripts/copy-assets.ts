@@ -1,9 +1,14 @@
-import { cpSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A step of the build: what the apps serve to browsers must stand in `dist` beside the code that serves it. */
+/** A step of the build: what is read at run time must stand in `dist` beside the code that reads it. */
+const FOLDERS = ['assets', 'migrations'];
+
+// What a removed lib left there would still be found.
+for (const lib of readdirSync('dist/libs'))
+  if (!existsSync(join('libs', lib))) rmSync(join('dist/libs', lib), { recursive: true });
 for (const { name, parentPath } of readdirSync('libs', { recursive: true, withFileTypes: true })) {
-  if (name !== 'assets') continue;
+  if (!FOLDERS.includes(name)) continue;
   const folder = join(parentPath, name);
   cpSync(folder, join('dist', folder), { recursive: true });
 }

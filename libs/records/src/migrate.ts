@@ -1,21 +1,21 @@
-import type { Migration } from 'kysely';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Kysely } from 'kysely';
 import pg from 'pg';
-import type { Queryable } from './records-database.js';
+import { type Queryable, rowsOf } from './records-database.js';
 
-/** Every migration, in the order in which they run: a file in `migrations`. A new one is one file and one line here. */
-const MIGRATIONS = [
-  '0001-jobs',
-  '0003-schedules',
-  '0004-batches',
-  '0005-limits',
-  '0006-telemetry',
-  '0007-operator',
-  '0008-dashboard',
-  '0009-dead-letters',
-  '0010-unique-keys',
-  '0011-one-store-of-dead-letters',
-  '0012-words',
-];
+const LIBS = join(import.meta.dirname, '../..');
+
+/** Every migration, by its name: the SQL files in the folder `migrations` of each lib. A removed lib takes its own with it. */
+function allMigrations(): Map<string, string> {
+  const files = readdirSync(LIBS)
+    .map((lib) => join(LIBS, lib, 'src/migrations'))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder).map((file) => join(folder, file)))
+    .filter((file) => file.endsWith('.sql'));
+  const named = files.map((file) => [basename(file, '.sql'), file] as const);
+  return new Map(named.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
 
 /**
  * Brings the database's schema up to date. Safe to run at any time and by several processes at once: the migrator
@@ -25,14 +25,17 @@ const MIGRATIONS = [
  */
 export async function migrateDatabase(url: string): Promise<string[]> {
   // Loaded by those that migrate only: its 262 modules take a seventh of the time in which an app starts.
-  const { Kysely, Migrator, PostgresDialect } = await import('kysely');
+  const { Kysely, Migrator, PostgresDialect, sql } = await import('kysely');
   const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis: 5_000 });
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+  const migrationOf = (file: string) => ({
+    up: async (db: Kysely<unknown>) => void (await sql.raw(readFileSync(file, 'utf8')).execute(db)),
+  });
   try {
-    const migrations = await Promise.all(
-      MIGRATIONS.map(async (name) => [name, (await import(`./migrations/${name}.js`)) as Migration] as const),
-    );
-    const provider = { getMigrations: async () => Object.fromEntries(migrations) };
+    // The migrations of a lib that was removed are not there any more, nor need they be.
+    const done = (await migrationsIn(pool)).map((name) => [name, { up: async () => {} }] as const);
+    const known = [...allMigrations()].map(([name, file]) => [name, migrationOf(file)] as const);
+    const provider = { getMigrations: async () => Object.fromEntries([...done, ...known]) };
     // A clone has migrations of its own, which may have run before a later one of Warren's comes into it.
     const migrator = new Migrator({ db, provider, allowUnorderedMigrations: true });
     const { error, results = [] } = await migrator.migrateToLatest();
@@ -45,9 +48,16 @@ export async function migrateDatabase(url: string): Promise<string[]> {
 
 /** Names the migrations that the database lacks. */
 export async function pendingMigrations(database: Queryable): Promise<string[]> {
-  const query = async (text: string) => (await database.query({ text, values: [] })).rows;
-  const [table] = await query(`select to_regclass('kysely_migration') as name`);
-  if (!(table as { name: string | null }).name) return MIGRATIONS;
-  const done = (await query('select name from kysely_migration')) as { name: string }[];
-  return MIGRATIONS.filter((name) => !done.some((migration) => migration.name === name));
+  const done = await migrationsIn(database);
+  return [...allMigrations().keys()].filter((name) => !done.includes(name));
+}
+
+/** Names the migrations that the database has. */
+async function migrationsIn(database: Queryable): Promise<string[]> {
+  const [table] = await rowsOf<{ name: string | null }>(database, {
+    text: `select to_regclass('kysely_migration') as name`,
+  });
+  if (!table?.name) return [];
+  const rows = await rowsOf<{ name: string }>(database, { text: 'select name from kysely_migration' });
+  return rows.map(({ name }) => name);
 }

@@ -85,7 +85,7 @@ export class Retention {
 
   private async pagesOf(table: string): Promise<number> {
     const { rows } = await this.database.query<{ pages: number }>({
-      text: `select (pg_relation_size($1::regclass) / current_setting('block_size')::int)::int as pages`,
+      text: `select (pg_relation_size(to_regclass($1)) / current_setting('block_size')::int)::int as pages`,
       values: [table],
     });
     return rows[0]?.pages ?? 0;
