@@ -1,7 +1,7 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { Audited, ProblemException } from '#http';
+import { AuditedPost, ProblemException } from '#http';
 import { DeadJobStore, JobQueries } from '#records';
 import { Count, DeadGroup, Done, Id, JobView, MessageView } from '#resources';
 import { DeadLettersBody, DeadLettersQuery, ReplayBody } from './requests.js';
@@ -46,9 +46,7 @@ export class DeadLettersController {
     return { ...job, message: await this.views.messageOf(job) };
   }
 
-  @Post('replay')
-  @Audited('dead-letters.replay')
-  @HttpCode(200)
+  @AuditedPost('replay', 'dead-letters.replay')
   @ApiOperation({ summary: 'Send dead letters back to work' })
   @ApiResponse({ status: 200, standardSchema: Done })
   async replay(@Body({ schema: ReplayBody }) { perSecond, ...filter }: ReplayBody): Promise<Done> {
@@ -56,9 +54,7 @@ export class DeadLettersController {
     return leftOut > 0 ? { count, leftOut } : { count };
   }
 
-  @Post('discard')
-  @Audited('dead-letters.discard')
-  @HttpCode(200)
+  @AuditedPost('discard', 'dead-letters.discard')
   @ApiOperation({ summary: 'Give dead letters up for good' })
   @ApiResponse({ status: 200, standardSchema: Done.pick({ count: true }) })
   async discard(@Body({ schema: DeadLettersBody }) filter: DeadLettersBody): Promise<{ count: number }> {

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { Audited, Client, JobWatcher, ProblemException } from '#http';
+import { AuditedPost, Client, JobWatcher, ProblemException } from '#http';
 import { Jobs } from '#jobs';
 import { DeadJobStore, hasEnded, JobQueries, JobStore } from '#records';
 import { Id, JobView } from '#resources';
@@ -110,9 +110,7 @@ export class JobsController {
     return job;
   }
 
-  @Post(':id/cancel')
-  @Audited('job.cancel')
-  @HttpCode(200)
+  @AuditedPost(':id/cancel', 'job.cancel')
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({
     summary: 'Cancel a job',
@@ -133,9 +131,7 @@ export class JobsController {
     throw new ProblemException(409, 'not-cancellable', `The job is ${job.state}: it has ended`);
   }
 
-  @Post(':id/reschedule')
-  @Audited('job.reschedule')
-  @HttpCode(200)
+  @AuditedPost(':id/reschedule', 'job.reschedule')
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Move a scheduled job to another time' })
   @ApiResponse({ status: 200, description: 'The job', standardSchema: JobView })
@@ -151,9 +147,7 @@ export class JobsController {
     throw new ProblemException(409, 'not-scheduled', `The job is ${job.state}, not scheduled`);
   }
 
-  @Post(':id/replay')
-  @Audited('job.replay')
-  @HttpCode(200)
+  @AuditedPost(':id/replay', 'job.replay')
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Send a dead letter back to work, attempts counted from zero' })
   @ApiResponse({ status: 200, description: 'The job', standardSchema: JobView })
@@ -162,9 +156,7 @@ export class JobsController {
     return this.changeDead(id, () => this.dead.replay({ ids: [id] }));
   }
 
-  @Post(':id/discard')
-  @Audited('job.discard')
-  @HttpCode(200)
+  @AuditedPost(':id/discard', 'job.discard')
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Give a dead letter up for good' })
   @ApiResponse({ status: 200, description: 'The job', standardSchema: JobView })

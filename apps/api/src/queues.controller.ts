@@ -1,7 +1,7 @@
-import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
+import { Controller, Get, Param } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { Audited, ProblemException } from '#http';
+import { AuditedPost, ProblemException } from '#http';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { QueueStore } from '#records';
@@ -41,9 +41,7 @@ export class QueuesController {
     return { items: await Promise.all(views.map((view) => this.show(view))) };
   }
 
-  @Post(':queue/pause')
-  @Audited('queue.pause')
-  @HttpCode(200)
+  @AuditedPost(':queue/pause', 'queue.pause')
   @ApiOperation({
     summary: 'Pause a queue',
     description: 'Within a second no worker takes jobs of it any more. What runs goes on to its end.',
@@ -56,9 +54,7 @@ export class QueuesController {
     return this.find(queue);
   }
 
-  @Post(':queue/resume')
-  @Audited('queue.resume')
-  @HttpCode(200)
+  @AuditedPost(':queue/resume', 'queue.resume')
   @ApiOperation({ summary: 'Resume a queue' })
   @ApiResponse(shown('The queue'))
   @ApiResponse(unknown)

@@ -1,8 +1,8 @@
-import { Controller, Get, HttpCode, Module, Param, Post, Res } from '@nestjs/common';
+import { Controller, Get, Module, Param, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { Audited, ProblemException } from '#http';
+import { AuditedPost, ProblemException } from '#http';
 import { JobView } from '#resources';
 import { ScheduleMetrics, Schedules, SchedulesModule, ScheduleView } from '#schedules';
 
@@ -20,9 +20,7 @@ export class SchedulesController {
     return { items: await this.schedules.list() };
   }
 
-  @Post(':name/run')
-  @Audited('schedule.run')
-  @HttpCode(202)
+  @AuditedPost(':name/run', 'schedule.run', 202)
   @ApiOperation({ summary: "Enqueue a schedule's job now", description: 'Its ticks stay as they are.' })
   @ApiResponse({
     status: 202,
@@ -45,9 +43,7 @@ export class SchedulesController {
     return job;
   }
 
-  @Post(':name/pause')
-  @Audited('schedule.pause')
-  @HttpCode(200)
+  @AuditedPost(':name/pause', 'schedule.pause')
   @ApiOperation({ summary: 'Let no tick of a schedule fire until it is resumed' })
   @ApiResponse({ status: 200, description: 'The schedule', standardSchema: ScheduleView })
   @ApiResponse({ status: 404, description: 'No schedule has this name' })
@@ -56,9 +52,7 @@ export class SchedulesController {
     return this.find(name);
   }
 
-  @Post(':name/resume')
-  @Audited('schedule.resume')
-  @HttpCode(200)
+  @AuditedPost(':name/resume', 'schedule.resume')
   @ApiOperation({
     summary: 'Let a schedule fire again',
     description: 'From its next tick on; what fell into the pause is not made up for.',

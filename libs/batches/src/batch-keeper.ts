@@ -1,5 +1,5 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { PollingLoop } from '#common';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Duty } from '#common';
 import { DatabaseUnavailableError, JobStore, type NewRecord, RecordsDatabase, WorkerLock } from '#records';
 import { BatchStore, type EndedBatch } from './batch-store.js';
 
@@ -15,17 +15,7 @@ const LIMIT = 100;
  * this happens exactly once, whichever process dies when. One worker looks, to save work; the rows are locked all the same.
  */
 @Injectable()
-export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
-  private readonly logger = new Logger(BatchKeeper.name);
-  private readonly loop = new PollingLoop(
-    {
-      name: 'Completing batches',
-      logger: this.logger,
-      intervalMs: POLL_INTERVAL_MS,
-      restFactor: REST_FACTOR,
-    },
-    () => this.look(),
-  );
+export class BatchKeeper extends Duty implements OnApplicationBootstrap, OnModuleDestroy {
   /** 1 after several could not be completed together. */
   private atOnce = LIMIT;
   /** Batches that cannot be completed; the next leader tries them again. */
@@ -36,18 +26,21 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly store: JobStore,
     private readonly database: RecordsDatabase,
     private readonly lock: WorkerLock,
-  ) {}
+  ) {
+    super({ name: 'Completing batches', intervalMs: POLL_INTERVAL_MS });
+  }
 
   onApplicationBootstrap(): void {
-    this.loop.start();
+    this.start(POLL_INTERVAL_MS);
   }
 
   onModuleDestroy(): Promise<void> {
-    return this.loop.stop();
+    return this.stop();
   }
 
-  private async look(): Promise<boolean> {
+  protected async run(): Promise<boolean | number> {
     if (!(await this.lock.isLeader('batches'))) return false;
+    const startedAt = performance.now();
     let ended: EndedBatch[] = [];
     const completing = this.database.transaction(async (transaction) => {
       ended = await this.batches.takeEnded(transaction, this.atOnce, [...this.stuck]);
@@ -64,7 +57,7 @@ export class BatchKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     );
     const isMore = !isDone || ended.length === this.atOnce;
     if (!isMore) this.atOnce = LIMIT;
-    return isMore;
+    return isMore || Math.max(POLL_INTERVAL_MS, REST_FACTOR * (performance.now() - startedAt));
   }
 
   /** A batch that cannot be completed must not block the others. */

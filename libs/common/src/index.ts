@@ -1,4 +1,5 @@
 export { Cache } from './cache.js';
+export { Duty } from './duty.js';
 export { PollingLoop } from './polling-loop.js';
 export { TransientError } from './transient-error.js';
 export { untilAvailable } from './until-available.js';

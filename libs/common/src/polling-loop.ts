@@ -6,10 +6,8 @@ export interface PollingOptions {
   /** What the loop does, for its log lines: "Publishing from the outbox". */
   name: string;
   logger: Logger;
-  /** Milliseconds between two runs; a function is asked after each run. */
-  intervalMs: number | (() => number);
-  /** After a run that took long, rest this many times as long as it took. 0 when absent. */
-  restFactor?: number;
+  /** Milliseconds between two runs. */
+  intervalMs: number;
 }
 
 /**
@@ -23,14 +21,17 @@ export class PollingLoop {
   private isWoken = false;
   private failingSince: number | undefined;
 
-  /** @param task one run, with a signal that is aborted when the loop stops. It returns true to run again at once. */
+  /**
+   * @param task one run, with a signal that is aborted when the loop stops. It returns true to run again at once, or
+   *   after how many milliseconds instead of the interval.
+   */
   constructor(
     private readonly options: PollingOptions,
     private readonly task: (signal: AbortSignal) => Promise<unknown>,
   ) {}
 
   /** Starts the loop, once. @param firstAfterMs milliseconds before the first run; the interval when absent. */
-  start(firstAfterMs = this.intervalMs): void {
+  start(firstAfterMs = this.options.intervalMs): void {
     this.loop ??= this.run(firstAfterMs);
   }
 
@@ -47,21 +48,13 @@ export class PollingLoop {
     await this.loop;
   }
 
-  private get intervalMs(): number {
-    const { intervalMs } = this.options;
-    return typeof intervalMs === 'number' ? intervalMs : intervalMs();
-  }
-
   private async run(firstAfterMs: number): Promise<void> {
     const { signal } = this.stopping;
     for (let restMs = firstAfterMs; ; ) {
       if (restMs > 0) await this.rest(restMs);
       if (signal.aborted) return;
       this.isWoken = false;
-      const startedAt = performance.now();
-      const isMore = await this.once(signal);
-      const tookMs = performance.now() - startedAt;
-      restMs = isMore ? 0 : Math.max(this.intervalMs, (this.options.restFactor ?? 0) * tookMs);
+      restMs = await this.once(signal);
     }
   }
 
@@ -71,14 +64,15 @@ export class PollingLoop {
     await pause(milliseconds, undefined, { signal: this.resting.signal }).catch(() => {});
   }
 
-  private async once(signal: AbortSignal): Promise<boolean> {
+  /** @returns how long to rest. */
+  private async once(signal: AbortSignal): Promise<number> {
     try {
-      const isMore = (await this.task(signal)) === true;
+      const answer = await this.task(signal);
       this.onSuccess();
-      return isMore;
+      return answer === true ? 0 : typeof answer === 'number' ? answer : this.options.intervalMs;
     } catch (error) {
       if (!signal.aborted) this.onFailure(error as Error);
-      return false;
+      return this.options.intervalMs;
     }
   }
 

@@ -1,5 +1,5 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { Cache, PollingLoop } from '#common';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Cache, Duty } from '#common';
 import { Contracts } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { type OutcomeCounts, QueueStore, type QueueView, Throughput } from '#records';
@@ -27,13 +27,9 @@ export interface Figures {
 
 /** Gathers the figures of all queues, once for all who look, and tells those who watch when they have changed. */
 @Injectable()
-export class Board implements OnApplicationBootstrap, OnModuleDestroy {
+export class Board extends Duty implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly latest = new Cache(() => this.read(), { freshMs: FRESH_MS, maxWaitMs: MAX_WAIT_MS });
   private readonly watchers = new Set<() => void>();
-  private readonly loop = new PollingLoop(
-    { name: 'Gathering the figures of queues', logger: new Logger(Board.name), intervalMs: FRESH_MS },
-    () => this.look(),
-  );
   private told = { text: '', at: 0 };
 
   constructor(
@@ -41,13 +37,15 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly records: QueueStore,
     private readonly throughput: Throughput,
     private readonly broker: Broker,
-  ) {}
+  ) {
+    super({ name: 'Gathering the figures of queues', intervalMs: FRESH_MS });
+  }
 
   /** Who looks first need not wait for the first count. */
   onApplicationBootstrap(): void {
     // Without the database there is nothing to count yet.
     this.latest.refresh().catch(() => {});
-    this.loop.start();
+    this.start(FRESH_MS);
   }
 
   /** The figures, a second old or, where they take longer to gather, those from before. */
@@ -67,13 +65,13 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
     this.watchers.add(tell);
     if (this.watchers.size === 1) {
       this.told = { text: '', at: 0 };
-      this.loop.wake();
+      this.wake();
     }
     return () => this.watchers.delete(tell);
   }
 
   onModuleDestroy(): void {
-    void this.loop.stop();
+    void this.stop();
   }
 
   private async read(): Promise<{ rows: QueueRow[]; at: number }> {
@@ -89,7 +87,7 @@ export class Board implements OnApplicationBootstrap, OnModuleDestroy {
     return { rows: await Promise.all(rows), at: performance.now() };
   }
 
-  private async look(): Promise<void> {
+  protected async run(): Promise<void> {
     if (this.watchers.size === 0) return;
     const text = JSON.stringify((await this.latest.refresh()).rows);
     if (text === this.told.text && Date.now() - this.told.at < TELL_EVERY_MS) return;

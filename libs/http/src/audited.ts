@@ -2,9 +2,11 @@ import {
   applyDecorators,
   type CallHandler,
   type ExecutionContext,
+  HttpCode,
   HttpException,
   Injectable,
   type NestInterceptor,
+  Post,
   SetMetadata,
   UseInterceptors,
 } from '@nestjs/common';
@@ -26,6 +28,10 @@ export interface Sender {
 /** Writes an audit line for each call of a route that changes what others rely on: `@Audited('queue.pause')`. */
 export const Audited = (name: string) =>
   applyDecorators(SetMetadata(ACTION, name), UseInterceptors(AuditInterceptor));
+
+/** An audited action: `@AuditedPost(':id/cancel', 'job.cancel')` is `POST :id/cancel`, and answers 200. */
+export const AuditedPost = (path: string, name: string, status = 200) =>
+  applyDecorators(Post(path), HttpCode(status), Audited(name));
 
 @Injectable()
 class AuditInterceptor implements NestInterceptor {

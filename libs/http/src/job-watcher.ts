@@ -1,12 +1,6 @@
 import type { EventEmitter } from 'node:events';
-import {
-  Injectable,
-  Logger,
-  Module,
-  type OnApplicationBootstrap,
-  type OnModuleDestroy,
-} from '@nestjs/common';
-import { PollingLoop, withResolvers, withTimeout } from '#common';
+import { Injectable, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Duty, withResolvers, withTimeout } from '#common';
 import { hasEnded, JobQueries, type WatchedJob } from '#records';
 
 const POLL_INTERVAL_MS = 250;
@@ -22,20 +16,17 @@ export interface Watcher {
 
 /** Watches jobs for all who ask, with one statement four times a second; with none while nobody watches. */
 @Injectable()
-export class JobWatcher implements OnApplicationBootstrap, OnModuleDestroy {
-  private readonly logger = new Logger(JobWatcher.name);
+export class JobWatcher extends Duty implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly watched = new Map<string, { latest?: WatchedJob; watchers: Set<Watcher> }>();
-  private readonly loop = new PollingLoop(
-    { name: 'Looking at watched jobs', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
-    () => this.look(),
-  );
   private count = 0;
   private isStopping = false;
 
-  constructor(private readonly views: JobQueries) {}
+  constructor(private readonly views: JobQueries) {
+    super({ name: 'Looking at watched jobs', intervalMs: POLL_INTERVAL_MS });
+  }
 
   onApplicationBootstrap(): void {
-    this.loop.start();
+    this.start(POLL_INTERVAL_MS);
   }
 
   /** Whether nobody more may watch: there are too many, or the api stops. */
@@ -50,7 +41,7 @@ export class JobWatcher implements OnApplicationBootstrap, OnModuleDestroy {
     entry.watchers.add(watcher);
     this.count++;
     if (entry.latest) watcher.tell(entry.latest);
-    if (this.count === 1) this.loop.wake();
+    if (this.count === 1) this.wake();
     return () => {
       if (!entry.watchers.delete(watcher)) return;
       this.count--;
@@ -81,11 +72,11 @@ export class JobWatcher implements OnApplicationBootstrap, OnModuleDestroy {
   /** Nest calls it first on SIGTERM: anyone who watches is let go, so that the server can close. */
   onModuleDestroy(): void {
     this.isStopping = true;
-    void this.loop.stop();
+    void this.stop();
     for (const { watchers } of this.watched.values()) for (const watcher of [...watchers]) watcher.stop();
   }
 
-  private async look(): Promise<void> {
+  protected async run(): Promise<void> {
     if (this.watched.size === 0) return;
     const known = new Map([...this.watched].map(([id, { latest }]) => [id, latest?.version ?? '']));
     for (const job of await this.views.changed(known)) {

@@ -3,7 +3,6 @@ import {
   ATTEMPT_HEADER,
   CLAIM_CHECK_BYTES,
   CLAIM_CHECK_HEADER,
-  NO_RECORD_HEADER,
   REASON_HEADER,
   REASON_LENGTH,
   sentHeaders,
@@ -19,8 +18,6 @@ export interface DeadLetter {
   reason: string;
   /** The broker or a client put it there. */
   byBroker: boolean;
-  /** A worker of an older version put it there and made no record. */
-  isUnrecorded: boolean;
   message: Delivery['message'];
 }
 
@@ -34,7 +31,6 @@ export function readDeadLetter(message: Delivery['message']): DeadLetter {
     attempt: headers[ATTEMPT_HEADER] ?? 1,
     reason: String(given ?? headers['x-first-death-reason'] ?? 'published to the dead-letter queue'),
     byBroker: given === undefined,
-    isUnrecorded: headers[NO_RECORD_HEADER] === true,
     message,
   };
 }

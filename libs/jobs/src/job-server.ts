@@ -69,18 +69,14 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
         this.handlers.startIsolation(queues),
         this.broker.check(this.contracts.topology, this.starting.signal),
       ]);
-      await this.whenDatabaseAnswers(() => this.database.checkSchema());
-      await this.whenDatabaseAnswers(() => this.lock.id());
-      const paused = await this.whenDatabaseAnswers(() => this.pauses.now());
-      if (!paused || this.draining) return callback();
+      const paused = await untilAvailable(() => this.join(), this.starting.signal);
+      if (this.draining) return callback();
       for (const queue of queues) this.consume(queue);
       this.applyPauses(paused);
-      this.pauses.start((paused) => this.applyPauses(paused));
-      this.cancellations.start();
-      this.relay.start();
-      this.rescuer.start();
-      this.deadLetters.start();
-      this.workerStatus.start(queues);
+      this.pauses.onAnswer = (paused) => this.applyPauses(paused);
+      this.workerStatus.queues = queues;
+      const { cancellations, pauses, relay, rescuer, deadLetters, workerStatus } = this;
+      for (const duty of [cancellations, pauses, relay, rescuer, deadLetters, workerStatus]) duty.start();
       callback();
     } catch (error) {
       callback(this.starting.signal.aborted ? undefined : error);
@@ -140,6 +136,13 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
     await Promise.all(this.consumers.map((consumer) => consumer.close()));
   }
 
+  /** Becomes a worker in the database. @returns the queues that are paused. */
+  private async join(): Promise<ReadonlySet<string>> {
+    await this.database.checkSchema();
+    await this.lock.id();
+    return this.pauses.now();
+  }
+
   private servedQueues(): string[] {
     const known = [...this.contracts.queues.keys()];
     const named = [...new Set(this.settings.WORKER_QUEUES)];
@@ -188,16 +191,5 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
       if (consumer.isPaused) consumer.resume();
       else consumer.pause();
     }
-  }
-
-  /** @returns what the task gave, or undefined when the worker is to stop before the database answered. */
-  private async whenDatabaseAnswers<T>(task: () => Promise<T>): Promise<T | undefined> {
-    const { signal } = this.starting;
-    return signal.aborted
-      ? undefined
-      : untilAvailable(task, signal).catch((error) => {
-          if (!signal.aborted) throw error;
-          return undefined;
-        });
   }
 }

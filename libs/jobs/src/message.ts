@@ -12,13 +12,11 @@ export const ATTEMPT_HEADER = 'x-attempt';
 export const TRACEPARENT_HEADER = 'traceparent';
 export const CLAIM_CHECK_HEADER = 'x-claim-check';
 export const REASON_HEADER = 'x-dead-reason';
-/** Workers of older versions set it on a dead letter without a record, which may have the id of a job. */
-export const NO_RECORD_HEADER = 'x-no-record';
 export const REASON_LENGTH = 1_000;
 /** Bookkeeping of the broker, which starts again with each publish; and the keys to which it would send copies. */
 const BROKER_HEADERS = /^(CC|BCC|x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count))$/;
 /** Headers that are set again when a message is republished. */
-const OWN_HEADERS = new Set([ATTEMPT_HEADER, CLAIM_CHECK_HEADER, REASON_HEADER, NO_RECORD_HEADER]);
+const OWN_HEADERS = new Set([ATTEMPT_HEADER, CLAIM_CHECK_HEADER, REASON_HEADER]);
 
 export interface JobMessage {
   id: string;

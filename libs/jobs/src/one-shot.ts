@@ -1,5 +1,5 @@
-import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
-import { PollingLoop, withResolvers, withTimeout } from '#common';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Duty, withResolvers, withTimeout } from '#common';
 import { Broker } from '#rabbitmq';
 import { QueueStore } from '#records';
 import { JobServer } from './job-server.js';
@@ -23,16 +23,8 @@ const SOON_MS = 15_000;
  * record says that a job is on its way or will be soon. Paused queues and what other workers run do not count.
  */
 @Injectable()
-export class OneShot implements OnModuleDestroy {
+export class OneShot extends Duty implements OnModuleDestroy {
   private readonly reason = withResolvers<string | undefined>();
-  private readonly loop = new PollingLoop(
-    {
-      name: 'Looking whether the queues are empty',
-      logger: new Logger(OneShot.name),
-      intervalMs: POLL_INTERVAL_MS,
-    },
-    () => this.look(),
-  );
   private maxJobs = Number.POSITIVE_INFINITY;
   private emptyPolls = 0;
 
@@ -41,7 +33,9 @@ export class OneShot implements OnModuleDestroy {
     private readonly executor: Executor,
     private readonly broker: Broker,
     private readonly queues: QueueStore,
-  ) {}
+  ) {
+    super({ name: 'Looking whether the queues are empty', intervalMs: POLL_INTERVAL_MS });
+  }
 
   /**
    * Waits until the worker should stop. Call it before the worker starts.
@@ -51,17 +45,17 @@ export class OneShot implements OnModuleDestroy {
   async finished({ maxJobs, maxTimeMs }: OneShotLimits): Promise<string | undefined> {
     if (maxJobs !== undefined) this.server.limitAttempts(maxJobs);
     this.maxJobs = maxJobs ?? this.maxJobs;
-    this.loop.start();
+    this.start(POLL_INTERVAL_MS);
     const { promise } = this.reason;
     return maxTimeMs === undefined ? promise : withTimeout(promise, maxTimeMs, () => '--max-time reached');
   }
 
   onModuleDestroy(): void {
     this.reason.resolve(undefined);
-    void this.loop.stop();
+    void this.stop();
   }
 
-  private async look(): Promise<void> {
+  protected async run(): Promise<void> {
     const { ended, size } = this.executor;
     if (ended >= this.maxJobs && size === 0) this.reason.resolve('--max-jobs reached');
     const { emptyPolls } = this;

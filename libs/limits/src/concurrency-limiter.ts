@@ -43,7 +43,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
     private readonly relay: Relay,
   ) {
     // One at a time: two statements of one worker would wait for each other's rows.
-    const options = { concurrency: 1, batch: 500, limit: 20_000 };
+    const options = { concurrency: 1 };
     this.requests = new StatementBatcher((slots) => this.takeAll(slots), options);
     this.waits = new StatementBatcher((waiters) => this.waitAll(waiters), options);
     this.releases = new StatementBatcher((slots) => this.releaseAll(slots), options);
@@ -76,7 +76,7 @@ export class ConcurrencyLimiter implements BeforeApplicationShutdown {
 
   /** Drops the rows that say nothing any more. */
   async prune(): Promise<void> {
-    await this.database.query(sql.prune());
+    await this.database.query(sql.prune);
   }
 
   /** Makes waiting jobs due for which there are free slots. */

@@ -74,11 +74,10 @@ export const release = (slots: readonly Slot[]) => ({
 });
 
 /** The workers that hold slots. */
-export const holdingWorkers = () => ({
+export const holdingWorkers = {
   name: 'holding-workers',
   text: 'select distinct (h >> 32)::int as worker from concurrency_limits, unnest(holders) h',
-  values: [],
-});
+};
 
 /** Takes their slots from workers. */
 export const drop = (workers: readonly number[]) => ({
@@ -120,11 +119,10 @@ export const freeOf = (limits: readonly { name: string; key: string }[]) => ({
 });
 
 /** The limits that jobs wait for. */
-export const awaited = () => ({
+export const awaited = {
   name: 'awaited-limits',
   text: 'select distinct name, key from concurrency_waiters',
-  values: [],
-});
+};
 
 /** Makes the longest waiting jobs due. One that has ended, or was put off to another time since, does not wait any more. */
 export const wake = (free: readonly FreeSlots[]) => ({
@@ -147,7 +145,7 @@ export const wake = (free: readonly FreeSlots[]) => ({
 });
 
 /** Forgets limits that nobody holds or waits for, and jobs that do not wait any more. */
-export const prune = () => ({
+export const prune = {
   name: 'prune-slots',
   text: `
     with done as (
@@ -160,5 +158,4 @@ export const prune = () => ({
       order by name, key for update skip locked
     )
     delete from concurrency_limits l using idle where l.name = idle.name and l.key = idle.key and l.holders = '{}'`,
-  values: [],
-});
+};

@@ -42,12 +42,12 @@ export class LimitsKeeper implements BeforeApplicationShutdown {
 
   private async sweep(): Promise<void> {
     await this.dropGone();
-    const { rows } = await this.database.query<sql.Waiter>(sql.awaited());
+    const { rows } = await this.database.query<sql.Waiter>(sql.awaited);
     await this.slots.wakeForFree(rows);
   }
 
   private async dropGone(): Promise<void> {
-    const { rows } = await this.database.query<{ worker: number }>(sql.holdingWorkers());
+    const { rows } = await this.database.query<{ worker: number }>(sql.holdingWorkers);
     const holders = rows.map(({ worker }) => worker);
     const missing = holders.length > 0 ? await this.outboxStore.missingOf(holders) : [];
     const gone = this.gone.confirm(missing);

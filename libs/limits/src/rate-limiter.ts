@@ -29,11 +29,7 @@ export class RateLimiter {
 
   constructor(private readonly database: RecordsDatabase) {
     // One at a time: two statements of one worker would wait for each other's rows.
-    this.requests = new StatementBatcher((requests) => this.takeAll(requests), {
-      concurrency: 1,
-      batch: 500,
-      limit: 20_000,
-    });
+    this.requests = new StatementBatcher((requests) => this.takeAll(requests), { concurrency: 1 });
   }
 
   /** Asks for a time to start. @throws DatabaseUnavailableError, OverloadedError */
@@ -52,7 +48,6 @@ export class RateLimiter {
           order by name, key for update skip locked
         )
         delete from rate_limits r using idle where r.name = idle.name and r.key = idle.key`,
-      values: [],
     });
   }
 

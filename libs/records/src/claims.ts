@@ -1,8 +1,7 @@
 import * as claiming from './claim-statements.js';
 import type { Claim, ClaimRequest, NewRecord, Refused } from './job-record.js';
-import type { RecordsDatabase } from './records-database.js';
+import type { RecordsDatabase, Statement } from './records-database.js';
 import { StatementBatcher } from './statement-batcher.js';
-import type { Statement } from './statements.js';
 import type { WorkerLock } from './worker-lock.js';
 
 /** A delivery that was not claimed, and whether it could be by now. */
@@ -33,9 +32,8 @@ export class Claims {
     private readonly lock: WorkerLock,
     private readonly insert: (records: readonly NewRecord[]) => Promise<unknown>,
   ) {
-    const options = { concurrency: 2, batch: 500, limit: 20_000 };
-    this.looks = new StatementBatcher((requests) => this.lookAt(requests), options);
-    this.claims = new StatementBatcher((requests) => this.claimAll(requests), options);
+    this.looks = new StatementBatcher((requests) => this.lookAt(requests));
+    this.claims = new StatementBatcher((requests) => this.claimAll(requests));
   }
 
   wouldStart(request: ClaimRequest): Promise<boolean> {

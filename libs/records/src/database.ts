@@ -6,7 +6,7 @@ import { settledWithin } from '#common';
 import { maskUrl } from '#config';
 import { asOutage, DatabaseUnavailableError, SchemaError } from './database-errors.js';
 import { pendingMigrations } from './migrate.js';
-import { inTransaction, lend, type Queryable, RecordsDatabase } from './records-database.js';
+import { inTransaction, lend, type Queryable, RecordsDatabase, type Statement } from './records-database.js';
 
 export { DatabaseUnavailableError, type Queryable, SchemaError };
 
@@ -62,9 +62,7 @@ export class Database implements Queryable, OnApplicationShutdown {
    *
    * @throws DatabaseUnavailableError when the database does not answer; the statement may or may not have run.
    */
-  query<Row>(
-    statement: Parameters<Queryable['query']>[0],
-  ): Promise<{ rows: Row[]; rowCount: number | null }> {
+  query<Row>(statement: Statement): Promise<{ rows: Row[]; rowCount: number | null }> {
     return this.plannedAsUsual(async (client) => {
       const result = await client.query(statement).catch((error) => {
         throw asOutage(error);
@@ -111,7 +109,7 @@ export class Database implements Queryable, OnApplicationShutdown {
 
   /** Whether the database answers, for readiness. The reason is in the log only, because it names hosts. */
   async answers(): Promise<true | string> {
-    return this.records.query({ text: 'select 1', values: [] }).then(
+    return this.records.query({ text: 'select 1' }).then(
       () => true,
       () => 'does not answer',
     );

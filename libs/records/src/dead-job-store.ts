@@ -133,7 +133,6 @@ export class DeadJobStore {
         left join (
           select queue, count(*)::int as pending from jobs where publish_at is not null and state = 'dead' group by queue
         ) o on o.queue = d.queue`,
-      values: [],
     });
   }
 
@@ -151,7 +150,6 @@ export class DeadJobStore {
     const [row] = await rowsOf<{ now: Date }>(this.database, {
       name: 'now',
       text: 'select now()',
-      values: [],
     });
     return row?.now as Date;
   }

@@ -50,10 +50,9 @@ export { migrateDatabase } from './migrate.js';
 export { type DueRecord, OutboxStore } from './outbox-store.js';
 export { QueueStore } from './queue-store.js';
 export { RecordsModule } from './records.module.js';
-export { RecordsDatabase } from './records-database.js';
+export { RecordsDatabase, type Statement } from './records-database.js';
 export { type Pruned, Retention } from './retention.js';
 export { eachApart, OverloadedError, StatementBatcher } from './statement-batcher.js';
-export type { Statement } from './statements.js';
 export { checkText, checkTime, InputError, isStorable, UNSTORABLE } from './text.js';
 export { type OutcomeCounts, outcomes, Throughput } from './throughput.js';
 export {

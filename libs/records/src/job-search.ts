@@ -1,35 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import type { JobState } from '#define-job';
+import type { JobView } from '#resources';
 import { saidInSql } from './error-form.js';
-import { DIED_AT } from './job-queries.js';
+import { DIED_AT, type ListFilter } from './job-queries.js';
 import { RecordsDatabase, rowsOf } from './records-database.js';
 
-/** Which jobs to look for; absent means any. */
-export interface SearchFilter {
-  state?: JobState;
-  name?: string;
-  queue?: string;
-  batch?: string;
-  /** Only jobs made before this one. */
-  before?: string;
-  limit: number;
-}
-
-export interface FoundJob {
-  id: string;
-  name: string;
-  queue: string;
-  state: JobState;
-  attempt: number;
-  maxAttempts: number;
-  progress: number | null;
-  createdAt: Date;
-  runAt: Date;
-  startedAt: Date | null;
-  finishedAt: Date | null;
-  /** The beginning of what the newest failed attempt died of. */
-  error: string | null;
-}
+/** A job in a list, with the beginning of what its newest failed attempt died of. */
+export type FoundJob = Pick<
+  JobView,
+  'id' | 'name' | 'queue' | 'state' | 'attempt' | 'maxAttempts' | 'progress'
+> &
+  Pick<JobView, 'createdAt' | 'runAt' | 'startedAt' | 'finishedAt'> & { error: string | null };
 
 export interface JobsFound {
   items: FoundJob[];
@@ -50,7 +30,7 @@ const SCATTERED_WINDOW = 4_000;
 export class JobSearch {
   constructor(private readonly database: RecordsDatabase) {}
 
-  async find(filter: SearchFilter): Promise<JobsFound> {
+  async find(filter: ListFilter): Promise<JobsFound> {
     const { limit } = filter;
     const { statement, window } = searching(filter);
     const rows = await rowsOf<FoundJob & { lastSeen: string | null; lastSeenAt: Date | null; seen: number }>(
@@ -69,7 +49,7 @@ export class JobSearch {
 }
 
 /** @returns also how many jobs are looked at one by one; undefined where indexes find all that is looked for. */
-function searching({ state, name, queue, batch, before, limit }: SearchFilter) {
+function searching({ state, name, queue, batch, before, limit }: ListFilter) {
   const values: unknown[] = [];
   const where = (column: string, operator: string, value: unknown) =>
     value === undefined ? [] : [`${column} ${operator} $${values.push(value)}`];

@@ -41,21 +41,17 @@ export class JobStore {
     private readonly database: RecordsDatabase,
     private readonly lock: WorkerLock,
   ) {
-    const options = { concurrency: 2, batch: 500, limit: 20_000 };
-    const bySize = ({ payload }: NewRecord) => payload.length;
-    this.inserts = new StatementBatcher((records) => this.insertMany(records), options, bySize);
+    const bySize = { sizeOf: ({ payload }: NewRecord) => payload.length };
+    this.inserts = new StatementBatcher((records) => this.insertMany(records), bySize);
     this.keyedInserts = new StatementBatcher<KeyedRecord, KeyedInsert>(
-      (records) => this.insertKeyedInto(this.database, records),
-      options,
+      (records) => this.insertKeyedInto(database, records),
       bySize,
     );
     this.claims = new Claims(database, lock, (records) => this.insertInto(database, records));
-    this.settlements = new StatementBatcher(
-      (settlements) => this.settleAll(settlements),
-      options,
-      ({ result }) => result?.length ?? 0,
-    );
-    this.postponements = new StatementBatcher((postponements) => this.postponeAll(postponements), options);
+    this.settlements = new StatementBatcher((settlements) => this.settleAll(settlements), {
+      sizeOf: ({ result }) => result?.length ?? 0,
+    });
+    this.postponements = new StatementBatcher((postponements) => this.postponeAll(postponements));
   }
 
   /**

@@ -143,7 +143,6 @@ export class OutboxStore {
     const rows = await rowsOf<{ id: number }>(this.database, {
       name: 'missing-workers',
       text: `select id from workers where id <> all (array(${LOCKED_WORKERS}))`,
-      values: [],
     });
     return rows.map(({ id }) => id);
   }

@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Cache } from '#common';
 import type { JobState } from '#define-job';
 import type { QueueView } from '#resources';
-import { RecordsDatabase, rowsOf } from './records-database.js';
-import type { Statement } from './statements.js';
+import { RecordsDatabase, rowsOf, type Statement } from './records-database.js';
 
 /** The states in which a job still concerns its queue. */
 export type OpenState = Exclude<JobState, 'succeeded' | 'cancelled' | 'discarded'>;
@@ -45,7 +44,6 @@ export class QueueStore {
     const rows = await rowsOf<{ queue: string }>(this.database, {
       name: 'paused-queues',
       text: 'select queue from paused_queues',
-      values: [],
     });
     return new Set(rows.map(({ queue }) => queue));
   }
@@ -66,7 +64,6 @@ export class QueueStore {
     const [row] = await rowsOf<{ pending: number; oldest: Date | null }>(this.database, {
       name: 'outbox-depth',
       text: 'select count(*)::int as pending, min(publish_at) as oldest from jobs where publish_at <= now()',
-      values: [],
     });
     return row ?? { pending: 0, oldest: null };
   }
@@ -139,5 +136,4 @@ const COUNT: Statement = {
     from jobs
     where state in ('scheduled', 'queued', 'running', 'retrying', 'dead') and state <> 'succeeded'
     group by queue, state`,
-  values: [],
 };

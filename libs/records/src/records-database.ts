@@ -5,13 +5,20 @@ import { asPassing, DatabaseUnavailableError, isDeadlock } from './database-erro
 /** How often what PostgreSQL ended to resolve a deadlock is run again. It changed nothing, and finds the locks free. */
 const DEADLOCK_RETRIES = 5;
 
+/** A statement; with a name it is prepared once for each connection. */
+export interface Statement {
+  name?: string;
+  text: string;
+  values?: unknown[];
+}
+
 /** Whatever runs a statement: a database, or a transaction of the caller's own (`pg.PoolClient`). */
 export interface Queryable {
-  query(statement: { text: string; values: unknown[]; name?: string }): Promise<{ rows: unknown[] }>;
+  query(statement: Statement): Promise<{ rows: unknown[] }>;
 }
 
 /** Runs a statement of which only the rows matter. */
-export async function rowsOf<Row>(database: Queryable, statement: Parameters<Queryable['query']>[0]) {
+export async function rowsOf<Row>(database: Queryable, statement: Statement) {
   return (await database.query(statement)).rows as Row[];
 }
 
@@ -28,7 +35,7 @@ export class RecordsDatabase implements Queryable {
    * @throws DatabaseUnavailableError when the database does not answer; the statement may or may not have run.
    */
   async query<Row>(
-    statement: Parameters<Queryable['query']>[0],
+    statement: Statement,
     retries = DEADLOCK_RETRIES,
   ): Promise<{ rows: Row[]; rowCount: number | null }> {
     try {
@@ -103,7 +110,7 @@ export async function inTransaction<T>(
   translate: (error: unknown) => unknown,
   onBroken = () => {},
 ): Promise<T> {
-  const query = (statement: string | Parameters<Queryable['query']>[0]) =>
+  const query = (statement: string | Statement) =>
     client.query(statement as string).catch((error) => {
       throw translate(error);
     });

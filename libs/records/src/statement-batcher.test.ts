@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { DatabaseUnavailableError } from './database.js';
-import { OverloadedError, StatementBatcher } from './statement-batcher.js';
+import { type BatcherOptions, OverloadedError, StatementBatcher } from './statement-batcher.js';
 
 /** A batcher whose batches end when the test says so. */
-function given(options: Partial<ConstructorParameters<typeof StatementBatcher>[1]> = {}) {
+function given(options: BatcherOptions<number> = {}) {
   const batches: { items: number[]; end: (error?: unknown) => void }[] = [];
   const batcher = new StatementBatcher<number, number>(
     (items) =>
@@ -88,8 +88,7 @@ test('P15: large items make small batches, and what waits is bounded by size too
       batches.push(items);
       return new Promise(() => {});
     },
-    { concurrency: 1, batch: 500, limit: 20_000 },
-    (size) => size,
+    { concurrency: 1, sizeOf: (size) => size },
   );
   for (let item = 0; item < 10; item++) void batcher.add(MiB);
   await turn();

@@ -1,13 +1,15 @@
 import { TransientError } from '#common';
 import { DatabaseUnavailableError } from './database-errors.js';
 
-export interface BatcherOptions {
+export interface BatcherOptions<Item> {
   /** Statements under way at once, when the database takes long for each. */
-  concurrency: number;
+  concurrency?: number;
   /** Rows of one statement at most. 50 rows already give most of the gain, 500 the rest. */
-  batch: number;
+  batch?: number;
   /** Items that may wait; beyond it {@link OverloadedError}. */
-  limit: number;
+  limit?: number;
+  /** How large an item is, in characters, where that matters. */
+  sizeOf?: (item: Item) => number;
 }
 
 /**
@@ -34,16 +36,15 @@ export class StatementBatcher<Item, Result> {
   private running = 0;
   private scheduled = false;
   private timer: NodeJS.Timeout | undefined;
+  private readonly options: Required<BatcherOptions<Item>>;
 
-  /**
-   * @param run executes one batch and returns one result for each item, in the same order.
-   * @param sizeOf how large an item is, in characters, where that matters.
-   */
+  /** @param run executes one batch and returns one result for each item, in the same order. */
   constructor(
     private readonly run: (items: Item[]) => Promise<Result[]>,
-    private readonly options: BatcherOptions,
-    private readonly sizeOf: (item: Item) => number = () => 0,
-  ) {}
+    options: BatcherOptions<Item> = {},
+  ) {
+    this.options = { concurrency: 2, batch: 500, limit: 20_000, sizeOf: () => 0, ...options };
+  }
 
   /**
    * Adds an item to the next batch.
@@ -56,7 +57,7 @@ export class StatementBatcher<Item, Result> {
       return Promise.reject(new OverloadedError(this.options.limit));
     return new Promise((resolve, reject) => {
       this.waiting.push({ item, resolve, reject });
-      this.waitingSize += this.sizeOf(item);
+      this.waitingSize += this.options.sizeOf(item);
       this.schedule();
     });
   }
@@ -81,7 +82,7 @@ export class StatementBatcher<Item, Result> {
   private nextBatch() {
     let [count, size] = [0, 0];
     while (count < Math.min(this.waiting.length, this.options.batch) && size < BATCH_SIZE) {
-      size += this.sizeOf((this.waiting[count++] as { item: Item }).item);
+      size += this.options.sizeOf((this.waiting[count++] as { item: Item }).item);
     }
     this.waitingSize -= size;
     return this.waiting.splice(0, count);

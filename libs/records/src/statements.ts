@@ -2,15 +2,10 @@ import { plain, quoted } from './array-text.js';
 import { columns } from './columns.js';
 import { formOf, saidInSql } from './error-form.js';
 import type { JobKey, KeyedRecord, NewRecord, Settlement } from './job-record.js';
+import type { Statement } from './records-database.js';
 import { WORKER_LOCK_CLASS } from './worker-lock.js';
 
-/** Takes any number of rows, one array for each column (`unnest`), and reads the database's clock only: others may be wrong. */
-export interface Statement {
-  /** Prepared under this name; without one, planned each time. */
-  name?: string;
-  text: string;
-  values: unknown[];
-}
+/** These take any number of rows, one array for each column, and read the database's clock only: others may be wrong. */
 
 /** Finds the session lock by which a worker shows that it is alive. */
 export const lockOf = (worker: string) => `select ${WORKER_LOCKS} and l.objid = ${worker}`;

@@ -80,7 +80,6 @@ export class Throughput implements BeforeApplicationShutdown {
       text: `
         select queue, outcome, sum(count)::int as count from throughput
         where step_s = ${MINUTE_S} and at > now() - interval '1 hour' group by 1, 2`,
-      values: [],
     });
     const tallies = new Map<string, OutcomeCounts>();
     for (const { queue, outcome, count } of rows) {

@@ -2,9 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { columns } from './columns.js';
 import { formOf } from './error-form.js';
 import { PRODUCER_GRACE_MS } from './job-store.js';
-import { RecordsDatabase } from './records-database.js';
+import { RecordsDatabase, type Statement } from './records-database.js';
 import { StatementBatcher } from './statement-batcher.js';
-import type { Statement } from './statements.js';
 
 /** A message as its sender published it. */
 export interface ReceivedMessage {
@@ -65,11 +64,9 @@ export class UnprocessableMessages {
   private readonly messages: StatementBatcher<UnprocessableMessage, DeadRecord>;
 
   constructor(private readonly database: RecordsDatabase) {
-    this.messages = new StatementBatcher(
-      (messages) => this.recordAll(messages),
-      { concurrency: 2, batch: 500, limit: 20_000 },
-      ({ body, payload }) => body.length + (payload?.length ?? 0),
-    );
+    this.messages = new StatementBatcher((messages) => this.recordAll(messages), {
+      sizeOf: ({ body, payload }) => body.length + (payload?.length ?? 0),
+    });
   }
 
   /**

@@ -31,11 +31,7 @@ export class WorkerLock implements OnApplicationShutdown {
   private readonly duties = new Set<LeaderDuty>();
   private starting: Promise<number> | undefined;
   private readonly loop = new PollingLoop(
-    {
-      name: 'Checking the lock of this worker',
-      logger: this.logger,
-      intervalMs: () => (this.session ? CHECK_EVERY_MS : RECONNECT_PAUSE_MS),
-    },
+    { name: 'Checking the lock of this worker', logger: this.logger, intervalMs: RECONNECT_PAUSE_MS },
     () => this.check(),
   );
 
@@ -107,15 +103,16 @@ export class WorkerLock implements OnApplicationShutdown {
     }
     this.session = session;
     session.on('end', () => this.onLost(session));
-    this.loop.start();
+    this.loop.start(CHECK_EVERY_MS);
     return this.worker;
   }
 
   /** Takes the lock again when its session was lost. */
-  private async check(): Promise<void> {
+  private async check(): Promise<number> {
     const { session } = this;
     if (session) await session.query('select 1').catch(() => this.onLost(session));
     else await this.id();
+    return this.session ? CHECK_EVERY_MS : RECONNECT_PAUSE_MS;
   }
 
   private onLost(session: pg.Client): void {

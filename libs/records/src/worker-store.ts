@@ -51,7 +51,6 @@ export class WorkerStore {
         ) j on h.running > 0
         where exists (${lockOf('w.id')})
         order by w.id`,
-      values: [],
     });
     return rows.map((row) => ({
       ...row,

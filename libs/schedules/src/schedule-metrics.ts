@@ -17,7 +17,7 @@ export class ScheduleMetrics {
   private async read(): Promise<Sample[]> {
     const [schedules, { rows }] = await Promise.all([
       this.schedules.list(),
-      this.database.query<{ name: string; at: Date }>(sql.lastSuccesses()),
+      this.database.query<{ name: string; at: Date }>(sql.lastSuccesses),
     ]);
     const active = schedules.filter(({ state }) => state === 'active');
     return active.flatMap(({ name, next: [first, second] }): Sample[] => {

@@ -1,12 +1,11 @@
 import {
   Inject,
   Injectable,
-  Logger,
   type OnApplicationBootstrap,
   type OnModuleDestroy,
   type OnModuleInit,
 } from '@nestjs/common';
-import { PollingLoop } from '#common';
+import { Duty } from '#common';
 import { ContractError, Contracts, Jobs } from '#jobs';
 import { eachApart, type Queryable, RecordsDatabase } from '#records';
 import { decideTicks, dueTicks } from './decide-ticks.js';
@@ -32,13 +31,8 @@ interface Known {
  * workers apart. A worker fires only schedules that its own code declares in the same way as the row.
  */
 @Injectable()
-export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
-  private readonly logger = new Logger(Scheduler.name);
+export class Scheduler extends Duty implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private readonly known = new Map<string, Known>();
-  private readonly loop = new PollingLoop(
-    { name: 'Firing schedules', logger: this.logger, intervalMs: PAUSE_MS },
-    () => this.once(),
-  );
   private declaredAt: number | undefined;
   /** Schedules that the database does not take as the code declares them. */
   private readonly unstorable = new Set<string>();
@@ -50,7 +44,9 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
     private readonly contracts: Contracts,
     private readonly jobs: Jobs,
     private readonly database: RecordsDatabase,
-  ) {}
+  ) {
+    super({ name: 'Firing schedules', intervalMs: PAUSE_MS });
+  }
 
   /** @throws ContractError when two schedules have one name, or the app does not have a schedule's contract. */
   onModuleInit(): void {
@@ -70,14 +66,14 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
 
   onApplicationBootstrap(): void {
     this.logger.log({ msg: 'Schedules loaded', count: this.known.size, timeZoneData: process.versions.tz });
-    this.loop.start(0);
+    this.start();
   }
 
   onModuleDestroy(): Promise<void> {
-    return this.loop.stop();
+    return this.stop();
   }
 
-  private async once(): Promise<void> {
+  protected async run(): Promise<void> {
     if (this.declaredAt === undefined || Date.now() - this.declaredAt > CONFIRM_EVERY_MS)
       await this.declare();
     const known = [...this.known.values()].map(({ schedule: { name }, spec }) => ({ name, spec }));
@@ -94,7 +90,7 @@ export class Scheduler implements OnModuleInit, OnApplicationBootstrap, OnModule
 
   private async declare(): Promise<void> {
     const isStart = this.declaredAt === undefined;
-    const [clock] = (await this.database.query<{ now: Date }>(sql.clock())).rows as [{ now: Date }];
+    const [clock] = (await this.database.query<{ now: Date }>(sql.clock)).rows as [{ now: Date }];
     this.unstorable.clear();
     await eachApart(
       [...this.known.values()],

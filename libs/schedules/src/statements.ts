@@ -14,7 +14,7 @@ export interface Declaration {
 /** A worker's rows are rewritten by others once it has not confirmed them for this long. */
 const UNCONFIRMED_MS = 30_000;
 
-export const clock = (): Statement => ({ text: 'select now()', values: [] });
+export const clock: Statement = { text: 'select now()' };
 
 /** Writes or confirms what the code says. Only at its start does a worker overwrite what another one confirms. */
 export const declare = (schedules: readonly Declaration[], isStart: boolean): Statement => ({
@@ -107,7 +107,7 @@ export const view = (name: string | null): Statement => ({
 });
 
 /** When a job of each schedule last succeeded: the newest that did among those of its ticks, or one started by hand. */
-export const lastSuccesses = (): Statement => ({
+export const lastSuccesses: Statement = {
   name: 'last-successes',
   text: `
     select s.name, max(j.at) as at from schedules s
@@ -116,8 +116,7 @@ export const lastSuccesses = (): Statement => ({
       where t.schedule = s.name
       order by t.tick desc limit 1))
     group by s.name`,
-  values: [],
-});
+};
 
 export const lock = (name: string): Statement => ({
   text: 'select spec, paused, disabled, now() as now from schedules where name = $1 for update',

@@ -3,7 +3,7 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Batches, BatchStore, BatchView } from '#batches';
-import { Audited, Client, type Intake, ProblemException } from '#http';
+import { AuditedPost, Client, type Intake, ProblemException } from '#http';
 import { Jobs } from '#jobs';
 import { Id } from '#resources';
 import { checkQueue, nextJobOf } from '../next-job.js';
@@ -72,9 +72,7 @@ export class BatchesController {
     return found;
   }
 
-  @Post(':id/cancel')
-  @Audited('batch.cancel')
-  @HttpCode(200)
+  @AuditedPost(':id/cancel', 'batch.cancel')
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({
     summary: 'Cancel what of a batch has not ended',

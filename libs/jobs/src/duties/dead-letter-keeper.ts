@@ -1,13 +1,12 @@
-import { Injectable, Logger, Optional } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
-import { PollingLoop, TransientError } from '#common';
+import { Duty, TransientError } from '#common';
 import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
 import { type DeadCount, DeadJobStore, type DeadLetterState, OutboxStore, WorkerLock } from '#records';
 import { Contracts } from '../contracts.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../dead-letter-message.js';
 import { DeadLettering } from '../dead-lettering.js';
 import { describeError } from '../lifecycle/outcome.js';
-import { Duty } from './duty.js';
 import { PollIntervals } from './poll-intervals.js';
 
 const POLL_INTERVAL_MS = 2_000;
@@ -27,15 +26,6 @@ type Fate = 'stays' | 'dropped' | 'jobIsDead' | 'becomesDeadLetter';
  */
 @Injectable()
 export class DeadLetterKeeper extends Duty {
-  private readonly logger = new Logger(DeadLetterKeeper.name);
-  protected readonly loop = new PollingLoop(
-    {
-      name: 'Checking the dead-letter queues',
-      logger: this.logger,
-      intervalMs: () => this.intervals?.deadLetterKeeper ?? POLL_INTERVAL_MS,
-    },
-    (signal) => this.look(signal),
-  );
   /** Queues whose depth differed from the records at the last check. */
   private readonly mismatched = new Set<string>();
   /** When a queue may be gone through again, by this process's monotonic clock. */
@@ -50,12 +40,13 @@ export class DeadLetterKeeper extends Duty {
     private readonly deadLetters: DeadLettering,
     private readonly outboxStore: OutboxStore,
     private readonly lock: WorkerLock,
-    @Optional() private readonly intervals?: PollIntervals,
+    @Optional() intervals?: PollIntervals,
   ) {
-    super();
+    const intervalMs = intervals?.deadLetterKeeper ?? POLL_INTERVAL_MS;
+    super({ name: 'Checking the dead-letter queues', intervalMs });
   }
 
-  private async look(signal: AbortSignal): Promise<void> {
+  protected async run(signal: AbortSignal): Promise<void> {
     if (!this.broker.publishing.isUp || !(await this.lock.isLeader('deadLetters'))) return;
     const unroutable = EXCHANGE.unroutable;
     await this.apart(unroutable, () => this.readUnroutable(signal));
@@ -190,12 +181,12 @@ export class DeadLetterKeeper extends Duty {
 
 /** Only the record says what a message stands for: anyone who can publish may have put it there, with any id and headers. */
 function fateOf(
-  { id, name, attempt, byBroker, isUnrecorded }: DeadLetter,
+  { id, name, attempt, byBroker }: DeadLetter,
   queue: string,
   record: DeadLetterState | undefined,
   kept: ReadonlySet<string>,
 ): Fate {
-  if (!record || record.name !== name || isUnrecorded) return 'becomesDeadLetter';
+  if (!record || record.name !== name) return 'becomesDeadLetter';
   if (record.state === 'dead') return record.queue === queue && !kept.has(id) ? 'stays' : 'dropped';
   const isWaiting = record.state === 'queued' || record.state === 'retrying';
   const isHere = record.queue === queue || record.queue === EXCHANGE.unroutable;

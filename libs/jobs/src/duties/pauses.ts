@@ -1,7 +1,6 @@
-import { Injectable, Logger } from '@nestjs/common';
-import { PollingLoop } from '#common';
+import { Injectable } from '@nestjs/common';
+import { Duty } from '#common';
 import { QueueStore } from '#records';
-import { Duty } from './duty.js';
 
 /** How often a worker asks which queues are paused; it is to know within a second. */
 const POLL_INTERVAL_MS = 500;
@@ -9,17 +8,12 @@ const POLL_INTERVAL_MS = 500;
 /** Tells a worker which queues are paused: a pause is a row in the database, so it outlives every process. */
 @Injectable()
 export class Pauses extends Duty {
-  private readonly logger = new Logger(Pauses.name);
-  private onAnswer: (paused: ReadonlySet<string>) => void = () => {};
   private known = '';
-  // While the database is down, the last answer holds.
-  protected readonly loop = new PollingLoop(
-    { name: 'Reading paused queues', logger: this.logger, intervalMs: POLL_INTERVAL_MS },
-    (signal) => this.ask(signal),
-  );
+  /** Told which queues are paused, again and again; while the database is down, the last answer holds. */
+  onAnswer: (paused: ReadonlySet<string>) => void = () => {};
 
   constructor(private readonly queues: QueueStore) {
-    super();
+    super({ name: 'Reading paused queues', intervalMs: POLL_INTERVAL_MS });
   }
 
   /** The queues that are paused now. @throws DatabaseUnavailableError */
@@ -27,13 +21,7 @@ export class Pauses extends Duty {
     return this.queues.paused();
   }
 
-  /** @param onAnswer told which queues are paused, again and again. */
-  override start(onAnswer = this.onAnswer): void {
-    this.onAnswer = onAnswer;
-    super.start();
-  }
-
-  private async ask(signal: AbortSignal): Promise<void> {
+  protected async run(signal: AbortSignal): Promise<void> {
     const paused = await this.queues.paused();
     if (signal.aborted) return;
     const names = [...paused].sort().join(', ');

@@ -1,9 +1,8 @@
-import { Injectable, Logger, Module, Optional } from '@nestjs/common';
-import { PollingLoop } from '#common';
+import { Injectable, Module, Optional } from '@nestjs/common';
+import { Duty } from '#common';
 import { type DueRecord, OutboxStore, UnprocessableMessages } from '#records';
 import { CLAIM_CHECK_BYTES } from '../message.js';
 import { Outbox } from '../outbox.js';
-import { Duty } from './duty.js';
 import { PollIntervals } from './poll-intervals.js';
 
 /** How often the outbox is polled while it is empty: a scheduled job is late by at most this. */
@@ -32,35 +31,21 @@ const REFUSED_PAUSE_MS = 3_000;
  */
 @Injectable()
 export class Relay extends Duty {
-  private isBusy = false;
   /** When all is looked at again. */
   private lookAtAllAt = 0;
-  protected readonly loop = new PollingLoop(
-    {
-      name: 'Publishing from the outbox',
-      logger: new Logger(Relay.name),
-      intervalMs: () => (this.isBusy ? BUSY_PAUSE_MS : (this.intervals?.relay ?? IDLE_PAUSE_MS)),
-    },
-    () => this.once(),
-  );
 
   constructor(
     private readonly store: OutboxStore,
     private readonly outbox: Outbox,
     private readonly messages: UnprocessableMessages,
-    @Optional() private readonly intervals?: PollIntervals,
+    @Optional() intervals?: PollIntervals,
   ) {
-    super();
+    super({ name: 'Publishing from the outbox', intervalMs: intervals?.relay ?? IDLE_PAUSE_MS });
   }
 
-  /** Looks at the outbox now: something in it became due. */
-  wake(): void {
-    this.loop.wake();
-  }
-
-  /** Publishes one batch. @returns whether to go on at once: there may be more, and the broker takes it. */
-  private async once(): Promise<boolean> {
-    const room = this.outbox.room;
+  /** Publishes one batch, and goes on at once if there may be more and the broker takes it. */
+  protected async run(): Promise<boolean | number> {
+    const { room } = this.outbox;
     if (room === 0) return false;
     const limit = Math.min(BATCH, room);
     const due = await this.takeDue(limit);
@@ -70,8 +55,8 @@ export class Relay extends Duty {
     const refused = short.filter((_, index) => !confirmed[index]);
     for (const record of long) if (!(await this.publishLong(record))) refused.push(record);
     if (refused.length > 0) await this.store.postponePublish(refused, REFUSED_PAUSE_MS);
-    this.isBusy = due.length > 0 && refused.length === 0;
-    return due.length === limit && refused.length === 0;
+    if (due.length === 0 || refused.length > 0) return false;
+    return due.length === limit || BUSY_PAUSE_MS;
   }
 
   private async takeDue(limit: number): Promise<DueRecord[]> {

@@ -1,7 +1,6 @@
-import { Injectable, Logger } from '@nestjs/common';
-import { PollingLoop } from '#common';
+import { Injectable } from '@nestjs/common';
+import { Duty } from '#common';
 import { GoneWorkers, OutboxStore } from '#records';
-import { Duty } from './duty.js';
 
 /** How often jobs of workers that are gone are looked for; a redelivery by the broker finds most of them first. */
 const POLL_INTERVAL_MS = 3_000;
@@ -14,25 +13,16 @@ const LOOK_AT_ALL_MS = 60_000;
 /** Makes running jobs due again whose worker is gone, when no message brings them back. */
 @Injectable()
 export class Rescuer extends Duty {
-  private readonly logger = new Logger(Rescuer.name);
-  protected readonly loop = new PollingLoop(
-    {
-      name: 'Rescuing jobs of workers that are gone',
-      logger: this.logger,
-      intervalMs: POLL_INTERVAL_MS,
-    },
-    () => this.rescue(),
-  );
   private readonly gone = new GoneWorkers();
   /** Those whose jobs were rescued. */
   private done = new Set<number>();
   private doneSince = 0;
 
   constructor(private readonly store: OutboxStore) {
-    super();
+    super({ name: 'Rescuing jobs of workers that are gone', intervalMs: POLL_INTERVAL_MS });
   }
 
-  private async rescue(): Promise<void> {
+  protected async run(): Promise<void> {
     const gone = this.gone.confirm(await this.store.missingWorkers());
     if (performance.now() - this.doneSince > LOOK_AT_ALL_MS) {
       this.done.clear();

@@ -1,8 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Injectable, Logger } from '@nestjs/common';
-import { PollingLoop } from '#common';
+import { Injectable } from '@nestjs/common';
+import { Duty } from '#common';
 import { WorkerStore } from '#records';
-import { Duty } from './duty.js';
 
 const POLL_INTERVAL_MS = 5_000;
 /** Sampling interval of the event-loop delay. The measured delay includes it, so it is subtracted. */
@@ -12,22 +11,14 @@ const RESOLUTION_MS = 20;
 @Injectable()
 export class WorkerStatus extends Duty {
   private readonly delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  protected readonly loop = new PollingLoop(
-    {
-      name: 'Reporting the status of this worker',
-      logger: new Logger(WorkerStatus.name),
-      intervalMs: POLL_INTERVAL_MS,
-    },
-    () => this.report(),
-  );
-  private queues: readonly string[] = [];
+  /** The queues that this worker serves. */
+  queues: readonly string[] = [];
 
   constructor(private readonly workers: WorkerStore) {
-    super();
+    super({ name: 'Reporting the status of this worker', intervalMs: POLL_INTERVAL_MS });
   }
 
-  override start(queues: readonly string[] = []): void {
-    this.queues = queues;
+  override start(): void {
     this.delay.enable();
     super.start();
   }
@@ -37,7 +28,7 @@ export class WorkerStatus extends Duty {
     this.delay.disable();
   }
 
-  private async report(): Promise<void> {
+  protected async run(): Promise<void> {
     const eventLoopLagMs = Math.max(0, this.delay.max / 1e6 - RESOLUTION_MS);
     this.delay.reset();
     const rssBytes = process.memoryUsage.rss();
