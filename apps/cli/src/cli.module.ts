@@ -3,7 +3,7 @@ import * as contracts from '#contracts';
 import { ToolRoleModule } from '#roles';
 import { SchedulesModule } from '#schedules';
 
-/** What the operator's commands work with. */
+/** The modules that the commands use. */
 @Module({
   imports: [
     // One a line, for `npm run remove` to take out.

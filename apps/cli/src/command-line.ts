@@ -7,7 +7,7 @@ import { addSchedules } from './schedules.js';
 import { addWatch } from './watch.js';
 import { addWorkers } from './workers.js';
 
-/** All commands. Each file here is one group of them; the libs are loaded when one runs, so help is there at once. */
+/** All commands, one group a file. A command loads the libs only when it runs, so that help is fast. */
 export function commandLine(): Command {
   const program = new Command('jobs')
     .description('Looks after the jobs of this service.')

@@ -1,19 +1,19 @@
 import { createInterface } from 'node:readline/promises';
 import { Failure, wrongUse } from './exit.js';
 
-/** How an action on many is asked for. */
+/** Options of commands that act on many. */
 export interface Bulk {
   all?: boolean;
   yes?: boolean;
 }
 
-/** Refuses an action on everything that nobody asked for in so many words. */
+/** Requires an explicit selection: either ids or a filter, or --all. @throws Failure */
 export function mustBeMeant(isFiltered: boolean, { all }: Bulk): void {
   if (isFiltered && all) throw wrongUse('--all excludes ids and filters');
   if (!isFiltered && !all) throw wrongUse('Say which: ids, a filter, or --all');
 }
 
-/** Asks before an action on many; on a terminal only. */
+/** Asks for confirmation on a terminal; elsewhere it requires --yes. @throws Failure */
 export async function confirm(question: string, { yes }: Bulk): Promise<void> {
   if (yes) return;
   if (!process.stdin.isTTY)

@@ -12,13 +12,12 @@ interface ActionOptions extends Common, Bulk, Omit<DeadLetterFilter, 'ids' | 'er
   perSecond?: number;
 }
 
-/** The actions on dead letters, and their words. */
 const actions = {
   replay: { ask: 'Replay', doing: 'Replaying', done: 'Replayed' },
   discard: { ask: 'Discard', doing: 'Discarding', done: 'Discarded' },
 } as const;
 
-/** Jobs that failed for good: what they died of, sent back to work, given up. */
+/** Adds the commands dead, replay and discard. */
 export function addDeadLetters(program: Command): void {
   withFilter(
     command(
@@ -124,7 +123,7 @@ async function change(
   );
 }
 
-/** What dies after it was counted is not meant; neither is what died again while this was killed and called again. */
+/** Selects and counts letters that died until now: those that die later were not confirmed. */
 async function meant(tools: Tools, ids: string[], options: ActionOptions) {
   const given = filterOf(options);
   const filter = {

@@ -1,4 +1,4 @@
-/** How a command ends, for its caller. */
+/** Exit codes. */
 export const EXIT = { done: 0, failed: 1, wrongUse: 2, notFound: 3, interrupted: 130 } as const;
 
 /** Ends a command with a message that says what to do. */
@@ -12,15 +12,12 @@ export class Failure extends Error {
   }
 }
 
-/** There is no such job, queue, schedule or dead letter. */
+/** No such job, queue, schedule or dead letter. */
 export const notFound = (message: string) => new Failure(message, EXIT.notFound);
-/** The command was not given what it takes. */
+/** Wrong arguments. */
 export const wrongUse = (message: string) => new Failure(message, EXIT.wrongUse);
 
-/**
- * Errors whose message says it all, by their names: their classes are loaded only by the commands that need them.
- * Others are told with their stack.
- */
+/** The exit code of an expected error, undefined for others. By name: not every command loads the classes. */
 export function codeOf(error: Error): number | undefined {
   if (error instanceof Failure) return error.code;
   return EXPECTED[error.name];

@@ -10,7 +10,7 @@ import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
 import { readCount, readId, readTime } from './values.js';
 
-/** How long to wait for the broker, so that a job goes out at once; with none, a worker's relay publishes it. */
+/** How long to wait for the broker. Without it, a worker's relay publishes the job. */
 const BROKER_TIMEOUT_MS = 2_000;
 const POLL_INTERVAL_MS = 20;
 const LONGEST_ERROR = 60;
@@ -32,7 +32,7 @@ interface EnqueueOptions extends Common {
   priority?: Priority;
 }
 
-/** Looking at single jobs, putting them in, cancelling them. */
+/** Adds the commands list, show, enqueue and cancel. */
 export function addJobs(program: Command): void {
   command(
     program,

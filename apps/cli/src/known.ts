@@ -2,19 +2,14 @@ import { notFound } from './exit.js';
 import { clean } from './output.js';
 import type { Tools } from './tools.js';
 
-/** Filters whose values can be misspelled. */
+/** Filters that can be misspelled. */
 export interface Named {
   queue?: string;
   name?: string;
   batch?: string;
 }
 
-/**
- * For an answer that is empty: nothing may fit at the moment, or nothing ever can, as no contract and no job is of
- * that name.
- *
- * @throws Failure in the second case, for a queue or a name that is misspelt, or a batch that there is not.
- */
+/** Tells an empty result from a misspelled filter. @throws Failure when no contract and no job has the name. */
 export async function mustBeKnown(
   { contracts, queries }: Tools,
   { queue, name, batch }: Named,

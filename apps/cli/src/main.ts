@@ -3,7 +3,7 @@ import { commandLine } from './command-line.js';
 import { codeOf, EXIT } from './exit.js';
 import { clean, say } from './output.js';
 
-// Anyone who reads the output may have read enough.
+// The reader of the output may close it early.
 process.stdout.on('error', () => process.exit(EXIT.done));
 try {
   await commandLine().parseAsync();

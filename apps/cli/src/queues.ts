@@ -7,7 +7,7 @@ import type { Tools } from './tools.js';
 
 type Queue = QueueView & { ready: number; consumers: number | null };
 
-/** How full the queues are; and whether they are served at all. */
+/** Adds the commands queues, pause and resume. */
 export function addQueues(program: Command): void {
   command(program, 'queues', 'count the jobs of each queue by state', 'queues', 'queues --json').action(
     (options: Common) =>
@@ -35,7 +35,7 @@ export function addQueues(program: Command): void {
   }
 }
 
-/** The queues of all contracts, and others that have jobs, by name. */
+/** The queues of all contracts, and others that have jobs, sorted by name. */
 export async function readQueues({ queues, contracts, broker }: Tools): Promise<Queue[]> {
   const views = await queues.list(contracts.queues.keys());
   const counted = views.map(async (view) => ({
@@ -43,7 +43,7 @@ export async function readQueues({ queues, contracts, broker }: Tools): Promise<
     ready: view.queued,
     consumers: (await broker.countConsumers(view.queue)) ?? null,
   }));
-  return (await Promise.all(counted)).sort((a, b) => (a.queue < b.queue ? -1 : 1));
+  return Promise.all(counted);
 }
 
 export const queueTable = (queues: readonly Queue[]): string =>

@@ -6,11 +6,10 @@ import { answer, progressBar, say } from './output.js';
 import { type Common, command, stopIf, withTools } from './run.js';
 import type { Tools } from './tools.js';
 
-/** How long to wait for a broker that does not answer yet. */
 const BROKER_TIMEOUT_MS = 60_000;
 const POLL_INTERVAL_MS = 500;
 
-/** Publishing again what a broker has lost. */
+/** Adds the command rebuild. */
 export function addRebuild(program: Command): void {
   command(
     program,
@@ -26,9 +25,8 @@ export function addRebuild(program: Command): void {
 }
 
 /**
- * Publishes every unfinished job again, oldest first: the queued, the retrying at their time, and the running whose
- * worker is gone. Scheduled ones stay scheduled. Declares what exchanges and queues are missing, marks the jobs in
- * the records, and helps the workers' relays to publish them; when this is killed, those go on alone.
+ * Declares missing exchanges and queues, makes every unfinished job due but those that are scheduled or running, and helps
+ * the workers' relays to publish. If it is killed, the relays finish alone.
  *
  * @throws TopologyError, DatabaseUnavailableError, Failure
  */

@@ -2,16 +2,16 @@ import type { Command } from 'commander';
 import { EXIT, Failure } from './exit.js';
 import type { Tools } from './tools.js';
 
-/** How long a command that was interrupted may take to end in good order. */
+/** Time limit for the clean-up of an interrupted command. */
 const CLOSE_TIMEOUT_MS = 5_000;
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-/** What every command takes. */
+/** Options of every command. */
 export interface Common {
   json?: boolean;
 }
 
-/** Declares a command, with the option that all have and examples of its use. */
+/** Adds a command with --json and usage examples. */
 export function command(parent: Command, usage: string, description: string, ...examples: string[]): Command {
   return parent
     .command(usage)
@@ -20,18 +20,14 @@ export function command(parent: Command, usage: string, description: string, ...
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  npm run jobs -- ${line}`).join('\n')}`);
 }
 
-/**
- * Runs a command with the libs that it needs, and lets go of them afterwards.
- *
- * @param task is told by the signal when somebody wants it to end; what takes longer than a moment must obey it.
- */
+/** Opens connections, runs a task and closes them. The task must end soon after its signal is aborted. */
 export async function withTools(task: (tools: Tools, signal: AbortSignal) => Promise<void>): Promise<void> {
   const interruption = new AbortController();
   const interrupt = () => {
     interruption.abort();
     setTimeout(() => process.exit(EXIT.interrupted), CLOSE_TIMEOUT_MS).unref();
   };
-  // A second one ends the process at once, as is usual.
+  // A second signal ends the process at once.
   for (const signal of SIGNALS) process.once(signal, interrupt);
   const { openTools } = await import('./tools.js');
   const tools = await openTools();
@@ -43,7 +39,7 @@ export async function withTools(task: (tools: Tools, signal: AbortSignal) => Pro
   }
 }
 
-/** Ends a command that was interrupted, if it was. */
+/** @throws Failure if the command was interrupted. */
 export function stopIf(signal: AbortSignal, message: string): void {
   if (signal.aborted) throw new Failure(message, EXIT.interrupted);
 }

@@ -5,7 +5,7 @@ import { answer, clean, table, unchanged } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
 
-/** Recurring jobs, as the workers have declared them. */
+/** Adds the command group schedules. */
 export function addSchedules(program: Command): void {
   const group = program.command('schedules').description('look after recurring jobs');
 

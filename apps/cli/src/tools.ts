@@ -16,10 +16,9 @@ import {
 import { Schedules } from '#schedules';
 import { CliModule } from './cli.module.js';
 
-/** What the commands work with. */
 export type Tools = Awaited<ReturnType<typeof openTools>>;
 
-/** Connects to database and broker, through the same libs as the apps. Loaded only by commands that run. */
+/** Connects to the database and the broker through the same libs as the apps. */
 export async function openTools() {
   const app = await NestFactory.createApplicationContext(CliModule, {
     logger: new ErrorOutput({ logLevels: ['warn', 'error', 'fatal'] }),
@@ -27,7 +26,7 @@ export async function openTools() {
   });
   const audit = app.get(Audit);
   return {
-    /** Does something that people are answerable for: who did it is kept, and how much it changed. */
+    /** Runs an action, and records who did it and how much it changed. */
     audited: <Result extends number | Done>(action: string, subject: string, task: () => Promise<Result>) =>
       audit.record({ actor: account(), via: 'cli', action, subject }, task),
     broker: app.get(Broker),
@@ -45,7 +44,7 @@ export async function openTools() {
   };
 }
 
-/** Who runs this. A container may run as a user without a name. */
+/** The user who runs the command. In a container it may have no name. */
 function account(): string {
   try {
     return userInfo().username;
@@ -54,7 +53,7 @@ function account(): string {
   }
 }
 
-/** Standard output is for results. */
+/** Logs to standard error: standard output is for results. */
 class ErrorOutput extends ConsoleLogger {
   protected override printMessages(messages: unknown[], context?: string, level?: LogLevel): void {
     super.printMessages(messages, context, level, 'stderr');

@@ -1,15 +1,13 @@
 import { InvalidArgumentError } from 'commander';
 
-/** What options take, read and checked. */
-
-/** A point in time. A day alone begins in UTC; a time without an offset is of the local time zone. */
+/** Parses a time. A date alone means 00:00 UTC; a time without an offset is local. */
 export function readTime(text: string): Date {
   const time = new Date(text);
   if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(time.getTime())) return time;
   throw new InvalidArgumentError('It is not a valid time: write it as 2027-01-31T09:00:00Z.');
 }
 
-/** A whole number from 1 to a largest one. */
+/** Makes a parser of whole numbers from 1 to `most`. */
 export const readCount =
   (most: number) =>
   (text: string): number => {
@@ -19,11 +17,11 @@ export const readCount =
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** The id of a job or a batch. */
+/** Parses the id of a job or a batch. */
 export function readId(text: string): string {
   if (UUID.test(text)) return text.toLowerCase();
   throw new InvalidArgumentError('It is not a valid id: a UUID is expected.');
 }
 
-/** The same for several, one after the other. */
+/** Parses one of several ids, and adds it to those before. */
 export const readIds = (text: string, before: string[] = []): string[] => [...before, readId(text)];

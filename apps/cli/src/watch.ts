@@ -11,13 +11,13 @@ interface WatchOptions extends Common {
   every: number;
 }
 
-/** Clears what stands below, after going home: unlike clearing first, this does not flicker. */
+/** Overwriting from the top does not flicker, unlike clearing first. */
 const HOME = '\x1b[H';
 const CLEAR_LINE = '\x1b[K';
 const CLEAR_BELOW = '\x1b[J';
 const CLEAR = `\x1b[2J${HOME}`;
 
-/** A live view of queues and workers. */
+/** Adds the command watch. */
 export function addWatch(program: Command): void {
   command(
     program,
@@ -35,7 +35,7 @@ async function watch(tools: Tools, signal: AbortSignal, { json, every }: WatchOp
   if (isLive) process.stdout.write(CLEAR);
   while (!signal.aborted) {
     const at = new Date();
-    // One that fails says so, and the next may work: anyone who watches wants to see an outage end.
+    // A failed poll is shown, and the next one may succeed.
     const view = await look(tools).catch((error: Error) => ({ error: error.message }));
     if (json) print(toJson({ at, ...view }));
     else {

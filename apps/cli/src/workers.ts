@@ -5,7 +5,7 @@ import { type Common, command, withTools } from './run.js';
 
 const MIB = 1024 * 1024;
 
-/** The worker processes that are alive. */
+/** Adds the command workers. */
 export function addWorkers(program: Command): void {
   command(program, 'workers', 'list the workers that are alive, and what each runs now', 'workers').action(
     (options: Common) =>

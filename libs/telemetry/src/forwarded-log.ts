@@ -3,9 +3,9 @@ import { maskUrl } from '#config';
 import { guardChildren, guards, type Log } from './logger.js';
 
 /**
- * A log whose lines somebody else writes: a thread's, which the process writes with {@link writeForwarded}.
+ * Makes the log of a thread, whose lines the process writes with {@link writeForwarded}.
  *
- * @param send gets each line.
+ * @param send receives each line.
  */
 export function forwardedLog(level: string, send: (line: string) => void): Log {
   const { formatters, ...rest } = guards(maskUrl);

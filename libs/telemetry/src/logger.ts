@@ -8,14 +8,14 @@ import { redactFields } from './redact.js';
 /** A structured log: `log.info({ rows }, 'Report written')`. */
 export interface Log
   extends Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'child' | 'level'> {}
-/** The same as a token, to inject it by. */
+/** The injection token of the log. */
 export abstract class Log {}
 
 /**
- * Makes the log of a process: one JSON object a line on standard output, or readable lines on a terminal.
+ * Makes the log of a process: JSON lines on standard output, or readable lines on a terminal.
  *
- * @param app names the process in each line.
- * @param level least level that is written.
+ * @param app the name of the process in each line.
+ * @param level the lowest level that is written.
  */
 export function rootLog(app: string, level: string): Log {
   const options = { level, base: { app, pid: process.pid }, ...guards(maskUrl) };
@@ -24,7 +24,7 @@ export function rootLog(app: string, level: string): Log {
   return guardChildren(pino({ ...options, timestamp: isoTime }, output), maskUrl);
 }
 
-/** The time of a line as pino's own `isoTime` writes it; lines of one millisecond share it. */
+/** As pino's own `isoTime`, cached for a millisecond. */
 function isoTime(): string {
   const now = Date.now();
   if (now !== timeOf.ms) timeOf = { ms: now, text: `,"time":"${new Date(now).toISOString()}"` };
@@ -32,7 +32,7 @@ function isoTime(): string {
 }
 let timeOf = { ms: 0, text: '' };
 
-/** All logs of a process write to the same. */
+/** One for all logs of a process. */
 let output: ReturnType<typeof gatheredOutput> | undefined;
 const GATHER_MS = 100;
 const GATHER_LENGTH = 8_192;
@@ -50,7 +50,7 @@ function gatheredOutput() {
     if (lines) standardOutput.write(lines);
     lines = '';
   };
-  // Before pino's own listener, which writes what its destination holds.
+  // Runs before pino's own listener, which flushes its destination.
   process.on('exit', flush);
   const standardOutput = pino.destination({ dest: 1, sync: false });
   return {
@@ -90,15 +90,15 @@ export const guards = (clean: Clean) => ({
   },
   formatters: { log: <Fields extends object>(fields: Fields) => redactFields(fields, clean) },
   serializers: {
-    // Of a symbol or a function pino would make a line that is not valid JSON.
+    // For a symbol or a function pino writes invalid JSON.
     msg: (text: unknown) =>
       typeof text === 'string' ? clean(text) : /symbol|function/.test(typeof text) ? String(text) : text,
-    // The formatter has made plain fields of errors.
+    // The formatter has converted errors to plain fields.
     err: (fields: unknown) => fields,
   },
 });
 
-/** The same for the fields that children of a log are made with, which pino's formatters are not shown. */
+/** Redacts the fields of child logs, too, which pino does not pass to its formatters. */
 export function guardChildren(log: Logger, clean: Clean): Logger {
   const { child } = log;
   log.child = function (this: Logger, fields: object, options?: object) {
@@ -107,13 +107,13 @@ export function guardChildren(log: Logger, clean: Clean): Logger {
   return log;
 }
 
-/** A log that writes to another one, without secrets that only who asks for it knows. @param scrub takes them out of a text. */
+/** A child log without the secrets of one job. @param scrub removes them from a text. */
 export function scrubbedLog(log: Log, scrub: Clean): Log {
   const clean = (text: string) => maskUrl(scrub(text));
   return guardChildren(log.child({}, guards(clean)) as Logger, clean);
 }
 
-/** Parts of Nest that tell of every module and route when an app starts. */
+/** Parts of Nest that log every module and route at start. */
 const START_UP = new Set([
   'NestFactory',
   'InstanceLoader',

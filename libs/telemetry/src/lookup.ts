@@ -3,14 +3,14 @@ import { Cache, withTimeout } from '#common';
 import { registry } from './metrics.js';
 import { Tally } from './tally.js';
 
-/** Anyone who scrapes waits no longer for what has to be looked up; Prometheus itself waits 10 s. */
+/** Time limit for the lookups of a scrape. Prometheus itself waits 10 s. */
 const LOOKUP_TIMEOUT_MS = 2_000;
-/** Values are good for this many times as long as it took to look them up, so that scrapes cost no more than a part of that. */
+/** Values are cached for this many times as long as their lookup took, which bounds the cost of scrapes. */
 const FRESH_FACTOR = 20;
 
 export type Sample = readonly [gauge: Gauge, value: number, labels?: Record<string, string>];
 
-/** The text of gauges whose values are read elsewhere, such as in the database. Of the whole process, as all metrics are. */
+/** The text of looked-up gauges. One list for the process, as for all metrics. */
 const lookups: Cache<string>[] = [];
 
 /** Reads gauges on scrape, cached. If that fails or takes too long, the scrape succeeds without them. */

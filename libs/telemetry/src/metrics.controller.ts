@@ -7,7 +7,7 @@ import { registry } from './metrics.js';
 @Controller('metrics')
 export class MetricsController {
   constructor() {
-    // Once in a process, which in tests may have several apps: event loop, memory, garbage collection.
+    // Once in a process: in tests it may have several apps.
     if (!registry.getSingleMetric('process_cpu_seconds_total')) collectDefaultMetrics({ register: registry });
   }
 

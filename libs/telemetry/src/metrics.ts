@@ -5,10 +5,10 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
  * rest: never an id, a key or the text of an error.
  */
 
-/** What this process counts itself. */
+/** Counters and timings of this process. */
 export const registry = new Registry();
 
-/** From a quick statement to work of an hour. */
+/** From a quick statement to an hour of work. */
 const JOB_SECONDS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600];
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -17,7 +17,7 @@ const counter = <L extends string>(name: string, help: string, ...labelNames: L[
   new Counter({ name, help, labelNames, registers });
 const timings = <L extends string>(name: string, help: string, buckets: number[], ...labelNames: L[]) =>
   new Histogram({ name, help, labelNames, buckets, registers });
-/** Looked up when somebody scrapes; see `lookUp`. */
+/** Set on scrape by `lookUp`. */
 const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
   new Gauge({ name, help, labelNames, registers: [] });
 

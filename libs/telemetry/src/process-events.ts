@@ -8,15 +8,15 @@ export interface StrayError {
 /** Latest exit after an uncaught error. Longer than the time that a worker gives its jobs then. */
 const END_WITHIN_MS = 40_000;
 
-/** Sends Node's warnings to the log, rather than as text to standard error. */
+/** Logs Node's warnings instead of writing them to standard error. */
 export function logWarnings(log: Log): void {
   process.removeAllListeners('warning');
   process.on('warning', (warning) => log.warn({ err: warning }, warning.message));
 }
 
 /**
- * Ends the process after an uncaught error, because its state is unknown then: once, however many errors come, as SIGTERM
- * does, and with exit code 1. Call it when SIGTERM is handled.
+ * Ends the process after an uncaught error, because its state is unknown then: as SIGTERM does, with exit code 1. Call it
+ * after the shutdown hooks are enabled.
  *
  * @param blame called for each error. @returns a function that ends the process in the same way.
  */
@@ -24,7 +24,7 @@ export function endOnStrayErrors(
   log: Log,
   blame = (error: unknown): StrayError => ({ fields: { err: error }, whose: 'this process' }),
 ): (error: unknown, how: string) => void {
-  // A job that is to blame is refused these; see `RunningAttempts`.
+  // `RunningAttempts` replaces these for handlers.
   const { exit, kill } = process;
   let isEnding = false;
   const end = (error: unknown, how: string) => {

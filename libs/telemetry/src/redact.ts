@@ -1,4 +1,4 @@
-/** What stands where a secret stood. */
+/** Replaces a secret. */
 export const REDACTED = '[redacted]';
 
 /** Endings of secret keys, in any case and with any separator. `token` in the singular only: `maxTokens` is a count. */
@@ -9,11 +9,11 @@ const SECRET_KEY = new RegExp(
   ].join('|')})s?)$`,
 );
 
-/** What was found out of a key; keys of contracts are few, but those of payloads may be anything. */
+/** Cached answers, bounded because payloads may have any keys. */
 const known = new Map<string, boolean>();
 const MAX_KNOWN = 10_000;
 
-/** Whether a key is called like those that secrets stand under. */
+/** Whether a key names a secret, such as `dbPassword` or `x-api-key`. */
 export function isSecretKey(key: string): boolean {
   let answer = known.get(key);
   if (answer === undefined) {
@@ -23,21 +23,20 @@ export function isSecretKey(key: string): boolean {
   return answer;
 }
 
-/** Whether a value may stay under such a key: it tells that there is a secret, or none, but not which. */
+/** Whether a value under such a key may be shown: null and booleans reveal no secret. */
 export const isNoSecret = (value: unknown): boolean =>
   value === null || value === undefined || typeof value === 'boolean';
 
-/** What a job is about is never logged, no matter who logs it. */
+/** Payloads and results are never logged. */
 const NEVER_LOGGED = new Set(['payload', 'payloads', 'result']);
 /** Deeper than what anybody reads in a log. */
 const MAX_DEPTH = 20;
 
 /**
- * The fields of a log line without secrets: no payloads and results, nothing under a key that names a secret, and of
- * errors no more than type, message, stack, code, cause and the errors of an aggregate, because database drivers keep values of statements in
- * their further properties. Never throws.
+ * Redacts the fields of a log line: payloads, results and secret keys. Of errors it keeps type, message, stack, code, cause
+ * and the errors of an aggregate, because drivers put values of statements into other properties. Never throws.
  *
- * @param clean what is done with every text.
+ * @param clean applied to every text.
  */
 export function redactFields<T extends object>(fields: T, clean: Clean): T {
   try {
@@ -49,7 +48,7 @@ export function redactFields<T extends object>(fields: T, clean: Clean): T {
 
 type Clean = (text: string) => string;
 
-/** @param above what the value lies in, from outside to inside. */
+/** @param above the objects that contain the value, outermost first. */
 function walk(value: unknown, clean: Clean, above: object[]): unknown {
   if (typeof value === 'string') return clean(value);
   if (typeof value !== 'object' || value === null) return value;
@@ -64,7 +63,7 @@ function walk(value: unknown, clean: Clean, above: object[]): unknown {
   return copy;
 }
 
-/** Most fields may stay as they are, so that most lines need no copy. */
+/** Copies the fields only if one changes, which it does in few lines. */
 function walkFields(value: object, clean: Clean, above: object[]): object {
   const fields = (value instanceof Error ? errorFields(value) : value) as Record<string, unknown>;
   let copy: Record<string, unknown> | undefined;
@@ -74,7 +73,7 @@ function walkFields(value: object, clean: Clean, above: object[]): object {
     const shown = isHidden ? REDACTED : walk(inner, clean, above);
     if (shown === inner) continue;
     copy ??= { ...fields };
-    // Assigned to, a key such as __proto__ would not be a key.
+    // An assignment to `__proto__` would set the prototype.
     Object.defineProperty(copy, key, {
       value: shown,
       enumerable: true,

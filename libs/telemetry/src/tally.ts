@@ -4,18 +4,18 @@ const tallies: Tally[] = [];
 export class Tally {
   private counted = 0;
 
-  /** @param metric what `labels(…)` gives; it exists from now on, with 0. */
+  /** @param metric a metric with its labels; it is exported from now on, with 0. */
   constructor(private readonly metric: { inc(by: number): void }) {
     metric.inc(0);
     tallies.push(this);
   }
 
-  /** @param by less than none for a gauge that falls. */
+  /** @param by negative to lower a gauge. */
   add(by = 1): void {
     this.counted += by;
   }
 
-  /** Hands over what all have counted. */
+  /** Adds the counts of all tallies to their metrics. */
   static flush(): void {
     for (const tally of tallies) {
       if (tally.counted !== 0) tally.metric.inc(tally.counted);

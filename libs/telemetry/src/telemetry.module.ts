@@ -11,7 +11,7 @@ import { MetricsController } from './metrics.controller.js';
 
 const APP = Symbol('name of the app');
 
-/** The log of an app, its metrics at `GET /metrics`, and its traces where they are wanted. Global: any class may inject {@link Log}. */
+/** Log, metrics (`GET /metrics`) and, if configured, traces of an app. Global: any class may inject {@link Log}. */
 @Module({})
 export class TelemetryModule implements OnModuleInit, OnApplicationShutdown {
   private stopTracing = async () => {};

@@ -13,27 +13,27 @@ import {
 import { settledWithin } from '#common';
 import { useTracer } from './tracing.js';
 
-/** How long an app that stops waits for its last spans to be taken. */
+/** Time limit for the export of the last spans. */
 const FLUSH_MS = 2_000;
 
 /**
- * Makes spans from now on, and exports them by OTLP over HTTP. This file alone loads the SDK, so it is imported only
- * where it is wanted. The exporter reads the usual variables itself: `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_HEADERS`.
+ * Starts tracing, with export by OTLP over HTTP. Only this file loads the SDK: import it when it is needed. The exporter
+ * reads `OTEL_EXPORTER_OTLP_ENDPOINT` and `…_HEADERS` itself.
  *
- * @returns a function that exports what is left, and ends it.
+ * @returns a function that exports the remaining spans and stops.
  */
 export function startSdk(service: string): () => Promise<void> {
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': service }).merge(
       detectResources({ detectors: [envDetector] }),
     ),
-    // Who came with a decision keeps it; of the others, the part that OTEL_TRACES_SAMPLER_ARG says.
+    // A caller's sampling decision is kept; of other traces OTEL_TRACES_SAMPLER_ARG is the sampled part.
     sampler: new ParentBasedSampler({
       root: new TraceIdRatioBasedSampler(Number(process.env.OTEL_TRACES_SAMPLER_ARG || 1)),
     }),
     spanProcessors: [new BatchSpanProcessor({ exporter: tellingOfOutages(new OTLPTraceExporter()) })],
   });
-  // For spans of your own and of instrumentation that you add: they find their parent, and their way out.
+  // For your own spans, and for instrumentation that you add.
   trace.setGlobalTracerProvider(provider);
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   useTracer(provider.getTracer('warren'));
@@ -43,7 +43,7 @@ export function startSdk(service: string): () => Promise<void> {
   };
 }
 
-/** The SDK drops what cannot be exported without a word. One line when that begins, and one when it ends. */
+/** Logs when the export begins to fail and when it works again: the SDK drops spans silently. */
 function tellingOfOutages(exporter: OTLPTraceExporter): SpanExporter {
   const logger = new Logger('Tracing');
   let failing = false;

@@ -15,21 +15,21 @@ import {
  * the handler and to what it enqueues. Spans exist only when an endpoint is set.
  */
 
-/** Version 00, the only one there is; ids of zeros are invalid. */
+/** Version 00 only. Ids of zeros are invalid. */
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-/** The context of what runs now, while no spans are made. */
+/** The current context while tracing is off. */
 const handedOn = new AsyncLocalStorage<string>();
-/** Set while spans are made. */
+/** Set while tracing is on. */
 let tracer: Tracer | undefined;
 
-/** One thing that is done on behalf of something else. */
+/** One operation of a trace. */
 export interface Step {
-  /** What to hand on to whatever is done on behalf of this; undefined when it belongs to no trace. */
+  /** The context to pass on; undefined outside of a trace. */
   readonly traceparent: string | undefined;
-  /** Runs what the step consists of, so that {@link currentTraceparent} is the step's. */
+  /** Runs a task in the context of this step. */
   run<T>(task: () => T): T;
-  /** @param errorType what went wrong: the class of an error, or a status. Never its text, which may quote a payload. */
+  /** @param errorType the class of an error or a status; never its text, which may quote a payload. */
   end(errorType?: string, attributes?: Attributes): void;
 }
 
@@ -42,10 +42,10 @@ export interface StepDescription {
 const UNTRACED: Step = { traceparent: undefined, run: (task) => task(), end: () => {} };
 
 /**
- * Starts a step: a span, where spans are made.
+ * Starts a step: a span while tracing is on.
  *
- * @param parent the context that it belongs to; without one it starts a trace.
- * @param describe asked only when there is a span to describe.
+ * @param parent its context; without one it starts a trace.
+ * @param describe called only when there is a span.
  */
 export function startStep(parent: string | undefined, describe: () => StepDescription): Step {
   if (tracer) {
@@ -56,22 +56,22 @@ export function startStep(parent: string | undefined, describe: () => StepDescri
   return { traceparent: parent, run: (task) => handedOn.run(parent, task), end: () => {} };
 }
 
-/** The context of what runs now, if it belongs to a trace. */
+/** The current context, if there is a trace. */
 export function currentTraceparent(): string | undefined {
   if (!tracer) return handedOn.getStore();
   const span = trace.getActiveSpan();
   return span && format(span);
 }
 
-/** Takes what came from outside for a context, if it is one. */
+/** The context in a header from outside, if it is valid. */
 export function readTraceparent(header: unknown): string | undefined {
   return typeof header === 'string' && TRACEPARENT.test(header) ? header : undefined;
 }
 
-/** The id of the trace that a context belongs to. */
+/** The trace id of a context. */
 export const traceIdOf = (traceparent: string): string => traceparent.slice(3, 35);
 
-/** From now on spans are made; no longer when there is none. */
+/** Turns tracing on, or off without a tracer. */
 export function useTracer(next: Tracer | undefined): void {
   tracer = next;
 }
