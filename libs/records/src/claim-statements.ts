@@ -1,10 +1,12 @@
-import { plain, quoted } from './array-text.js';
 import { columns } from './columns.js';
 import type { ClaimRequest, Postponement } from './job-record.js';
 import type { Statement } from './records-database.js';
 import { epochMs, lockOf, STATE, unnestUnseen } from './statements.js';
 
 /** How a worker takes delivered jobs, or puts them off. `m` is a message, `j` the job of its id, `$4` the worker. */
+
+/** A job that crashed this often may be what ended its workers: from then on it runs exclusively. */
+const EXCLUSIVE_AFTER_CRASHES = 2;
 
 /** The message stands for an attempt that has not begun. A waiting job is never marked to be cancelled: it ends at once. */
 const IS_WAITING = `j.name = m.name and ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt`;
@@ -32,69 +34,44 @@ const CLAIMED = `
         j.attempts -> -1 ->> 'outcome' = 'crashed' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
       case when m.wants_payload then j.payload::text end as payload`;
 
-const claimValues = (
-  requests: readonly ClaimRequest[],
-  worker: number,
-  exclusiveAfter: number,
-): unknown[] => [
-  plain(requests.map(({ id }) => id)),
-  plain(requests.map(({ attempt }) => attempt)),
-  quoted(requests.map(({ name }) => name)),
+const claimValues = (requests: readonly ClaimRequest[], worker: number): unknown[] => [
+  ...columns(requests, 'id', 'attempt', 'name'),
   worker,
-  plain(requests.map(({ wantsPayload }) => wantsPayload)),
-  plain(requests.map(({ exclusive }) => exclusive ?? false)),
-  exclusiveAfter,
+  ...columns(requests, 'wantsPayload', 'exclusive'),
 ];
 
 /**
- * Takes waiting jobs. One that crashed `exclusiveAfter` times is taken only by a worker that runs nothing else.
+ * Takes waiting jobs. One that crashed twice is taken only by a worker that runs nothing else.
  *
  * @returns those that were taken; {@link refusals} says what is with the others.
  */
-export const claim = (
-  requests: readonly ClaimRequest[],
-  worker: number,
-  exclusiveAfter: number,
-): Statement => ({
+export const claim = (requests: readonly ClaimRequest[], worker: number): Statement => ({
   name: 'claim',
   text: `
     update jobs j
     set state = 'running', attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
         publish_at = null, progress = null, progress_note = null
     from ${REQUESTS}
-    where j.id = m.id and ${IS_WAITING} and (m.exclusive or j.crashes < $7)
+    where j.id = m.id and ${IS_WAITING} and (m.exclusive or j.crashes < ${EXCLUSIVE_AFTER_CRASHES})
     returning ${CLAIMED}`,
-  values: claimValues(requests, worker, exclusiveAfter),
+  values: claimValues(requests, worker),
 });
 
 /** Why jobs were not claimed: whether each waits or has crashed by now, and whether it must run exclusively. */
-export const refusals = (
-  requests: readonly ClaimRequest[],
-  worker: number,
-  exclusiveAfter: number,
-): Statement => ({
+export const refusals = (requests: readonly ClaimRequest[], worker: number): Statement => ({
   name: 'refusals',
   text: `
     select m.id, m.attempt, false as taken, j.state, j.crashes + ${IS_CRASH}::int as crashes,
       j.name <> m.name or ${IS_UNPROCESSABLE} as "isAnotherJob",
       coalesce(${IS_WAITING}, false) as "isWaiting", coalesce(${IS_CRASHED}, false) as "isCrashed",
-      not coalesce(m.exclusive, false) and j.crashes + ${IS_CRASH}::int >= $5 as "mustBeExclusive"
-    from unnest($1::uuid[], $2::int[], $3::text[], $6::bool[]) as m (id, attempt, name, exclusive)
+      not coalesce(m.exclusive, false) and j.crashes + ${IS_CRASH}::int >= ${EXCLUSIVE_AFTER_CRASHES} as "mustBeExclusive"
+    from unnest($1::uuid[], $2::int[], $3::text[], $5::bool[]) as m (id, attempt, name, exclusive)
     left join jobs j on j.id = m.id`,
-  values: [
-    ...columns(requests, 'id', 'attempt', 'name'),
-    worker,
-    exclusiveAfter,
-    ...columns(requests, 'exclusive'),
-  ],
+  values: [...columns(requests, 'id', 'attempt', 'name'), worker, ...columns(requests, 'exclusive')],
 });
 
 /** Takes over crashed jobs of dead workers, each crash kept as an attempt. A job that is marked to be cancelled ends here. */
-export const takeOver = (
-  requests: readonly ClaimRequest[],
-  worker: number,
-  exclusiveAfter: number,
-): Statement => ({
+export const takeOver = (requests: readonly ClaimRequest[], worker: number): Statement => ({
   name: 'take-over',
   text: `
     update jobs j
@@ -105,9 +82,9 @@ export const takeOver = (
         crashes = j.crashes + ${IS_CRASH}::int,
         attempts = case when ${IS_CRASH} then j.attempts || ${CRASHED_ATTEMPT} else j.attempts end
     from ${REQUESTS}
-    where j.id = m.id and ${IS_CRASHED} and (m.exclusive or j.crashes + ${IS_CRASH}::int < $7)
+    where j.id = m.id and ${IS_CRASHED} and (m.exclusive or j.crashes + ${IS_CRASH}::int < ${EXCLUSIVE_AFTER_CRASHES})
     returning ${CLAIMED}`,
-  values: claimValues(requests, worker, exclusiveAfter),
+  values: claimValues(requests, worker),
 });
 
 /**

@@ -14,8 +14,6 @@ interface RefusalRow extends Refused {
   mustBeExclusive: boolean | null;
 }
 
-/** A job that crashed this often may be what ended its workers: from then on it runs exclusively. */
-const EXCLUSIVE_AFTER_CRASHES = 2;
 /** A job that crashed this often is not run again. The last time it ran exclusively, so no other job was the cause. */
 export const MAX_CRASHES = 3;
 /** Tries of a claim if another process changed the job between two statements. */
@@ -46,9 +44,7 @@ export class Claims {
 
   private async lookAt(requests: ClaimRequest[]): Promise<boolean[]> {
     const worker = await this.lock.id();
-    const { rows } = await this.database.query<RefusalRow>(
-      claiming.refusals(requests, worker, EXCLUSIVE_AFTER_CRASHES),
-    );
+    const { rows } = await this.database.query<RefusalRow>(claiming.refusals(requests, worker));
     const found = new Map(rows.map((row) => [deliveryOf(row), row]));
     return requests.map((request) => {
       const row = found.get(deliveryOf(request));
@@ -89,17 +85,15 @@ export class Claims {
       const { rows } = await this.database.query<Claim & { id: string }>(statement);
       for (const row of rows) claims.set(row.id, row);
     };
-    await take(claiming.claim(requests, worker, EXCLUSIVE_AFTER_CRASHES));
+    await take(claiming.claim(requests, worker));
     if (claims.size === requests.length) return claims;
 
     const left = requests.filter(({ id }) => !claims.has(id));
-    const { rows } = await this.database.query<RefusalRow>(
-      claiming.refusals(left, worker, EXCLUSIVE_AFTER_CRASHES),
-    );
+    const { rows } = await this.database.query<RefusalRow>(claiming.refusals(left, worker));
     const refused = new Map(rows.map((row) => [row.id, row]));
     const open = left.filter(({ id }) => mayStillBeTaken(refused.get(id)));
     const lost = open.filter(({ id }) => refused.get(id)?.isCrashed);
-    if (lost.length > 0) await take(claiming.takeOver(lost, worker, EXCLUSIVE_AFTER_CRASHES));
+    if (lost.length > 0) await take(claiming.takeOver(lost, worker));
 
     // Another process took or released them between two statements.
     const raced = open.filter(({ id }) => !claims.has(id));

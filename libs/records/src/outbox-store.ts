@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import type { Priority } from '#define-job';
-import { plain } from './array-text.js';
 import { CRASHED_ATTEMPT } from './claim-statements.js';
 import { columns } from './columns.js';
 import { saidInSql } from './error-form.js';
@@ -61,7 +60,7 @@ export class OutboxStore {
         update jobs j set publish_at = null
         from unnest($1::uuid[], $2::int[]) as p (id, claim)
         where j.id = p.id and j.claim = p.claim and ${IS_PENDING}`,
-      values: [plain(published.map(({ id }) => id)), plain(published.map(({ claim }) => claim))],
+      values: columns(published, 'id', 'claim'),
     });
   }
 

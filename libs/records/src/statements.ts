@@ -1,4 +1,3 @@
-import { plain, quoted } from './array-text.js';
 import { columns } from './columns.js';
 import { formOf, saidInSql } from './error-form.js';
 import type { JobKey, KeyedRecord, NewRecord, Settlement } from './job-record.js';
@@ -46,19 +45,9 @@ const insertText = (keyed = '') => `
 const NOW = `${epochMs('now()')} as "nowMs"`;
 
 const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[] => [
-  plain(records.map(({ id }) => id)),
-  quoted(records.map(({ name }) => name)),
-  quoted(records.map(({ queue }) => queue)),
-  quoted(records.map(({ payload }) => payload)),
-  plain(records.map(({ maxAttempts }) => maxAttempts)),
-  plain(records.map(({ delayMs }) => delayMs)),
-  records.some(({ runAt }) => runAt) ? records.map(({ runAt }) => runAt ?? null) : null,
+  ...columns(records, 'id', 'name', 'queue', 'payload', 'maxAttempts', 'delayMs', 'runAt'),
   graceMs,
-  plain(records.map(({ priority }) => priority)),
-  plain(records.map(({ batch }) => batch)),
-  quoted(records.map(({ next }) => next && JSON.stringify(next))),
-  quoted(records.map(({ previous }) => previous && JSON.stringify(previous))),
-  quoted(records.map(({ traceparent }) => traceparent)),
+  ...columns(records, 'priority', 'batch', 'next', 'previous', 'traceparent'),
 ];
 
 /**
@@ -128,11 +117,7 @@ export const succeed = (settlements: readonly Settlement[]): Statement => ({
     set state = 'succeeded', result = s.result, publish_at = null, finished_at = now(), error_form = '', progress = 1
     from ${unnestUnseen('$1::uuid[]', '$2::int[]', '$3::json[]')} as s (id, claim, result)
     where j.id = s.id and j.claim = s.claim and ${STATE} = 'running' and j.cancel_requested_at is null and j.next is null`,
-  values: [
-    plain(settlements.map(({ id }) => id)),
-    plain(settlements.map(({ claim }) => claim)),
-    quoted(settlements.map(({ result }) => result)),
-  ],
+  values: columns(settlements, 'id', 'claim', 'result'),
 });
 
 /**
@@ -148,8 +133,8 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     with settled as (
       update jobs j
       set state = case when j.cancel_requested_at is null then s.state else 'cancelled' end,
-          crashes = j.crashes + (s.released and s.error is not null)::int,
-          attempt = j.attempt - (s.released and j.cancel_requested_at is null)::int,
+          crashes = j.crashes + (s.released is true and s.error is not null)::int,
+          attempt = j.attempt - (s.released is true and j.cancel_requested_at is null)::int,
           result = case when j.cancel_requested_at is null then s.result end,
           run_at = coalesce(now() + s.run_in * interval '1 millisecond', j.run_at),
           publish_at = case when j.cancel_requested_at is null then now() + s.publish_in * interval '1 millisecond' end,
@@ -192,14 +177,8 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
       and not coalesce(
         j.attempts -> -1 @> jsonb_build_object('claim', s.claim, 'outcome', 'crashed', 'error', null), false)`,
   values: [
-    plain(settlements.map(({ id }) => id)),
-    plain(settlements.map(({ claim }) => claim)),
-    plain(settlements.map(({ state }) => state)),
-    quoted(settlements.map(({ result }) => result)),
-    quoted(settlements.map(({ error }) => error)),
-    plain(settlements.map(({ released }) => released ?? false)),
-    plain(settlements.map(({ runInMs }) => runInMs)),
+    ...columns(settlements, 'id', 'claim', 'state', 'result', 'error', 'released', 'runInMs'),
     worker,
-    plain(settlements.map(({ publishInMs }) => publishInMs)),
+    ...columns(settlements, 'publishInMs'),
   ],
 });

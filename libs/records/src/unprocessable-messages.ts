@@ -215,8 +215,7 @@ const insert = (messages: readonly UnprocessableMessage[]): Statement => {
       where not exists (select from written w where w.id = m.id)`,
     values: [
       ...columns(messages, 'id', 'name', 'queue', 'payload', 'error', 'digest', 'routingKey'),
-      messages.map(({ properties }) => JSON.stringify(properties)),
-      messages.map(({ headers }) => JSON.stringify(headers)),
+      ...columns(messages, 'properties', 'headers'),
       starts,
       messages.map(({ body }) => body.length),
       Buffer.concat(messages.map(({ body }) => body)),

@@ -30,13 +30,7 @@ export const declare = (schedules: readonly Declaration[], isStart: boolean): St
           else excluded.next_at end
     where $4 or not s.disabled and s.spec = excluded.spec
       or s.confirmed_at < now() - $5 * interval '1 millisecond'`,
-  values: [
-    schedules.map(({ name }) => name),
-    schedules.map(({ spec }) => JSON.stringify(spec)),
-    schedules.map(({ nextAt }) => nextAt),
-    isStart,
-    UNCONFIRMED_MS,
-  ],
+  values: [...columns(schedules, 'name', 'spec', 'nextAt'), isStart, UNCONFIRMED_MS],
 });
 
 /** The same for what the code does not declare. Answers with the names, and whether each was disabled before. */
@@ -56,7 +50,7 @@ export const due = (schedules: readonly Omit<Declaration, 'nextAt'>[]): Statemen
     join unnest($1::text[], $2::jsonb[]) as m (name, spec) on m.name = s.name and m.spec = s.spec
     where s.next_at <= now() and not s.paused and not s.disabled
     order by s.next_at`,
-  values: [schedules.map(({ name }) => name), schedules.map(({ spec }) => JSON.stringify(spec))],
+  values: columns(schedules, 'name', 'spec'),
 });
 
 /** Locks a schedule that is still due; one that another worker holds is passed over. */
