@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import * as contracts from '#contracts';
 import { DashboardModule } from '#dashboard';
 import { ApiRoleModule } from '#roles';
-import { BatchesHttpModule } from './batches/batches-http.module.js';
+import { BatchesHttpModule } from './batches/batches.controller.js';
 import { JobsHttpModule } from './jobs-http.module.js';
 import { SchedulesHttpModule } from './schedules.controller.js';
 

@@ -83,17 +83,7 @@ export class JobWatcher extends Duty implements OnApplicationBootstrap, OnModule
       const entry = this.watched.get(job.id);
       if (!entry) continue;
       entry.latest = job;
-      for (const watcher of [...entry.watchers]) this.tell(watcher, job);
-    }
-  }
-
-  /** One that cannot be told is let go; the others are told all the same. */
-  private tell(watcher: Watcher, job: WatchedJob): void {
-    try {
-      watcher.tell(job);
-    } catch (error) {
-      this.logger.warn(`Could not notify the watchers of job ${job.id}: ${(error as Error).message}`);
-      watcher.stop();
+      for (const watcher of [...entry.watchers]) watcher.tell(job);
     }
   }
 }

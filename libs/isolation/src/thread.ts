@@ -35,7 +35,7 @@ export class Thread {
   private attempt: Attempt | undefined;
   private runs = 0;
   private readonly logs = new Map<number, Log>();
-  private alive = true;
+  isAlive = true;
   /** Code of an ended job has thrown. */
   private spoilt = false;
   private hasWarned = false;
@@ -64,13 +64,9 @@ export class Thread {
     void this.expectReady();
   }
 
-  get isAlive(): boolean {
-    return this.alive;
-  }
-
   /** Waits until its last job is over, with what that left behind. @returns whether it may have another one. */
   get isFree(): Promise<boolean> {
-    return this.runs === 0 ? Promise.resolve(this.alive) : this.free.promise;
+    return this.runs === 0 ? Promise.resolve(this.isAlive) : this.free.promise;
   }
 
   /**
@@ -105,7 +101,7 @@ export class Thread {
 
   /** Lets the thread close its Nest context and end; kills it when that takes too long. */
   async close(): Promise<void> {
-    this.alive = false;
+    this.isAlive = false;
     this.post({ kind: 'close' });
     await settledWithin(this.gone, CLOSE_TIMEOUT_MS);
     this.kill();
@@ -113,7 +109,7 @@ export class Thread {
 
   /** Stops it wherever it is, in a busy loop too; only native code runs to its end, and takes up no room meanwhile. */
   private kill(): void {
-    this.alive = false;
+    this.isAlive = false;
     void this.worker.terminate();
     this.free.resolve(false);
     this.ended.resolve();
@@ -173,7 +169,7 @@ export class Thread {
         .get(this.runs)
         ?.warn({ leftovers }, 'The job left handles open: its thread is not used again');
     }
-    this.free.resolve(this.alive && !this.spoilt && leftovers.length === 0);
+    this.free.resolve(this.isAlive && !this.spoilt && leftovers.length === 0);
   }
 
   /** An error fails the job that it belongs to, and no other. */
@@ -189,13 +185,13 @@ export class Thread {
     // The job's secrets are not known any more, and the message may quote them.
     else this.options.log.warn({ ...owner, err: { type: error.name } }, message);
     this.spoilt = true;
-    if (!this.attempt && this.alive) void this.close();
+    if (!this.attempt && this.isAlive) void this.close();
   }
 
   private onExit(uncaught: Thrown | undefined, code: number): void {
     const crash = describeCrash(uncaught, code, this.options.memoryMb);
-    const wasIdle = this.alive && !this.attempt;
-    this.alive = false;
+    const wasIdle = this.isAlive && !this.attempt;
+    this.isAlive = false;
     this.booted.reject(
       uncaught
         ? toError(uncaught)

@@ -31,8 +31,8 @@ import { sharesOf } from './priorities.js';
 @Injectable()
 export class JobServer extends JobTransport implements OnModuleDestroy {
   protected override readonly logger = new Logger(JobServer.name);
-  private readonly consumers: Consumer[] = [];
-  private readonly queueOf = new Map<Consumer, string>();
+  /** Each with its work queue. */
+  private readonly consumers = new Map<Consumer, string>();
   private paused: ReadonlySet<string> = new Set();
   private maxAttempts = Number.POSITIVE_INFINITY;
   private readonly starting = new AbortController();
@@ -85,17 +85,17 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
 
   /** Queues that this worker should consume and does not at the moment; all of them before it has started. */
   get detached(): string[] {
-    if (this.consumers.length === 0) return ['every queue'];
-    return this.consumers
+    if (this.consumers.size === 0) return ['every queue'];
+    return [...this.consumers.keys()]
       .filter(({ isAttached, isPaused }) => !isAttached && !isPaused)
       .map(({ queue }) => queue);
   }
 
   /** The work queues served and not paused, each with its queues in the broker; undefined before the worker has started. */
   get serving(): ReadonlyMap<string, readonly string[]> | undefined {
-    if (this.consumers.length === 0) return undefined;
+    if (this.consumers.size === 0) return undefined;
     const serving = new Map<string, string[]>();
-    for (const [{ queue: name }, queue] of this.queueOf) {
+    for (const [{ queue: name }, queue] of this.consumers) {
       if (!this.paused.has(queue)) serving.set(queue, [...(serving.get(queue) ?? []), name]);
     }
     return serving;
@@ -124,7 +124,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
   private async drain(): Promise<void> {
     this.starting.abort();
     if (this.executor.size > 0) this.logger.log({ msg: 'Draining', inFlight: this.executor.size });
-    await Promise.all(this.consumers.map((consumer) => consumer.stop()));
+    await Promise.all([...this.consumers.keys()].map((consumer) => consumer.stop()));
     await Promise.all([
       this.executor.drain(this.settings.SHUTDOWN_GRACE),
       this.relay.stop(),
@@ -133,7 +133,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
       this.deadLetters.stop(),
     ]);
     await Promise.all([this.workerStatus.stop(), this.cancellations.stop()]);
-    await Promise.all(this.consumers.map((consumer) => consumer.close()));
+    await Promise.all([...this.consumers.keys()].map((consumer) => consumer.close()));
   }
 
   /** Becomes a worker in the database. @returns the queues that are paused. */
@@ -173,8 +173,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
         this.executor.take({ queue, priority, message, ack });
         if (this.isSpent) this.applyPauses();
       });
-      this.consumers.push(consumer);
-      this.queueOf.set(consumer, queue);
+      this.consumers.set(consumer, queue);
     }
   }
 
@@ -185,11 +184,6 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
 
   private applyPauses(paused = this.paused): void {
     this.paused = paused;
-    for (const consumer of this.consumers) {
-      const isPaused = this.isSpent || paused.has(this.queueOf.get(consumer) ?? '');
-      if (isPaused === consumer.isPaused) continue;
-      if (consumer.isPaused) consumer.resume();
-      else consumer.pause();
-    }
+    for (const [consumer, queue] of this.consumers) consumer.pause(this.isSpent || paused.has(queue));
   }
 }

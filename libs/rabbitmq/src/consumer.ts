@@ -21,7 +21,8 @@ export class Consumer {
   private consumerTag: string | undefined;
   private acknowledgements: Acknowledgements | undefined;
   private stopping = false;
-  private paused = false;
+  /** Whether it consumes nothing on purpose. */
+  isPaused = false;
   /** Subscribing and cancelling, one after the other. */
   private reconciling = Promise.resolve();
   private readonly kept: KeptChannel<Channel>;
@@ -49,18 +50,10 @@ export class Consumer {
     return this.consumerTag !== undefined;
   }
 
-  get isPaused(): boolean {
-    return this.paused;
-  }
-
-  /** Takes no more messages until {@link resume}. Those in flight can still be acknowledged. */
-  pause(): void {
-    this.paused = true;
-    this.reconcile();
-  }
-
-  resume(): void {
-    this.paused = false;
+  /** Takes no more messages while it is paused. Those in flight can still be acknowledged. */
+  pause(isPaused: boolean): void {
+    if (isPaused === this.isPaused) return;
+    this.isPaused = isPaused;
     this.reconcile();
   }
 
@@ -93,14 +86,14 @@ export class Consumer {
   }
 
   private get wanted(): boolean {
-    return !this.paused && !this.stopping;
+    return !this.isPaused && !this.stopping;
   }
 
   private async subscribe(channel: Channel, acknowledgements: Acknowledgements): Promise<void> {
     const { consumerTag } = await channel.consume(this.queue, (message) => {
       if (message) {
         acknowledgements.open(message);
-        if (this.paused) return acknowledgements.release(message);
+        if (this.isPaused) return acknowledgements.release(message);
         return this.onDelivery({ queue: this.queue, message, ack: () => acknowledgements.add(message) });
       }
       this.logger.warn(`The broker cancelled the consumer of ${this.queue}`);

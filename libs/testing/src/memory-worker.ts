@@ -72,6 +72,6 @@ export class MemoryWorker {
 
   /** Cancels a running job, as `POST /jobs/{id}/cancel` would. */
   cancel(id: string): void {
-    this.executor.cancel(id, this.records.get(id).claim);
+    this.executor.running.cancel(id, this.records.get(id).claim);
   }
 }

@@ -1,8 +1,8 @@
-import { Body, Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Module, Param, Post, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { Batches, BatchStore, BatchView } from '#batches';
+import { Batches, BatchesModule, BatchStore, BatchView } from '#batches';
 import { AuditedPost, Client, type Intake, ProblemException } from '#http';
 import { Jobs } from '#jobs';
 import { Id } from '#resources';
@@ -93,3 +93,7 @@ export class BatchesController {
     return found;
   }
 }
+
+/** All that the api has of batches. */
+@Module({ imports: [BatchesModule], controllers: [BatchesController] })
+export class BatchesHttpModule {}

@@ -18,6 +18,6 @@ export class Cancellations extends Duty {
 
   protected async run(): Promise<void> {
     if (this.executor.size === 0) return;
-    for (const { id, claim } of await this.store.cancelling()) this.executor.cancel(id, claim);
+    for (const { id, claim } of await this.store.cancelling()) this.executor.running.cancel(id, claim);
   }
 }

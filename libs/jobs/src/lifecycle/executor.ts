@@ -41,7 +41,7 @@ const UNASKED: Permit = { confirm: async () => 0 };
 export class Executor {
   private readonly logger = new Logger(Executor.name);
   private readonly inFlight = new InFlight();
-  private readonly running = new RunningAttempts();
+  readonly running = new RunningAttempts();
   private readonly draining = new Drain(this.inFlight, this.running);
   private readonly gate = new Gate();
   private readonly runner: AttemptRunner;
@@ -79,10 +79,6 @@ export class Executor {
     void end.catch((error) => this.onUnexpected(held, error)).finally(() => this.inFlight.delete(held));
   }
 
-  cancel(id: string, claim: number): void {
-    this.running.cancel(id, claim);
-  }
-
   get size(): number {
     return this.inFlight.size;
   }
@@ -97,11 +93,6 @@ export class Executor {
     const stray = this.running.blame(error);
     this.draining.hurryUp();
     return stray;
-  }
-
-  /** Keeps handlers from ending the process. @param end does so in good order. */
-  guardProcess(end: (error: unknown, how: string) => void): void {
-    this.running.guardProcess(end);
   }
 
   private async process(delivery: HeldDelivery, job: IncomingJob): Promise<void> {

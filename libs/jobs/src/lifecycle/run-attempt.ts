@@ -1,15 +1,13 @@
 import type { AnyContract } from '#define-job';
 import { MAX_CRASHES, type Taken } from '#records';
-import type { Log } from '#telemetry';
 import type { IncomingJob } from '../decode.js';
 import { CrashedError, NoHandlerError, UnknownContractError } from '../errors.js';
 import type { JobContext } from '../handler.js';
 import { Isolation, type Seat } from '../isolation.js';
 import type { JobSecrets } from '../job-secrets.js';
 import { parseOrThrow } from '../payload.js';
-import type { Progress } from '../progress.js';
 import { UnprocessableMessageError } from '../unprocessable.js';
-import { AttemptContext } from './attempt-context.js';
+import { AttemptContext, type Listeners } from './attempt-context.js';
 import { LoopTurns } from './loop-turns.js';
 import type { ObservedAttempt } from './observe.js';
 import type { Outcome } from './outcome.js';
@@ -29,9 +27,7 @@ export interface ClaimedJob {
   observed: ObservedAttempt;
 }
 
-export interface AttemptTools {
-  log: Log;
-  progress: Progress;
+export interface AttemptTools extends Listeners {
   maxPayload: number;
   /** Aborted when the worker lets go of what is in flight. */
   stopping: AbortSignal;
