@@ -18,23 +18,8 @@ export type { DeadLettering } from './dead-lettering.js';
 export type { IncomingJob } from './decode.js';
 export { PollIntervals } from './duties/poll-intervals.js';
 export { Relay, RelayModule } from './duties/relay.js';
-export {
-  type EnqueueOptions,
-  idempotencyKeyOf,
-  KEY_LENGTH,
-  MAX_DELAY_DAYS,
-} from './enqueue-options.js';
-export {
-  CancelledError,
-  ContractViolationError,
-  IdempotencyConflictError,
-  JobTimeoutError,
-  NoHandlerError,
-  PayloadError,
-  ResultError,
-  UnknownContractError,
-  type Violation,
-} from './errors.js';
+export { type EnqueueOptions, idempotencyKeyOf, KEY_LENGTH, MAX_DELAY_DAYS } from './enqueue-options.js';
+export * from './errors.js';
 export {
   type Handler,
   type HandlerLimits,

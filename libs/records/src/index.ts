@@ -1,48 +1,16 @@
 export { hasEnded, type JobState, jobStates, type Priority, priorities } from '#define-job';
-export type {
-  AttemptView,
-  DeadGroup,
-  Done,
-  JobView,
-  MessageView,
-  Previous,
-  QueueView,
-  WorkerView,
-} from '#resources';
+export type * from '#resources';
 export { type Action, Audit, type AuditLine, type Via } from './audit.js';
 export { MAX_CRASHES } from './claims.js';
 export { columns } from './columns.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
-export {
-  type DeadCount,
-  DeadJobStore,
-  type DeadLetterState,
-  SHOWN_GROUPS,
-} from './dead-job-store.js';
+export { type DeadCount, DeadJobStore, type DeadLetterState, SHOWN_GROUPS } from './dead-job-store.js';
 export type { DeadLetterFilter } from './dead-statements.js';
 export { likeForms, type StoredError, saidBy } from './error-form.js';
 export { GoneWorkers } from './gone-workers.js';
 export { type Change, isAfter } from './history.js';
-export {
-  JobQueries,
-  type ListFilter,
-  Redaction,
-  viewOfNew,
-  type WatchedJob,
-} from './job-queries.js';
-export type {
-  Claim,
-  ClaimRequest,
-  InsertedRecord,
-  JobKey,
-  KeyedInsert,
-  KeyedRecord,
-  NewRecord,
-  NextRecord,
-  Refused,
-  Settlement,
-  Taken,
-} from './job-record.js';
+export { JobQueries, type ListFilter, Redaction, viewOfNew, type WatchedJob } from './job-queries.js';
+export type * from './job-record.js';
 export { type FoundJob, JobSearch } from './job-search.js';
 export { JobStore, PRODUCER_GRACE_MS } from './job-store.js';
 export { countsByState, hasOpenJobs, isOpen, makeDue, PUT_OFF_JOBS, SUCCEEDED_JOBS } from './jobs-in-sql.js';
@@ -53,7 +21,7 @@ export { RecordsModule } from './records.module.js';
 export { RecordsDatabase, type Statement } from './records-database.js';
 export { type Pruned, Retention } from './retention.js';
 export { eachApart, OverloadedError, StatementBatcher } from './statement-batcher.js';
-export { checkText, checkTime, InputError, isStorable, UNSTORABLE } from './text.js';
+export * from './text.js';
 export { type OutcomeCounts, outcomes, Throughput } from './throughput.js';
 export {
   type StoredMessage,

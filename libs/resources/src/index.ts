@@ -1,14 +1,1 @@
-export {
-  AttemptView,
-  Count,
-  DeadGroup,
-  Done,
-  Id,
-  JobError,
-  JobView,
-  MessageView,
-  Previous,
-  QueueView,
-  Time,
-  WorkerView,
-} from './resources.js';
+export * from './resources.js';
