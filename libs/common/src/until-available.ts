@@ -11,28 +11,18 @@ const RETRY_PAUSE_MS = 500;
  * @returns what the task returned.
  * @throws any other error of the task, at once.
  */
-export function untilAvailable<T>(
+export async function untilAvailable<T>(
   task: () => Promise<T>,
   signal: AbortSignal,
   onOutage?: (error: TransientError) => void,
 ): Promise<T> {
-  return task().catch((error) => tryAgain(task, signal, error, onOutage));
-}
-
-async function tryAgain<T>(
-  task: () => Promise<T>,
-  signal: AbortSignal,
-  first: unknown,
-  onOutage?: (error: TransientError) => void,
-): Promise<T> {
-  for (let error = first; ; ) {
-    if (signal.aborted || !(error instanceof TransientError)) throw error;
-    if (error === first) onOutage?.(error);
-    await pause(RETRY_PAUSE_MS, undefined, { signal }).catch(() => {});
+  for (let tries = 1; ; tries++) {
     try {
       return await task();
-    } catch (next) {
-      error = next;
+    } catch (error) {
+      if (signal.aborted || !(error instanceof TransientError)) throw error;
+      if (tries === 1) onOutage?.(error);
     }
+    await pause(RETRY_PAUSE_MS, undefined, { signal }).catch(() => {});
   }
 }
