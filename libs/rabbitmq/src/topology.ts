@@ -1,4 +1,4 @@
-import type { Channel, Options } from 'amqplib';
+import type { Channel } from 'amqplib';
 import { type Duration, formatDuration, type Priority, toMilliseconds } from '#define-job';
 import type { BrokerConnection } from './connection.js';
 
@@ -130,6 +130,28 @@ export function buildTopology({ queues, prioritised, retryDelays }: TopologyOpti
   };
 }
 
+/** An exchange or a queue, as it is checked and declared. */
+interface Part {
+  what: string;
+  exists(channel: Channel): Promise<unknown>;
+  assert(channel: Channel): Promise<unknown>;
+}
+
+const exchangePart = ({ name, type, arguments: args }: Exchange): Part => ({
+  what: `exchange ${name}`,
+  exists: (channel) => channel.checkExchange(name),
+  assert: (channel) => channel.assertExchange(name, type, { durable: true, arguments: args }),
+});
+
+const queuePart = ({ name, arguments: args }: Queue): Part => ({
+  what: `queue ${name}`,
+  exists: (channel) => channel.checkQueue(name),
+  assert: (channel) => channel.assertQueue(name, { durable: true, arguments: args }),
+});
+
+const assertPart = (connection: BrokerConnection, { what, assert }: Part): Promise<unknown> =>
+  connection.withChannel(assert).catch((error) => explain(what, error));
+
 /** The broker takes some 30 ms to make a quorum queue, and makes several at a time. */
 const DECLARED_AT_ONCE = 8;
 
@@ -139,11 +161,11 @@ const DECLARED_AT_ONCE = 8;
  * @throws TopologyError when an exchange or a queue stands with other arguments.
  */
 export async function declareTopology(connection: BrokerConnection, topology: Topology): Promise<void> {
-  for (const exchange of topology.exchanges) await assertExchange(connection, exchange);
+  for (const exchange of topology.exchanges) await assertPart(connection, exchangePart(exchange));
   const queues = [...topology.queues];
   const declareNext = async () => {
     for (let queue = queues.shift(); queue; queue = queues.shift()) {
-      await assertQueue(connection, queue);
+      await assertPart(connection, queuePart(queue));
       await bindQueue(connection, queue);
     }
   };
@@ -158,33 +180,15 @@ export async function declareTopology(connection: BrokerConnection, topology: To
  */
 export async function checkTopology(connection: BrokerConnection, topology: Topology): Promise<void> {
   const problems: string[] = [];
-  const check = async (
-    exists: (channel: Channel) => Promise<unknown>,
-    same: () => Promise<unknown>,
-    what: string,
-  ) => {
+  for (const part of [...topology.exchanges.map(exchangePart), ...topology.queues.map(queuePart)]) {
     try {
-      await connection.withChannel(exists);
-      await same();
+      await connection.withChannel(part.exists);
+      await assertPart(connection, part);
     } catch (error) {
       if (error instanceof TopologyError) problems.push(...error.problems);
-      else if (codeOf(error) === 404) problems.push(`${what} is missing`);
+      else if (codeOf(error) === 404) problems.push(`${part.what} is missing`);
       else if (codeOf(error) !== 403) throw error;
     }
-  };
-  for (const exchange of topology.exchanges) {
-    await check(
-      (channel) => channel.checkExchange(exchange.name),
-      () => assertExchange(connection, exchange),
-      `exchange ${exchange.name}`,
-    );
-  }
-  for (const queue of topology.queues) {
-    await check(
-      (channel) => channel.checkQueue(queue.name),
-      () => assertQueue(connection, queue),
-      `queue ${queue.name}`,
-    );
   }
   if (problems.length > 0) throw new TopologyError(problems);
 }
@@ -203,22 +207,6 @@ export class TopologyError extends Error {
       `The broker's topology does not fit:\n${problems.map((problem) => `  ${problem}`).join('\n')}\n${advice.join('\n')}`,
     );
   }
-}
-
-async function assertExchange(
-  connection: BrokerConnection,
-  { name, type, arguments: args }: Exchange,
-): Promise<void> {
-  await connection
-    .withChannel((channel) => channel.assertExchange(name, type, { durable: true, arguments: args }))
-    .catch((error) => explain(`exchange ${name}`, error));
-}
-
-async function assertQueue(connection: BrokerConnection, { name, arguments: args }: Queue): Promise<void> {
-  const options: Options.AssertQueue = { durable: true, arguments: args };
-  await connection
-    .withChannel((channel) => channel.assertQueue(name, options))
-    .catch((error) => explain(`queue ${name}`, error));
 }
 
 const bindQueue = (connection: BrokerConnection, { name, bindings }: Queue): Promise<void> =>
