@@ -14,22 +14,14 @@ export const duration = (value: Duration): Duration => value;
  */
 export function toMilliseconds(value: Duration | number): number {
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return Math.round(value);
-  const before = known.get(value as Duration);
-  if (before !== undefined) return before;
   const [, digits, unit] = /^(\d{1,12})(ms|s|m|h|d)$/.exec(String(value)) ?? [];
   if (!digits || !unit) {
     throw new RangeError(
       `"${value}" is not a valid duration: write a whole number and a unit, such as 500ms, 5s, 2m, 1h or 7d`,
     );
   }
-  const milliseconds = Number(digits) * units[unit as keyof typeof units];
-  if (known.size < MAX_KNOWN) known.set(value as Duration, milliseconds);
-  return milliseconds;
+  return Number(digits) * units[unit as keyof typeof units];
 }
-
-/** Durations of contracts are few and read for each job; those of requests may be anything. */
-const known = new Map<Duration, number>();
-const MAX_KNOWN = 1_000;
 
 /** Writes milliseconds in the largest unit that leaves a whole number: 120000 gives `2m`. */
 export function formatDuration(milliseconds: number): Duration {

@@ -21,16 +21,8 @@ export function rootLog(app: string, level: string): Log {
   const options = { level, base: { app, pid: process.pid }, ...guards(maskUrl) };
   if (process.stdout.isTTY) return guardChildren(pino(options, pretty(terminal)), maskUrl);
   output ??= gatheredOutput();
-  return guardChildren(pino({ ...options, timestamp: isoTime }, output), maskUrl);
+  return guardChildren(pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, output), maskUrl);
 }
-
-/** As pino's own `isoTime`, cached for a millisecond. */
-function isoTime(): string {
-  const now = Date.now();
-  if (now !== timeOf.ms) timeOf = { ms: now, text: `,"time":"${new Date(now).toISOString()}"` };
-  return timeOf.text;
-}
-let timeOf = { ms: 0, text: '' };
 
 /** One for all logs of a process. */
 let output: ReturnType<typeof gatheredOutput> | undefined;
