@@ -20,7 +20,7 @@ try {
   const log = useLog(app);
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   const executor = app.get(Executor);
-  executor.running.guardProcess(endOnStrayErrors(log, (error) => executor.blame(error)));
+  executor.guardProcess(endOnStrayErrors(log, (error) => executor.blame(error)));
   app.connectMicroservice({ strategy: app.get(JobServer) }, { inheritAppConfig: true });
   if (oneShot) {
     // It answers no health checks: several may run beside each other on one machine, and its exit code says how it went.

@@ -95,6 +95,11 @@ export class Executor {
     return stray;
   }
 
+  /** Keeps handlers from ending the process. @param end does so in good order. */
+  guardProcess(end: (error: unknown, how: string) => void): void {
+    this.running.guardProcess(end);
+  }
+
   private async process(delivery: HeldDelivery, job: IncomingJob): Promise<void> {
     const contract = this.contracts.find(job.name);
     const request = claimRequestOf(job, contract);
