@@ -38,3 +38,41 @@ test('what was recorded before the words of the glossary is carried over', async
     await environment.close();
   }
 });
+
+test('the tables of a part come from its lib, whether or not an earlier version has made them', async () => {
+  const environment = await givenEnvironment([]);
+  const tables = [
+    'batches',
+    'rate_limits',
+    'concurrency_limits',
+    'concurrency_waiters',
+    'dashboard_sessions',
+  ];
+  const ofParts = ['0013-batches', '0013-dashboard-sessions', '0013-limits'];
+  const migrateAgain = async () => {
+    await environment.sql('delete from kysely_migration where name = any ($1)', [ofParts]);
+    expect(await migrateDatabase(environment.databaseUrl)).toEqual(ofParts);
+  };
+  try {
+    await migrateAgain();
+    await environment.sql(`drop table ${tables.join(', ')}`);
+    await migrateAgain();
+    const made = await environment.sql(
+      'select count(*)::int from unnest($1::text[]) t where to_regclass(t) is not null',
+      [tables],
+    );
+    expect(made).toEqual([{ count: tables.length }]);
+  } finally {
+    await environment.close();
+  }
+});
+
+test('a database that a part has migrated which was removed since, or a newer version, is up to date', async () => {
+  const environment = await givenEnvironment([]);
+  try {
+    await environment.sql(`insert into kysely_migration values ('9999-removed', '2027-01-31T09:00:00.000Z')`);
+    expect(await migrateDatabase(environment.databaseUrl)).toEqual([]);
+  } finally {
+    await environment.close();
+  }
+});
