@@ -17,7 +17,7 @@ const quoted = (name: string) => name.replaceAll('.', '\\.');
 const anyOf = (...names: string[]) => `^(${names.map(quoted).join('|')})$`;
 
 /**
- * The least that each process works with. Only the migration declares: whoever takes over an app cannot bind a queue to the
+ * The least that each process works with. Only the migration declares: anyone who takes over an app cannot bind a queue to the
  * jobs, and the api reads none. No contract's queue is named, so a new one changes no permission.
  */
 export const leastPermissions: Readonly<Record<BrokerRole, Permissions>> = {

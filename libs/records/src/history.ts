@@ -37,7 +37,7 @@ const ORDER: Record<JobState | 'progress', number> = {
 };
 
 /**
- * The changes of state in a record, oldest first, each named by its claim and state; the last is the present one. Whoever
+ * The changes of state in a record, oldest first, each named by its claim and state; the last is the present one. Anyone who
  * reads it now and then misses none, but for attempts that do not count (snoozed, released).
  */
 export function historyOf(row: HistoryRow): Change[] {
