@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { SMTPServer } from 'smtp-server';
+import { openMailServer } from '../mail-server.js';
 
 /** What the demo's jobs are sent to: a real mail server and a real subscriber of webhooks, in this process. */
 
@@ -17,31 +17,10 @@ export interface Mailbox {
 /** Takes in every mail. */
 export async function openMailbox(): Promise<Mailbox> {
   const received = new Map<string, number>();
-  const smtp = new SMTPServer({
-    disabledCommands: ['AUTH', 'STARTTLS'],
-    // It would hold back the greeting until a name server has answered.
-    disableReverseLookup: true,
-    onData(stream, session, done) {
-      // The mail counts once it was read to its end, as it does for a server that stores it.
-      stream.on('end', () => {
-        for (const { address } of session.envelope.rcptTo) {
-          received.set(address, (received.get(address) ?? 0) + 1);
-        }
-        done();
-      });
-      stream.resume();
-    },
+  const { url, close } = await openMailServer((recipients) => {
+    for (const address of recipients) received.set(address, (received.get(address) ?? 0) + 1);
   });
-  // A worker that is killed leaves broken connections, which are no concern of the server.
-  smtp.on('error', () => undefined);
-  smtp.listen(0, '127.0.0.1');
-  await once(smtp.server, 'listening');
-  const { port } = smtp.server.address() as AddressInfo;
-  return {
-    url: `smtp://127.0.0.1:${port}`,
-    received,
-    close: () => new Promise((resolve) => smtp.close(resolve)),
-  };
+  return { url, close, received };
 }
 
 export interface Subscriber {
