@@ -4,7 +4,7 @@ import { checkPostgres, checkRabbitmq, checkRabbitmqManagement } from './service
 import { composeRuns, startCompose } from './services/compose.js';
 import { type PostgresAddresses, startPrivatePostgres } from './services/postgres.js';
 import { type RabbitmqAddresses, startPrivateRabbitmq } from './services/rabbitmq.js';
-import { announce } from './services/running.js';
+import { announce, shareRunning } from './services/running.js';
 
 export type Origin = 'environment' | 'compose' | 'private';
 
@@ -19,6 +19,8 @@ export interface ServicesOptions {
   log?: (line: string) => void;
   /** Start everything afresh, whatever the environment names. */
   ownOnly?: boolean;
+  /** Use what another command of this clone has started, where the environment names nothing. */
+  mayShare?: boolean;
   /** The command, such as `npm start`, when others of this clone are to find what it starts. */
   shareAs?: string;
 }
@@ -40,8 +42,10 @@ interface Source<Addresses> {
 export async function startServices({
   log = () => undefined,
   ownOnly = false,
+  mayShare = false,
   shareAs,
 }: ServicesOptions = {}): Promise<Services> {
+  if (mayShare) await shareRunning(log);
   const given = ownOnly ? {} : await fromEnvironment(log);
   const composed = await fromCompose(given, log);
   const { rabbitmq, postgres } = await bothOrNeither(

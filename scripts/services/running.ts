@@ -39,7 +39,7 @@ export function announce(command: string, addresses: RabbitmqAddresses & Postgre
  * @param given the addresses that are chosen already: services with others do not fit.
  * @param log told, in single lines, what is noted and not there any more.
  */
-export async function findRunning(
+async function findRunning(
   given: { RABBITMQ_URL?: string; DATABASE_URL?: string },
   log: (line: string) => void,
 ): Promise<Running | undefined> {
@@ -57,6 +57,22 @@ export async function findRunning(
     log(`The services of ${command} (process ${pid}) do not answer, so they are not used`);
   }
   return undefined;
+}
+
+/**
+ * Puts the addresses of running services into the environment of this process, unless it names both already.
+ *
+ * @param log told, in single lines, whose they are.
+ */
+export async function shareRunning(log: (line: string) => void): Promise<void> {
+  const { env } = process;
+  if (env.RABBITMQ_URL && env.DATABASE_URL) return;
+  const running = await findRunning(env, log);
+  if (!running) return;
+  env.RABBITMQ_URL = running.rabbitmqUrl;
+  env.RABBITMQ_MANAGEMENT_URL ||= running.rabbitmqManagementUrl;
+  env.DATABASE_URL = running.databaseUrl;
+  log(`With the services of ${running.command} (process ${running.pid})`);
 }
 
 function readNotes(): Running[] {

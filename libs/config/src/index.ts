@@ -1,4 +1,5 @@
 export { type Duration, duration, formatDuration, toMilliseconds } from '#define-job';
 export { counted, grouped } from './counted.js';
+export { loadDotEnv } from './dot-env.js';
 export * from './settings.js';
 export { SettingsModule } from './settings.module.js';

@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs';
-import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#define-job';
+import { loadDotEnv } from './dot-env.js';
 import { unfitForProduction } from './production.js';
 
 const list = z.string().transform((text) =>
@@ -216,7 +215,7 @@ export class SettingsError extends Error {
  */
 export function loadSettings(environment?: NodeJS.ProcessEnv): Settings {
   if (environment) return checkSettings(environment);
-  if (existsSync('.env')) loadEnvFile('.env');
+  loadDotEnv();
   return checkSettings(process.env);
 }
 

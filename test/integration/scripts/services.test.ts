@@ -148,8 +148,16 @@ describe('what one command of a clone has started', () => {
       const listed = await printed('dist/apps/cli/main.js', 'workers', '--json');
       expect(JSON.parse(listed.stdout).items).toHaveLength(1);
 
-      // What the environment or a file names comes first, and services with other addresses do not fit to it.
-      await writeFile(join(folder, '.env'), 'DATABASE_URL=postgresql://nobody:x@127.0.0.1:1/none\n');
+      process.chdir(folder);
+      const ofTests = await startServices({ mayShare: true }).finally(() => process.chdir(root));
+      expect(VARIABLES.map((variable) => process.env[variable])).toEqual(urls);
+      for (const name of VARIABLES) delete process.env[name];
+      await ofTests.stop();
+      expect(await Promise.all(urls.map(isListening))).toEqual([true, true, true]);
+
+      // What the environment or a file names comes first, and services with other addresses do not fit to it. Editors on
+      // Windows put a byte order mark before it.
+      await writeFile(join(folder, '.env'), '\uFEFFDATABASE_URL=postgresql://nobody:x@127.0.0.1:1/none\n');
       expect((await printed('dist/apps/cli/main.js', 'queues')).code).toBe(1);
       await rm(join(folder, '.env'));
 
