@@ -2,9 +2,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createClient } from '#client';
 import * as contracts from '#contracts';
 import { eventually } from '#testing';
 import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing/services';
+import * as samples from '../samples/contracts.js';
 import { receiverSettings } from '../support/receiver.js';
 
 const JOBS = 1_500;
@@ -12,12 +14,6 @@ const JOBS = 1_500;
 const RATE = 50;
 /** Half a minute at that rate, and nine times as much for a slow machine. */
 const WITHIN_MS = 280_000;
-
-interface Batch {
-  id: string;
-  completedAt: string | null;
-  counts: Record<string, number>;
-}
 
 let environment: Environment;
 const processes: AppProcess[] = [];
@@ -59,25 +55,17 @@ function mostWithinASecond(): number {
 
 test('P14, P10, P4: a batch of rate-limited webhooks, two workers, one killed, the batch cancelled: all adds up', async () => {
   const [api, first] = await Promise.all([given('api'), given('worker'), given('worker')]);
-  const call = async (method: string, path: string, body?: unknown) => {
-    const response = await fetch(`${api.url}${path}`, {
-      method,
-      headers: body === undefined ? {} : { 'content-type': 'application/json' },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    expect(response.status).toBeLessThan(300);
-    return (await response.json()) as Batch;
-  };
+  const client = createClient({ url: api.url, contracts: samples });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
   const payloads = Array.from({ length: JOBS }, (_, n) => ({ url, type: 'test', data: n }));
-  const { id } = await call('POST', '/batches', { name: 'sample.call', payloads });
+  const { id } = await client.bulk('sample.call', payloads);
 
   await eventually(() => log.length >= JOBS * 0.5, WITHIN_MS);
   await first.stop('SIGKILL');
   await eventually(() => log.length >= JOBS * 0.8, WITHIN_MS);
-  await call('POST', `/batches/${id}/cancel`);
+  expect((await fetch(`${api.url}/batches/${id}/cancel`, { method: 'POST' })).status).toBe(200);
   const ended = await eventually(async () => {
-    const batch = await call('GET', `/batches/${id}`);
+    const batch = await client.batch(id);
     return batch.completedAt ? batch : undefined;
   }, 30_000);
   const requests = log.length;
@@ -98,7 +86,7 @@ test('P14, P10, P4: a batch of rate-limited webhooks, two workers, one killed, t
   expect(mostWithinASecond()).toBeLessThan(RATE * 1.5);
 
   // Nothing runs after the cancel, though the rate would let 50 more through each second.
-  const other = await call('POST', '/batches', { name: 'sample.flaky', payloads: [{ failures: 1 }] });
-  await eventually(async () => (await call('GET', `/batches/${other.id}`)).completedAt, 60_000);
+  const other = await client.bulk('sample.flaky', [{ failures: 1 }]);
+  await eventually(async () => (await client.batch(other.id)).completedAt, 60_000);
   expect(log.length).toBe(requests);
 }, 360_000);

@@ -1,0 +1,145 @@
+import type { z } from 'zod';
+import {
+  type AnyContract,
+  type Duration,
+  hasEnded,
+  type JobState,
+  type PayloadInput,
+  type Priority,
+  type ResultOf,
+} from '#define-job';
+import type { JobView } from '#resources';
+import { bulkCalls } from './bulk.js';
+import { type JobEvent, readEvents } from './events.js';
+import { type Connection, type Send, sender } from './requests.js';
+
+/** The longest that the api holds a request open. */
+const WAIT_S = 30;
+
+/** A job as the api tells of it: times are texts, and the result is null before the job has succeeded. */
+export type Job<C extends AnyContract> = C extends AnyContract
+  ? Omit<z.input<typeof JobView>, 'name' | 'payload' | 'result'> & {
+      name: C['name'];
+      payload: PayloadInput<C>;
+      result: ResultOf<C> | null;
+    }
+  : never;
+
+/** The contract of a name. */
+export type Named<C extends AnyContract, Name> = Extract<C, { name: Name }>;
+
+/** A job that follows another one. */
+export interface Next<C extends AnyContract, Name extends C['name'] = C['name']> {
+  name: Name;
+  payload: PayloadInput<Named<C, Name>>;
+  options?: { delay?: Duration | number; queue?: string; next?: Next<C> };
+}
+
+export interface EnqueueOptions<C extends AnyContract> {
+  delay?: Duration | number;
+  runAt?: Date | string;
+  queue?: string;
+  /** To enqueue once, even if the caller begins again; each call has one of its own when absent. */
+  idempotencyKey?: string;
+  signal?: AbortSignal;
+  priority?: Priority;
+  /** In place of an Idempotency-Key, which it excludes: such a request is not sent again by itself. */
+  unique?: { key: string; for?: Duration | number };
+  next?: Next<C>;
+  /** For how many seconds to wait for the end of the job, at most 30. */
+  wait?: number;
+}
+
+/** The job has ended, and not well. */
+export class JobFailedError extends Error {
+  override readonly name = 'JobFailedError';
+  constructor(readonly job: Job<AnyContract>) {
+    super(`The job ${job.id} is ${job.state}: ${job.error?.message ?? 'it was not run to its end'}`);
+  }
+}
+
+/**
+ * Makes a client of the api, for another service or a browser. What meets a network error, 429 or 503 is sent again,
+ * and nothing is enqueued twice by that.
+ *
+ * @param options with the contracts, as they are imported, for their types: the api checks what is sent.
+ */
+export function createClient<M>(options: Connection & { contracts?: M }) {
+  type C = Extract<M[keyof M], AnyContract>;
+  const send = sender(options);
+  return Object.assign(new JobCalls<C>(send), bulkCalls<C>(send));
+}
+
+const pathOf = (id: string, call = '') => `/jobs/${encodeURIComponent(id)}${call}`;
+
+class JobCalls<C extends AnyContract> {
+  constructor(private readonly send: Send) {}
+
+  /** Enqueues a job. Once this resolves it cannot be lost. */
+  enqueue<Name extends C['name']>(
+    name: Name,
+    payload: PayloadInput<Named<C, Name>>,
+    { idempotencyKey = crypto.randomUUID(), signal, wait, ...options }: EnqueueOptions<C> = {},
+  ): Promise<Job<Named<C, Name>>> {
+    const isOnce = options.unique !== undefined;
+    const headers = {
+      'idempotency-key': isOnce ? undefined : idempotencyKey,
+      prefer: wait ? `wait=${wait}` : undefined,
+    };
+    return this.send('/jobs', { method: 'POST', body: { name, payload, options }, headers, signal, isOnce });
+  }
+
+  /** Enqueues a job and waits for its result, however long it takes. @throws JobFailedError */
+  async run<Name extends C['name']>(
+    name: Name,
+    payload: PayloadInput<Named<C, Name>>,
+    options: EnqueueOptions<C> = {},
+  ): Promise<ResultOf<Named<C, Name>>> {
+    let job: Job<AnyContract> = await this.enqueue(name, payload, { wait: WAIT_S, ...options });
+    if (!hasEnded(job.state)) {
+      for await (const _ of this.watch(job.id, options.signal));
+      job = await this.get(job.id, options.signal);
+    }
+    if (job.state !== 'succeeded') throw new JobFailedError(job);
+    return job.result;
+  }
+
+  get(id: string, signal?: AbortSignal): Promise<Job<C>> {
+    return this.send(pathOf(id), { signal });
+  }
+
+  /** One page of jobs, newest first; `next` is the `cursor` of the page after it. */
+  list<Name extends C['name']>(
+    filter: Partial<Record<'queue' | 'batch' | 'cursor', string>> & {
+      name?: Name;
+      state?: JobState;
+      limit?: number;
+    },
+  ): Promise<{ items: Job<Named<C, Name>>[]; next: string | null }> {
+    return this.send(`/jobs?${new URLSearchParams(JSON.parse(JSON.stringify(filter)))}`);
+  }
+
+  /** Cancels a job that waits; tells one that runs. @throws ProblemError when it has ended. */
+  cancel(id: string): Promise<Job<C>> {
+    return this.send(pathOf(id, '/cancel'), { method: 'POST' });
+  }
+
+  /** What happens to a job, from its beginning until it has ended. A connection that breaks is made again. */
+  async *watch(id: string, signal?: AbortSignal): AsyncGenerator<JobEvent> {
+    for (let last: string | undefined; ; ) {
+      const headers = { 'last-event-id': last };
+      const stream = await this.send(pathOf(id, '/events'), { headers, signal, isStream: true });
+      // The last event was that of its end.
+      if (!stream) return;
+      try {
+        for await (const { id, event } of readEvents(stream)) {
+          last = id;
+          yield event;
+          if (event.type === 'state' && hasEnded(event.state)) return;
+        }
+      } catch (error) {
+        if (signal?.aborted) throw error;
+      }
+    }
+  }
+}
