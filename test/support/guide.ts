@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from '@jest/globals';
 import { eventually } from '#testing';
@@ -10,8 +10,9 @@ import type { Clone } from './clone.js';
 const BLOCK = /^```(\S+) ?(\S*)\n(.*?)^```$/gms;
 
 /**
- * docs/guide.md, done as it says, in a clone: `sh` blocks are run, `ts` blocks are written to the file that their first
- * line names, and a `json` block is what the call before it answers, where `…` stands for anything. What is marked as
+ * docs/guide.md, or a part of another page, done as it says, in a clone: `sh` blocks are run, `ts` blocks are written to
+ * the file that their first line names, `diff` blocks add lines to it, each below the one above it, and a `json` block is
+ * what the call before it answers, where `…` stands for anything. What is marked as
  * `services` or `start` is left running, and ended by Ctrl-C before it is started again; what is marked as `docker` is
  * for those who have Docker, in place of these.
  */
@@ -20,10 +21,12 @@ export class Guide {
   /** What the reader's shell remembers. */
   private exports = '';
 
-  /** @param environment what commands find in theirs; with a `PORT` for the api. */
+  /** @param environment what commands find in theirs; with a `PORT` for the api. @param heading of the part. */
   constructor(
     private readonly clone: Clone,
     private readonly environment: NodeJS.ProcessEnv & { PORT: string },
+    private readonly page = 'docs/guide.md',
+    private readonly heading = '',
   ) {}
 
   /** @throws Error with the block that did not do what the guide says. */
@@ -34,6 +37,7 @@ export class Guide {
       try {
         if (skipped.includes(kind)) continue;
         if (language === 'ts') await this.write(text);
+        else if (language === 'diff') await this.add(text);
         else if (language === 'json') await this.answers(call, JSON.parse(text));
         else if (kind === 'services' || kind === 'start') await this.start(kind, text);
         else if (text.startsWith('curl')) call = text;
@@ -48,7 +52,10 @@ export class Guide {
 
   /** The guide; of a clone in which it was followed already, with another name for the job that it makes. */
   private async read(): Promise<string> {
-    const guide = await this.clone.read('docs/guide.md');
+    const page = await this.clone.read(this.page);
+    const from = page.indexOf(this.heading);
+    const to = this.heading ? page.indexOf('\n## ', from + 1) : page.length;
+    const guide = page.slice(from, to);
     const isTaken = existsSync(join(this.clone.folder, 'libs/contracts/src/invoice.render.ts'));
     return isTaken ? guide.replace(/invoice/g, 'otherinvoice').replace(/Invoice/g, 'Otherinvoice') : guide;
   }
@@ -63,6 +70,19 @@ export class Guide {
     const file = join(this.clone.folder, path);
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, text);
+  }
+
+  private async add(text: string): Promise<void> {
+    const [first = '', ...changes] = text.trimEnd().split('\n');
+    const file = join(this.clone.folder, first.replace('// ', ''));
+    const lines = (await readFile(file, 'utf8')).split('\n');
+    let at = 0;
+    for (const change of changes) {
+      if (change.startsWith('+')) lines.splice(at++, 0, change.slice(1));
+      else at = lines.findIndex((line) => line.trim() === change.trim()) + 1;
+      if (at === 0) throw new Error(`${file} has no line "${change.trim()}"`);
+    }
+    await writeFile(file, lines.join('\n'));
   }
 
   /** Runs what stands before a `json` block. What only looks is repeated until it sees what the guide says. */
