@@ -7,7 +7,7 @@ import { Guard } from './services/guard.js';
 const READY_LIMIT_MS = 30_000;
 const POLL_MS = 100;
 
-type AppName = 'api' | 'worker';
+export type AppName = 'api' | 'worker';
 
 /** An app ended that was not told to, or does not get ready. What it printed says why. */
 export class AppError extends Error {
@@ -28,6 +28,8 @@ export interface AppOptions {
   /** An open file that takes what the app prints. */
   output: number;
   cwd?: string;
+  /** What Node is given before the app, such as `--inspect`. */
+  nodeOptions?: string[];
 }
 
 /** The api and the worker as processes of their own, as they are deployed. None of them outlives this process. */
@@ -46,9 +48,9 @@ export class Apps {
    * @throws AppError when it does not get ready; the signal's reason when that is aborted meanwhile.
    */
   async start(app: AppName, options: AppOptions, signal: AbortSignal): Promise<string> {
-    const { port, env, output, cwd } = options;
+    const { port, env, output, cwd, nodeOptions = [] } = options;
     const main = join(import.meta.dirname, '..', 'apps', app, 'main.js');
-    const child = this.#guard.spawn(process.execPath, [main], {
+    const child = this.#guard.spawn(process.execPath, [...nodeOptions, main], {
       signal: 'SIGTERM',
       cwd,
       env: { ...env, [app === 'api' ? 'PORT' : 'WORKER_PORT']: String(port) },

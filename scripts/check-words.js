@@ -1,6 +1,6 @@
 /**
- * Refuses the words that docs/glossary.md replaced, in every file of the project: `npm run words`. Each line names the
- * place and the word to use instead.
+ * Refuses the words that docs/glossary.md replaced, in every file of the project (`npm run words`), or in the files
+ * that it is given. Each line names the place and the word to use instead.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -35,11 +35,14 @@ const EXEMPT =
   /^(scripts\/check-words\.js|test\/integration\/records\/migrations\.test\.ts|docs\/glossary\.md|CHANGELOG\.md|libs\/.*\/migrations\/)/;
 const TEXT = /\.(ts|tsx|js|css|sql|md|ya?ml|json|sh|go|py|svg)$|(^|\/)(Dockerfile|\.env\.example)$/;
 
-const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { encoding: 'utf8' })
-  .split('\n')
-  .filter(
-    (file) => TEXT.test(file) && file !== 'package-lock.json' && !EXEMPT.test(file) && existsSync(file),
-  );
+const given = process.argv.slice(2);
+const all =
+  given.length > 0
+    ? given
+    : execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { encoding: 'utf8' }).split('\n');
+const files = all.filter(
+  (file) => TEXT.test(file) && file !== 'package-lock.json' && !EXEMPT.test(file) && existsSync(file),
+);
 
 const problems = files.flatMap((file) =>
   [file, ...readFileSync(file, 'utf8').split('\n')].flatMap((line, number) =>

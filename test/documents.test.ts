@@ -13,7 +13,8 @@ const below = (folder: string, ...endings: string[]) =>
 
 // A clone that has taken a part out, and this test with it, keeps what documents it likes.
 const isWhole = existsSync(join(root, 'test/clone/removing.test.ts'));
-const documents = isWhole ? ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...below('docs', '.md')] : [];
+const pages = ['README.md', 'AGENTS.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
+const documents = isWhole ? [...pages, ...below('docs', '.md')] : [];
 const source = ['apps', 'libs']
   .flatMap((folder) =>
     below(folder, '.ts', '.tsx')
@@ -49,6 +50,15 @@ test('every link leads to a file and a heading, and every npm command is one', (
     ].map((what) => `${document}: ${what}`);
   });
   expect(wrong).toEqual([]);
+});
+
+test('AGENTS.md names paths that there are, and is a page', () => {
+  if (!isWhole) return;
+  const text = read('AGENTS.md');
+  const paths = [...text.matchAll(/`([\w.-]+(?:\/[\w.-]+)+)`/g)].map(([, path = '']) => path);
+  expect(paths.length).toBeGreaterThan(10);
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  expect(text.split('\n').length).toBeLessThan(60);
 });
 
 test('docs/http.md lists the problems that the api answers with, docs/metrics.md the metrics and the alarms', () => {

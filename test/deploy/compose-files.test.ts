@@ -134,3 +134,24 @@ test('in production there is no default for a secret, and nothing but the apps',
 });
 
 const isOfProfile = (name: string) => 'profiles' in services[name]!;
+
+test('the dev container works with the services of compose.yaml, and editors find the debuggers', async () => {
+  const container = JSON.parse(await read('.devcontainer/devcontainer.json')) as {
+    dockerComposeFile: string[];
+    service: string;
+    runServices: string[];
+    forwardPorts: (number | string)[];
+  };
+  for (const file of container.dockerComposeFile) await access(join(root, '.devcontainer', file));
+  const { services: own } = await parseCompose('.devcontainer/compose.yaml');
+  const { environment = {}, depends_on = {} } = own[container.service]!;
+  expect(Object.keys(depends_on).sort()).toEqual(container.runServices.toSorted());
+  expect(container.runServices.filter((name) => !services[name])).toEqual([]);
+  for (const url of Object.values(environment)) expect(url).toMatch(/@(rabbitmq|postgres):\d+/);
+  const { configurations } = JSON.parse(await read('.vscode/launch.json')) as {
+    configurations: { port?: number }[];
+  };
+  const attached = configurations.flatMap(({ port = [] }) => port);
+  expect(attached).toEqual([9229, 9230]);
+  expect(container.forwardPorts).toEqual(expect.arrayContaining(attached));
+});

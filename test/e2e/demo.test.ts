@@ -68,6 +68,16 @@ describe('npm run demo', () => {
       // Anyone who opens it may look and do.
       expect(dashboard).toContain('action="/dashboard/queues/email/pause"');
       expect(stdout).not.toContain('\x1b');
+      // queue done/accepted (n queued n running n retrying n dead)
+      for (const [, done = '', accepted = '', others = ''] of stdout.matchAll(
+        /(?:s {2}|, )[a-z]+ ([\d,]+)\/([\d,]+)(?: \((.+?)\))?/g,
+      )) {
+        const numbers = [done, ...(others.match(/[\d,]+/g) ?? [])].map((text) =>
+          Number(text.replace(',', '')),
+        );
+        const sum = numbers.reduce((all, one) => all + one);
+        expect(sum).toBeLessThanOrEqual(Number(accepted.replace(',', '')));
+      }
       // succeeded, dead, attempts
       expect(rowsOf(stdout)).toEqual({
         'demo.flaky': ['1', '1', '7'],

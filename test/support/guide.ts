@@ -10,11 +10,11 @@ import type { Clone } from './clone.js';
 const BLOCK = /^```(\S+) ?(\S*)\n(.*?)^```$/gms;
 
 /**
- * docs/guide.md, or a part of another page, done as it says, in a clone: `sh` blocks are run, `ts` blocks are written to
- * the file that their first line names, `diff` blocks add lines to it, each below the one above it, and a `json` block is
- * what the call before it answers, where `…` stands for anything. What is marked as
- * `services` or `start` is left running, and ended by Ctrl-C before it is started again; what is marked as `docker` is
- * for those who have Docker, in place of these.
+ * docs/guide.md, or a part of another page, done as it says, in a clone: `sh` blocks are run; `ts` and `sql` blocks are
+ * written to the file that their first line names; `diff` blocks add lines to it, each below the one above it; and a
+ * `json` block is what the call before it answers, where `…` stands for anything. What is marked as `services` or `start`
+ * is left running, and ended by Ctrl-C before it is started again; what is marked as `docker` is for those who have
+ * Docker, in place of these.
  */
 export class Guide {
   private readonly running = new Map<string, ChildProcess>();
@@ -36,7 +36,7 @@ export class Guide {
     for (const [, language, kind = '', text = ''] of (await this.read()).matchAll(BLOCK)) {
       try {
         if (skipped.includes(kind)) continue;
-        if (language === 'ts') await this.write(text);
+        if (language === 'ts' || language === 'sql') await this.write(text);
         else if (language === 'diff') await this.add(text);
         else if (language === 'json') await this.answers(call, JSON.parse(text));
         else if (kind === 'services' || kind === 'start') await this.start(kind, text);
@@ -66,7 +66,7 @@ export class Guide {
   }
 
   private async write(text: string): Promise<void> {
-    const [, path = ''] = /^\/\/ (\S+)\n/.exec(text) ?? [];
+    const [, path = ''] = /^(?:\/\/|--) (\S+)\n/.exec(text) ?? [];
     const file = join(this.clone.folder, path);
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, text);
