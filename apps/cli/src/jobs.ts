@@ -168,6 +168,7 @@ function describe({
   error,
   previous,
   message,
+  waitingFor,
   ...job
 }: JobView & { message: MessageView | null }): string {
   const facts = Object.entries(job).filter(([, value]) => value !== null);
@@ -176,6 +177,7 @@ function describe({
       ([name, value]) =>
         `${name.padEnd(17)}  ${value instanceof Date ? value.toISOString() : clean(String(value))}`,
     ),
+    ...(waitingFor === null ? [] : [`waitingFor         ${waitingFor.what}: ${clean(waitingFor.detail)}`]),
     `payload            ${toJson(payload)}`,
     ...(result === null ? [] : [`result             ${toJson(result)}`]),
     ...(previous === null ? [] : [`previous           ${toJson(previous)}`]),

@@ -60,12 +60,12 @@ export class Jobs {
     if (options.transaction) {
       const [inserted] = await this.store.insertInto(options.transaction, [record]);
       meterOf(contract).enqueued();
-      return this.show(record, inserted as InsertedRecord);
+      return this.show(record, inserted as InsertedRecord, undefined);
     }
     const inserted = await this.store.insert(record);
     meterOf(contract).enqueued();
     if (inserted.state === 'queued') await this.publish(record);
-    return this.show(record, inserted);
+    return this.show(record, inserted, await this.queries.recentQueueFacts());
   }
 
   /** Accepts many jobs of one contract, all or none, in one statement. @throws as {@link enqueue} */
@@ -81,7 +81,9 @@ export class Jobs {
     meterOf(contract).enqueued(records.length);
     if (!options.transaction)
       await this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
-    return records.map((record, index) => this.show(record, inserted[index] as InsertedRecord));
+    // In a transaction of the caller's own there may be no other connection.
+    const facts = options.transaction ? undefined : await this.queries.recentQueueFacts();
+    return records.map((record, index) => this.show(record, inserted[index] as InsertedRecord, facts));
   }
 
   /** The contract of a name. @throws UnknownContractError */
@@ -156,7 +158,11 @@ export class Jobs {
     if (outcome?.inserted) {
       meterOf(record).enqueued();
       if (!transaction && outcome.inserted.state === 'queued') await this.publish(record);
-      return this.show(record, outcome.inserted);
+      return this.show(
+        record,
+        outcome.inserted,
+        transaction ? undefined : await this.queries.recentQueueFacts(),
+      );
     }
     const { job = '', fingerprint = null } = outcome?.heldBy ?? {};
     if (fingerprint !== (record.key.fingerprint ?? null)) throw new IdempotencyConflictError(job);
@@ -172,8 +178,12 @@ export class Jobs {
     await this.outbox.backpressure();
   }
 
-  private show(record: NewRecord, inserted: InsertedRecord): EnqueuedJob {
-    return { ...this.redaction.redact(viewOfNew(record, inserted)), isNew: true };
+  private show(
+    record: NewRecord,
+    inserted: InsertedRecord,
+    facts: Awaited<ReturnType<JobQueries['recentQueueFacts']>>,
+  ): EnqueuedJob {
+    return { ...this.redaction.redact(viewOfNew(record, inserted, facts)), isNew: true };
   }
 
   private publish(record: NewRecord): Promise<void> | undefined {

@@ -19,8 +19,9 @@ import { RateLimiter, type RateRequest } from './rate-limiter.js';
 
 interface Limit {
   contract: AnyContract;
-  rate?: { pace: Pace; key?: KeyOf };
-  concurrency?: { max: number; key?: KeyOf };
+  /** `title` says which limit it is, for people. */
+  rate?: { pace: Pace; key?: KeyOf; title: string };
+  concurrency?: { max: number; key?: KeyOf; title: string };
 }
 type KeyOf = (payload: unknown) => string;
 
@@ -49,12 +50,16 @@ export class Limits extends Admission {
   override register(contract: AnyContract, { rateLimit, concurrency }: HandlerLimits): void {
     const limit: Limit = { contract };
     try {
-      if (rateLimit) limit.rate = { pace: paceOf(rateLimit), key: rateLimit.key };
+      if (rateLimit) {
+        const title = `rate limit of ${contract.name} (${rateLimit.max} in ${rateLimit.per})`;
+        limit.rate = { pace: paceOf(rateLimit), key: rateLimit.key, title };
+      }
       if (concurrency) {
         const { max, key } = concurrency;
         if (!Number.isInteger(max) || max < 1)
           throw new RangeError('concurrency.max must be a whole number from 1');
-        limit.concurrency = { max, key };
+        const title = `concurrency limit of ${contract.name} (${max} at a time)`;
+        limit.concurrency = { max, key, title };
       }
     } catch (error) {
       throw new ContractError(`@JobHandler(${contract.name}): ${(error as Error).message}`);
@@ -84,12 +89,18 @@ export class Limits extends Admission {
     if (concurrency) {
       const request = { name: job.name, key: this.keyOf(job, concurrency, payload), max: concurrency.max };
       slot = await this.slots.take(request);
-      if (!slot) return { delayMs: WAIT_MS, recorded: () => this.slots.wait(job.id, request) };
+      if (!slot) {
+        const recorded = () => this.slots.wait(job.id, request);
+        return { delayMs: WAIT_MS, limitedBy: concurrency.title, recorded };
+      }
     }
     const release = () => slot && this.slots.release(slot);
     try {
       const pass = rate
-        ? await this.turnOf({ name: job.name, key: this.keyOf(job, rate, payload), pace: rate.pace })
+        ? await this.turnOf(
+            { name: job.name, key: this.keyOf(job, rate, payload), pace: rate.pace },
+            rate.title,
+          )
         : {};
       if ('delayMs' in pass) release();
       return { ...pass, release };
@@ -100,17 +111,17 @@ export class Limits extends Admission {
   }
 
   /** Waits for a time to start, if there is one within reach. */
-  private async turnOf(request: RateRequest): Promise<Permit | Deferral> {
+  private async turnOf(request: RateRequest, limitedBy: string): Promise<Permit | Deferral> {
     let turn = await this.rates.take(request);
-    if ('delayMs' in turn) return turn;
+    if ('delayMs' in turn) return { ...turn, limitedBy };
     await reach(turn.startAt);
     const confirm = async () => {
       for (let tries = 0; 'until' in turn && performance.now() > turn.until; tries++) {
-        if (tries === START_TRIES) return request.pace.holdMs;
+        if (tries === START_TRIES) return { delayMs: request.pace.holdMs, limitedBy };
         turn = await this.rates.take(request);
         if ('startAt' in turn) await reach(turn.startAt);
       }
-      return 'delayMs' in turn ? turn.delayMs : undefined;
+      return 'delayMs' in turn ? { ...turn, limitedBy } : undefined;
     };
     return { confirm };
   }

@@ -50,7 +50,7 @@ export const claim = (requests: readonly ClaimRequest[], worker: number): Statem
   text: `
     update jobs j
     set state = 'running', attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
-        publish_at = null, progress = null, progress_note = null
+        publish_at = null, progress = null, progress_note = null, limited_by = null
     from ${REQUESTS}
     where j.id = m.id and ${IS_WAITING} and (m.exclusive or j.crashes < ${EXCLUSIVE_AFTER_CRASHES})
     returning ${CLAIMED}`,
@@ -78,7 +78,7 @@ export const takeOver = (requests: readonly ClaimRequest[], worker: number): Sta
     set state = case when j.cancel_requested_at is null then 'running' else 'cancelled' end,
         finished_at = case when j.cancel_requested_at is not null then now() end,
         attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
-        publish_at = null, progress = null, progress_note = null,
+        publish_at = null, progress = null, progress_note = null, limited_by = null,
         crashes = j.crashes + ${IS_CRASH}::int,
         attempts = case when ${IS_CRASH} then j.attempts || ${CRASHED_ATTEMPT} else j.attempts end
     from ${REQUESTS}
@@ -97,17 +97,18 @@ export const postpone = (postponements: readonly Postponement[]): Statement => (
   name: 'postpone',
   text: `
     with m as (
-      select id, attempt, name, now() + delay_ms * interval '1 millisecond' as run_at
-      from unnest($1::uuid[], $2::int[], $3::float8[], $4::text[]) as m (id, attempt, delay_ms, name)
+      select id, attempt, name, now() + delay_ms * interval '1 millisecond' as run_at, limited_by
+      from unnest($1::uuid[], $2::int[], $3::float8[], $4::text[], $5::text[])
+        as m (id, attempt, delay_ms, name, limited_by)
     ), postponed as (
       update jobs j
       set state = case when j.state = 'queued' then 'scheduled' else j.state end,
-          claim = j.claim + 1, run_at = m.run_at, publish_at = m.run_at
+          claim = j.claim + 1, run_at = m.run_at, publish_at = m.run_at, limited_by = m.limited_by
       from m
       where j.id = m.id and j.name = m.name and (
         ${STATE} in ('queued', 'retrying') and m.attempt > j.attempt
         or ${STATE} = 'running' and m.attempt >= j.attempt and not exists (${lockOf('j.worker')}))
     )
     select m.id from m where not exists (select from jobs j where j.id = m.id)`,
-  values: columns(postponements, 'id', 'attempt', 'delayMs', 'name'),
+  values: columns(postponements, 'id', 'attempt', 'delayMs', 'name', 'limitedBy'),
 });

@@ -1,10 +1,12 @@
 import { Injectable, Optional } from '@nestjs/common';
+import { Cache } from '#common';
 import type { JobState } from '#define-job';
 import type { AttemptView, JobView, MessageView } from '#resources';
 import { type Change, type HistoryRow, historyOf } from './history.js';
 import type { NewRecord } from './job-record.js';
 import { RecordsDatabase } from './records-database.js';
 import { type StoredMessage, UnprocessableMessages } from './unprocessable-messages.js';
+import { isWaiting, QUEUE_FACTS, type QueueFacts, type Waiting, waitingFor } from './waiting-for.js';
 
 export interface ListFilter {
   state?: JobState;
@@ -37,15 +39,25 @@ export abstract class Redaction {
   abstract redactMessage(message: StoredMessage, name: string): MessageView;
 }
 
+/** How long what is known of queues is good for the answer to who enqueues a job. */
+const FRESH_MS = 1_000;
+
 /** Reads what the records say, for people and programs that look at jobs: without secrets. */
 @Injectable()
 export class JobQueries {
+  private readonly recentFacts = new Cache(() => this.queueFacts(), { freshMs: FRESH_MS });
+
   constructor(
     private readonly database: RecordsDatabase,
     private readonly messages: UnprocessableMessages,
     /** Absent where there are no contracts: in the threads of isolated handlers. */
     @Optional() private readonly redaction?: Redaction,
   ) {}
+
+  /** What was known of the queues in the last second, for {@link viewOfNew}; undefined while the database is away. */
+  recentQueueFacts(): Promise<QueueFacts | undefined> {
+    return this.recentFacts.get().catch(() => undefined);
+  }
 
   async find(id: string): Promise<JobView | undefined> {
     return (await this.select('where j.id = $2', [id]))[0];
@@ -126,11 +138,20 @@ export class JobQueries {
           j.attempt, j.max_attempts as "maxAttempts", ${within('payload')}, ${within('result')}, j.attempts,
           j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt",
           j.finished_at as "finishedAt", j.cancel_requested_at as "cancelRequestedAt", j.batch, j.previous,
-          j.next ->> 'id' as next, split_part(j.traceparent, '-', 2) as "traceId", w.name as worker
+          j.next ->> 'id' as next, j.limited_by as "limitedBy", split_part(j.traceparent, '-', 2) as "traceId", w.name as worker
         from jobs j left join workers w on w.id = j.worker ${narrow}`,
       values: [maxBytes, ...values],
     });
-    return rows.map((row) => this.redaction?.redact(toView(row)) ?? toView(row));
+    const facts = rows.some(isWaiting) ? await this.queueFacts() : undefined;
+    return rows.map((row) => {
+      const view = toView(row, facts);
+      return this.redaction?.redact(view) ?? view;
+    });
+  }
+
+  private async queueFacts(): Promise<QueueFacts> {
+    const { rows } = await this.database.query<QueueFacts>(QUEUE_FACTS);
+    return rows[0] as QueueFacts;
   }
 }
 
@@ -150,9 +171,10 @@ export interface StoredAttempt extends AttemptView {
   finishedAt: string;
 }
 
-type Row = Omit<JobView, 'attempts' | 'error'> & { attempts: StoredAttempt[]; worker: string | null };
+type Row = Omit<JobView, 'attempts' | 'error' | 'waitingFor'> &
+  Waiting & { attempts: StoredAttempt[]; worker: string | null };
 
-function toView({ worker, attempts: stored, ...row }: Row): JobView {
+function toView({ worker, attempts: stored, limitedBy, ...row }: Row, facts?: QueueFacts): JobView {
   const { state, attempt, startedAt, finishedAt } = row;
   const attempts: AttemptView[] = stored.map(({ claim: _, ...attempt }) => attempt);
   if (state === 'running' || state === 'succeeded')
@@ -162,13 +184,14 @@ function toView({ worker, attempts: stored, ...row }: Row): JobView {
       finishedAt: finishedAt?.toISOString() ?? null,
     });
   const error = state === 'succeeded' ? null : (stored.findLast(({ error }) => error)?.error ?? null);
-  return { ...row, error, attempts };
+  return { ...row, waitingFor: waitingFor({ ...row, limitedBy }, facts), error, attempts };
 }
 
 /** A job as {@link JobQueries.find} would show it right after it was inserted, but with its secrets. */
 export function viewOfNew(
   record: NewRecord,
   { state, createdAt, runAt }: Pick<JobView, 'state' | 'createdAt' | 'runAt'>,
+  facts?: QueueFacts,
 ): JobView {
   return {
     id: record.id,
@@ -176,6 +199,7 @@ export function viewOfNew(
     queue: record.queue,
     priority: record.priority ?? 'normal',
     state,
+    waitingFor: waitingFor({ ...record, state, runAt, attempt: 0, limitedBy: null }, facts),
     progress: null,
     progressNote: null,
     attempt: 0,

@@ -100,6 +100,8 @@ export interface Refused {
 
 export interface Postponement extends Pick<ClaimRequest, 'id' | 'name' | 'attempt' | 'record'> {
   delayMs: number;
+  /** The limit that does not let it. */
+  limitedBy: string;
 }
 
 export interface Settlement {
@@ -116,6 +118,8 @@ export interface Settlement {
   released?: boolean;
   /** When the job runs next, in milliseconds from now. */
   runInMs?: number;
+  /** The limit that did not let the attempt start. */
+  limitedBy?: string;
   /** When the relay is to publish the job unless it is marked as published before, in milliseconds from now. */
   publishInMs?: number;
 }

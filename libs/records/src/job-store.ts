@@ -184,7 +184,7 @@ export class JobStore {
       name: 'reschedule',
       text: `
         with t as (select coalesce($3::timestamptz, now() + $2::float8 * interval '1 millisecond') as run_at)
-        update jobs j set run_at = t.run_at, publish_at = t.run_at from t
+        update jobs j set run_at = t.run_at, publish_at = t.run_at, limited_by = null from t
         where j.id = $1 and j.state = 'scheduled'`,
       values: [id, to.delayMs ?? null, to.runAt ?? null],
     });
@@ -194,10 +194,11 @@ export class JobStore {
   private async postponeAll(postponements: Postponement[]): Promise<undefined[]> {
     const { rows } = await this.database.query<{ id: string }>(claiming.postpone(postponements));
     const unknown = new Set(rows.map(({ id }) => id));
-    const arrived = postponements.flatMap(({ id, delayMs, record }) =>
-      record && unknown.has(id) ? [{ ...record, delayMs }] : [],
-    );
-    if (arrived.length > 0) await this.insertInto(this.database, arrived);
+    const arrived = postponements.filter(({ id, record }) => record && unknown.has(id));
+    if (arrived.length > 0) {
+      await this.insertMany(arrived.map(({ record }) => record as NewRecord));
+      await this.database.query(claiming.postpone(arrived));
+    }
     return postponements.map(() => undefined);
   }
 

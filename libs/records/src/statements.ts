@@ -140,6 +140,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
           publish_at = case when j.cancel_requested_at is null then now() + s.publish_in * interval '1 millisecond' end,
           finished_at = case
             when j.cancel_requested_at is not null or s.state in ('succeeded', 'dead', 'cancelled') then now() end,
+          limited_by = s.limited_by,
           error_form = case when s.state = 'dead' and j.cancel_requested_at is null
             then ${formOf(`coalesce(${saidInSql('s.error')}, '')`)} else '' end,
           progress = case when s.state = 'succeeded' and j.cancel_requested_at is null then 1 else j.progress end,
@@ -151,8 +152,9 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
                 when s.released then 'crashed' else 'failed' end,
               'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
                 'The handler took no notice of the cancellation and ended by itself'))) end
-      from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[])
-        as s (id, claim, state, result, error, released, run_in, publish_in)
+      from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[],
+                  $10::text[])
+        as s (id, claim, state, result, error, released, run_in, publish_in, limited_by)
       where j.id = s.id and j.claim = s.claim and ${STATE} = 'running'
       returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result
     ), followed as (
@@ -179,6 +181,6 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
   values: [
     ...columns(settlements, 'id', 'claim', 'state', 'result', 'error', 'released', 'runInMs'),
     worker,
-    ...columns(settlements, 'publishInMs'),
+    ...columns(settlements, 'publishInMs', 'limitedBy'),
   ],
 });

@@ -55,6 +55,15 @@ export const Previous = z.strictObject({
 });
 export type Previous = z.output<typeof Previous>;
 
+/** What a job that has not started, or is to be tried again, waits for. */
+export const WaitingFor = z
+  .strictObject({
+    what: z.enum(['time', 'retry', 'limit', 'pause', 'worker']),
+    detail: z.string().describe('For people: until when, which limit, which queue'),
+  })
+  .meta({ id: 'WaitingFor' });
+export type WaitingFor = z.output<typeof WaitingFor>;
+
 export const JobView = z
   .strictObject({
     id: Id,
@@ -62,6 +71,7 @@ export const JobView = z
     queue: z.string(),
     priority: z.enum(priorities),
     state: z.enum(jobStates),
+    waitingFor: WaitingFor.nullable().describe('Why it does not run; null when it runs or has ended'),
     progress: z.number().min(0).max(1).nullable(),
     progressNote: z.string().nullable(),
     attempt: Count.describe('The newest attempt; 0 before the first'),

@@ -2,7 +2,18 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuid } from 'uuid';
 import { decide, type Outcome } from '#jobs';
-import { Database, DeadJobStore, type JobState, JobStore, OutboxStore, WorkerLock } from '#records';
+import {
+  Database,
+  DeadJobStore,
+  JobQueries,
+  type JobState,
+  JobStore,
+  type JobView,
+  OutboxStore,
+  QueueStore,
+  UnprocessableMessages,
+  WorkerLock,
+} from '#records';
 import { type Environment, givenEnvironment } from '#testing/services';
 
 /**
@@ -72,6 +83,11 @@ class World {
   private readonly replays = new Map<string, number>();
   private readonly ended = new Map<string, JobState>();
   private readonly cancelledUnstarted = new Set<string>();
+  private readonly views = new JobQueries(database.records, new UnprocessableMessages(database.records));
+  private readonly queues = new QueueStore(database.records);
+  private isPaused = false;
+  /** Jobs that a limit put off and that were not claimed since. */
+  private readonly limited = new Set<string>();
 
   async enqueue(isConfirmed: boolean) {
     const id = uuid();
@@ -94,10 +110,27 @@ class World {
     const claim = await worker.records.claim({ ...message, name: 'a.b', wantsPayload: false, exclusive });
     if (claim.taken) {
       expect(this.cancelledUnstarted.has(message.id)).toBe(false);
+      this.limited.delete(message.id);
       expect(claim.attempt).toBeLessThanOrEqual(MAX_ATTEMPTS);
       this.started(message.id, claim.attempt, claim.crashes);
       worker.runs.push({ id: message.id, claim: claim.claim, attempt: claim.attempt, message });
     } else if (claim.mustRunExclusively) this.queue.push(message);
+  }
+
+  /** A limit does not let a delivered job start. */
+  async putOff(which: number, to: number) {
+    const message = this.pick(this.queue, which);
+    if (!message) return;
+    const { records } = this.any(to);
+    const putOff = { ...message, name: 'a.b' };
+    if (!(await records.wouldStart({ ...putOff, wantsPayload: false, exclusive: true }))) return;
+    await records.postpone({ ...putOff, delayMs: 60_000, limitedBy: 'the limit' });
+    this.limited.add(message.id);
+  }
+
+  async pause(isPaused: boolean) {
+    await (isPaused ? this.queues.pause('a') : this.queues.resume('a'));
+    this.isPaused = isPaused;
   }
 
   /** A handler ends; `isAcked` false when the broker never heard the acknowledgement. */
@@ -210,6 +243,16 @@ class World {
       );
       expect(holders.length).toBeLessThanOrEqual(1);
     }
+    for (const job of await this.views.list({ limit: 1_000 }))
+      expect({ ...job, what: job.waitingFor?.what }).toMatchObject({ what: this.reasonOf(job) });
+  }
+
+  /** P21: why a job does not run, by what was done to it. */
+  private reasonOf({ id, state, runAt }: JobView) {
+    if (state === 'running' || isEnded(state)) return undefined;
+    const isLater = state !== 'queued' && runAt.getTime() > Date.now();
+    if (!isLater) return this.isPaused ? 'pause' : 'worker';
+    return this.limited.has(id) ? 'limit' : state === 'retrying' ? 'retry' : 'time';
   }
 
   /** The faults are over: everything accepted must come to its end. */
@@ -316,13 +359,23 @@ const step: fc.Arbitrary<(world: World) => unknown> = fc.oneof(
   { weight: 1, arbitrary: number.map((which) => (world: World) => world.cancel(which)) },
   { weight: 1, arbitrary: number.map((which) => (world: World) => world.replay(which)) },
   { weight: 2, arbitrary: fc.constant((world: World) => world.jump()) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(number, number).map(
+      ([which, to]) =>
+        (world: World) =>
+          world.putOff(which, to),
+    ),
+  },
+  { weight: 1, arbitrary: fc.boolean().map((isPaused) => (world: World) => world.pause(isPaused)) },
   { weight: 2, arbitrary: fc.boolean().map((confirmed) => (world: World) => world.relay(confirmed)) },
 );
 
-test('P1, P3, P5, P10, P12: whatever happens in whatever order, every job comes to one end, and no attempt runs twice at once', async () => {
+test('P1, P3, P5, P10, P12, P21: whatever happens in whatever order, every job comes to one end, and no attempt runs twice at once', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60, size: 'max' }), async (steps) => {
       await environment.sql('delete from jobs');
+      await environment.sql('delete from paused_queues');
       const world = new World();
       try {
         for (const take of steps) {

@@ -218,7 +218,8 @@ describe('a claim', () => {
     expect(await claim(one, 1)).toMatchObject({ taken: true });
   });
   test('P6: a message that names another contract puts nothing off', async () => {
-    const putOff = (name: string) => one.records.postpone({ id, name, attempt: 1, delayMs: 60_000 });
+    const putOff = (name: string) =>
+      one.records.postpone({ id, name, attempt: 1, delayMs: 60_000, limitedBy: 'a limit' });
     await putOff('c.d');
     expect(await one.views.find(id)).toMatchObject({ state: 'queued' });
     await putOff('a.b');

@@ -121,6 +121,7 @@ const JobFacts = (job: JobView) => (
     <Facts
       of={{
         State: <Badge state={job.state} />,
+        'Waiting for': job.waitingFor && `${job.waitingFor.what}: ${job.waitingFor.detail}`,
         'Asked to stop': job.cancelRequestedAt && !hasEnded(job.state) && job.cancelRequestedAt,
         Queue: <Text to={address('/jobs', { queue: job.queue })} of={job.queue} />,
         Priority: job.priority !== 'normal' && job.priority,

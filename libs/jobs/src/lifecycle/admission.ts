@@ -7,9 +7,9 @@ export interface Permit {
   /**
    * Called right before the handler: between admission and start lies a claim, which may have taken long.
    *
-   * @returns undefined when the job may start now; otherwise the milliseconds to put it off.
+   * @returns undefined when the job may start now.
    */
-  confirm?(): Promise<number | undefined>;
+  confirm?(): Promise<Omit<Deferral, 'recorded'> | undefined>;
   /** Called when the job has ended, in whatever way, or has not started after all. */
   release?(): void;
 }
@@ -17,6 +17,8 @@ export interface Permit {
 /** A delivered job may not start yet. */
 export interface Deferral {
   delayMs: number;
+  /** The limit, for people who ask what the job waits for. */
+  limitedBy: string;
   /** Called when the record has it that the job is put off. */
   recorded?(): Promise<void>;
 }

@@ -26,7 +26,7 @@ import { RunningAttempts } from './running-attempts.js';
 /** The permit of a job without limits. */
 const UNLIMITED: Permit = {};
 /** The permit of a job that could not start when it was admitted. If it can start now, it is put off and admitted again. */
-const UNASKED: Permit = { confirm: async () => 0 };
+const UNASKED: Permit = { confirm: async () => ({ delayMs: 0, limitedBy: 'not admitted yet' }) };
 
 /**
  * The lifecycle of a job in a worker, from delivery to acknowledgement; {@link process} reads as it goes:
@@ -152,7 +152,7 @@ export class Executor {
     if (!(await this.persistently(() => this.store.wouldStart(question)))) return UNASKED;
     const answer = await this.persistently(() => admission.admit(job));
     if (!('delayMs' in answer)) return answer;
-    await this.persistently(() => this.store.postpone({ ...request, delayMs: answer.delayMs }));
+    await this.persistently(() => this.store.postpone({ ...request, ...answer }));
     await this.persistently(async () => answer.recorded?.());
     return undefined;
   }
@@ -183,8 +183,10 @@ export class Executor {
   /** Runs the handler, unless the job's time to start has passed since it was admitted: then it is put off. */
   private run(claimed: ClaimedJob, confirm: Permit['confirm']): Promise<Outcome> {
     if (!confirm || claimed.claim.crashes >= MAX_CRASHES) return this.runner.run(claimed);
-    return this.persistently(confirm).then((delay) =>
-      delay === undefined ? this.runner.run(claimed) : { kind: 'snoozed', delay },
+    return this.persistently(confirm).then((deferral) =>
+      deferral
+        ? { kind: 'snoozed', delay: deferral.delayMs, limitedBy: deferral.limitedBy }
+        : this.runner.run(claimed),
     );
   }
 

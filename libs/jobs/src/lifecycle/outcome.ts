@@ -7,7 +7,8 @@ import { readThrown, type Thrown } from '../thrown.js';
 export type Outcome =
   | { kind: 'succeeded'; result: string }
   | { kind: 'failed'; error: unknown }
-  | { kind: 'snoozed'; delay: Duration | number }
+  /** By its handler; or by a limit, right before it would have started. */
+  | { kind: 'snoozed'; delay: Duration | number; limitedBy?: string }
   /** Somebody cancelled the job, and its handler obeyed that. */
   | { kind: 'cancelled'; error: unknown }
   /** The worker stops before the handler was done; the attempt does not count. */
@@ -59,7 +60,10 @@ export function decide(
       return { settlement: { ...RELEASED, error: storedError(outcome.error, secrets) } };
     case 'snoozed': {
       const delay = boundedDelay(outcome.delay);
-      return { settlement: { state: 'scheduled', released: true, runInMs: delay, publishInMs: delay } };
+      const { limitedBy } = outcome;
+      return {
+        settlement: { state: 'scheduled', released: true, runInMs: delay, publishInMs: delay, limitedBy },
+      };
     }
     case 'failed':
       return decideFailure(outcome.error, retry[attempt - 1], secrets);
