@@ -112,7 +112,7 @@ test('P15: what happens to a single job is not planned again each time', async (
 
 test('P15: while a transaction is held open, the looks of the duties read little of what has passed', async () => {
   const PASSED = 3_000;
-  const outbox = app.get(OutboxStore);
+  const [outbox, database] = [app.get(OutboxStore), app.get(Database)];
   const held = new pg.Client({ connectionString: environment.databaseUrl });
   held.on('error', () => {});
   await held.connect();
@@ -122,7 +122,8 @@ test('P15: while a transaction is held open, the looks of the duties read little
     return { id: uuidv7(), name: 'a.b', queue: 'a', payload: '{}', maxAttempts: 1 };
   });
   await environment.sql('update jobs set publish_at = null where publish_at is not null');
-  await app.get(JobStore).insertMany(jobs);
+  // Their own time in the outbox is out of the way of every look.
+  await app.get(JobStore).insertInto(database.records, jobs, 3_600_000);
   await environment.sql(
     `update jobs set publish_at = now() - interval '1 minute' where publish_at is not null`,
   );
@@ -131,7 +132,7 @@ test('P15: while a transaction is held open, the looks of the duties read little
   /** Entries of indexes of the table that a look reads, dead ones included. */
   const readBy = async (look: () => Promise<unknown>) => {
     const read = async () => {
-      await app.get(Database).query({ text: 'select pg_stat_force_next_flush()', values: [] });
+      await database.query({ text: 'select pg_stat_force_next_flush()', values: [] });
       const [row] = await environment.sql<{ read: number }>(
         `select sum(idx_tup_read)::int as read from pg_stat_user_indexes where relname = 'jobs'`,
       );
