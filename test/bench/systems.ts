@@ -139,6 +139,16 @@ export async function startApi(environment: Environment): Promise<Api> {
   };
 }
 
+/** The same Nest and Fastify, handing what comes to BullMQ. */
+export async function startBullmqApi({ url }: Redis): Promise<Api> {
+  const port = await freePort();
+  const file = join(root, 'test/bench/bullmq/api.js');
+  return {
+    url: `http://127.0.0.1:${port}`,
+    child: await Child.start(file, { PORT: String(port), REDIS_URL: url }, root),
+  };
+}
+
 /** The same Nest and Fastify with handlers that do nothing of what the api does. */
 export async function startEmptyApi(): Promise<Api> {
   const port = await freePort();
