@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as own from '#contracts';
+import type { AnyContract } from '#jobs';
 import { type Environment, givenEnvironment } from '#testing/services';
 import { appsOf, givenAppsWith } from '../support/apps-with.js';
 import { measuredIn } from './measured.contract.js';
@@ -145,7 +146,10 @@ async function* payloads(stage: Stage): AsyncGenerator<Row> {
 async function* queues(stage: Stage): AsyncGenerator<Row> {
   for (const count of stage.quick ? [1, 20] : [1, 20, 200]) {
     const measured = Array.from({ length: count }, (_, index) => measuredIn(index));
-    const environment = await givenEnvironment([...Object.values(own), ...measured], stage.services);
+    const environment = await givenEnvironment(
+      [...Object.values<AnyContract>(own), ...measured],
+      stage.services,
+    );
     await exchangeContracts(count);
     // As many jobs in flight as with one queue of the other suites.
     const env = { WORKER_PREFETCH: String(Math.max(2, Math.ceil(500 / count))) };

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import * as contracts from '#contracts';
-import { defineJob, type Handler, JobHandler } from '#jobs';
+import { type AnyContract, defineJob, type Handler, JobHandler } from '#jobs';
 import { Broker } from '#rabbitmq';
 import { eventually } from '#testing';
 import {
@@ -27,7 +27,7 @@ let apart: Environment;
 const closing: (() => Promise<unknown>)[] = [];
 
 beforeEach(async () => {
-  environment = await givenEnvironment([Ping, ...Object.values(contracts)]);
+  environment = await givenEnvironment([Ping, ...Object.values<AnyContract>(contracts)]);
   broker = await givenProxy(environment.rabbitmqUrl);
   apart = { ...environment, rabbitmqUrl: broker.url };
 });

@@ -1,4 +1,4 @@
-import { Module } from '@nestjs/common';
+import { Module, type Type } from '@nestjs/common';
 import { BatchesModule } from '#batches';
 import * as contracts from '#contracts';
 import * as schedules from '#contracts/schedules';
@@ -26,7 +26,7 @@ import { OutboundHttp } from './outbound-http.js';
     }),
   ],
   // In brackets, for `nest generate controller` to add to.
-  controllers: [...Object.values(handlers)],
+  controllers: [...Object.values<Type>(handlers)],
   providers: [
     // One a line, for `npm run remove` to take out.
     FileStore,

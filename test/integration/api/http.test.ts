@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
+import type { AnyContract } from '#jobs';
 import { eventually } from '#testing';
 import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing/services';
 import { expectDocumented } from '../../support/documented.js';
@@ -594,7 +595,7 @@ test('OpenAPI describes every call and the payload of every contract', async () 
   expect(Object.keys(body.paths)).toEqual(expect.arrayContaining(paths));
   const { oneOf } = body.paths['/jobs'].post.requestBody.content['application/json'].schema;
   expect(oneOf.map(({ title }: { title: string }) => title).sort()).toEqual(
-    Object.values(contracts)
+    Object.values<AnyContract>(contracts)
       .map(({ name }) => name)
       .sort(),
   );

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
+import type { AnyContract } from '#jobs';
 import { eventually } from '#testing';
 import {
   type AppProcess,
@@ -51,7 +52,7 @@ beforeAll(async () => {
   const planted = ['contracts', 'schedules', 'handlers'];
   await compile(...planted.map((name) => new URL(`./planted/${name}.ts`, import.meta.url)));
   const folder = await givenAppsWith('integration/telemetry/planted');
-  environment = await givenEnvironment([...Object.values(contracts), Leak, LeakIsolated]);
+  environment = await givenEnvironment([...Object.values<AnyContract>(contracts), Leak, LeakIsolated]);
   await environment.management('PUT', `/users/${broker}`, { password: broker, tags: '' });
   await environment.management('PUT', `/permissions/{vhost}/${broker}`, {
     configure: '.*',
