@@ -59,8 +59,9 @@ describe('npm run demo', () => {
     async () => {
       let dashboard = '';
       const { stdout, stderr, code } = await runDemo(settings(), ['--keep'], async (output) => {
-        const [, first = ''] = /All is as expected\.\s+dashboard +(\S+)\n/.exec(output) ?? [];
-        dashboard = await (await fetch(first)).text();
+        const addresses = /All is as expected\.\s+dashboard +(\S+)\n/;
+        expect(output).toMatch(addresses);
+        dashboard = await (await fetch(addresses.exec(output)?.[1] as string)).text();
       });
 
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -70,7 +71,7 @@ describe('npm run demo', () => {
       expect(stdout).not.toContain('\x1b');
       // queue done/accepted (n queued n running n retrying n dead)
       for (const [, done = '', accepted = '', others = ''] of stdout.matchAll(
-        /(?:s {2}|, )[a-z]+ ([\d,]+)\/([\d,]+)(?: \((.+?)\))?/g,
+        /(?:s {2}|, )[a-z]+ ([\d,]+)\/([\d,]*\d)(?: \((.+?)\))?/g,
       )) {
         const numbers = [done, ...(others.match(/[\d,]+/g) ?? [])].map((text) =>
           Number(text.replace(',', '')),
