@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, JobHandler, snooze } from '#jobs';
-import { LimitsModule } from '#limits';
 import { JobQueries, QueueStore } from '#records';
 import { eventually } from '#testing';
 import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
@@ -10,15 +9,8 @@ const payload = z.object({});
 const Plain = defineJob({ name: 'plain.work', queue: 'plain', payload, retry: [] });
 const Flaky = defineJob({ name: 'flaky.work', queue: 'plain', payload, retry: ['1h'] });
 const Sleepy = defineJob({ name: 'sleepy.work', queue: 'plain', payload, retry: [] });
-const Rare = defineJob({ name: 'rare.work', queue: 'plain', payload, retry: [] });
-const Narrow = defineJob({ name: 'narrow.work', queue: 'plain', payload, retry: [] });
 const Unserved = defineJob({ name: 'unserved.work', queue: 'unserved', payload, retry: [] });
-const contracts = [Plain, Flaky, Sleepy, Rare, Narrow, Unserved];
-
-let letGo: () => void;
-const held = new Promise<void>((resolve) => {
-  letGo = resolve;
-});
+const contracts = [Plain, Flaky, Sleepy, Unserved];
 
 @JobHandler(Plain)
 class PlainHandler implements Handler<typeof Plain> {
@@ -36,16 +28,6 @@ class SleepyHandler implements Handler<typeof Sleepy> {
     return snooze('2h');
   }
 }
-@JobHandler(Rare, { rateLimit: { max: 1, per: '1h' } })
-class RareHandler implements Handler<typeof Rare> {
-  handle() {}
-}
-@JobHandler(Narrow, { concurrency: { max: 1 } })
-class NarrowHandler implements Handler<typeof Narrow> {
-  handle() {
-    return held;
-  }
-}
 
 let environment: Environment;
 let producer: Awaited<ReturnType<typeof givenProducer>>;
@@ -60,7 +42,6 @@ afterEach(async () => {
   worker = undefined;
 });
 afterAll(async () => {
-  letGo();
   await producer?.close();
   await environment?.close();
 });
@@ -68,8 +49,7 @@ afterAll(async () => {
 const givenServingWorker = async () => {
   worker = await givenWorker(environment, {
     contracts: contracts.filter((contract) => contract !== Unserved),
-    handlers: [PlainHandler, FlakyHandler, SleepyHandler, RareHandler, NarrowHandler],
-    imports: [LimitsModule],
+    handlers: [PlainHandler, FlakyHandler, SleepyHandler],
   });
 };
 const reasonOf = async (id: string) => (await producer.app.get(JobQueries).find(id))?.waitingFor;
@@ -106,31 +86,11 @@ test('P21: what a job waits for is told truly: its time, a pause, a worker', asy
   });
 });
 
-test('P21: what a job waits for is told truly: a retry, a snooze, a limit', async () => {
+test('P21: what a job waits for is told truly: a retry, a snooze', async () => {
   await givenServingWorker();
   const { jobs } = producer;
   const flaky = await jobs.enqueue(Flaky, {});
   await eventuallyWaits(flaky.id, { what: 'retry', detail: expect.stringContaining('attempt 2 of 2 at ') });
   const sleepy = await jobs.enqueue(Sleepy, {});
   await eventuallyWaits(sleepy.id, { what: 'time' });
-
-  await jobs.enqueueMany(Rare, [{}]);
-  await eventually(async () => (await environment.sql(SUCCEEDED, ['rare.work'])).length === 1);
-  const rare = await jobs.enqueue(Rare, {});
-  await eventuallyWaits(rare.id, {
-    what: 'limit',
-    detail: expect.stringContaining('rate limit of rare.work (1 in 1h); tried again at '),
-  });
-
-  const running = await jobs.enqueue(Narrow, {});
-  await eventuallyWaits(running.id, null);
-  const narrow = await jobs.enqueue(Narrow, {});
-  await eventuallyWaits(narrow.id, {
-    what: 'limit',
-    detail: expect.stringContaining('concurrency limit of narrow.work (1 at a time)'),
-  });
-  letGo();
-  await eventuallyWaits(narrow.id, null);
 });
-
-const SUCCEEDED = `select from jobs where name = $1 and state = 'succeeded'`;
