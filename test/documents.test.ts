@@ -39,7 +39,11 @@ test('every link leads to a file and a heading, and every npm command is one', (
       document === 'docs/removing.md' ? '' : code,
     );
     const links = [...text.matchAll(/\]\(([^)\s:]+)\)/g)].map(([, link = '']) => link);
-    const commands = [...text.matchAll(/npm run (?:--\S+ )*([a-z][a-z:-]*)/g)].map(([, name = '']) => name);
+    // The changelog tells of commands that a clone may have taken out.
+    const commands =
+      document === 'CHANGELOG.md'
+        ? []
+        : [...text.matchAll(/npm run (?:--\S+ )*([a-z][a-z:-]*)/g)].map(([, name = '']) => name);
     return [
       ...links.filter((link) => {
         const [path, anchor] = link.split('#');

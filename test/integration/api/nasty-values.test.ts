@@ -54,6 +54,9 @@ interface Call {
   body?: unknown;
 }
 
+/** What is looked for by a name can be there. */
+const A_SCHEDULE = `insert into schedules (name, spec, next_at) values ('x', '{"cron":"@daily","timeZone":"UTC"}', now())`;
+
 let environment: Environment;
 let api: AppProcess;
 let document: { paths: Record<string, Record<string, Operation>> };
@@ -63,10 +66,7 @@ beforeAll(async () => {
   environment = await givenEnvironment(Object.values(contracts));
   api = await givenProcess('api', environment, { LOG_LEVEL: 'warn' });
   await api.ready({ withBroker: false });
-  // So that what is looked for by an id can be there.
-  await environment.sql(
-    `insert into schedules (name, spec, next_at) values ('x', '{"cron":"@daily","timeZone":"UTC"}', now())`,
-  );
+  await environment.sql(A_SCHEDULE);
 });
 afterAll(async () => {
   await api?.stop();

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
 import { DeadJobStore, JobQueries, JobStore, Retention } from '#records';
@@ -67,15 +66,12 @@ test('a row that cannot be deleted keeps nothing else from being pruned, and the
   await environment.sql(
     `update jobs set state = 'succeeded', finished_at = now() - interval '2 days', run_at = now() - interval '2 days'`,
   );
-  await environment.sql(
-    `insert into batches (id, name, total, completed_at) values ($1, 'x', 0, now() - interval '2 days')`,
-    [uuidv7()],
-  );
-  const before = await environment.sql(`select from batches where name = 'x'`);
+  await environment.sql(`insert into workers (name, seen_at) values ('gone', now() - interval '2 days')`);
+  const before = await environment.sql(`select from workers where name = 'gone'`);
   const ages = { succeeded: 3_600_000, cancelled: 0, discarded: 0, others: 3_600_000 };
   const prune = async () => {
     for await (const _ of producer.app.get(Retention).prune(ages));
   };
   await expect(prune()).rejects.toThrow(/table jobs .*not this one/);
-  expect([before.length, await environment.sql(`select from batches where name = 'x'`)]).toEqual([1, []]);
+  expect([before.length, await environment.sql(`select from workers where name = 'gone'`)]).toEqual([1, []]);
 });

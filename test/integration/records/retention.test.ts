@@ -1,33 +1,17 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { Test } from '@nestjs/testing';
-import { loadSettings, SettingsModule } from '#config';
-import { RecordsModule, Retention } from '#records';
-import { type Environment, givenEnvironment } from '#testing/services';
-
-const DAY_MS = 86_400_000;
-const ages = { succeeded: 7 * DAY_MS, cancelled: 30 * DAY_MS, discarded: 30 * DAY_MS, others: 30 * DAY_MS };
+import type { Retention } from '#records';
+import type { Environment } from '#testing/services';
+import { ages, givenRetention } from '../../support/retention.js';
 
 let environment: Environment;
 let retention: Retention;
-let app: { close(): Promise<unknown> };
+let prune: Awaited<ReturnType<typeof givenRetention>>['prune'];
+let close = async () => {};
 
 beforeAll(async () => {
-  environment = await givenEnvironment([]);
-  const module = await Test.createTestingModule({
-    imports: [
-      SettingsModule.forRoot(() =>
-        loadSettings({ DATABASE_URL: environment.databaseUrl, DATABASE_POOL: '2' }),
-      ),
-      RecordsModule,
-    ],
-  }).compile();
-  app = module;
-  retention = module.get(Retention);
+  ({ environment, retention, prune, close } = await givenRetention());
 });
-afterAll(async () => {
-  await app?.close();
-  await environment?.close();
-});
+afterAll(() => close());
 
 /** Puts in jobs that ended in a state, so many days ago. */
 const givenJobs = (state: string, daysAgo: number, count = 1) =>
@@ -38,11 +22,6 @@ const givenJobs = (state: string, daysAgo: number, count = 1) =>
      from generate_series(1, $3)`,
     [state, String(daysAgo), count],
   );
-async function prune() {
-  const steps = [];
-  for await (const step of retention.prune(ages)) steps.push(step);
-  return steps;
-}
 const left = async () =>
   (await environment.sql<{ queue: string }>('select queue from jobs order by queue')).map(
     ({ queue }) => queue,
@@ -94,20 +73,14 @@ test('a large table is gone through in small steps, each of which can be the las
   expect(await left()).toEqual([]);
 });
 
-test('what a job leaves elsewhere goes with it, or at its own age', async () => {
-  await environment.sql('truncate jobs, batches, schedules, schedule_ticks cascade');
+test('the keys of a job go with it', async () => {
+  await environment.sql('truncate jobs cascade');
   await givenJobs('succeeded', 31);
   await environment.sql(`
     insert into job_keys (scope, key, job, expires_at, until_ended)
-      select 's', 'of a job that goes', id, now() + interval '1 day', true from jobs;
-    insert into batches (id, name, total, completed_at) values
-      (gen_random_uuid(), 'old', 0, now() - interval '31 days'), (gen_random_uuid(), 'new', 0, now());
-    insert into schedules (name, spec, next_at) values ('daily', '{}', now());
-    insert into schedule_ticks (schedule, tick, outcome, decided_at) values
-      ('daily', now() - interval '31 days', 'enqueued', now() - interval '31 days'), ('daily', now(), 'enqueued', now())`);
+      select 's', 'of a job that goes', id, now() + interval '1 day', true from jobs`);
   await prune();
   const [counts] = await environment.sql(`
-    select (select count(*)::int from jobs) as jobs, (select count(*)::int from job_keys) as keys,
-           (select array_agg(name) from batches) as batches, (select count(*)::int from schedule_ticks) as ticks`);
-  expect(counts).toEqual({ jobs: 0, keys: 0, batches: ['new'], ticks: 1 });
+    select (select count(*)::int from jobs) as jobs, (select count(*)::int from job_keys) as keys`);
+  expect(counts).toEqual({ jobs: 0, keys: 0 });
 });
