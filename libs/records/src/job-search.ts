@@ -3,6 +3,7 @@ import type { JobView } from '#resources';
 import { saidInSql } from './error-form.js';
 import { DIED_AT, type ListFilter } from './job-queries.js';
 import { RecordsDatabase, rowsOf } from './records-database.js';
+import { jobsIn } from './statements.js';
 
 /** A job in a list, with the beginning of what its newest failed attempt died of. */
 export type FoundJob = Pick<
@@ -56,7 +57,7 @@ function searching({ state, name, queue, batch, before, limit }: ListFilter) {
   // The jobs of a batch are ten thousand at most, and were made at one time: looked for from the newest job of all on,
   // they would come last. `offset 0` has PostgreSQL take them first.
   const ofBatch = where('batch', '=', batch);
-  const source = batch ? `(select * from jobs ${all(ofBatch)} offset 0) jobs` : 'jobs';
+  const source = batch ? `(select * from jobs ${all(ofBatch)} offset 0) jobs` : `${jobsIn(state)} jobs`;
   // What indexes answer narrows what is gone through; the rest is looked at one by one.
   const hasIndex = state !== 'succeeded';
   const ofState = where('state', '=', state);

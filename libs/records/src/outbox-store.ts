@@ -4,7 +4,15 @@ import { CRASHED_ATTEMPT } from './claim-statements.js';
 import { columns } from './columns.js';
 import { saidInSql } from './error-form.js';
 import { RecordsDatabase, rowsOf } from './records-database.js';
-import { comesAfter, LOCKED_WORKERS, lockOf, STATE } from './statements.js';
+import {
+  comesAfter,
+  HAS_STATE_INDEXED,
+  IS_QUEUED_IN_OUTBOX,
+  LOCKED_WORKERS,
+  lockOf,
+  PAYLOAD,
+  STATE,
+} from './statements.js';
 import { type ReceivedMessage, readKept } from './unprocessable-messages.js';
 
 /** A job whose message the broker may not have. */
@@ -96,7 +104,8 @@ export class OutboxStore {
           where j.id = due.id
           returning j.id, j.name, j.queue, j.priority, j.traceparent, j.state, j.attempt, j.claim,
             ${saidInSql(`j.attempts -> -1 -> 'error'`)} as error,
-            case when octet_length(j.payload::text) <= $3 then j.payload::text end as payload, due.publish_at
+            (select case when octet_length(p.text) <= $3 then p.text end
+              from (select ${PAYLOAD}::text as text offset 0) p) as payload, due.publish_at
         )
         select t.id, t.name, t.queue, t.priority, t.traceparent, t.state, t.attempt, t.claim, t.error, t.payload,
           m.routing_key as "routingKey", m.properties::text, m.headers::text,
@@ -181,7 +190,7 @@ export class OutboxStore {
   async republishAll(onPage: (pending: number) => void = () => {}): Promise<number> {
     // Queued again, they are counted with the others.
     await this.rescue(await this.missingWorkers());
-    let total = 0;
+    let total = await this.hasten();
     for (const state of ['queued', 'retrying'] as const) {
       for (let after: string | null = null, isMore = true; isMore; ) {
         const page = await this.republish(state, after);
@@ -192,6 +201,16 @@ export class OutboxStore {
       }
     }
     return total;
+  }
+
+  /** Makes queued jobs due that the relays have still to publish. @returns how many. */
+  private async hasten(): Promise<number> {
+    const { rowCount } = await this.database.query({
+      name: 'hasten',
+      text: `update jobs set publish_at = least(publish_at, now()) where ${IS_QUEUED_IN_OUTBOX}`,
+      values: [],
+    });
+    return rowCount ?? 0;
   }
 
   /** How many of the jobs up to an id the relays have still to publish. */
@@ -215,7 +234,7 @@ export class OutboxStore {
       name: 'republish',
       text: `
         with page as (
-          select id from jobs where state = $3 and state <> 'succeeded' and ${comesAfter('$1')} order by id limit $2
+          select id from jobs where state = $3 and ${HAS_STATE_INDEXED} and ${comesAfter('$1')} order by id limit $2
         ), pending as (
           update jobs j
           set publish_at = least(j.publish_at,

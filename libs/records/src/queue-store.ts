@@ -3,6 +3,7 @@ import { Cache } from '#common';
 import type { JobState } from '#define-job';
 import type { QueueView } from '#resources';
 import { RecordsDatabase, rowsOf, type Statement } from './records-database.js';
+import { HAS_STATE_INDEXED, IS_QUEUED_IN_OUTBOX } from './statements.js';
 
 /** The states in which a job still concerns its queue. */
 export type OpenState = Exclude<JobState, 'succeeded' | 'cancelled' | 'discarded'>;
@@ -127,13 +128,17 @@ const emptyQueue = (queue: string): QueueView => ({
   paused: false,
 });
 
-/** Reads an index only, whose ids sort by time, and no jobs that ended well. PostgreSQL before 18 has no min(uuid). */
+/** Reads indexes, whose ids sort by time, and no jobs that ended well. PostgreSQL before 18 has no min(uuid). */
 const COUNT: Statement = {
   name: 'count-queues',
   text: `
     select queue, state, count(*)::int as count,
       min(id::text collate "C") filter (where state = 'queued') as oldest
-    from jobs
-    where state in ('scheduled', 'queued', 'running', 'retrying', 'dead') and state <> 'succeeded'
+    from (
+      select queue, state, id from jobs
+      where state in ('scheduled', 'queued', 'running', 'retrying', 'dead') and ${HAS_STATE_INDEXED}
+      union all
+      select queue, state, id from jobs where ${IS_QUEUED_IN_OUTBOX}
+    ) open
     group by queue, state`,
 };
