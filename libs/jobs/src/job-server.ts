@@ -36,6 +36,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
   private paused: ReadonlySet<string> = new Set();
   private maxAttempts = Number.POSITIVE_INFINITY;
   private readonly starting = new AbortController();
+  private hasStarted = false;
   private draining: Promise<void> | undefined;
 
   constructor(
@@ -72,6 +73,8 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
       const paused = await untilAvailable(() => this.join(), this.starting.signal);
       if (this.draining) return callback();
       for (const queue of queues) this.consume(queue);
+      this.hasStarted = true;
+      if (queues.length === 0) this.logger.warn('There are no contracts, so this worker has nothing to do');
       this.applyPauses(paused);
       this.pauses.onAnswer = (paused) => this.applyPauses(paused);
       this.workerStatus.queues = queues;
@@ -85,7 +88,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
 
   /** Queues that this worker should consume and does not at the moment; all of them before it has started. */
   get detached(): string[] {
-    if (this.consumers.size === 0) return ['every queue'];
+    if (!this.hasStarted) return ['every queue'];
     return [...this.consumers.keys()]
       .filter(({ isAttached, isPaused }) => !isAttached && !isPaused)
       .map(({ queue }) => queue);
@@ -93,7 +96,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
 
   /** The work queues served and not paused, each with its queues in the broker; undefined before the worker has started. */
   get serving(): ReadonlyMap<string, readonly string[]> | undefined {
-    if (this.consumers.size === 0) return undefined;
+    if (!this.hasStarted) return undefined;
     const serving = new Map<string, string[]>();
     for (const [{ queue: name }, queue] of this.consumers) {
       if (!this.paused.has(queue)) serving.set(queue, [...(serving.get(queue) ?? []), name]);

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
+import { defineJob, type Handler, type JobContext, JobHandler, JobServer } from '#jobs';
 import { Retention, WorkerStore } from '#records';
 import { eventually } from '#testing';
 import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
@@ -35,6 +35,12 @@ afterAll(async () => {
   await worker?.close();
   await producer?.close();
   await environment?.close();
+});
+
+test('a worker without any contract is ready: it waits for code, not for its queues', async () => {
+  const idle = await givenWorker(environment, { contracts: [], handlers: [] });
+  expect(idle.get(JobServer).detached).toEqual([]);
+  await idle.close();
 });
 
 test('a worker is shown with what it runs while it lives, and pruned some time after that', async () => {
