@@ -162,7 +162,7 @@ test('whatever a parameter, a header or a field holds is answered, if not with s
   expect(new Set(calls.map(({ method, path }) => `${method} ${path.split(/[/?]/)[1]}`)).size).toBeGreaterThan(
     4,
   );
-  expect(calls.length).toBeGreaterThan(1_000);
+  expect(calls.length).toBeGreaterThan(500);
   const failures: string[] = [];
   const next = calls[Symbol.iterator]();
   const client = async () => {
