@@ -34,9 +34,9 @@ const ATTEMPT = `
  */
 export async function givenJobs({ sql }: Environment, { all, dead, waiting }: Jobs): Promise<Landmarks> {
   await sql(
-    `with made as (insert into jobs (id, name, queue, state, result, attempt, max_attempts, claim, created_at, run_at,
+    `insert into jobs (id, name, queue, state, payload, result, attempt, max_attempts, claim, created_at, run_at,
        started_at, finished_at, batch, error_form, attempts)
-     select id, name, queue, state,
+     select id, name, queue, state, json_build_object('to', 'ada@example.com', 'subject', 'Hello', 'text', repeat('x', 150)),
        case when state = 'succeeded' then '{"messageId": "x"}'::json end, 1, 5, 1, at, at, at,
        case when state <> 'queued' then at + interval '2 s' end, batch,
        case when state = 'dead' then regexp_replace(message,
@@ -58,9 +58,7 @@ export async function givenJobs({ sql }: Environment, { all, dead, waiting }: Jo
            abs(hashint4(-i)) / 2147483648.0 as k
          from generate_series(1, $1::int) i
        ) numbers
-     ) jobs returning id)
-     insert into job_payloads
-     select id, json_build_object('to', 'ada@example.com', 'subject', 'Hello', 'text', repeat('x', 150)) from made`,
+     ) jobs`,
     [all, dead / all, waiting],
   );
   await sql(

@@ -42,10 +42,10 @@ export interface Findings {
 export async function readRecords({ environment }: Scene): Promise<JobRecord[]> {
   const milliseconds = (column: string) => `extract(epoch from ${column})::float8 * 1000`;
   return environment.sql<JobRecord>(`
-    select id, name, state, attempt, attempts, coalesce(j.payload, p.payload) as payload,
+    select id, name, state, attempt, attempts, payload,
       ${milliseconds('created_at')} as "createdAt", ${milliseconds('run_at')} as "runAt",
       ${milliseconds('started_at')} as "startedAt", ${milliseconds('finished_at')} as "finishedAt"
-    from jobs j left join job_payloads p on p.job = j.id`);
+    from jobs`);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { columns } from './columns.js';
 import type { ClaimRequest, Postponement } from './job-record.js';
 import type { Statement } from './records-database.js';
-import { epochMs, lockOf, PAYLOAD, STATE, unnestUnseen } from './statements.js';
+import { epochMs, lockOf, STATE, unnestUnseen } from './statements.js';
 
 /** How a worker takes delivered jobs, or puts them off. `m` is a message, `j` the job of its id, `$4` the worker. */
 
@@ -32,7 +32,7 @@ const CLAIMED = `
       j.previous, case when j.next is not null then true end as "isFollowed", ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
       coalesce(
         j.attempts -> -1 ->> 'outcome' = 'crashed' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
-      case when m.wants_payload then ${PAYLOAD}::text end as payload`;
+      case when m.wants_payload then j.payload::text end as payload`;
 
 const claimValues = (requests: readonly ClaimRequest[], worker: number): unknown[] => [
   ...columns(requests, 'id', 'attempt', 'name'),

@@ -5,7 +5,7 @@ import type { AttemptView, JobView, MessageView } from '#resources';
 import { type Change, type HistoryRow, historyOf } from './history.js';
 import type { NewRecord } from './job-record.js';
 import { RecordsDatabase } from './records-database.js';
-import { jobsIn, PAYLOAD } from './statements.js';
+import { jobsIn } from './statements.js';
 import { type StoredMessage, UnprocessableMessages } from './unprocessable-messages.js';
 import { isWaiting, QUEUE_FACTS, type QueueFacts, type Waiting, waitingFor } from './waiting-for.js';
 
@@ -73,7 +73,7 @@ export class JobQueries {
   /** The payload of a job as it was given, secrets and all, for programs that work with it. */
   async payloadOf(id: string): Promise<unknown> {
     const { rows } = await this.database.query<{ payload: unknown }>({
-      text: `select ${PAYLOAD} as payload from jobs j where j.id = $1`,
+      text: 'select payload from jobs where id = $1',
       values: [id],
     });
     return rows[0]?.payload;
@@ -137,7 +137,7 @@ export class JobQueries {
     const { rows } = await this.database.query<Row>({
       text: `
         select j.id, j.name, j.queue, j.priority, j.state, j.progress, j.progress_note as "progressNote",
-          j.attempt, j.max_attempts as "maxAttempts", ${within(PAYLOAD, 'payload')}, ${within('j.result', 'result')}, j.attempts,
+          j.attempt, j.max_attempts as "maxAttempts", ${within('payload')}, ${within('result')}, j.attempts,
           j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt",
           j.finished_at as "finishedAt", j.cancel_requested_at as "cancelRequestedAt", j.batch, j.previous,
           j.next ->> 'id' as next, j.limited_by as "limitedBy", split_part(j.traceparent, '-', 2) as "traceId", w.name as worker
@@ -157,8 +157,8 @@ export class JobQueries {
   }
 }
 
-const within = (value: string, name: string) =>
-  `(select case when pg_column_size(v.it) <= $1::bigint then v.it end from (select ${value} as it offset 0) v) as ${name}`;
+const within = (column: 'payload' | 'result') =>
+  `case when pg_column_size(j.${column}) <= $1::bigint then j.${column} end as ${column}`;
 
 /** When a dead letter died; its last attempt says so even if it was sent back to work since. */
 export const DIED_AT = `

@@ -10,7 +10,6 @@ import {
   IS_QUEUED_IN_OUTBOX,
   LOCKED_WORKERS,
   lockOf,
-  PAYLOAD,
   STATE,
 } from './statements.js';
 import { type ReceivedMessage, readKept } from './unprocessable-messages.js';
@@ -104,8 +103,7 @@ export class OutboxStore {
           where j.id = due.id
           returning j.id, j.name, j.queue, j.priority, j.traceparent, j.state, j.attempt, j.claim,
             ${saidInSql(`j.attempts -> -1 -> 'error'`)} as error,
-            (select case when octet_length(p.text) <= $3 then p.text end
-              from (select ${PAYLOAD}::text as text offset 0) p) as payload, due.publish_at
+            case when octet_length(j.payload::text) <= $3 then j.payload::text end as payload, due.publish_at
         )
         select t.id, t.name, t.queue, t.priority, t.traceparent, t.state, t.attempt, t.claim, t.error, t.payload,
           m.routing_key as "routingKey", m.properties::text, m.headers::text,

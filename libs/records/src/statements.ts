@@ -38,35 +38,23 @@ export const jobsIn = (state?: JobState) =>
         union all (select * from jobs where ${IS_QUEUED_IN_OUTBOX} order by id desc))`
     : 'jobs';
 
-/** Keeps the payloads of the jobs that were inserted. @param records a table, named, with the columns `id` and `payload`. */
-export const keepPayloads = (records: string, inserted: string) => `
-    insert into job_payloads (job, payload)
-    select n.id, n.payload from ${records} join ${inserted} i on i.id = n.id where n.payload is not null
-    on conflict (job) do nothing`;
-
-/** The payload of a job `j`. Of one that was enqueued before there was `job_payloads` it is in the record. */
-export const PAYLOAD = `coalesce(j.payload, (select p.payload from job_payloads p where p.job = j.id))`;
-
 /** @param keyed a join with the keys that were taken, which leaves the other records out. */
 const insertText = (keyed = '') => `
-    inserted as (
-      insert into jobs
-        (id, name, queue, max_attempts, priority, batch, next, previous, traceparent, state, run_at, publish_at${keyed && ', unique_key'})
-      select n.id, n.name, n.queue, n.max_attempts, coalesce(n.priority, 'normal'), n.batch, n.next, n.previous, n.traceparent,
-             case when n.run_at > now() then 'scheduled' else 'queued' end,
-             greatest(n.run_at, now()),
-             case when n.run_at > now() then n.run_at else now() + $8 * interval '1 millisecond' end${keyed && ', n.unique_key'}
-      from (
-        select m.id, m.name, m.queue, m.max_attempts, m.priority, m.batch, m.next, m.previous, m.traceparent,
-               coalesce(m.run_at, now() + m.delay_ms * interval '1 millisecond') as run_at${keyed && ', k.unique_key'}
-        from unnest($1::uuid[], $2::text[], $3::text[], $5::int[], $6::float8[], $7::timestamptz[],
-                    $9::text[], $10::uuid[], $11::json[], $12::json[], $13::text[])
-          as m (id, name, queue, max_attempts, delay_ms, run_at, priority, batch, next, previous, traceparent)
-        ${keyed}
-      ) n
-      on conflict (id) do nothing
-      returning id
-    ), kept as (${keepPayloads('unnest($1::uuid[], $4::json[]) as n (id, payload)', 'inserted')})`;
+    insert into jobs
+      (id, name, queue, payload, max_attempts, priority, batch, next, previous, traceparent, state, run_at, publish_at${keyed && ', unique_key'})
+    select n.id, n.name, n.queue, n.payload, n.max_attempts, coalesce(n.priority, 'normal'), n.batch, n.next, n.previous, n.traceparent,
+           case when n.run_at > now() then 'scheduled' else 'queued' end,
+           greatest(n.run_at, now()),
+           case when n.run_at > now() then n.run_at else now() + $8 * interval '1 millisecond' end${keyed && ', n.unique_key'}
+    from (
+      select m.id, m.name, m.queue, m.payload, m.max_attempts, m.priority, m.batch, m.next, m.previous, m.traceparent,
+             coalesce(m.run_at, now() + m.delay_ms * interval '1 millisecond') as run_at${keyed && ', k.unique_key'}
+      from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::float8[], $7::timestamptz[],
+                  $9::text[], $10::uuid[], $11::json[], $12::json[], $13::text[])
+        as m (id, name, queue, payload, max_attempts, delay_ms, run_at, priority, batch, next, previous, traceparent)
+      ${keyed}
+    ) n
+    on conflict (id) do nothing`;
 const NOW = `${epochMs('now()')} as "nowMs"`;
 
 const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[] => [
@@ -83,7 +71,7 @@ const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[]
  */
 export const insert = (records: readonly NewRecord[], graceMs: number): Statement => ({
   name: 'insert',
-  text: `with ${insertText()} select ${NOW}`,
+  text: `with inserted as (${insertText()}) select ${NOW}`,
   values: insertValues(records, graceMs),
 });
 
@@ -106,8 +94,9 @@ export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): S
           expires_at = excluded.expires_at, until_ended = excluded.until_ended
       where ${IS_FREE}
       returning job, case when until_ended then key end as unique_key
-    ), ${insertText('join k on k.job = m.id')}
-    select id, ${NOW} from inserted`,
+    )
+    ${insertText('join k on k.job = m.id')}
+    returning id, ${NOW}`,
   values: [
     ...insertValues(records, graceMs),
     ...columns(
@@ -181,22 +170,20 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
         as s (id, claim, state, result, error, released, run_in, publish_in, limited_by)
       where j.id = s.id and j.claim = s.claim and ${STATE} = 'running'
       returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result
-    ), n as (
-      select r.id, r.name, r.queue, r.payload::json as payload, r."maxAttempts", r."delayMs", r.next, r.traceparent,
-             json_build_object('id', s.id, 'name', s.name, 'result', s.result) as previous,
-             now() + coalesce(r."delayMs", 0) * interval '1 millisecond' as run_at
-      from settled s
-      cross join lateral json_to_record(s.next) as r (
-        id uuid, name text, queue text, payload text, "maxAttempts" int, "delayMs" float8, next json, traceparent text)
-      where s.state = 'succeeded' and s.next is not null
     ), followed as (
-      insert into jobs (id, name, queue, max_attempts, next, traceparent, previous, state, run_at, publish_at)
-      select id, name, queue, "maxAttempts", next, traceparent, previous,
-             case when "delayMs" > 0 then 'scheduled' else 'queued' end, run_at, run_at
-      from n
+      insert into jobs (id, name, queue, payload, max_attempts, next, traceparent, previous, state, run_at, publish_at)
+      select n.id, n.name, n.queue, n.payload::json, n."maxAttempts", n.next, n.traceparent,
+             json_build_object('id', s.id, 'name', s.name, 'result', s.result),
+             case when n."delayMs" > 0 then 'scheduled' else 'queued' end, n.run_at, n.run_at
+      from settled s
+      cross join lateral (
+        select *, now() + coalesce("delayMs", 0) * interval '1 millisecond' as run_at
+        from json_to_record(s.next) as r (
+          id uuid, name text, queue text, payload text, "maxAttempts" int, "delayMs" float8, next json, traceparent text)
+      ) n
+      where s.state = 'succeeded' and s.next is not null
       on conflict (id) do nothing
-      returning id
-    ), kept as (${keepPayloads('n', 'followed')})
+    )
     select id, claim, state from settled
     union all
     select j.id, j.claim, j.state from unnest($1::uuid[], $2::int[], $3::text[]) as s (id, claim, state)

@@ -4,7 +4,6 @@ import { formOf } from './error-form.js';
 import { PRODUCER_GRACE_MS } from './job-store.js';
 import { RecordsDatabase, type Statement } from './records-database.js';
 import { StatementBatcher } from './statement-batcher.js';
-import { keepPayloads } from './statements.js';
 
 /** A message as its sender published it. */
 export interface ReceivedMessage {
@@ -190,8 +189,8 @@ const insert = (messages: readonly UnprocessableMessage[]): Statement => {
           as m (id, name, queue, payload, error, digest, routing_key, properties, headers, start, size)
       ), written as (
         insert into jobs as j
-          (id, name, queue, max_attempts, state, attempt, run_at, finished_at, publish_at, error_form, attempts)
-        select id, name, queue, 1, 'dead', 1, now(), now(), now() + $13 * interval '1 millisecond',
+          (id, name, queue, payload, max_attempts, state, attempt, run_at, finished_at, publish_at, error_form, attempts)
+        select id, name, queue, payload, 1, 'dead', 1, now(), now(), now() + $13 * interval '1 millisecond',
           ${formOf(`error ->> 'message'`)},
           jsonb_build_array(jsonb_build_object('attempt', 1, 'outcome', 'failed', 'error', error, 'worker', null,
             'startedAt', null, 'finishedAt', now()))
@@ -203,7 +202,7 @@ const insert = (messages: readonly UnprocessableMessage[]): Statement => {
         where j.state in ('scheduled', 'queued', 'retrying') and exists (
           select from unprocessable_messages u join m on m.id = u.job and m.digest = u.digest where u.job = j.id)
         returning j.id, j.claim, j.attempt
-      ), payloads as (${keepPayloads('m n', 'written')}), kept as (
+      ), kept as (
         insert into unprocessable_messages (job, digest, routing_key, properties, headers, body)
         select m.id, digest, routing_key, properties, headers, substring($12::bytea from start for size)
         from m join written w on w.id = m.id

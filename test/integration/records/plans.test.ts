@@ -3,7 +3,17 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { loadSettings, SettingsModule } from '#config';
-import { Database, JobStore, type NewRecord, OutboxStore, RecordsModule, WorkerLock } from '#records';
+import {
+  Database,
+  JobQueries,
+  JobSearch,
+  JobStore,
+  type NewRecord,
+  OutboxStore,
+  QueueStore,
+  RecordsModule,
+  WorkerLock,
+} from '#records';
 import { type Environment, givenEnvironment } from '#testing/services';
 
 let environment: Environment;
@@ -148,4 +158,30 @@ test('P15: while a transaction is held open, the looks of the duties read little
   expect(await readBy(() => outbox.takeDue(250, 2_000, 0, 0))).toBeLessThan(100);
   expect(await readBy(() => outbox.missingWorkers())).toBe(0);
   await held.end();
+});
+
+test('queued jobs are counted and listed, whether the relay has still to publish them or not', async () => {
+  await environment.sql('truncate jobs cascade');
+  const jobs = ['a', 'b', 'a'].map((queue): NewRecord => {
+    return { id: uuidv7(), name: 'a.b', queue, payload: '{}', maxAttempts: 1 };
+  });
+  await app.get(JobStore).insertMany(jobs);
+  const [first, second, third] = jobs.map(({ id }) => id) as [string, string, string];
+  await app.get(OutboxStore).markPublished([{ id: second, claim: 0 }]);
+
+  const filter = { state: 'queued', limit: 2 } as const;
+  const ids = async (more: object = {}) =>
+    (await app.get(JobQueries).list({ ...filter, ...more })).map(({ id }) => id);
+  expect([await ids(), await ids({ before: second }), await ids({ queue: 'a' })]).toEqual([
+    [third, second],
+    [first],
+    [third, first],
+  ]);
+  expect((await app.get(JobSearch).find(filter)).items.map(({ id }) => id)).toEqual([third, second]);
+  const counts = (await app.get(QueueStore).list()).map(({ queue, queued }) => [queue, queued]);
+  expect(counts).toEqual([
+    ['a', 2],
+    ['b', 1],
+  ]);
+  expect(await app.get(OutboxStore).republishAll()).toBe(3);
 });

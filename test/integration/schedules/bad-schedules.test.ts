@@ -40,9 +40,7 @@ test('a schedule that cannot be stored keeps no other from firing', async () => 
     environment.sql(`select from schedules where name = 'b.good'`).then(({ length }) => length),
   );
   await eventually(() =>
-    environment
-      .sql(`select from job_payloads where payload ->> 'text' = 'fine'`)
-      .then(({ length }) => length),
+    environment.sql(`select from jobs where payload ->> 'text' = 'fine'`).then(({ length }) => length),
   );
   expect(await environment.sql(`select from schedules where name = 'a.bad'`)).toEqual([]);
   expect(KeptLines.lines).toContainEqual(expect.stringMatching(/Schedule a\.bad cannot fire/));

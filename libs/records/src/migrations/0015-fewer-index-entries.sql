@@ -1,11 +1,3 @@
--- A record is written three times; its payload never changes. Apart, it is written once.
-create table job_payloads (
-  job uuid primary key,
-  -- json, not jsonb: kept as it was sent, and \u0000 is legal in it
-  payload json not null
-);
-comment on column jobs.payload is 'Of jobs that were enqueued before there was job_payloads; null since.';
-
 -- Without jobs that were enqueued a moment ago: they are in jobs_outbox, and most are claimed before they leave it.
 drop index jobs_state;
 create index jobs_state on jobs (state, id) include (queue)
