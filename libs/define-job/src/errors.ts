@@ -1,4 +1,5 @@
 import { type Duration, toMilliseconds } from './duration.js';
+import { retryAfter } from './retry-after.js';
 
 /** Thrown by a handler: trying again would not help. The job becomes a dead letter at once. */
 export class NonRetryableError extends Error {
@@ -11,14 +12,21 @@ export class NonRetryableError extends Error {
  */
 export class RetryAfterError extends Error {
   override readonly name = 'RetryAfterError';
-  /** @param delay a duration such as `90s`, or milliseconds. @throws RangeError when it is none. */
+  /** Milliseconds. */
+  readonly delay: number;
+
+  /**
+   * @param delay a duration such as `90s`, milliseconds, or what a `Retry-After` header holds: seconds as text (`'120'`)
+   *   or an HTTP date. @throws RangeError when it is none of these.
+   */
   constructor(
-    readonly delay: Duration | number,
+    delay: Duration | number | (string & {}),
     message = `The job asked to be tried again after ${delay}`,
     options?: ErrorOptions,
   ) {
     super(message, options);
-    toMilliseconds(delay);
+    const ofHeader = typeof delay === 'string' ? retryAfter(delay) : undefined;
+    this.delay = ofHeader ?? toMilliseconds(delay as Duration | number);
   }
 }
 

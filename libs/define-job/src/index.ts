@@ -3,6 +3,7 @@ export * from './duration.js';
 export * from './errors.js';
 export { adviceOn } from './fits-json.js';
 export { pointerTo } from './json-pointer.js';
+export { retryAfter } from './retry-after.js';
 export * from './schema-walk.js';
 export * from './secret.js';
 export * from './snooze.js';

@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { type Duration, type Priority, priorities, toMilliseconds } from '#define-job';
-import { checkText, checkTime, InputError, type JobKey, type NewRecord, type Queryable } from '#records';
+import {
+  checkText,
+  checkTime,
+  InputError,
+  type JobKey,
+  type NewRecord,
+  type NextRecord,
+  type Queryable,
+} from '#records';
 import type { NextJob } from './next.js';
 
 export interface EnqueueOptions {
@@ -70,10 +78,9 @@ export function keyOf(
         'idempotencyKey',
         'and unique exclude each other: unique finds the first job by itself',
       );
-    // Payloads are text here, so that what is left out are the ids and traces of the jobs that follow.
     const { name, queue, payload, next, priority } = record;
-    const wanted = [name, queue, payload, delay ?? runAt ?? null, next, priority];
-    return idempotencyKeyOf({ idempotencyKey, client }, wanted);
+    const wanted = [name, queue, delay ?? runAt ?? null, next, priority];
+    return idempotencyKeyOf({ idempotencyKey, client }, wanted, [payload]);
   }
   if (unique === undefined) return undefined;
   checkText('unique.key', unique?.key, KEY_LENGTH);
@@ -84,25 +91,40 @@ export function keyOf(
 /**
  * What an idempotency key of a client is kept as.
  *
- * @param wanted what is asked for, for the fingerprint; ids and traces in it are new each time, and do not count.
- * @param payloads those of many jobs. @throws InputError
+ * @param wanted what is asked for, for the fingerprint; of jobs that follow their ids and traces are new each time, and
+ *   do not count. @param payloads as JSON text; the order of keys in them does not count. @throws InputError
  */
 export function idempotencyKeyOf(
   { idempotencyKey, client = '' }: { idempotencyKey: string; client?: string },
-  wanted: readonly unknown[],
-  payloads: readonly string[] = [],
+  wanted: readonly (NextRecord | Date | string | number | null | undefined)[],
+  payloads: readonly string[],
 ): JobKey & { fingerprint: string } {
   checkText('idempotencyKey', idempotencyKey, KEY_LENGTH);
   if (client !== '') checkText('client', client, KEY_LENGTH);
-  const isNew = (field: string) => field === 'id' || field === 'traceparent';
   const hash = createHash('sha256');
-  hash.update(JSON.stringify(wanted, (field, value) => (isNew(field) ? undefined : value)));
-  for (const payload of payloads) hash.update(payload).update('\0');
+  hash.update(canonical(wanted.map((part) => (isNext(part) ? askedOf(part) : part))));
+  for (const payload of payloads) hash.update(canonical(JSON.parse(payload))).update('\0');
   return {
     ...{ scope: `idempotency:${client}`, key: idempotencyKey, fingerprint: hash.digest('base64') },
     ...{ heldMs: IDEMPOTENCY_MS, untilEnded: false },
   };
 }
+
+const isNext = (part: unknown): part is NextRecord =>
+  typeof part === 'object' && part !== null && 'payload' in part;
+const askedOf = ({ id: _, traceparent: __, payload, next, ...rest }: NextRecord): object => ({
+  ...rest,
+  payload: JSON.parse(payload),
+  next: next && askedOf(next),
+});
+
+/** JSON text of a value, the same whatever the order of its keys. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, part) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
 
 /** Reads a delay of options. @returns milliseconds. @throws InputError */
 export function readDelay(option: string, delay: Duration | number): number {

@@ -8,6 +8,7 @@ export {
   type PayloadOf,
   type ResultOf,
   RetryAfterError,
+  retryAfter,
   Snooze,
   secret,
   snooze,

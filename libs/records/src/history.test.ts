@@ -25,6 +25,12 @@ const ran = (attempt: number, claim: number, outcome: StoredAttempt['outcome']):
   error: outcome === 'crashed' ? null : { message: 'no', class: 'Error', stack: null },
 });
 
+test('times have one form, however PostgreSQL has written them', () => {
+  const attempt = { ...ran(1, 1, 'failed'), finishedAt: '2026-03-01T12:00:00.123456+02:00' };
+  const changes = historyOf({ ...fresh, state: 'retrying', attempt: 1, claim: 1, attempts: [attempt] });
+  expect(changes.at(-1)?.at).toBe('2026-03-01T10:00:00.123Z');
+});
+
 test.each<[string, Partial<HistoryRow>, string[]]>([
   ['waits', {}, ['0.queued']],
   ['waits for its time', { state: 'scheduled', run_at: at(9) }, ['0.scheduled']],

@@ -36,6 +36,9 @@ const ORDER: Record<JobState | 'progress', number> = {
   discarded: 5,
 };
 
+/** A time as all others are given, where PostgreSQL's JSON has microseconds and the zone of the session. */
+export const timeOf = (time: string | null): string | null => time && new Date(time).toISOString();
+
 /**
  * The changes of state in a record, oldest first, each named by its claim and state; the last is the present one. Anyone who
  * reads it now and then misses none, but for attempts that do not count (snoozed, released).
@@ -44,7 +47,14 @@ export function historyOf(row: HistoryRow): Change[] {
   const changes: Change[] = [];
   const add = (claim: number, state: JobState, attempt: number, at: Change['at'], error?: string | null) => {
     const id = `${claim}.${state}`;
-    if (changes.at(-1)?.id !== id) changes.push({ id, state, attempt, at, ...(error && { error }) });
+    if (changes.at(-1)?.id === id) return;
+    changes.push({
+      id,
+      state,
+      attempt,
+      at: typeof at === 'string' ? timeOf(at) : at,
+      ...(error && { error }),
+    });
   };
 
   const isDelayed = row.claim === 0 && row.run_at > row.created_at;

@@ -2,7 +2,7 @@ import { Injectable, Optional } from '@nestjs/common';
 import { Cache } from '#common';
 import type { JobState } from '#define-job';
 import type { AttemptView, JobView, MessageView } from '#resources';
-import { type Change, type HistoryRow, historyOf } from './history.js';
+import { type Change, type HistoryRow, historyOf, timeOf } from './history.js';
 import type { NewRecord } from './job-record.js';
 import { RecordsDatabase } from './records-database.js';
 import { jobsIn } from './statements.js';
@@ -169,8 +169,6 @@ export interface StoredAttempt extends AttemptView {
   /** The claim that it ran under; absent when nobody claimed it. */
   claim?: number;
   outcome: 'failed' | 'crashed' | 'cancelled';
-  startedAt: string;
-  finishedAt: string;
 }
 
 type Row = Omit<JobView, 'attempts' | 'error' | 'waitingFor'> &
@@ -178,7 +176,11 @@ type Row = Omit<JobView, 'attempts' | 'error' | 'waitingFor'> &
 
 function toView({ worker, attempts: stored, limitedBy, ...row }: Row, facts?: QueueFacts): JobView {
   const { state, attempt, startedAt, finishedAt } = row;
-  const attempts: AttemptView[] = stored.map(({ claim: _, ...attempt }) => attempt);
+  const attempts: AttemptView[] = stored.map(({ claim: _, ...attempt }) => ({
+    ...attempt,
+    startedAt: timeOf(attempt.startedAt),
+    finishedAt: timeOf(attempt.finishedAt),
+  }));
   if (state === 'running' || state === 'succeeded')
     attempts.push({
       ...{ attempt, outcome: state, worker, error: null },

@@ -59,6 +59,9 @@ describe('Idempotency-Key', () => {
     expect(answers.filter(({ status }) => status === 202)).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(99);
     expect((await keyed('once')).body.id).toBe(answers[0]!.body.id);
+    // The same JSON value, written otherwise.
+    const reversed = Object.fromEntries(Object.entries(mail).reverse());
+    expect((await keyed('once', reversed)).body.id).toBe(answers[0]!.body.id);
   });
   test('P13: the same key with another payload is refused, and of another client is another key', async () => {
     const { body } = await keyed('mine');

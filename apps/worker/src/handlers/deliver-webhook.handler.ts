@@ -1,9 +1,15 @@
 import { createHmac } from 'node:crypto';
 import { Settings } from '#config';
 import { DeliverWebhook } from '#contracts';
-import { type Handler, type JobContext, JobHandler, NonRetryableError, RetryAfterError } from '#jobs';
+import {
+  type Handler,
+  type JobContext,
+  JobHandler,
+  NonRetryableError,
+  RetryAfterError,
+  retryAfter,
+} from '#jobs';
 import { describeStatus, OutboundHttp, readStart } from '../outbound-http.js';
-import { retryAfter } from '../retry-after.js';
 
 /** How much of an answer is read, so that a short one leaves its connection fit for reuse; and how much is quoted. */
 const ANSWER_BYTES = 4_096;

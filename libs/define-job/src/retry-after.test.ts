@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { RetryAfterError } from './errors.js';
 import { retryAfter } from './retry-after.js';
 
 const now = Date.parse('2026-03-01T12:00:00Z');
@@ -25,4 +26,11 @@ test.each([
   '2026-03-02',
 ])('takes no notice of %p', (value) => {
   expect(retryAfter(value, now)).toBeUndefined();
+});
+
+test('an error takes a duration, milliseconds, or what the header holds', () => {
+  const delays = ['90s' as const, 1_500, '120', 'Sun, 01 Mar 2020 12:00:00 GMT'];
+  expect(delays.map((delay) => new RetryAfterError(delay).delay)).toEqual([90_000, 1_500, 120_000, 0]);
+  for (const bad of ['soon', '', '-5', Number.NaN])
+    expect(() => new RetryAfterError(bad)).toThrow(/is not a valid duration/);
 });
