@@ -1,4 +1,4 @@
-import type { Priority } from '#define-job';
+import { FIRST_VERSION, MAX_VERSION, type Priority } from '#define-job';
 import { type AnyContract, type Contracts, payloadSchema } from '#jobs';
 import { directRoutingKey, EXCHANGE } from '#rabbitmq';
 
@@ -74,7 +74,7 @@ const exchange = {
   },
 };
 
-function ownChannel({ name, queue, retry, timeout }: AnyContract) {
+function ownChannel({ name, queue, retry, timeout, version }: AnyContract) {
   return {
     address: name,
     description: `Jobs of ${name}, in the queue ${queue}.`,
@@ -83,6 +83,7 @@ function ownChannel({ name, queue, retry, timeout }: AnyContract) {
     'x-queue': queue,
     'x-retry': retry,
     'x-timeout': timeout,
+    'x-version': version,
   };
 }
 
@@ -109,7 +110,7 @@ function message(contract: AnyContract) {
   return {
     name,
     contentType: 'application/json',
-    headers: { $ref: '#/components/schemas/Headers' },
+    headers: headersOf(contract),
     // In the JSON Schema of AsyncAPI's own schema objects.
     payload: payloadSchema(contract, `#/components/messages/${name}/payload`, 'draft-7'),
     bindings: { amqp: { messageType: name, bindingVersion: '0.3.0' } },
@@ -133,6 +134,17 @@ function message(contract: AnyContract) {
   };
 }
 
+/** Those of a contract whose payloads are not of version 1 must say so. */
+const headersOf = ({ version }: AnyContract) =>
+  version === FIRST_VERSION
+    ? { $ref: '#/components/schemas/Headers' }
+    : {
+        allOf: [{ $ref: '#/components/schemas/Headers' }],
+        type: 'object',
+        required: ['x-version'],
+        properties: { 'x-version': { const: version } },
+      };
+
 const HEADERS = {
   type: 'object',
   properties: {
@@ -142,6 +154,13 @@ const HEADERS = {
       maximum: 1_000_000,
       default: 1,
       description: 'The attempt that the message stands for; 1 for a new job',
+    },
+    'x-version': {
+      type: 'integer',
+      minimum: 1,
+      maximum: MAX_VERSION,
+      default: FIRST_VERSION,
+      description: 'The version of the contract that the payload is of',
     },
     traceparent: {
       type: 'string',

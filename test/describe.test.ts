@@ -45,6 +45,8 @@ const Grant = defineJob({
   queue: 'access',
   payload: z.object({ code: secret(z.string()), until: z.date().optional() }),
   priorities: true,
+  version: 2,
+  upgrade: { 1: (old) => old },
 });
 
 test('what is secret is marked, and priorities have channels of their own', () => {
@@ -57,7 +59,10 @@ test('what is secret is marked, and priorities have channels of their own', () =
     },
     components: {
       messages: {
-        'access.grant': { payload: { properties: { code: { type: 'string', writeOnly: true } } } },
+        'access.grant': {
+          payload: { properties: { code: { type: 'string', writeOnly: true } } },
+          headers: { required: ['x-version'], properties: { 'x-version': { const: 2 } } },
+        },
       },
     },
   });

@@ -57,10 +57,11 @@ export function documentApi(app: INestApplication, contracts: Contracts): OpenAP
 
 type Schema = Record<string, unknown>;
 
-function requestSchema({ name }: AnyContract): Schema {
+function requestSchema({ name, version }: AnyContract): Schema {
   return {
     type: 'object',
     title: name,
+    'x-version': version,
     required: ['name', 'payload'],
     properties: {
       name: { const: name },

@@ -164,6 +164,7 @@ async function readDelay(text: string): Promise<number> {
 function describe({
   attempts,
   payload,
+  upgradedPayload,
   result,
   error,
   previous,
@@ -179,6 +180,7 @@ function describe({
     ),
     ...(waitingFor === null ? [] : [`waitingFor         ${waitingFor.what}: ${clean(waitingFor.detail)}`]),
     `payload            ${toJson(payload)}`,
+    ...(upgradedPayload === undefined ? [] : [`upgraded           ${toJson(upgradedPayload)}`]),
     ...(result === null ? [] : [`result             ${toJson(result)}`]),
     ...(previous === null ? [] : [`previous           ${toJson(previous)}`]),
     ...(message === null ? [] : ['', ...received(message)]),

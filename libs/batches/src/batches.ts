@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
+import { firstNameOf } from '#define-job';
 import {
   type AnyContract,
   ContractViolationError,
@@ -88,7 +89,7 @@ export class Batches {
     const records = this.prepareAll(contract, payloads, batch.id, options);
     if (idempotencyKey !== undefined) {
       const { client, delay, runAt, queue } = options;
-      const wanted = [contract.name, delay ?? runAt, queue, batch.onComplete, batch.onSuccess];
+      const wanted = [firstNameOf(contract), delay ?? runAt, queue, batch.onComplete, batch.onSuccess];
       const payloads = records.map(({ payload }) => payload);
       batch.key = idempotencyKeyOf({ idempotencyKey, client }, wanted, payloads);
     }

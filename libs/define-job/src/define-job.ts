@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type Duration, toMilliseconds } from './duration.js';
 import { ContractError } from './errors.js';
 import { misfitOf } from './fits-json.js';
+import { FIRST_VERSION, problemWithVersions, type Steps, type TypedSteps } from './versions.js';
 
 /** What producer and worker share about one kind of job. Made by {@link defineJob}. */
 export interface Contract<
@@ -21,6 +22,14 @@ export interface Contract<
   readonly timeout: Duration;
   /** Gives the whole queue priorities: jobs of high priority overtake, those of low one wait, and none starves. */
   readonly priorities: boolean;
+  /** Of its payloads and results. Jobs keep the version that they were enqueued with. */
+  readonly version: number;
+  /** Makes payloads of earlier versions fit, step by step. */
+  readonly upgrade: Steps;
+  /** The same for results that jobs are handed on; as they are when absent. */
+  readonly upgradeResult: Steps | undefined;
+  /** The names that the contract had before, oldest first: it serves their jobs, too. */
+  readonly renamedFrom: readonly string[];
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: stands for any contract, whatever its schemas
@@ -35,6 +44,7 @@ export type ResultOf<C extends AnyContract> = z.input<C['result']>;
 /** Names are parts of routing keys, metrics and URLs. The length leaves room for prefixes within AMQP's 255 bytes. */
 const NAME = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 const NAME_LENGTH = 100;
+const RESERVED = /^queue(-high|-low)?\./;
 /** The longest that a timer of Node can wait, 24.8 days: a longer one fires at once. RabbitMQ's TTLs go to twice that. */
 const MAX_DURATION_MS = 2 ** 31 - 1;
 
@@ -53,16 +63,37 @@ const MAX_DURATION_MS = 2 ** 31 - 1;
  * ```
  *
  * Without `result` a handler may return anything that JSON can hold; without `retry` a job is tried five times, after
- * 5 s, 30 s, 2 min and 10 min; without `timeout` an attempt may take 30 s.
+ * 5 s, 30 s, 2 min and 10 min; without `timeout` an attempt may take 30 s; without `version` it is 1.
+ *
+ * A change that old payloads do not fit is a new version, with a step from the one before:
+ *
+ * ```ts
+ * version: 3,
+ * upgrade: {
+ *   1: ({ title, ...old }: { title: string; text: string }) => ({ ...old, subject: title }),
+ *   2: (old) => ({ ...old, to: 'nobody@example.com' }),
+ * },
+ * ```
  *
  * Payloads and results go through JSON before they are checked, so their schemas are of what JSON can hold.
  *
- * @throws ContractError when name, queue, a schema or a duration cannot be used; the message says which and why.
+ * @throws ContractError when name, queue, a schema, a duration or a version cannot be used, or a step of `upgrade` is
+ * missing; the message says which and why.
  */
 export function defineJob<
   const Name extends string,
   Payload extends z.ZodType,
   Result extends z.ZodType = z.ZodUnknown,
+  const Version extends number = 1,
+  // What the steps give; TypeScript finds it out.
+  A = never,
+  B = never,
+  C = never,
+  D = never,
+  E = never,
+  F = never,
+  G = never,
+  H = never,
 >(definition: {
   name: Name;
   queue: string;
@@ -71,34 +102,66 @@ export function defineJob<
   retry?: readonly Duration[];
   timeout?: Duration;
   priorities?: boolean;
+  version?: Version;
+  upgrade?: TypedSteps<Version, z.input<Payload>, A, B, C, D>;
+  upgradeResult?: TypedSteps<Version, z.input<Result>, E, F, G, H>;
+  renamedFrom?: string | readonly string[];
 }): Contract<Name, Payload, Result> {
-  const { name, queue, payload } = definition;
   const {
     result = z.unknown() as unknown as Result,
     retry = ['5s', '30s', '2m', '10m'],
     timeout = '30s',
     priorities = false,
+    version = FIRST_VERSION,
+    renamedFrom = [],
   } = definition;
-  const fail = (problem: string) => {
-    throw new ContractError(`defineJob(${JSON.stringify(name)}): ${problem}`);
-  };
-  const usable = (value: unknown) =>
-    typeof value === 'string' && value.length <= NAME_LENGTH && NAME.test(value);
+  const { name, queue, payload, upgrade, upgradeResult } = definition;
+  const contract = Object.freeze({
+    ...{ name, queue, payload, result, retry, timeout, priorities, version },
+    upgrade: { ...upgrade } as Steps,
+    upgradeResult: upgradeResult && ({ ...upgradeResult } as Steps),
+    renamedFrom: [renamedFrom].flat(),
+  });
+  const problem = problemWithNames(contract) ?? problemWithSchemas(contract) ?? problemWithVersions(contract);
+  if (problem) throw new ContractError(`defineJob(${JSON.stringify(name)}): ${problem}`);
+  return contract;
+}
 
-  if (!usable(name))
-    fail(`name must be at most ${NAME_LENGTH} of a-z 0-9 _ - in parts joined by dots, such as "email.send"`);
-  if (/^queue(-high|-low)?\./.test(name))
-    fail('names that start with "queue.", "queue-high." or "queue-low." are kept for routing to a queue');
-  if (!queue) fail('queue is missing: name the queue that its jobs wait in, such as "email"');
-  if (!usable(queue) || /^jobs\.|\.dead$/.test(queue)) {
-    fail(
-      `queue ${JSON.stringify(queue)} must be a name like those of jobs, not start with "jobs." and not end in ".dead"`,
-    );
+/** All names that jobs of a contract may have: its own, and those that it had before. */
+export const namesOf = ({ name, renamedFrom }: AnyContract): string[] => [...renamedFrom, name];
+
+/** The name that a contract had first, by which code from before a rename knows it, too. */
+export const firstNameOf = ({ name, renamedFrom }: AnyContract): string => renamedFrom[0] ?? name;
+
+/** Whether a contract may have this name. */
+export const isJobName = (name: unknown): name is string => isUsable(name) && !RESERVED.test(name);
+
+const isUsable = (value: unknown): value is string =>
+  typeof value === 'string' && value.length <= NAME_LENGTH && NAME.test(value);
+
+function problemWithNames({ name, queue, renamedFrom }: AnyContract): string | undefined {
+  for (const [what, value] of [
+    ['name', name],
+    ...renamedFrom.map((value) => ['renamedFrom', value] as const),
+  ]) {
+    if (!isUsable(value))
+      return `${what} must be at most ${NAME_LENGTH} of a-z 0-9 _ - in parts joined by dots, such as "email.send"`;
+    if (!isJobName(value))
+      return 'names that start with "queue.", "queue-high." or "queue-low." are kept for routing to a queue';
   }
-  if (!payload?._zod) fail('payload is missing: give the zod schema that payloads must fit');
+  if (new Set(namesOf({ name, renamedFrom } as AnyContract)).size <= renamedFrom.length)
+    return 'renamedFrom must name other names, each once';
+  if (!queue) return 'queue is missing: name the queue that its jobs wait in, such as "email"';
+  if (!isUsable(queue) || /^jobs\.|\.dead$/.test(queue))
+    return `queue ${JSON.stringify(queue)} must be a name like those of jobs, not start with "jobs." and not end in ".dead"`;
+  return undefined;
+}
+
+function problemWithSchemas({ payload, result, retry, timeout }: AnyContract): string | undefined {
+  if (!payload?._zod) return 'payload is missing: give the zod schema that payloads must fit';
   for (const [part, schema] of Object.entries({ payload, result })) {
     const misfit = misfitOf(schema);
-    if (misfit) fail(`/${part}${misfit}`);
+    if (misfit) return `/${part}${misfit}`;
   }
   for (const [what, value] of [
     ...retry.map((delay) => ['retry', delay] as const),
@@ -107,10 +170,10 @@ export function defineJob<
     try {
       const milliseconds = toMilliseconds(value);
       if (milliseconds < 1 || milliseconds > MAX_DURATION_MS)
-        fail(`${what} must be 1ms to 24d, not ${value}`);
+        return `${what} must be 1ms to 24d, not ${value}`;
     } catch (error) {
-      fail(`${what}: ${(error as Error).message}`);
+      return `${what}: ${(error as Error).message}`;
     }
   }
-  return Object.freeze({ name, queue, payload, result, retry, timeout, priorities });
+  return undefined;
 }

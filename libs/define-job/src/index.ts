@@ -8,3 +8,4 @@ export * from './schema-walk.js';
 export * from './secret.js';
 export * from './snooze.js';
 export * from './states.js';
+export { FIRST_VERSION, isVersion, MAX_VERSION, type Steps } from './versions.js';

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type JobView, type MessageView, type Previous, Redaction, type StoredMessage } from '#records';
 import { Contracts } from './contracts.js';
 import { redact } from './redact.js';
+import { shownPayload } from './shown-payload.js';
 import { showMessage } from './unprocessable.js';
 
 /** What is shown of a job. In results only marks are secret, not keys: a `token` there may be what the client wants. */
@@ -12,12 +13,12 @@ export class ContractRedaction extends Redaction {
   }
 
   redact<Job extends JobView>(job: Job): Job {
-    const payload = redact(job.payload, this.contracts.find(job.name)?.payload);
+    const shown = shownPayload(job, this.contracts.find(job.name));
     const result = this.result(job.name, job.result);
     const previous = job.previous && this.previous(job.previous);
     // Of most jobs nothing is secret, and they need no copy.
-    const isSame = payload === job.payload && result === job.result && previous === job.previous;
-    return isSame ? job : { ...job, payload, result, previous };
+    const isSame = shown.payload === job.payload && result === job.result && previous === job.previous;
+    return isSame && shown.upgradedPayload === undefined ? job : { ...job, ...shown, result, previous };
   }
 
   redactMessage(message: StoredMessage, name: string): MessageView {

@@ -1,14 +1,15 @@
-import { type AnyContract, ContractError } from '#define-job';
+import { type AnyContract, ContractError, namesOf } from '#define-job';
 import { buildTopology, priorityQueue, type Topology } from '#rabbitmq';
 
 /** The contracts that an app was given, by name. */
 export class Contracts {
+  /** By their names, and by those that they had before. */
   private readonly byName = new Map<string, AnyContract>();
   readonly prioritised: ReadonlySet<string>;
 
   /**
    * @param contracts a module's exports (`import * as contracts from '#contracts'`) or a list.
-   * @throws ContractError when two contracts have one name, or an entry was not made by `defineJob`.
+   * @throws ContractError when two contracts have one name, now or before, or an entry was not made by `defineJob`.
    */
   constructor(contracts: Record<string, AnyContract> | readonly AnyContract[]) {
     for (const [key, contract] of Object.entries(contracts)) {
@@ -17,10 +18,14 @@ export class Contracts {
           `"${key}" among the contracts is none: make it with defineJob({ name, queue, payload })`,
         );
       }
-      if (this.byName.has(contract.name)) {
-        throw new ContractError(`Two contracts are named "${contract.name}": give one of them another name`);
+      for (const name of namesOf(contract)) {
+        if (this.byName.has(name)) {
+          throw new ContractError(
+            `Two contracts are named "${name}": give one of them another name, or take it out of renamedFrom`,
+          );
+        }
+        this.byName.set(name, contract);
       }
-      this.byName.set(contract.name, contract);
     }
     this.prioritised = new Set([...this].filter(({ priorities }) => priorities).map(({ queue }) => queue));
     for (const queue of this.prioritised) {
@@ -35,13 +40,13 @@ export class Contracts {
     }
   }
 
-  /** The contract of a name, or undefined. Only own names count: `constructor` is not a contract. */
+  /** The contract that has this name, or had it before. Only own names count: `constructor` is not a contract. */
   find(name: string): AnyContract | undefined {
     return this.byName.get(name);
   }
 
   [Symbol.iterator](): IterableIterator<AnyContract> {
-    return this.byName.values();
+    return new Set(this.byName.values()).values();
   }
 
   get queues(): Map<string, string[]> {
@@ -51,8 +56,11 @@ export class Contracts {
   }
 
   get topology(): Topology {
+    const bound = [...this.queues].map(
+      ([queue, names]) => [queue, names.flatMap((name) => namesOf(this.find(name) as AnyContract))] as const,
+    );
     return buildTopology({
-      queues: this.queues,
+      queues: new Map(bound),
       prioritised: this.prioritised,
       retryDelays: [...this].flatMap(({ retry }) => retry),
     });

@@ -1,10 +1,16 @@
 import { parse } from 'secure-json-parse';
 import { validate as isUuid } from 'uuid';
-import type { Priority } from '#define-job';
+import { FIRST_VERSION, isVersion, MAX_VERSION, type Priority } from '#define-job';
 import type { Delivery } from '#rabbitmq';
 import { isStorable } from '#records';
 import { readTraceparent } from '#telemetry';
-import { ATTEMPT_HEADER, CLAIM_CHECK_HEADER, type JobMessage, TRACEPARENT_HEADER } from './message.js';
+import {
+  ATTEMPT_HEADER,
+  CLAIM_CHECK_HEADER,
+  type JobMessage,
+  TRACEPARENT_HEADER,
+  VERSION_HEADER,
+} from './message.js';
 import { isTooDeep } from './payload.js';
 
 /** Reads messages. Any AMQP client can publish one, so everything in them is checked. */
@@ -13,6 +19,7 @@ const MAX_ATTEMPT = 1_000_000;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 export interface IncomingJob extends JobMessage {
+  version: number;
   /** The payload as JSON text, and as the value that it stands for; null and undefined for a claim check. */
   payload: string | null;
   value: unknown;
@@ -41,7 +48,8 @@ export function decode(
   const { content, properties } = message;
   const { messageId, type, headers = {} } = properties;
   const attempt = headers[ATTEMPT_HEADER] ?? 1;
-  const problem = problemWith(properties, attempt);
+  const version = headers[VERSION_HEADER] ?? FIRST_VERSION;
+  const problem = problemWith(properties, attempt, version);
   if (problem) return { unreadable: problem };
   const traceparent = readTraceparent(headers[TRACEPARENT_HEADER]);
   const arrival = (payload: string | null, value?: unknown, lacks?: string): IncomingJob => ({
@@ -50,6 +58,7 @@ export function decode(
     queue,
     priority,
     attempt,
+    version,
     traceparent,
     payload,
     value,
@@ -66,12 +75,15 @@ export function decode(
 function problemWith(
   { messageId, type, contentType, contentEncoding }: Delivery['message']['properties'],
   attempt: unknown,
+  version: unknown,
 ): string | undefined {
   if (typeof messageId !== 'string' || !isUuid(messageId)) return 'messageId is missing or not a UUID';
   if (typeof type !== 'string' || type === '') return 'type is missing: it must name the contract';
   if (!isStorable(type)) return 'type contains NUL';
   if (!Number.isInteger(attempt) || Number(attempt) < 1 || Number(attempt) > MAX_ATTEMPT)
     return `${ATTEMPT_HEADER} is not a valid attempt: expected an integer from 1 to ${MAX_ATTEMPT}`;
+  if (!isVersion(version))
+    return `${VERSION_HEADER} is not a valid version: expected an integer from 1 to ${MAX_VERSION}`;
   if (contentType !== undefined && !/^application\/json\s*(;|$)/i.test(contentType))
     return `contentType is ${JSON.stringify(contentType)}: expected application/json`;
   if (contentEncoding !== undefined && !/^(utf-?8|identity)?$/i.test(contentEncoding))

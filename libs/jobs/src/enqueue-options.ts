@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import { type Duration, type Priority, priorities, toMilliseconds } from '#define-job';
+import {
+  type AnyContract,
+  type Duration,
+  firstNameOf,
+  type Priority,
+  priorities,
+  toMilliseconds,
+} from '#define-job';
 import {
   checkText,
   checkTime,
@@ -69,6 +76,7 @@ export function placeOf({
 
 /** The key that an enqueued job is to hold, if any. @throws InputError */
 export function keyOf(
+  contract: AnyContract,
   record: NewRecord,
   { idempotencyKey, client, unique, delay, runAt }: EnqueueOptions,
 ): JobKey | undefined {
@@ -78,8 +86,8 @@ export function keyOf(
         'idempotencyKey',
         'and unique exclude each other: unique finds the first job by itself',
       );
-    const { name, queue, payload, next, priority } = record;
-    const wanted = [name, queue, delay ?? runAt ?? null, next, priority];
+    const { queue, payload, next, priority } = record;
+    const wanted = [firstNameOf(contract), queue, delay ?? runAt ?? null, next, priority];
     return idempotencyKeyOf({ idempotencyKey, client }, wanted, [payload]);
   }
   if (unique === undefined) return undefined;
@@ -92,7 +100,7 @@ export function keyOf(
  * What an idempotency key of a client is kept as.
  *
  * @param wanted what is asked for, for the fingerprint; of jobs that follow their ids and traces are new each time, and
- *   do not count. @param payloads as JSON text; the order of keys in them does not count. @throws InputError
+ *   do not count, nor does a version, which is the producer's. @param payloads as JSON text; the order of keys in them does not count. @throws InputError
  */
 export function idempotencyKeyOf(
   { idempotencyKey, client = '' }: { idempotencyKey: string; client?: string },
@@ -112,7 +120,7 @@ export function idempotencyKeyOf(
 
 const isNext = (part: unknown): part is NextRecord =>
   typeof part === 'object' && part !== null && 'payload' in part;
-const askedOf = ({ id: _, traceparent: __, payload, next, ...rest }: NextRecord): object => ({
+const askedOf = ({ id: _, traceparent: __, version: ___, payload, next, ...rest }: NextRecord): object => ({
   ...rest,
   payload: JSON.parse(payload),
   next: next && askedOf(next),

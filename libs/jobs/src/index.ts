@@ -55,3 +55,4 @@ export { QueueMetrics } from './queue-metrics.js';
 export { redact } from './redact.js';
 export { readThrown, type Thrown, thrownSchema, toError } from './thrown.js';
 export { describeMessage } from './unprocessable.js';
+export { UpgradeError, upgraded } from './upgrade.js';

@@ -1,8 +1,5 @@
 import type { z } from 'zod';
-import type { Previous } from '#records';
 import { REDACTED } from '#telemetry';
-import type { Contracts } from './contracts.js';
-import type { IncomingJob } from './decode.js';
 import { redact } from './redact.js';
 
 /** Shorter texts occur in any sentence by chance. */
@@ -45,23 +42,6 @@ export class JobSecrets {
       return null;
     }
   }
-}
-
-/** The secrets of a job: in its payload, before and after the schema, and in the result of the job before. */
-export function secretsOf(
-  { name, value }: IncomingJob,
-  { payload, previous }: { payload: string | null; previous: Previous | null },
-  contracts: Contracts,
-): JobSecrets {
-  return new JobSecrets(() => {
-    const schema = contracts.find(name)?.payload;
-    const given = payload === null ? value : JSON.parse(payload);
-    return [
-      [given, schema],
-      [schema?.safeParse(given).data, schema],
-      [previous?.result, previous ? contracts.find(previous.name)?.result : undefined],
-    ];
-  });
 }
 
 /** The forms in which texts quote a value: as it is, in JSON, in a URL. */

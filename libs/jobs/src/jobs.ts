@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Settings } from '#config';
-import { type AnyContract, ContractError, type PayloadInput } from '#define-job';
+import { type AnyContract, ContractError, FIRST_VERSION, type PayloadInput } from '#define-job';
 import {
   type InsertedRecord,
   type JobKey,
@@ -55,7 +55,7 @@ export class Jobs {
     options: EnqueueOptions = {},
   ): Promise<EnqueuedJob> {
     const record = this.prepare(contract, payload, options);
-    const key = keyOf(record, options);
+    const key = keyOf(contract, record, options);
     if (key) return this.enqueueKeyed({ ...record, key }, options.transaction);
     if (options.transaction) {
       const [inserted] = await this.store.insertInto(options.transaction, [record]);
@@ -130,6 +130,7 @@ export class Jobs {
       queue: home,
       payload: stored,
       maxAttempts: contract.retry.length + 1,
+      ...(contract.version !== FIRST_VERSION && { version: contract.version }),
       ...place,
       next: next && step.run(() => this.prepareNext(next, '/options/next')),
       traceparent: step.traceparent,
@@ -201,7 +202,8 @@ export class Jobs {
     }
   }
 
-  private send({ id, name, queue, payload, priority, traceparent }: NewRecord): Promise<boolean> {
-    return this.outbox.publish({ id, name, queue, payload, priority, traceparent, attempt: 1, claim: 0 });
+  private send({ id, name, queue, payload, version, priority, traceparent }: NewRecord): Promise<boolean> {
+    const message = { id, name, queue, payload, version, priority, traceparent };
+    return this.outbox.publish({ ...message, attempt: 1, claim: 0 });
   }
 }

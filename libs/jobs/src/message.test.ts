@@ -15,15 +15,18 @@ const delivered = ({ content, properties }: Pick<OutgoingMessage, 'content' | 'p
 
 test('what is encoded is decoded again', () => {
   fc.assert(
-    fc.property(fc.jsonValue(), fc.integer({ min: 1, max: 1_000 }), (value, attempt) => {
+    fc.property(fc.jsonValue(), fc.nat(1_000), fc.nat(3), (value, retries, upgrades) => {
+      const [attempt, version] = [1 + retries, 1 + upgrades];
       const payload = JSON.stringify(value);
       fc.pre(!/__proto__|constructor/.test(payload));
-      const message = encode({ id, name: 'a.b', queue: 'a', attempt, payload }, contracts);
+      const message = encode({ id, name: 'a.b', queue: 'a', attempt, version, payload }, contracts);
+      expect('x-version' in (message.properties.headers ?? {})).toBe(version > 1);
       expect(decode(delivered(message))).toEqual({
         id,
         name: 'a.b',
         queue: 'a',
         attempt,
+        version,
         payload,
         value: JSON.parse(payload),
       });
@@ -37,7 +40,7 @@ test('P6: decoding never throws, whatever the bytes and the properties', () => {
     fc.property(
       fc.uint8Array(),
       fc.dictionary(fc.constantFrom('messageId', 'type', 'contentType', 'contentEncoding'), anything),
-      fc.dictionary(fc.constantFrom('x-attempt', 'x-claim-check', 'x-death'), anything),
+      fc.dictionary(fc.constantFrom('x-attempt', 'x-version', 'x-claim-check', 'x-death'), anything),
       (content, properties, headers) => {
         const message = { content: Buffer.from(content), properties: { ...properties, headers } };
         expect(decode(delivered(message as never))).toBeDefined();

@@ -1,4 +1,4 @@
-import { type Duration, formatDuration, type Priority, toMilliseconds } from '#define-job';
+import { type Duration, FIRST_VERSION, formatDuration, type Priority, toMilliseconds } from '#define-job';
 import { directRoutingKey, EXCHANGE, type OutgoingMessage, RETRY_DELAY_HEADER } from '#rabbitmq';
 import type { DueRecord } from '#records';
 import type { Contracts } from './contracts.js';
@@ -9,6 +9,7 @@ import type { Contracts } from './contracts.js';
 export const CLAIM_CHECK_BYTES = 128 * 1024;
 
 export const ATTEMPT_HEADER = 'x-attempt';
+export const VERSION_HEADER = 'x-version';
 export const TRACEPARENT_HEADER = 'traceparent';
 export const CLAIM_CHECK_HEADER = 'x-claim-check';
 export const REASON_HEADER = 'x-dead-reason';
@@ -25,6 +26,8 @@ export interface JobMessage {
   attempt: number;
   /** JSON text or its bytes; null for a claim check. */
   payload: string | Buffer | null;
+  /** Of the contract that the payload is of; 1 when absent. */
+  version?: number;
   /** `normal` when absent. */
   priority?: Priority;
   traceparent?: string | null;
@@ -43,13 +46,15 @@ export interface Destination {
 
 /** Makes the message that brings a job to where it should go. */
 export function encode(job: JobMessage, contracts: Contracts, to: Destination = {}): OutgoingMessage {
-  const { id, name, attempt, payload, traceparent, received } = job;
+  const { id, name, attempt, payload, version = FIRST_VERSION, traceparent, received } = job;
   const bytes = received ? received.body : payload === null ? null : Buffer.from(payload as string);
   // A message that was received goes back as it is, but a dead-letter queue need not hold it whole.
   const limit = received && to.deadReason === undefined ? Number.POSITIVE_INFINITY : CLAIM_CHECK_BYTES;
   const content = bytes && bytes.length <= limit ? bytes : undefined;
-  const isPlain = attempt === 1 && content && !traceparent && !received && isEmpty(to);
+  const isFirst = attempt === 1 && version === FIRST_VERSION;
+  const isPlain = isFirst && content && !traceparent && !received && isEmpty(to);
   const headers: Record<string, unknown> = isPlain ? PLAIN_HEADERS : { [ATTEMPT_HEADER]: attempt };
+  if (version !== FIRST_VERSION) headers[VERSION_HEADER] = version;
   if (!content) headers[CLAIM_CHECK_HEADER] = true;
   if (traceparent) headers[TRACEPARENT_HEADER] = traceparent;
   if (to.retryDelay) headers[RETRY_DELAY_HEADER] = formatDuration(toMilliseconds(to.retryDelay));

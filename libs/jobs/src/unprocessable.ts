@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { validate as isUuid } from 'uuid';
 import { maskUrl } from '#config';
-import { type AnyContract, NonRetryableError } from '#define-job';
+import { type AnyContract, FIRST_VERSION, isVersion, NonRetryableError } from '#define-job';
 import type { Delivery } from '#rabbitmq';
 import type { MessageView, StoredMessage, UnprocessableMessage } from '#records';
 import { isSecretKey, REDACTED } from '#telemetry';
@@ -9,7 +9,9 @@ import { usableName } from './dead-letter-message.js';
 import { readBody } from './decode.js';
 import { newJobId } from './job-id.js';
 import { describeError } from './lifecycle/outcome.js';
+import { VERSION_HEADER } from './message.js';
 import { hasMarks, redact } from './redact.js';
+import { shownPayload } from './shown-payload.js';
 
 /** Unprocessable messages: how they become dead letters, and how they are shown. */
 
@@ -32,6 +34,7 @@ export function describeMessage(
   const { content, fields } = message;
   const { headers = {}, ...properties } = message.properties;
   const { messageId, type } = properties;
+  const version = headers[VERSION_HEADER];
   const body = content.length > maxPayload ? undefined : readBody(content);
   const payload = body && 'payload' in body ? body.payload : null;
   const { stack: _, ...error } = describeError(new UnprocessableMessageError(reason));
@@ -44,6 +47,7 @@ export function describeMessage(
     queue,
     routingKey: fields.routingKey,
     payload,
+    version: isVersion(version) ? version : undefined,
     error: JSON.stringify({ ...error, stack: null }),
     digest: createHash('sha256').update(`${type}\n`).update(content).digest('base64'),
     properties,
@@ -78,15 +82,15 @@ export function showMessage(
     properties: shown(properties),
     headers: shown(headers),
     size,
-    ...showBody(withoutSecrets(body, contract)),
+    ...showBody(withoutSecrets(body, headers[VERSION_HEADER] ?? FIRST_VERSION, contract)),
   };
 }
 
 /** Redacts JSON by keys and by the contract; other text where it looks like a key with a value. */
-function withoutSecrets(body: Buffer, contract: AnyContract | undefined): Buffer {
+function withoutSecrets(body: Buffer, version: unknown, contract: AnyContract | undefined): Buffer {
   const json = readBody(body);
   if ('value' in json) {
-    const bare = redact(json.value, contract?.payload);
+    const { payload: bare } = shownPayload({ payload: json.value, version: Number(version) }, contract);
     return bare === json.value ? body : Buffer.from(JSON.stringify(bare));
   }
   if (contract && hasMarks(contract.payload)) return Buffer.from(REDACTED);

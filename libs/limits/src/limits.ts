@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
+import { firstNameOf, namesOf } from '#define-job';
 import {
   Admission,
   type AnyContract,
@@ -10,6 +11,7 @@ import {
   type IncomingJob,
   type Permit,
   parseOrThrow,
+  upgraded,
 } from '#jobs';
 import { JobQueries } from '#records';
 import { ConcurrencyLimiter, type Slot } from './concurrency-limiter.js';
@@ -64,7 +66,7 @@ export class Limits extends Admission {
     } catch (error) {
       throw new ContractError(`@JobHandler(${contract.name}): ${(error as Error).message}`);
     }
-    this.known.set(contract.name, limit);
+    for (const name of namesOf(contract)) this.known.set(name, limit);
     this.keeper.start();
   }
 
@@ -75,11 +77,13 @@ export class Limits extends Admission {
   override async admit(job: IncomingJob): Promise<Permit | Deferral> {
     const limit = this.known.get(job.name);
     if (!limit) return {};
-    const { rate, concurrency } = limit;
+    const { contract, rate, concurrency } = limit;
+    // Workers that know the contract by an earlier name share its limits.
+    const name = firstNameOf(contract);
     const given = job.payload === null ? await this.queries.payloadOf(job.id) : job.value;
     let payload: unknown;
     try {
-      payload = parseOrThrow(limit.contract, 'payload', given);
+      payload = parseOrThrow(contract, 'payload', upgraded(contract, 'payload', given, job.version));
     } catch {
       // It has no key and takes no turn, because it will fail without starting.
       return {};
@@ -87,7 +91,7 @@ export class Limits extends Admission {
 
     let slot: Slot | undefined;
     if (concurrency) {
-      const request = { name: job.name, key: this.keyOf(job, concurrency, payload), max: concurrency.max };
+      const request = { name, key: this.keyOf(job, concurrency, payload), max: concurrency.max };
       slot = await this.slots.take(request);
       if (!slot) {
         const recorded = () => this.slots.wait(job.id, request);
@@ -97,10 +101,7 @@ export class Limits extends Admission {
     const release = () => slot && this.slots.release(slot);
     try {
       const pass = rate
-        ? await this.turnOf(
-            { name: job.name, key: this.keyOf(job, rate, payload), pace: rate.pace },
-            rate.title,
-          )
+        ? await this.turnOf({ name, key: this.keyOf(job, rate, payload), pace: rate.pace }, rate.title)
         : {};
       if ('delayMs' in pass) release();
       return { ...pass, release };

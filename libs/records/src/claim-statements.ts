@@ -23,8 +23,8 @@ export const CRASHED_ATTEMPT = `jsonb_build_object('attempt', j.attempt, 'claim'
               'startedAt', j.started_at, 'finishedAt', now())`;
 
 const REQUESTS = `
-      ${unnestUnseen('$1::uuid[]', '$2::int[]', '$3::text[]', '$5::bool[]', '$6::bool[]')}
-        as m (id, attempt, name, wants_payload, exclusive)`;
+      ${unnestUnseen('$1::uuid[]', '$2::int[]', '$3::text[]', '$5::bool[]', '$6::bool[]', '$7::int[]')}
+        as m (id, attempt, name, wants_payload, exclusive, version)`;
 
 /** A job is rescued when its previous claim crashed. This claim or the relay has found that out. */
 const CLAIMED = `
@@ -32,12 +32,12 @@ const CLAIMED = `
       j.previous, case when j.next is not null then true end as "isFollowed", ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
       coalesce(
         j.attempts -> -1 ->> 'outcome' = 'crashed' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
-      case when m.wants_payload then j.payload::text end as payload`;
+      j.version, case when m.wants_payload or j.version <> coalesce(m.version, 1) then j.payload::text end as payload`;
 
 const claimValues = (requests: readonly ClaimRequest[], worker: number): unknown[] => [
   ...columns(requests, 'id', 'attempt', 'name'),
   worker,
-  ...columns(requests, 'wantsPayload', 'exclusive'),
+  ...columns(requests, 'wantsPayload', 'exclusive', 'version'),
 ];
 
 /**

@@ -1,6 +1,6 @@
 import { Injectable, Optional } from '@nestjs/common';
 import { Cache } from '#common';
-import type { JobState } from '#define-job';
+import { FIRST_VERSION, type JobState } from '#define-job';
 import type { AttemptView, JobView, MessageView } from '#resources';
 import { type Change, type HistoryRow, historyOf, timeOf } from './history.js';
 import type { NewRecord } from './job-record.js';
@@ -136,7 +136,7 @@ export class JobQueries {
   ): Promise<JobView[]> {
     const { rows } = await this.database.query<Row>({
       text: `
-        select j.id, j.name, j.queue, j.priority, j.state, j.progress, j.progress_note as "progressNote",
+        select j.id, j.name, j.queue, j.priority, j.version, j.state, j.progress, j.progress_note as "progressNote",
           j.attempt, j.max_attempts as "maxAttempts", ${within('payload')}, ${within('result')}, j.attempts,
           j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt",
           j.finished_at as "finishedAt", j.cancel_requested_at as "cancelRequestedAt", j.batch, j.previous,
@@ -202,6 +202,7 @@ export function viewOfNew(
     name: record.name,
     queue: record.queue,
     priority: record.priority ?? 'normal',
+    version: record.version ?? FIRST_VERSION,
     state,
     waitingFor: waitingFor({ ...record, state, runAt, attempt: 0, limitedBy: null }, facts),
     progress: null,

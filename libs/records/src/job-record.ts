@@ -9,6 +9,8 @@ export interface NewRecord {
   /** The payload, as JSON text. */
   payload: string;
   maxAttempts: number;
+  /** Of the contract that the payload is of; 1 when absent. */
+  version?: number;
   /** `normal` when absent. */
   priority?: Priority;
   /** When it may run, as milliseconds from now by the database's clock; or as a point in time. */
@@ -59,6 +61,8 @@ export interface ClaimRequest {
   attempt: number;
   /** The message carries no payload: it is to be read from the record. */
   wantsPayload: boolean;
+  /** The version that the message says its payload is of; 1 when absent. */
+  version?: number;
   /** The worker runs nothing else, so it may take a job that must run exclusively. */
   exclusive?: boolean;
   /** Makes the record when there is none, for a message that did not come from our own producer. */
@@ -82,8 +86,10 @@ export interface Taken {
   waited: number;
   /** When the job was accepted, in milliseconds since 1970. */
   createdMs: number;
-  /** The payload as JSON text, when it was asked for. */
+  /** The payload as JSON text, when it was asked for, or the message's is of another version. */
   payload: string | null;
+  /** Of the contract that the payload is of. */
+  version: number;
   previous: Previous | null;
   /** Another job follows when it succeeds. */
   isFollowed: true | null;
@@ -112,6 +118,8 @@ export interface Settlement {
   state: 'succeeded' | 'retrying' | 'dead' | 'queued' | 'scheduled' | 'cancelled';
   /** JSON text of the result. */
   result?: string;
+  /** Of the contract that gave it, for the job that follows. */
+  resultVersion?: number;
   /** Keeps the attempt, with this error as JSON text: as failed, or as crashed if it is released. */
   error?: string;
   /** The attempt does not count: the worker released the job, or the handler snoozed. */

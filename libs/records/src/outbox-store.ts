@@ -24,6 +24,7 @@ export interface DueRecord {
   state: 'queued' | 'retrying' | 'running' | 'dead';
   attempt: number;
   claim: number;
+  version: number;
   /** JSON text; null when it is longer than the relay asked for, and when there is none. */
   payload: string | null;
   /** What was received, of a message that was unprocessable; its body is null when it is longer than that. */
@@ -101,11 +102,12 @@ export class OutboxStore {
               state = case when j.state = 'scheduled' then 'queued' else j.state end
           from due
           where j.id = due.id
-          returning j.id, j.name, j.queue, j.priority, j.traceparent, j.state, j.attempt, j.claim,
+          returning j.id, j.name, j.queue, j.priority, j.traceparent, j.state, j.attempt, j.claim, j.version,
             ${saidInSql(`j.attempts -> -1 -> 'error'`)} as error,
             case when octet_length(j.payload::text) <= $3 then j.payload::text end as payload, due.publish_at
         )
-        select t.id, t.name, t.queue, t.priority, t.traceparent, t.state, t.attempt, t.claim, t.error, t.payload,
+        select t.id, t.name, t.queue, t.priority, t.traceparent, t.state, t.attempt, t.claim, t.version, t.error,
+          t.payload,
           m.routing_key as "routingKey", m.properties::text, m.headers::text,
           case when octet_length(m.body) <= $3 then m.body end as body
         from taken t left join unprocessable_messages m on m.job = t.id

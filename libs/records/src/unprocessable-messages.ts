@@ -25,6 +25,8 @@ export interface UnprocessableMessage extends ReceivedMessage {
   name: string;
   /** The work queue that it came from; `jobs.unroutable` for what no queue took. */
   queue: string;
+  /** The version that it says its payload is of, if that can be one. */
+  version: number | undefined;
   /** The body as JSON text, if it is that. */
   payload: string | null;
   /** Why no job can be made of it, as JSON text. */
@@ -185,12 +187,13 @@ const insert = (messages: readonly UnprocessableMessage[]): Statement => {
     text: `
       with m as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::jsonb[], $6::text[], $7::text[],
-          $8::json[], $9::json[], $10::int[], $11::int[])
-          as m (id, name, queue, payload, error, digest, routing_key, properties, headers, start, size)
+          $8::json[], $9::json[], $10::int[], $11::int[], $14::int[])
+          as m (id, name, queue, payload, error, digest, routing_key, properties, headers, start, size, version)
       ), written as (
         insert into jobs as j
-          (id, name, queue, payload, max_attempts, state, attempt, run_at, finished_at, publish_at, error_form, attempts)
-        select id, name, queue, payload, 1, 'dead', 1, now(), now(), now() + $13 * interval '1 millisecond',
+          (id, name, queue, payload, version, max_attempts, state, attempt, run_at, finished_at, publish_at, error_form,
+           attempts)
+        select id, name, queue, payload, coalesce(version, 1), 1, 'dead', 1, now(), now(), now() + $13 * interval '1 millisecond',
           ${formOf(`error ->> 'message'`)},
           jsonb_build_array(jsonb_build_object('attempt', 1, 'outcome', 'failed', 'error', error, 'worker', null,
             'startedAt', null, 'finishedAt', now()))
@@ -220,6 +223,7 @@ const insert = (messages: readonly UnprocessableMessage[]): Statement => {
       messages.map(({ body }) => body.length),
       Buffer.concat(messages.map(({ body }) => body)),
       PRODUCER_GRACE_MS,
+      ...columns(messages, 'version'),
     ],
   };
 };

@@ -52,6 +52,7 @@ export const Previous = z.strictObject({
   id: Id.describe('Of a job, or of a batch'),
   name: z.string(),
   result: z.unknown().describe('What the job returned, or how many jobs of the batch ended in which state'),
+  version: z.int().nullish().describe('Of the contract that the job ran by, 1 when absent; null of a batch'),
 });
 export type Previous = z.output<typeof Previous>;
 
@@ -70,13 +71,18 @@ export const JobView = z
     name: z.string(),
     queue: z.string(),
     priority: z.enum(priorities),
+    version: z.int().describe('Of its contract when it was enqueued, which its payload fits'),
     state: z.enum(jobStates),
     waitingFor: WaitingFor.nullable().describe('Why it does not run; null when it runs or has ended'),
     progress: z.number().min(0).max(1).nullable(),
     progressNote: z.string().nullable(),
     attempt: Count.describe('The newest attempt; 0 before the first'),
     maxAttempts: Count,
-    payload: z.unknown(),
+    payload: z.unknown().describe('As it was enqueued'),
+    upgradedPayload: z
+      .unknown()
+      .optional()
+      .describe('As the contract takes it now, if that is of a newer version and its upgrade fits'),
     result: z.unknown(),
     error: JobError.nullable().describe('What the newest failed attempt died of, unless the job succeeded'),
     attempts: z.array(AttemptView),

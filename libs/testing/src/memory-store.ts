@@ -78,7 +78,7 @@ export class MemoryStore
 
   async claim({ id, attempt, wantsPayload }: ClaimRequest): Promise<Claim> {
     const job = this.get(id);
-    const { maxAttempts, payload, previous = null, next } = job.accepted;
+    const { maxAttempts, payload, previous = null, next, version = 1 } = job.accepted;
     Object.assign(job, { state: 'running', attempt, claim: job.claim + 1 });
     return {
       ...{
@@ -89,19 +89,31 @@ export class MemoryStore
         maxAttempts,
         createdMs: job.createdAt.getTime(),
         isFollowed: next ? true : null,
+        version,
       },
       ...{ crashes: 0, rescued: false, waited: 0, payload: wantsPayload ? payload : null, previous },
     };
   }
 
-  async settle({ id, state, result, error, released, runInMs = 0 }: Settlement): Promise<JobState> {
+  async settle({
+    id,
+    state,
+    result,
+    resultVersion,
+    error,
+    released,
+    runInMs = 0,
+  }: Settlement): Promise<JobState> {
     const job = this.get(id);
     if (error) job.errors.push({ attempt: job.attempt, error });
     Object.assign(job, { state, result: result ?? null, runInMs });
     if (released) job.attempt--;
     const { next, name } = job.accepted;
     if (state === 'succeeded' && next)
-      await this.insert({ ...next, previous: { id, name, result: JSON.parse(result ?? 'null') } });
+      await this.insert({
+        ...next,
+        previous: { id, name, result: JSON.parse(result ?? 'null'), version: resultVersion },
+      });
     return state;
   }
 

@@ -9,6 +9,8 @@ export interface RunOptions {
   id?: string;
   /** 1 when absent. */
   attempt?: number;
+  /** The version that the payload is of, to try an upgrade; the contract's own when absent. */
+  version?: number;
   /** What the job follows. */
   previous?: Previous;
   /** Cancels the job when it is aborted, as `POST /jobs/{id}/cancel` would. */
@@ -46,12 +48,12 @@ export async function runJob<C extends AnyContract>(
   contract: C,
   handler: Handler<C>,
   payload: PayloadInput<C>,
-  { id = uuid(), attempt = 1, previous, cancel }: RunOptions = {},
+  { id = uuid(), attempt = 1, version = contract.version, previous, cancel }: RunOptions = {},
 ): Promise<JobRun<C>> {
   const records = new MemoryStore();
   const worker = new MemoryWorker(new Contracts([contract]), records);
   const { name, queue, retry } = contract;
-  const accepted = { id, name, queue, payload: toJson(payload, MAX_PAYLOAD, '/payload'), previous };
+  const accepted = { id, name, queue, version, payload: toJson(payload, MAX_PAYLOAD, '/payload'), previous };
   await records.insert({ ...accepted, maxAttempts: retry.length + 1 });
   const job = records.get(id);
   job.attempt = attempt - 1;

@@ -51,6 +51,9 @@ export const Where = defineJob({
   ...once,
   name: 'isolated.where',
   payload: z.object({ day: z.coerce.date() }),
+  version: 2,
+  upgrade: { 1: (old) => ({ day: old.at }) },
+  renamedFrom: 'isolated.place',
 });
 @JobHandler(Where, { isolated: true })
 export class WhereHandler {

@@ -1,12 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { z } from 'zod';
 import type { Settings } from '#config';
 import type { IsolationOptions } from '#isolation';
-import { type AnyContract, nextJob } from '#jobs';
+import { type AnyContract, defineJob, nextJob } from '#jobs';
 import { JobStore, type JobView } from '#records';
 import { eventually } from '#testing';
-import { Quick, Spin } from './handlers.js';
+import { Quick, Spin, Where } from './handlers.js';
 import { isolatingWorker } from './isolating-worker.js';
 import { OddIsolated, OddPlain, oddities } from './odd-handlers.js';
 
@@ -80,6 +81,18 @@ describe('P3: nothing that a handler hands over ends or hurts a worker, and isol
     );
     expect(results[0]).toMatchObject({ price: '1.20', euros: 3.5 });
     expect(results[1]).toEqual(results[0]);
+  });
+
+  test('P16: it gets the payload of an older version upgraded, under its former name, too', async () => {
+    await given();
+    const queue = 'isolated';
+    const Place = defineJob({ name: 'isolated.place', queue, payload: z.object({ at: z.iso.date() }) });
+    const [before, now] = [
+      await enqueue(Place, { at: '2026-01-02' }),
+      await enqueue(Where, { day: '2027-01-02' }),
+    ];
+    expect(await settled(before)).toMatchObject({ result: { year: 2026, isMainThread: false }, version: 1 });
+    expect(await settled(now)).toMatchObject({ result: { year: 2027 }, version: 2 });
   });
 });
 

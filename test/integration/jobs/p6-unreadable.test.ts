@@ -61,6 +61,8 @@ describe('P6: a message that cannot be understood is a dead letter at once, with
     ['the type of an object method', '{"name":"x"}', { type: 'constructor' }, /No contract is named/],
     ['x-attempt of -1', '{"name":"x"}', { headers: { 'x-attempt': -1 } }, /x-attempt/],
     ['x-attempt of "x"', '{"name":"x"}', { headers: { 'x-attempt': 'x' } }, /x-attempt/],
+    ['x-version of 0', '{"name":"x"}', { headers: { 'x-version': 0 } }, /x-version is not a valid version/],
+    ['x-version of "2"', '{"name":"x"}', { headers: { 'x-version': '2' } }, /x-version/],
     ['another content type', '{"name":"x"}', { contentType: 'text/xml' }, /contentType/],
     [
       'headers that leave no room for the reason',

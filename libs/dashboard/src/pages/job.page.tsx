@@ -60,6 +60,9 @@ export class JobPage {
           </Section>
           <div class="stack">
             <Value title="Payload" of={job.payload} />
+            {job.upgradedPayload !== undefined && (
+              <Value title="Payload, upgraded" of={job.upgradedPayload} />
+            )}
             {message && <Received {...message} />}
             {job.previous && <Value title="Result of the job before" of={job.previous.result} />}
             {job.state === 'succeeded' && <Value title="Result" of={job.result} />}
@@ -125,6 +128,7 @@ const JobFacts = (job: JobView) => (
         'Asked to stop': job.cancelRequestedAt && !hasEnded(job.state) && job.cancelRequestedAt,
         Queue: <Text to={address('/jobs', { queue: job.queue })} of={job.queue} />,
         Priority: job.priority !== 'normal' && job.priority,
+        Version: job.version > 1 && String(job.version),
         Attempt: `${job.attempt} of ${job.maxAttempts}`,
         Enqueued: job.createdAt,
         Starts: job.state === 'scheduled' && job.runAt,

@@ -18,6 +18,7 @@ export class AttemptContext implements JobContext {
   readonly attempt: number;
   readonly maxAttempts: number;
   readonly createdAt: Date;
+  readonly payload: unknown;
   readonly previous: Previous | undefined;
   readonly traceparent = currentTraceparent();
   readonly #running: RunningAttempt;
@@ -25,11 +26,11 @@ export class AttemptContext implements JobContext {
   #log: Log | undefined;
   #noteProgress: JobContext['progress'] | undefined;
 
-  /** @param payload as the contract's schema made it. */
+  /** @param given as the contract has it: the name, the payload as its schema made it, an upgraded result. */
   constructor(
-    { id, name, queue }: IncomingJob,
-    { attempt, maxAttempts, createdMs, previous }: Taken,
-    readonly payload: unknown,
+    { id, queue }: IncomingJob,
+    { attempt, maxAttempts, createdMs }: Taken,
+    { name, payload, previous }: { name: string; payload: unknown; previous: Previous | undefined },
     running: RunningAttempt,
     listeners: Listeners,
   ) {
@@ -39,7 +40,8 @@ export class AttemptContext implements JobContext {
     this.attempt = attempt;
     this.maxAttempts = maxAttempts;
     this.createdAt = new Date(createdMs);
-    this.previous = previous ?? undefined;
+    this.payload = payload;
+    this.previous = previous;
     this.#running = running;
     this.#listeners = listeners;
   }

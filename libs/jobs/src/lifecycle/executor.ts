@@ -1,7 +1,7 @@
 import { Injectable, Logger, Optional } from '@nestjs/common';
 import { untilAvailable } from '#common';
 import { Settings } from '#config';
-import type { AnyContract, JobState } from '#define-job';
+import { type AnyContract, FIRST_VERSION, type JobState } from '#define-job';
 import { type Claim, type ClaimRequest, JobStore, MAX_CRASHES, type Refused, Throughput } from '#records';
 import { Log, type StrayError } from '#telemetry';
 import { Contracts } from '../contracts.js';
@@ -9,9 +9,9 @@ import { DeadLettering } from '../dead-lettering.js';
 import { decode, type IncomingJob, type JobDelivery } from '../decode.js';
 import { UnknownContractError } from '../errors.js';
 import type { Isolation } from '../isolation.js';
-import { secretsOf } from '../job-secrets.js';
 import { Outbox } from '../outbox.js';
 import { Progress } from '../progress.js';
+import { secretsOf } from '../secrets-of.js';
 import { scrub } from '../unprocessable.js';
 import { Admission, type Permit } from './admission.js';
 import { Drain } from './drain.js';
@@ -60,7 +60,7 @@ export class Executor {
     @Optional() private readonly admission?: Admission,
   ) {
     this.runner = new AttemptRunner(this.running, {
-      ...{ log, progress, maxPayload: settings.MAX_PAYLOAD },
+      ...{ log, progress, contracts, maxPayload: settings.MAX_PAYLOAD },
       stopping: this.draining.signal,
     });
   }
@@ -192,21 +192,28 @@ export class Executor {
 
   /** Writes the outcome into the record: from here on it is safe to lose everything else. */
   private settle(
-    { job: { id }, claim: { claim, isFollowed } }: ClaimedJob,
+    { job: { id }, claim: { claim, isFollowed }, contract }: ClaimedJob,
     { settlement }: Decision,
   ): Promise<JobState | null> {
     this.progress.forget(id);
     // A worker that stops releases what it can in the time that is left.
     const until = settlement.released ? AbortSignal.timeout(STOP_GRACE_MS) : this.draining.signal;
-    return this.persistently(() => this.store.settle({ ...settlement, id, claim, isFollowed }), until);
+    const end = {
+      ...settlement,
+      id,
+      claim,
+      isFollowed,
+      resultVersion: isFollowed ? contract?.version : undefined,
+    };
+    return this.persistently(() => this.store.settle(end), until);
   }
 
   /** Publishes what comes next, if anything does. What fails here is left to the relay. */
   private async publish(
-    { job, claim: { claim, attempt }, observed: { traceparent } }: ClaimedJob,
+    { job, claim: { claim, attempt, version }, observed: { traceparent } }: ClaimedJob,
     { retryDelay, deadReason }: Decision,
   ): Promise<void> {
-    const message = { ...job, claim, traceparent };
+    const message = { ...job, claim, version, traceparent };
     if (deadReason !== undefined) await this.outbox.publish({ ...message, attempt }, { deadReason });
     else if (retryDelay) await this.outbox.publish({ ...message, attempt: attempt + 1 }, { retryDelay });
   }
@@ -237,11 +244,15 @@ export class Executor {
 
 /** Asks the record whether the job may run. A job of a known contract that nobody but its message knows gets a record. */
 function claimRequestOf(
-  { id, name, attempt, queue, priority, traceparent, payload }: IncomingJob,
+  { id, name, attempt, version, queue, priority, traceparent, payload }: IncomingJob,
   contract: AnyContract | undefined,
 ): ClaimRequest {
-  const request = { id, name, attempt, wantsPayload: payload === null };
+  const given = version === FIRST_VERSION ? undefined : version;
+  const request = { id, name, attempt, wantsPayload: payload === null, version: given };
   if (!contract || payload === null) return request;
   const maxAttempts = contract.retry.length + 1;
-  return { ...request, record: { id, name, queue, priority, traceparent, payload, maxAttempts } };
+  return {
+    ...request,
+    record: { id, name, queue, priority, traceparent, payload, maxAttempts, version: given },
+  };
 }

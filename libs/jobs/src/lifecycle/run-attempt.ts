@@ -1,5 +1,6 @@
-import type { AnyContract } from '#define-job';
+import { type AnyContract, namesOf } from '#define-job';
 import { MAX_CRASHES, type Taken } from '#records';
+import type { Contracts } from '../contracts.js';
 import type { IncomingJob } from '../decode.js';
 import { CrashedError, NoHandlerError, UnknownContractError } from '../errors.js';
 import type { JobContext } from '../handler.js';
@@ -7,6 +8,7 @@ import { Isolation, type Seat } from '../isolation.js';
 import type { JobSecrets } from '../job-secrets.js';
 import { parseOrThrow } from '../payload.js';
 import { UnprocessableMessageError } from '../unprocessable.js';
+import { upgraded, upgradedPrevious } from '../upgrade.js';
 import { AttemptContext, type Listeners } from './attempt-context.js';
 import { LoopTurns } from './loop-turns.js';
 import type { ObservedAttempt } from './observe.js';
@@ -28,6 +30,7 @@ export interface ClaimedJob {
 }
 
 export interface AttemptTools extends Listeners {
+  contracts: Contracts;
   maxPayload: number;
   /** Aborted when the worker lets go of what is in flight. */
   stopping: AbortSignal;
@@ -44,7 +47,7 @@ export class AttemptRunner {
   ) {}
 
   register(contract: AnyContract, handler: RunHandler | Isolation): void {
-    this.handlers.set(contract.name, handler);
+    for (const name of namesOf(contract)) this.handlers.set(name, handler);
   }
 
   needsSeat(name: string): boolean {
@@ -85,18 +88,23 @@ export class AttemptRunner {
       throw new UnprocessableMessageError(job.lacks ?? 'neither the message nor its record has a payload');
     const handler = this.handlers.get(contract.name);
     if (!handler || (handler instanceof Isolation && !seat)) throw new NoHandlerError(contract.name);
+    const { contracts, stopping, maxPayload } = this.tools;
+    const previous = claim.previous ? upgradedPrevious(claim.previous, contracts) : undefined;
+    const isOld = claim.version < contract.version;
+    const value = seat && !isOld ? undefined : payloadValue(job, claim);
+    const current = isOld ? upgraded(contract, 'payload', value, claim.version) : value;
     // The output of an isolated handler's schema may not be able to cross to its thread.
-    const payload = seat ? undefined : parseOrThrow(contract, 'payload', payloadValue(job, claim));
+    const payload = seat ? undefined : parseOrThrow(contract, 'payload', current);
 
     await this.turns.start();
-    const { stopping, maxPayload } = this.tools;
     // What has not begun when the worker lets go of its jobs begins elsewhere.
     if (stopping.aborted) return { kind: 'released' };
     observed.started();
     attempt.startTimeout(contract.timeout);
-    const context = new AttemptContext(job, claim, payload, attempt, this.tools);
+    const given = { name: contract.name, payload, previous };
+    const context = new AttemptContext(job, claim, given, attempt, this.tools);
     if (handler instanceof Isolation) {
-      const json = claim.payload ?? job.payload ?? 'null';
+      const json = isOld ? JSON.stringify(current) : (claim.payload ?? job.payload ?? 'null');
       return this.running.run(attempt, () => (seat as Seat).run(context, json, maxPayload));
     }
     return returned(contract, await this.running.run(attempt, () => handler(context)), maxPayload);

@@ -1,0 +1,36 @@
+import type { Taken } from '#records';
+import type { Contracts } from './contracts.js';
+import type { IncomingJob } from './decode.js';
+import { JobSecrets } from './job-secrets.js';
+import { upgraded, upgradedPrevious } from './upgrade.js';
+
+/** The secrets of a job: in its payload, before and after upgrade and schema, and in the result of the job before. */
+export function secretsOf(
+  { name, value }: IncomingJob,
+  { payload, version, previous }: Pick<Taken, 'payload' | 'version' | 'previous'>,
+  contracts: Contracts,
+): JobSecrets {
+  return new JobSecrets(() => {
+    const contract = contracts.find(name);
+    const schema = contract?.payload;
+    const given = payload === null ? value : JSON.parse(payload);
+    const current = contract && ifItCan(() => upgraded(contract, 'payload', given, version));
+    const before = previous ? contracts.find(previous.name)?.result : undefined;
+    return [
+      [given, schema],
+      [current, schema],
+      [schema?.safeParse(current).data, schema],
+      [previous?.result, before],
+      [previous && ifItCan(() => upgradedPrevious(previous, contracts).result), before],
+    ];
+  });
+}
+
+/** What a task gives, if it does not throw. */
+export function ifItCan<T>(task: () => T): T | undefined {
+  try {
+    return task();
+  } catch {
+    return undefined;
+  }
+}
