@@ -74,7 +74,7 @@ export class BatchKeeper extends Duty implements OnApplicationBootstrap, OnModul
 /** The jobs that follow a batch, given how many of its jobs ended in which state. */
 function followingOf({ id, name, total, counts, onComplete, onSuccess }: EndedBatch): NewRecord[] {
   const { succeeded, dead, cancelled, discarded } = counts;
-  const previous = { id, name, result: { total, succeeded, dead, cancelled, discarded }, version: null };
+  const previous = { id, name, result: { total, succeeded, dead, cancelled, discarded } };
   const hasSucceeded = dead + cancelled + discarded === 0;
   return [onComplete, hasSucceeded ? onSuccess : null].flatMap((next) => (next ? { ...next, previous } : []));
 }

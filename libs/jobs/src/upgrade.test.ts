@@ -84,11 +84,11 @@ test('P16: a result that is handed on is upgraded, and the counts of a batch are
       upgradeResult: { 1: fine, 2: (old: { file: string }) => ({ path: old.file }) },
     }),
   ]);
-  const previous = { id: '1', name: 'invoice.render', result: { file: 'a.pdf' } };
+  const previous = { id: '1', name: 'invoice.render', result: { file: 'a.pdf' }, version: 1 };
   const lifted = { ...previous, result: { path: 'a.pdf' }, version: 3 };
   expect(upgradedPrevious(previous, contracts)).toEqual(lifted);
   expect(upgradedPrevious({ ...previous, version: 2 }, contracts)).toEqual(lifted);
-  for (const other of [{ version: 3 }, { version: 4 }, { version: null }, { name: 'not.known' }])
+  for (const other of [{ version: 3 }, { version: 4 }, { version: undefined }, { name: 'not.known' }])
     expect(upgradedPrevious({ ...previous, ...other }, contracts)).toEqual({ ...previous, ...other });
   expect(upgradedPrevious(previous, new Contracts([Invoice]))).toEqual({ ...previous, version: 3 });
   expect(() => upgradedPrevious({ ...previous, result: {} }, contracts)).toThrow(

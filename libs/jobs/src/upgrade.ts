@@ -1,4 +1,4 @@
-import { type AnyContract, FIRST_VERSION, NonRetryableError } from '#define-job';
+import { type AnyContract, NonRetryableError } from '#define-job';
 import type { Previous } from '#records';
 import type { Contracts } from './contracts.js';
 import { PayloadError } from './errors.js';
@@ -60,9 +60,9 @@ export function upgraded(
 
 /** What a job follows, with the result as the contract that gave it has it now. A batch's counts are of no version. */
 export function upgradedPrevious(previous: Previous, contracts: Contracts): Previous {
-  const { name, result, version = FIRST_VERSION } = previous;
+  const { name, result, version } = previous;
   const contract = contracts.find(name);
-  if (!contract || version === null || version >= contract.version) return previous;
+  if (!contract || version === undefined || version >= contract.version) return previous;
   return { ...previous, result: upgraded(contract, 'result', result, version), version: contract.version };
 }
 

@@ -52,7 +52,7 @@ export const Previous = z.strictObject({
   id: Id.describe('Of a job, or of a batch'),
   name: z.string(),
   result: z.unknown().describe('What the job returned, or how many jobs of the batch ended in which state'),
-  version: z.int().nullish().describe('Of the contract that the job ran by, 1 when absent; null of a batch'),
+  version: z.int().optional().describe('Of the contract that the job ran by; absent of a batch'),
 });
 export type Previous = z.output<typeof Previous>;
 

@@ -121,7 +121,8 @@ class World {
   async putOff(which: number, to: number) {
     const message = this.pick(this.queue, which);
     if (!message) return;
-    const { records } = this.any(to);
+    const { records, runs } = this.any(to);
+    if (runs.some(({ id, attempt }) => id === message.id && attempt === message.attempt)) return;
     const putOff = { ...message, name: 'a.b' };
     if (!(await records.wouldStart({ ...putOff, wantsPayload: false, exclusive: true }))) return;
     await records.postpone({ ...putOff, delayMs: 60_000, limitedBy: 'the limit' });
