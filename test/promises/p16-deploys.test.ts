@@ -243,5 +243,10 @@ test('P16: jobs of a contract that was renamed are served by the handler of the 
   ).toMatchObject({
     ...{ name: 'invoice.print', version: 3 },
   });
+  const before = { ...PrintInvoice, name: 'bill.print', version: 2, renamedFrom: [] };
+  const enqueue = (contract: AnyContract) =>
+    producer.jobs.enqueue(contract, { subject: 'a', lines: 1 }, { idempotencyKey: 'the same' });
+  expect((await enqueue(before)).isNew).toBe(true);
+  expect(await enqueue(PrintInvoice)).toMatchObject({ isNew: false, name: 'bill.print' });
   expect(() => new Contracts([...newest.contracts, Print])).toThrow('Two contracts are named "bill.print"');
 });
