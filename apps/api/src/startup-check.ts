@@ -1,12 +1,12 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { untilAvailable } from '#common';
 import { Contracts } from '#jobs';
-import { Broker, TopologyError } from '#rabbitmq';
-import { Database, SchemaError } from '#records';
+import { Broker } from '#rabbitmq';
+import { Database } from '#records';
 
 /**
- * Checks schema and topology as soon as database and broker answer, and ends the process when one of them is not what
- * this code needs. Until then the api runs: it answers 503 without the database, and accepts jobs without the broker.
+ * Looks whether schema and topology are what this code needs as soon as database and broker answer, and until they are: the
+ * api is not ready before that. While the broker is away it is, and accepts jobs; without the database it answers 503.
  */
 @Injectable()
 export class StartupCheck implements OnApplicationBootstrap, OnModuleDestroy {
@@ -26,8 +26,7 @@ export class StartupCheck implements OnApplicationBootstrap, OnModuleDestroy {
     ]).catch((error) => {
       // An app that is closed while it checks, as a short test does, has lost its connections by that.
       if (signal.aborted) return;
-      const isExpected = error instanceof TopologyError || error instanceof SchemaError;
-      new Logger(StartupCheck.name).fatal(isExpected ? error.message : error);
+      new Logger(StartupCheck.name).fatal(error);
       process.exit(1);
     });
   }

@@ -2,8 +2,6 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Settings, SettingsError } from '#config';
 import { ContractError, Executor, JobServer, OneShot } from '#jobs';
-import { TopologyError } from '#rabbitmq';
-import { SchemaError } from '#records';
 import { endOnStrayErrors, untilLogged, useLog } from '#telemetry';
 import { FlagsError, readFlags } from './flags.js';
 import { WorkerModule } from './worker.module.js';
@@ -40,9 +38,7 @@ try {
   }
   await app.startAllMicroservices();
 } catch (error) {
-  const isExpected = [FlagsError, SettingsError, ContractError, SchemaError, TopologyError].some(
-    (type) => error instanceof type,
-  );
+  const isExpected = [FlagsError, SettingsError, ContractError].some((type) => error instanceof type);
   process.stderr.write(`${isExpected ? (error as Error).message : (error as Error).stack}\n`);
   process.exit(error instanceof FlagsError ? 2 : 1);
 }

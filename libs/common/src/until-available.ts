@@ -8,6 +8,7 @@ const RETRY_PAUSE_MS = 500;
  *
  * @param signal gives up once aborted; the last error is thrown then.
  * @param onOutage told of the first {@link TransientError}, once.
+ * @param pauseMs between two tries.
  * @returns what the task returned.
  * @throws any other error of the task, at once.
  */
@@ -15,6 +16,7 @@ export async function untilAvailable<T>(
   task: () => Promise<T>,
   signal: AbortSignal,
   onOutage?: (error: TransientError) => void,
+  pauseMs = RETRY_PAUSE_MS,
 ): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
@@ -23,6 +25,6 @@ export async function untilAvailable<T>(
       if (signal.aborted || !(error instanceof TransientError)) throw error;
       if (tries === 1) onOutage?.(error);
     }
-    await pause(RETRY_PAUSE_MS, undefined, { signal }).catch(() => {});
+    await pause(pauseMs, undefined, { signal }).catch(() => {});
   }
 }

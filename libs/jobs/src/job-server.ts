@@ -58,9 +58,9 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
   }
 
   /**
-   * Called by Nest when the worker starts. Waits for broker and database as long as it takes.
+   * Called by Nest when the worker starts. Waits for broker, database and migration as long as it takes.
    *
-   * @param callback gets a ContractError, SchemaError or TopologyError when the worker cannot start.
+   * @param callback gets a ContractError when the worker cannot start.
    */
   async listen(callback: (error?: unknown) => void): Promise<void> {
     try {

@@ -5,10 +5,12 @@ import { BrokerConnection } from './connection.js';
 import { Consumer, type Delivery } from './consumer.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
 import { rotateQueue } from './rotation.js';
-import { checkTopology, declareTopology, type Topology } from './topology.js';
+import { checkTopology, declareTopology, type Topology, TopologyError } from './topology.js';
 
 /** Counts are for display, and nobody waits longer for them. */
 const COUNT_TIMEOUT_MS = 1_000;
+/** The broker logs each look at a queue that is missing. */
+const CHECK_PAUSE_MS = 2_000;
 
 /**
  * Publishes, consumes and checks the topology. Two connections: a broker short of memory reads nothing, not even
@@ -21,6 +23,8 @@ export class Broker implements OnApplicationShutdown {
   readonly publisher: Publisher;
   private consuming: BrokerConnection | undefined;
   private readonly consumers: Consumer[] = [];
+  /** What {@link check} found last that does not fit. */
+  private misfit: string | undefined;
 
   /** @param options.urls addresses of the broker; each is tried in turn. */
   constructor(private readonly options: { urls: readonly string[]; publisher?: PublisherOptions }) {
@@ -46,15 +50,27 @@ export class Broker implements OnApplicationShutdown {
     await declareTopology(this.publishing, topology);
   }
 
-  /** Checks that a topology stands, once a broker answers; tries again when the connection is lost meanwhile. @throws TopologyError */
+  /** Waits until a broker answers and a topology stands, as it does once `npm run migrate` has run. */
   check(topology: Topology, signal: AbortSignal): Promise<void> {
     const check = async () => {
       await this.publishing.whenUp(signal);
-      await checkTopology(this.publishing, topology);
+      await checkTopology(this.publishing, topology).catch((error) => this.onMisfit(error));
+      this.misfit = undefined;
     };
-    return untilAvailable(check, signal, () =>
-      this.logger.warn('Lost the connection during the topology check; checking again'),
-    );
+    return untilAvailable(check, signal, undefined, CHECK_PAUSE_MS);
+  }
+
+  /** Whether the topology is what this code needs, for readiness. What could not be looked at yet is not known to be another. */
+  get fits(): true | string {
+    return this.misfit === undefined || 'waits for `npm run migrate`';
+  }
+
+  private onMisfit(error: Error): never {
+    if (error instanceof TopologyError && error.message !== this.misfit) {
+      this.misfit = error.message;
+      this.logger.warn(error.message);
+    }
+    throw error;
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Channel } from 'amqplib';
+import { TransientError } from '#common';
 import { type Duration, formatDuration, type Priority, toMilliseconds } from '#define-job';
 import type { BrokerConnection } from './connection.js';
 
@@ -193,8 +194,8 @@ export async function checkTopology(connection: BrokerConnection, topology: Topo
   if (problems.length > 0) throw new TopologyError(problems);
 }
 
-/** The broker's exchanges and queues are not what the contracts need. Its message says what to do. */
-export class TopologyError extends Error {
+/** The broker's exchanges and queues are not what the contracts need, until a migration has run. Its message says what to do. */
+export class TopologyError extends TransientError {
   override readonly name = 'TopologyError';
   constructor(readonly problems: string[]) {
     const advice = [

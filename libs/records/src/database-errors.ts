@@ -3,8 +3,8 @@ import { TransientError } from '#common';
 import { maskUrl } from '#config';
 import { InputError } from './text.js';
 
-/** The database's schema is older than the code. Its message says what to do. */
-export class SchemaError extends Error {
+/** The database's schema is older than the code, until a migration has run. Its message says what to do. */
+export class SchemaError extends TransientError {
   override readonly name = 'SchemaError';
   constructor(pending: readonly string[]) {
     super(`The database lacks the migrations ${pending.join(', ')}: run \`npm run migrate\``);
@@ -14,16 +14,20 @@ export class SchemaError extends Error {
 /** The database does not answer, or refuses new work. Whether a statement that was sent has run is not known. */
 export class DatabaseUnavailableError extends TransientError {
   override readonly name = 'DatabaseUnavailableError';
+  /** Whether it is the schema that is not what this code needs. */
+  readonly isOfSchema: boolean;
   constructor(cause: unknown) {
     const { code, message } = cause as { code?: string; message?: string };
-    const [, what, advice = ''] = REFUSALS.find(([codes]) => code && codes.test(code)) ?? NO_ANSWER;
+    const [codes, what, advice = ''] = REFUSALS.find(([codes]) => code && codes.test(code)) ?? NO_ANSWER;
     super(`${what}: ${maskUrl(message || String(code))}${advice}`, { cause });
+    this.isOfSchema = codes === OF_SCHEMA;
   }
 }
 
+const OF_SCHEMA = /^42(P01|703)$/;
 /** What is said of errors that pass, by their SQLSTATE. */
 const REFUSALS: readonly (readonly [codes: RegExp, what: string, advice?: string])[] = [
-  [/^42(P01|703)$/, 'The schema of the database is missing or too old', ': run `npm run migrate`'],
+  [OF_SCHEMA, 'The schema of the database is missing or too old', ': run `npm run migrate`'],
   [/^42501$/, "The database's user lacks a grant"],
   [/^(25006|28|3D|40|55|57014)/, 'The database refuses this at the moment'],
 ];

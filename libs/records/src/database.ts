@@ -37,7 +37,10 @@ const PLAN_AS_USUAL = Object.keys(PLANNER)
 /** Connections for the statements of the code around Warren: planned as usual, with errors of their own. */
 @Injectable()
 export class Database implements Queryable, OnApplicationShutdown {
+  private readonly logger = new Logger(Database.name);
   private readonly pool: pg.Pool;
+  /** What was told last of the schema: the empty text once it has every migration. */
+  private lacks: string | undefined;
   /** The same connections, for the statements of Warren itself. */
   readonly records: RecordsDatabase;
 
@@ -52,7 +55,7 @@ export class Database implements Queryable, OnApplicationShutdown {
       query_timeout: STATEMENT_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
     });
     this.pool.on('error', (error) =>
-      new Logger(Database.name).warn(`Lost an idle connection to the database: ${maskUrl(error.message)}`),
+      this.logger.warn(`Lost an idle connection to the database: ${maskUrl(error.message)}`),
     );
     this.records = new RecordsDatabase(this.pool);
   }
@@ -98,20 +101,26 @@ export class Database implements Queryable, OnApplicationShutdown {
   }
 
   /**
-   * Checks that the database has every migration that this code needs.
+   * Checks, until it has, that the database has every migration that this code needs. It may have others, of newer code.
    *
    * @throws SchemaError that names those that it lacks; DatabaseUnavailableError when it does not answer.
    */
   async checkSchema(): Promise<void> {
+    if (this.lacks === '') return;
     const pending = await pendingMigrations(this.records);
-    if (pending.length > 0) throw new SchemaError(pending);
+    const [told, error] = [this.lacks, new SchemaError(pending)];
+    this.lacks = pending.join();
+    if (this.lacks === '') return;
+    if (this.lacks !== told) this.logger.warn(error.message);
+    throw error;
   }
 
-  /** Whether the database answers, for readiness. The reason is in the log only, because it names hosts. */
+  /** Whether the database can be used, for readiness. The reason is in the log only, because it names hosts. */
   async answers(): Promise<true | string> {
-    return this.records.query({ text: 'select 1' }).then(
+    const asked = this.lacks === '' ? this.records.query({ text: 'select 1' }) : this.checkSchema();
+    return asked.then(
       () => true,
-      () => 'does not answer',
+      (error) => (error instanceof SchemaError ? 'waits for `npm run migrate`' : 'does not answer'),
     );
   }
 

@@ -26,6 +26,7 @@ export async function rowsOf<Row>(database: Queryable, statement: Statement) {
 export class RecordsDatabase implements Queryable {
   private readonly logger = new Logger('Database');
   private awaySince: number | undefined;
+  private readonly lacks = new Set<string>();
 
   constructor(private readonly pool: pg.Pool) {}
 
@@ -45,12 +46,17 @@ export class RecordsDatabase implements Queryable {
     } catch (cause) {
       if (retries > 0 && isDeadlock(cause)) return this.query(statement, retries - 1);
       const error = asPassing(cause);
-      if (error instanceof DatabaseUnavailableError && this.awaySince === undefined) {
-        this.awaySince = performance.now();
-        this.logger.error(error.message);
-      }
+      if (error instanceof DatabaseUnavailableError) this.tellBegin(error);
       throw error;
     }
+  }
+
+  /** What the schema lacks is told once: the database answers, and goes on to do so. */
+  private tellBegin({ message, isOfSchema }: DatabaseUnavailableError): void {
+    if (isOfSchema ? this.lacks.has(message) : this.awaySince !== undefined) return;
+    if (isOfSchema) this.lacks.add(message);
+    else this.awaySince = performance.now();
+    this.logger.error(message);
   }
 
   /** An outage is logged once when it begins and once when it ends. */

@@ -1,8 +1,10 @@
 import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common';
 import { HealthModule } from '#health';
 import { JobServer, JobServerModule, JobsModule, type JobsModuleOptions } from '#jobs';
+import { Broker } from '#rabbitmq';
 import { Database } from '#records';
 import { TelemetryModule } from '#telemetry';
+import { servicesReady } from './api-role.module.js';
 
 /** What an app needs that runs jobs, beside its handlers. */
 @Module({})
@@ -19,17 +21,20 @@ export class WorkerRoleModule {
         JobsModule.forRoot(options),
         TelemetryModule.forRoot('worker'),
         server,
-        HealthModule.forRoot({ imports: [server], inject: [JobServer, Database], useFactory: readiness }),
+        HealthModule.forRoot({
+          ...{ imports: [server], inject: [Database, Broker, JobServer] },
+          useFactory: readiness,
+        }),
       ],
       exports: [server],
     };
   }
 }
 
-const readiness = (server: JobServer, database: Database) => [
+const readiness = (database: Database, broker: Broker, server: JobServer) => [
   {
     name: 'consumers',
     check: () => server.detached.length === 0 || `not attached: ${server.detached.join(', ')}`,
   },
-  { name: 'database', check: () => database.answers() },
+  ...servicesReady(database, broker),
 ];

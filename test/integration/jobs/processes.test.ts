@@ -1,11 +1,20 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import * as contracts from '#contracts';
 import type { JobView } from '#records';
 import { eventually } from '#testing';
-import { type AppProcess, type Environment, givenEnvironment, givenProcess } from '#testing/services';
+import {
+  type AppProcess,
+  builtApps,
+  type Environment,
+  givenEnvironment,
+  givenProcess,
+} from '#testing/services';
 import { givenProxy, type TcpProxy } from '../../support/proxy.js';
 import { givenReceiver, type Receiver, receiverSettings } from '../../support/receiver.js';
 
+const run = promisify(execFile);
 let environment: Environment;
 let receiver: Receiver;
 const processes: AppProcess[] = [];
@@ -43,6 +52,14 @@ async function post(api: AppProcess, path: string, body?: unknown): Promise<JobV
 }
 const deliver = (api: AppProcess) =>
   post(api, '/jobs', { name: 'sample.call', payload: { url: receiver.url, type: 'test', data: null } });
+const mail = {
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify({
+    name: 'sample.mail',
+    payload: { to: 'ada@example.com', subject: 'Hello', text: 'World' },
+  }),
+};
 const jobs = () =>
   environment.sql<{
     id: string;
@@ -197,27 +214,53 @@ test('a worker waits for its broker and its database: live, not ready, and then 
   expect(await worker.stop()).toBe(0);
 });
 
-test('an app whose topology is missing does not start and says what to do', async () => {
-  const bare = await givenEnvironment([]);
-  for (const app of ['api', 'worker'] as const) {
-    const process = await givenProcess(app, bare);
-    const code = await new Promise((resolve) => process.child.once('exit', resolve));
-    expect([code, process.output()]).toEqual([
-      1,
-      expect.stringMatching(/queue sample-mail is missing[\s\S]*npm run migrate/),
-    ]);
+test('P16: apps that start before the migration wait for it, not ready, and say so; then they go on', async () => {
+  const bare = await givenEnvironment();
+  try {
+    const [api, worker] = (await Promise.all(
+      (['api', 'worker'] as const).map((app) => givenProcess(app, bare, receiverSettings)),
+    )) as [AppProcess, AppProcess];
+    processes.push(api, worker);
+    const saysWhatIsMissing = async (app: AppProcess) => {
+      const answer = await fetch(`${app.url}/health/ready`);
+      const said = await answer.text();
+      const isDown = (name: string) => said.includes(`"${name}":{"message":"waits for \`npm run migrate\`"`);
+      return answer.status === 503 && isDown('database') && isDown('topology');
+    };
+    for (const app of [api, worker]) {
+      await eventually(() => saysWhatIsMissing(app), 60_000);
+      await eventually(() => /lacks the migrations 0001-jobs.*npm run migrate/.test(app.output()));
+      expect(app.output()).toMatch(/queue sample-mail is missing[\s\S]*npm run migrate/);
+    }
+    const refused = await fetch(`${api.url}/jobs`, mail);
+    expect([refused.status, refused.headers.has('retry-after')]).toEqual([503, true]);
+
+    const { rabbitmqUrl: RABBITMQ_URL, databaseUrl: DATABASE_URL } = bare;
+    const env = { PATH: process.env.PATH, RABBITMQ_URL, DATABASE_URL };
+    await run(process.execPath, ['dist/scripts/migrate.js'], { cwd: builtApps, env });
+    await Promise.all([api.ready(), worker.ready()]);
+    expect((await fetch(`${api.url}/jobs`, mail)).status).toBe(202);
+    await eventually(async () => (await bare.sql('select state from jobs'))[0]?.state === 'succeeded', 20_000);
+  } finally {
+    await Promise.all(processes.splice(0).map((app) => app.stop('SIGKILL')));
+    await bare.close();
   }
-  await bare.close();
 });
 
-test('an app whose database lacks a migration does not start and says what to do', async () => {
-  await environment.sql('drop table kysely_migration');
-  for (const app of ['api', 'worker'] as const) {
-    const process = await givenProcess(app, environment);
-    const code = await new Promise((resolve) => process.child.once('exit', resolve));
-    expect([code, process.output()]).toEqual([
-      1,
-      expect.stringMatching(/lacks the migrations 0001-jobs.*npm run migrate/),
-    ]);
-  }
+test('P16: apps whose database and broker newer code has migrated go on, and start', async () => {
+  const [api, worker] = await Promise.all([given('api'), given('worker')]);
+  await environment.sql(`insert into kysely_migration values ('9999-newer', '2027-01-31T09:00:00.000Z')`);
+  await environment.sql(`alter table jobs add newer text not null default ''`);
+  await environment.management('PUT', '/queues/{vhost}/newer', {
+    durable: true,
+    arguments: { 'x-queue-type': 'quorum' },
+  });
+  await environment.management('POST', '/bindings/{vhost}/e/jobs/q/newer', { routing_key: 'newer.job' });
+  receiver.open();
+  await deliver(api);
+  await until('succeeded', 1);
+  await Promise.all([api.stop(), worker.stop()]);
+  const [again] = await Promise.all([given('api'), given('worker')]);
+  await deliver(again);
+  await until('succeeded', 2);
 });
