@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import type { Settings } from '#config';
 import * as contracts from '#contracts';
-import { Contracts } from '#jobs';
-import { BrokerConnection, declareTopology } from '#rabbitmq';
-import { migrateDatabase } from '#records';
+import { Contracts, Queues } from '#jobs';
+import { Broker } from '#rabbitmq';
+import { Database, DeadJobStore, migrateDatabase, QueueStore } from '#records';
 
 const BROKER_TIMEOUT_MS = 60_000;
 
@@ -22,13 +22,23 @@ export async function migrate(
   const migrations = await migrateDatabase(DATABASE_URL);
   log(migrations.length > 0 ? `Database: ran ${migrations.join(', ')}` : 'Database: up to date');
 
-  const connection = new BrokerConnection(RABBITMQ_URL, 'migrating');
+  const broker = new Broker({ urls: RABBITMQ_URL });
+  const database = new Database({ url: DATABASE_URL, poolSize: 1 });
+  const known = new Contracts(contracts);
+  const queues = new Queues(
+    known,
+    broker,
+    new QueueStore(database.records),
+    new DeadJobStore(database.records),
+  );
   try {
-    await connection.whenUp(AbortSignal.timeout(BROKER_TIMEOUT_MS));
-    const { topology } = new Contracts(contracts);
-    await declareTopology(connection, topology);
+    await queues.declare(AbortSignal.timeout(BROKER_TIMEOUT_MS));
+    const { topology } = known;
     log(`Broker: ${topology.exchanges.length} exchanges and ${topology.queues.length} queues stand`);
+    for (const { queue, advice } of await queues.list())
+      if (advice !== null && !known.queues.has(queue)) log(`Queue ${queue}: ${advice}`);
   } finally {
-    await connection.close();
+    await broker.onApplicationShutdown();
+    await database.onApplicationShutdown();
   }
 }

@@ -78,6 +78,24 @@ test('docs/http.md lists the problems that the api answers with, docs/metrics.md
   expect(missing(named(read('docker/prometheus/alerts.yml'), /alert: (\w+)/g), metrics)).toEqual([]);
 });
 
+test('P16: what docs/upgrading.md says of jobs that wait is tested, and docs/deployment.md names no order either', () => {
+  if (!isWhole) return;
+  const [upgrading, deployment] = [read('docs/upgrading.md'), read('docs/deployment.md')];
+  const [table = ''] = /^\| change \| jobs that wait[\s\S]*?\n\n/m.exec(upgrading) ?? [];
+  const titles = [...table.matchAll(/"([^"]+)" \|$/gm)].map(([, title = '']) => title);
+  expect(new Set(titles).size).toBeGreaterThan(6);
+  const tests = read('test/promises/p16-changes.test.ts');
+  expect(titles.filter((title) => !tests.includes(`test('P16: ${title}`))).toEqual([]);
+  const section = (page: string, heading: string) => page.split(`## ${heading}\n`)[1]!.split('\n## ')[0]!;
+  for (const said of [
+    section(upgrading, 'The order of a deploy'),
+    section(deployment, 'A deploy, anywhere'),
+  ]) {
+    expect(said).toMatch(/in any order|There is none/);
+    expect(said).not.toMatch(/^\d\. /m);
+  }
+});
+
 test('the lifecycle of a job is told in as many files as the README says', () => {
   if (!isWhole) return;
   const table = read('docs/lifecycle.md').split('Around these:')[0]!;

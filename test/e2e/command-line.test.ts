@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { userInfo } from 'node:os';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import pg from 'pg';
+import { z } from 'zod';
 import * as contracts from '#contracts';
+import { defineJob, Queues } from '#jobs';
 import type { JobView } from '#records';
 import { eventually } from '#testing';
 import {
@@ -12,6 +14,7 @@ import {
   type Environment,
   givenEnvironment,
   givenProcess,
+  givenProducer,
 } from '#testing/services';
 import { commandLine } from '../../apps/cli/src/command-line.js';
 import { codeOf } from '../../apps/cli/src/exit.js';
@@ -275,6 +278,40 @@ test('queues and workers are shown, paused and resumed', async () => {
     code: 0,
     stdout: 'sample-picture was not paused\n',
   });
+});
+
+test('P16: a queue that no contract has is named, and is deleted when it is empty, with an audit line', async () => {
+  const before = defineJob({ name: 'before.work', queue: 'before', payload: z.unknown(), retry: ['7s'] });
+  const { app, jobs: producer, close } = await givenProducer(environment, { contracts: [before] });
+  await app.get(Queues).declare();
+  const { id } = await producer.enqueue(before, null);
+  await eventually(async () => (await environment.countReady('before')) === 1);
+  const remove = (name: string) => within(`queues delete ${name}`);
+  try {
+    expect((await within('queues')).stdout).toMatch(
+      /^before: 1 job waits, and no worker takes them: no contract/m,
+    );
+    expect(await remove('before')).toMatchObject({ code: 1 });
+    expect(await remove('no-such')).toMatchObject({ code: 3 });
+    expect(await remove('sample-mail')).toMatchObject({ code: 1 });
+    expect(await within(`cancel ${id}`)).toMatchObject({ code: 0 });
+    // The message of the job that was cancelled is still there.
+    expect(await jobs(['queues', 'delete', 'before'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('npm run jobs -- rebuild'),
+    });
+    expect(await within('rebuild')).toMatchObject({ code: 0 });
+    await environment.sql('truncate audit');
+    expect((await remove('before')).stdout).toBe('Deleted before, before.dead\n');
+    expect((await remove('jobs.retry.7s')).stdout).toBe('Deleted jobs.retry.7s\n');
+    expect((await within('queues')).stdout).not.toMatch(/^(before|jobs\.retry)/m);
+    expect(await environment.sql('select action, subject, count from audit order by id')).toEqual([
+      { action: 'queue.delete', subject: 'before', count: 1 },
+      { action: 'queue.delete', subject: 'jobs.retry.7s', count: 1 },
+    ]);
+  } finally {
+    await close();
+  }
 });
 
 test('schedules are shown, paused and resumed', async () => {

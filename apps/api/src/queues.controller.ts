@@ -2,25 +2,16 @@ import { Controller, Get, Param } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { AuditedPost, ProblemException } from '#http';
-import { Contracts } from '#jobs';
-import { Broker } from '#rabbitmq';
+import { Queues } from '#jobs';
 import { QueueStore } from '#records';
-import { Count, QueueView } from '#resources';
-
-const Queue = QueueView.extend({
-  ready: Count.describe('The same as `queued`'),
-  consumers: Count.nullable().describe(
-    'Workers that take its jobs, as the broker counts them; null when no broker answers',
-  ),
-}).meta({ id: 'Queue' });
-type Queue = z.output<typeof Queue>;
+import { Queue } from '#resources';
 
 const shown = (description: string) => ({
   status: 200,
   description,
   standardSchema: Queue,
 });
-const unknown = { status: 404, description: 'No contract has a queue of this name' };
+const unknown = { status: 404, description: 'No contract and no job has a queue of this name' };
 
 /** What waits, runs and has failed, by queue, as the records say; and whether a queue is served at all. */
 @ApiTags('queues')
@@ -28,17 +19,15 @@ const unknown = { status: 404, description: 'No contract has a queue of this nam
 @Controller('queues')
 export class QueuesController {
   constructor(
-    private readonly contracts: Contracts,
-    private readonly queues: QueueStore,
-    private readonly broker: Broker,
+    private readonly queues: Queues,
+    private readonly store: QueueStore,
   ) {}
 
   @Get()
   @ApiOperation({ summary: 'Count the jobs of each queue by state' })
   @ApiResponse({ status: 200, standardSchema: z.strictObject({ items: z.array(Queue) }) })
   async list(): Promise<{ items: Queue[] }> {
-    const views = await this.queues.list(this.contracts.queues.keys());
-    return { items: await Promise.all(views.map((view) => this.show(view))) };
+    return { items: await this.queues.list() };
   }
 
   @AuditedPost(':queue/pause', 'queue.pause')
@@ -48,34 +37,23 @@ export class QueuesController {
   })
   @ApiResponse(shown('The queue'))
   @ApiResponse(unknown)
-  async pause(@Param('queue') queue: string): Promise<Queue> {
-    this.mustExist(queue);
-    await this.queues.pause(queue);
-    return this.find(queue);
+  pause(@Param('queue') queue: string): Promise<Queue> {
+    return this.change(queue, 'pause');
   }
 
   @AuditedPost(':queue/resume', 'queue.resume')
   @ApiOperation({ summary: 'Resume a queue' })
   @ApiResponse(shown('The queue'))
   @ApiResponse(unknown)
-  async resume(@Param('queue') queue: string): Promise<Queue> {
-    this.mustExist(queue);
-    await this.queues.resume(queue);
-    return this.find(queue);
+  resume(@Param('queue') queue: string): Promise<Queue> {
+    return this.change(queue, 'resume');
   }
 
-  private async find(queue: string): Promise<Queue> {
-    const views = await this.queues.list([queue]);
-    return this.show(views.find((view) => view.queue === queue) as QueueView);
-  }
-
-  private async show(view: QueueView): Promise<Queue> {
-    const consumers = (await this.broker.countConsumers(view.queue)) ?? null;
-    return { ...view, ready: view.queued, consumers };
-  }
-
-  private mustExist(queue: string): void {
-    if (this.contracts.queues.has(queue)) return;
-    throw new ProblemException(404, 'unknown-queue', 'No contract has a queue of this name');
+  /** Any queue that is listed: jobs may wait in one that no contract has any more. */
+  private async change(name: string, action: 'pause' | 'resume'): Promise<Queue> {
+    const found = (await this.queues.list()).find(({ queue }) => queue === name);
+    if (!found) throw new ProblemException(404, 'unknown-queue', unknown.description);
+    await this.store[action](name);
+    return { ...found, paused: action === 'pause' };
   }
 }

@@ -1,20 +1,32 @@
 import type { Command } from 'commander';
-import type { QueueView } from '#records';
-import { notFound } from './exit.js';
+import type { Queue } from '#records';
+import { Failure, notFound } from './exit.js';
 import { answer, clean, table, unchanged } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
 
-type Queue = QueueView & { ready: number; consumers: number | null };
-
-/** Adds the commands queues, pause and resume. */
+/** Adds the commands queues, queues delete, pause and resume. */
 export function addQueues(program: Command): void {
-  command(program, 'queues', 'count the jobs of each queue by state', 'queues', 'queues --json').action(
-    (options: Common) =>
-      withTools(async (tools) =>
-        answer(options, { items: await readQueues(tools) }, ({ items }) => queueTable(items)),
-      ),
+  const group = command(
+    program,
+    'queues',
+    'count the jobs of each queue by state',
+    'queues',
+    'queues --json',
+  ).action((options: Common) =>
+    withTools(async ({ queues }) =>
+      answer(options, { items: await queues.list() }, ({ items }) => queueTable(items)),
+    ),
   );
+
+  command(
+    group,
+    'delete <queue>',
+    'delete a queue of the broker that no contract has any more, when it is empty',
+    'queues delete email-old',
+  )
+    .addHelpText('after', '\nTakes the addresses of the migration: only its broker user may delete queues.')
+    .action((queue: string, options: Common) => withTools((tools) => remove(tools, queue, options)));
 
   for (const [action, description] of [
     ['pause', 'let no worker take jobs of a queue, from a second from now on'],
@@ -23,33 +35,49 @@ export function addQueues(program: Command): void {
     command(program, `${action} <queue>`, description, `${action} email`).action(
       (queue: string, options: Common) =>
         withTools(async (tools) => {
-          if (!tools.contracts.queues.has(queue))
-            throw notFound(`No contract has a queue named ${clean(queue)}`);
+          const found = await find(tools, queue);
           const changed = await tools.audited(`queue.${action}`, queue, async () =>
-            Number(await tools.queues[action](queue)),
+            Number(await tools.queueStore[action](queue)),
           );
-          const shown = (await readQueues(tools)).find((view) => view.queue === queue);
-          answer(options, shown, () => (changed ? `${queue} is ${action}d` : unchanged(queue, action)));
+          answer(options, { ...found, paused: action === 'pause' }, () =>
+            changed ? `${queue} is ${action}d` : unchanged(queue, action),
+          );
         }),
     );
   }
 }
 
-/** The queues of all contracts, and others that have jobs, sorted by name. */
-export async function readQueues({ queues, contracts, broker }: Tools): Promise<Queue[]> {
-  const views = await queues.list(contracts.queues.keys());
-  const counted = views.map(async (view) => ({
-    ...view,
-    ready: view.queued,
-    consumers: (await broker.countConsumers(view.queue)) ?? null,
-  }));
-  return Promise.all(counted);
+async function find({ queues }: Tools, name: string): Promise<Queue> {
+  const found = (await queues.list()).find(({ queue }) => queue === name);
+  if (!found) throw notFound(`No contract and no job has a queue named ${clean(name)}`);
+  return found;
 }
 
+async function remove(tools: Tools, name: string, options: Common): Promise<void> {
+  const { scheduled, queued, running, retrying, dead, advice } = await find(tools, name);
+  const left = await tools.queues.leftovers();
+  if (!left.has(name))
+    throw new Failure(`A contract has ${name}, or had it (movedFrom): take it out of the contract first`);
+  if (scheduled + queued + running + retrying + dead > 0)
+    throw new Failure(`Not every job of ${name} has ended. ${advice ?? 'Workers still take them'}`);
+  let used: string | undefined;
+  await tools.audited('queue.delete', name, async () => {
+    used = await tools.queues.delete(name);
+    return used === undefined ? 1 : 0;
+  });
+  if (used !== undefined)
+    throw new Failure(`${used} holds messages or has a consumer: it stays. ${advice ?? 'Try again later'}`);
+  answer(options, { deleted: left.get(name) }, () => `Deleted ${left.get(name)?.join(', ')}`);
+}
+
+/** What is to be done about a queue stands below the table. */
 export const queueTable = (queues: readonly Queue[]): string =>
-  table(
-    ['QUEUE', 'READY', 'RUNNING', 'RETRYING', 'SCHEDULED', 'DEAD', 'CONSUMERS', 'PAUSED', 'WAITS SINCE'],
-    queues.map(({ queue, ready, running, retrying, scheduled, dead, consumers, paused, oldestWaiting }) => [
-      ...[queue, ready, running, retrying, scheduled, dead, consumers, paused, oldestWaiting],
-    ]),
-  );
+  [
+    table(
+      ['QUEUE', 'READY', 'RUNNING', 'RETRYING', 'SCHEDULED', 'DEAD', 'CONSUMERS', 'PAUSED', 'WAITS SINCE'],
+      queues.map(({ queue, ready, running, retrying, scheduled, dead, consumers, paused, oldestWaiting }) => [
+        ...[queue, ready, running, retrying, scheduled, dead, consumers, paused, oldestWaiting],
+      ]),
+    ),
+    ...queues.flatMap(({ queue, advice }) => (advice === null ? [] : [clean(`${queue}: ${advice}`)])),
+  ].join('\n');

@@ -25,26 +25,26 @@ export function addRebuild(program: Command): void {
 }
 
 /**
- * Declares missing exchanges and queues, makes every unfinished job due but those that are scheduled or running, and helps
- * the workers' relays to publish. If it is killed, the relays finish alone.
+ * Declares missing exchanges and queues, makes every unfinished job due but those that are scheduled or running, in the
+ * queue of its contract if its own is gone, and helps the workers' relays to publish. If it is killed, they finish alone.
  *
  * @throws TopologyError, DatabaseUnavailableError, Failure
  */
 async function rebuild(
-  { broker, outbox, relay, contracts, audited }: Tools,
+  { queues, outbox, relay, contracts, audited }: Tools,
   signal: AbortSignal,
   options: Common,
 ): Promise<void> {
   const { counted } = await import('#config');
   say('Waiting for the broker');
   const withinTime = AbortSignal.any([signal, AbortSignal.timeout(BROKER_TIMEOUT_MS)]);
-  await broker.declare(contracts.topology, withinTime).catch((error: Error) => {
+  await queues.declare(withinTime).catch((error: Error) => {
     stopIf(signal, 'Interrupted; nothing was done');
     throw error.name === 'AbortError' ? new Failure('No broker answers: check RABBITMQ_URL') : error;
   });
   const newest = uuidv7();
   const pending = await audited('rebuild', 'all', () =>
-    outbox.republishAll((count) => say(`${counted(count, 'unfinished job')} found`)),
+    outbox.republishAll((count) => say(`${counted(count, 'unfinished job')} found`), contracts.homes),
   );
   relay.start();
   const bar = progressBar('Publishing', pending);
@@ -53,6 +53,7 @@ async function rebuild(
     await pause(POLL_INTERVAL_MS, undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
   }
+  await queues.bringHome({}, signal);
   await relay.stop();
   bar.end();
   stopIf(signal, 'Interrupted; the relays of the workers publish the rest');

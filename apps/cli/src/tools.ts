@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Contracts, Jobs, Relay } from '#jobs';
+import { Contracts, Jobs, Queues, Relay } from '#jobs';
 import { Broker } from '#rabbitmq';
 import {
   Audit,
@@ -33,7 +33,8 @@ export async function openTools() {
     contracts: app.get(Contracts),
     dead: app.get(DeadJobStore),
     jobs: app.get(Jobs),
-    queues: app.get(QueueStore),
+    queues: app.get(Queues),
+    queueStore: app.get(QueueStore),
     outbox: app.get(OutboxStore),
     store: app.get(JobStore),
     relay: app.get(Relay),

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { print, toJson } from './output.js';
-import { queueTable, readQueues } from './queues.js';
+import { queueTable } from './queues.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
 import { readCount } from './values.js';
@@ -48,7 +48,7 @@ async function watch(tools: Tools, signal: AbortSignal, { json, every }: WatchOp
 }
 
 async function look(tools: Tools) {
-  const [queues, workers] = await Promise.all([readQueues(tools), tools.workers.list()]);
+  const [queues, workers] = await Promise.all([tools.queues.list(), tools.workers.list()]);
   return { queues, workers };
 }
 

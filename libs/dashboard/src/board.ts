@@ -1,8 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { Cache, Duty } from '#common';
-import { Contracts } from '#jobs';
-import { Broker } from '#rabbitmq';
-import { type OutcomeCounts, QueueStore, type QueueView, Throughput } from '#records';
+import { Queues } from '#jobs';
+import { type OutcomeCounts, type Queue, QueueStore, Throughput } from '#records';
 
 /** How old what is shown may be. */
 const FRESH_MS = 1_000;
@@ -12,9 +11,7 @@ const OLD_MS = 10_000;
 /** How often those who watch are told to look again although no figure has changed: time goes on. */
 const TELL_EVERY_MS = 5_000;
 
-export interface QueueRow extends QueueView {
-  /** Null when the broker does not answer. */
-  consumers: number | null;
+export interface QueueRow extends Queue {
   lastHour: OutcomeCounts | undefined;
 }
 
@@ -33,10 +30,9 @@ export class Board extends Duty implements OnApplicationBootstrap, OnModuleDestr
   private told = { text: '', at: 0 };
 
   constructor(
-    private readonly contracts: Contracts,
+    private readonly queues: Queues,
     private readonly records: QueueStore,
     private readonly throughput: Throughput,
-    private readonly broker: Broker,
   ) {
     super({ name: 'Gathering the figures of queues', intervalMs: FRESH_MS });
   }
@@ -75,16 +71,9 @@ export class Board extends Duty implements OnApplicationBootstrap, OnModuleDestr
   }
 
   private async read(): Promise<{ rows: QueueRow[]; at: number }> {
-    const [views, tallies] = await Promise.all([
-      this.records.list(this.contracts.queues.keys()),
-      this.throughput.ofLastHour(),
-    ]);
-    const rows = views.map(async (view) => ({
-      ...view,
-      consumers: (await this.broker.countConsumers(view.queue)) ?? null,
-      lastHour: tallies.get(view.queue),
-    }));
-    return { rows: await Promise.all(rows), at: performance.now() };
+    const [queues, tallies] = await Promise.all([this.queues.list(), this.throughput.ofLastHour()]);
+    const rows = queues.map((queue) => ({ ...queue, lastHour: tallies.get(queue.queue) }));
+    return { rows, at: performance.now() };
   }
 
   protected async run(): Promise<void> {

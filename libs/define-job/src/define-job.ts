@@ -14,6 +14,8 @@ export interface Contract<
   readonly name: Name;
   /** The queue that its jobs wait in; contracts may share one. */
   readonly queue: string;
+  /** Queues that its jobs waited in before, oldest first: who serves its queue serves them, too, where no contract has them. */
+  readonly movedFrom: readonly string[];
   readonly payload: Payload;
   readonly result: Result;
   /** How long to wait before the second attempt, the third, and so on; after the last the job is a dead letter. */
@@ -97,6 +99,7 @@ export function defineJob<
 >(definition: {
   name: Name;
   queue: string;
+  movedFrom?: string | readonly string[];
   payload: Payload;
   result?: Result;
   retry?: readonly Duration[];
@@ -114,6 +117,7 @@ export function defineJob<
     priorities = false,
     version = FIRST_VERSION,
     renamedFrom = [],
+    movedFrom = [],
   } = definition;
   const { name, queue, payload, upgrade, upgradeResult } = definition;
   const contract = Object.freeze({
@@ -121,6 +125,7 @@ export function defineJob<
     upgrade: { ...upgrade } as Steps,
     upgradeResult: upgradeResult && ({ ...upgradeResult } as Steps),
     renamedFrom: [renamedFrom].flat(),
+    movedFrom: [movedFrom].flat(),
   });
   const problem = problemWithNames(contract) ?? problemWithSchemas(contract) ?? problemWithVersions(contract);
   if (problem) throw new ContractError(`defineJob(${JSON.stringify(name)}): ${problem}`);
@@ -139,7 +144,7 @@ export const isJobName = (name: unknown): name is string => isUsable(name) && !R
 const isUsable = (value: unknown): value is string =>
   typeof value === 'string' && value.length <= NAME_LENGTH && NAME.test(value);
 
-function problemWithNames({ name, queue, renamedFrom }: AnyContract): string | undefined {
+function problemWithNames({ name, queue, renamedFrom, movedFrom }: AnyContract): string | undefined {
   for (const [what, value] of [
     ['name', name],
     ...renamedFrom.map((value) => ['renamedFrom', value] as const),
@@ -152,8 +157,11 @@ function problemWithNames({ name, queue, renamedFrom }: AnyContract): string | u
   if (new Set(namesOf({ name, renamedFrom } as AnyContract)).size <= renamedFrom.length)
     return 'renamedFrom must name other names, each once';
   if (!queue) return 'queue is missing: name the queue that its jobs wait in, such as "email"';
-  if (!isUsable(queue) || /^jobs\.|\.dead$/.test(queue))
-    return `queue ${JSON.stringify(queue)} must be a name like those of jobs, not start with "jobs." and not end in ".dead"`;
+  const wrong = [queue, ...movedFrom].find((one) => !isUsable(one) || /^jobs\.|\.dead$/.test(one));
+  if (wrong !== undefined)
+    return `queue ${JSON.stringify(wrong)} must be a name like those of jobs, not start with "jobs." and not end in ".dead"`;
+  if (movedFrom.includes(queue))
+    return `movedFrom names "${queue}", where its jobs are: name where they were`;
   return undefined;
 }
 

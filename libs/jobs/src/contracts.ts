@@ -1,5 +1,6 @@
 import { type AnyContract, ContractError, namesOf } from '#define-job';
-import { buildTopology, priorityQueue, type Topology } from '#rabbitmq';
+import { buildTopology, EXCHANGE, priorityQueue, type Topology } from '#rabbitmq';
+import type { Homes } from '#records';
 
 /** The contracts that an app was given, by name. */
 export class Contracts {
@@ -27,7 +28,13 @@ export class Contracts {
         this.byName.set(name, contract);
       }
     }
-    this.prioritised = new Set([...this].filter(({ priorities }) => priorities).map(({ queue }) => queue));
+    const prioritised = [...this].filter(({ priorities }) => priorities);
+    this.prioritised = new Set(
+      prioritised.flatMap(({ queue, movedFrom }) => [
+        queue,
+        ...movedFrom.filter((name) => this.isFormer(name)),
+      ]),
+    );
     for (const queue of this.prioritised) {
       const taken = (['high', 'low'] as const)
         .map((priority) => priorityQueue(queue, priority))
@@ -49,18 +56,37 @@ export class Contracts {
     return new Set(this.byName.values()).values();
   }
 
+  /** Each queue with the names of its contracts; those that contracts were moved from have none. */
   get queues(): Map<string, string[]> {
     const queues = new Map<string, string[]>();
     for (const { name, queue } of this) queues.set(queue, [...(queues.get(queue) ?? []), name]);
+    for (const name of [...this].flatMap(({ movedFrom }) => movedFrom))
+      if (!queues.has(name)) queues.set(name, []);
     return queues;
   }
 
+  /** Whether contracts were moved from a queue, and none has it now. */
+  isFormer(queue: string): boolean {
+    return this.queues.get(queue)?.length === 0;
+  }
+
+  /** The contracts whose jobs wait in a queue, or did. */
+  ofQueue(name: string): AnyContract[] {
+    return [...this].filter(({ queue, movedFrom }) => queue === name || movedFrom.includes(name));
+  }
+
+  get homes(): Homes {
+    const of = Object.fromEntries([...this.byName].map(([name, { queue }]) => [name, queue]));
+    return { current: [...Object.values(of), EXCHANGE.unroutable], of };
+  }
+
   get topology(): Topology {
-    const bound = [...this.queues].map(
-      ([queue, names]) => [queue, names.flatMap((name) => namesOf(this.find(name) as AnyContract))] as const,
-    );
+    const bound = new Map([...this.queues.keys()].map((queue): [string, string[]] => [queue, []]));
+    // Old code publishes by the name, too: where its workers serve it, as those of this code do.
+    for (const contract of this)
+      bound.get(contract.movedFrom.at(-1) ?? contract.queue)?.push(...namesOf(contract));
     return buildTopology({
-      queues: new Map(bound),
+      queues: bound,
       prioritised: this.prioritised,
       retryDelays: [...this].flatMap(({ retry }) => retry),
     });

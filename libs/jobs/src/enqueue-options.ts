@@ -87,7 +87,9 @@ export function keyOf(
         'and unique exclude each other: unique finds the first job by itself',
       );
     const { queue, payload, next, priority } = record;
-    const wanted = [firstNameOf(contract), queue, delay ?? runAt ?? null, next, priority];
+    // The contract may be in another queue by now, or be in one still where older code runs.
+    const elsewhere = [contract.queue, ...contract.movedFrom].includes(queue) ? null : queue;
+    const wanted = [firstNameOf(contract), elsewhere, delay ?? runAt ?? null, next, priority];
     return idempotencyKeyOf({ idempotencyKey, client }, wanted, [payload]);
   }
   if (unique === undefined) return undefined;

@@ -32,16 +32,15 @@ export class HandlerRegistry {
 
   /** A handler that cannot run in its thread stops the start, as one does whose provider Nest does not find. */
   async startIsolation(queues: readonly string[]): Promise<void> {
-    const names = [...this.isolated].filter((name) =>
-      queues.includes(this.contracts.find(name)?.queue ?? ''),
-    );
+    const served = queues.flatMap((queue) => this.contracts.ofQueue(queue)).map(({ name }) => name);
+    const names = [...this.isolated].filter((name) => served.includes(name));
     if (names.length > 0) await this.isolation?.start(names);
   }
 
   /** Of a queue whose jobs all need a thread, how many can run at once. */
   threadsFor(queue: string): number | undefined {
-    const names = this.contracts.queues.get(queue) ?? [];
-    const isIsolated = names.length > 0 && names.every((name) => this.isolated.has(name));
+    const contracts = this.contracts.ofQueue(queue);
+    const isIsolated = contracts.length > 0 && contracts.every(({ name }) => this.isolated.has(name));
     return isIsolated ? this.isolation?.threads : undefined;
   }
 

@@ -146,6 +146,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
     return this.pauses.now();
   }
 
+  /** Where no contract has a queue any more, those that serve its former contracts serve it, too. */
   private servedQueues(): string[] {
     const known = [...this.contracts.queues.keys()];
     const named = [...new Set(this.settings.WORKER_QUEUES)];
@@ -157,13 +158,26 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
         `WORKER_QUEUES names ${unknown.join(', ')}; the contracts know ${known.join(', ')}`,
       );
     }
-    return (wanted.length > 0 ? wanted : known).filter((queue) => !others.includes(queue));
+    const served = wanted.length > 0 ? wanted : known.filter((queue) => !this.contracts.isFormer(queue));
+    const isServed = (queue: string) => served.includes(queue) && !others.includes(queue);
+    const former = known.filter(
+      (queue) =>
+        this.contracts.isFormer(queue) && this.contracts.ofQueue(queue).some(({ queue }) => isServed(queue)),
+    );
+    return [...new Set([...served, ...former])].filter((queue) => !others.includes(queue));
   }
 
-  /** Of a queue whose jobs all need a thread no more are taken than there are threads: other workers may have some. */
+  /**
+   * Of a queue whose jobs all need a thread no more are taken than there are threads: other workers may have some. A former
+   * queue has the prefetch of the one that its contracts have now, unless it has one of its own.
+   */
   private prefetchOf(queue: string): number {
     const { queues, fallback } = this.settings.WORKER_PREFETCH;
-    const wanted = queues.get(queue) ?? fallback;
+    const names = [
+      queue,
+      ...(this.contracts.isFormer(queue) ? this.contracts.ofQueue(queue) : []).map(({ queue }) => queue),
+    ];
+    const wanted = names.map((name) => queues.get(name)).find((count) => count !== undefined) ?? fallback;
     return Math.min(wanted, this.handlers.threadsFor(queue) ?? wanted);
   }
 

@@ -7,6 +7,7 @@ import { ContractRedaction } from './contract-redaction.js';
 import { Contracts } from './contracts.js';
 import { Jobs } from './jobs.js';
 import { Outbox } from './outbox.js';
+import { Queues } from './queues.js';
 
 export interface JobsModuleOptions {
   /** A module's exports (`import * as contracts from '#contracts'`), or a list. */
@@ -31,8 +32,9 @@ export class JobsModule {
         { provide: Redaction, useClass: ContractRedaction },
         Jobs,
         Outbox,
+        Queues,
       ],
-      exports: [RecordsModule, RabbitMQModule, Contracts, Redaction, Jobs, Outbox],
+      exports: [RecordsModule, RabbitMQModule, Contracts, Redaction, Jobs, Outbox, Queues],
     };
   }
 }

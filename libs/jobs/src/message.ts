@@ -1,5 +1,11 @@
 import { type Duration, FIRST_VERSION, formatDuration, type Priority, toMilliseconds } from '#define-job';
-import { directRoutingKey, EXCHANGE, type OutgoingMessage, RETRY_DELAY_HEADER } from '#rabbitmq';
+import {
+  type Delivery,
+  directRoutingKey,
+  EXCHANGE,
+  type OutgoingMessage,
+  RETRY_DELAY_HEADER,
+} from '#rabbitmq';
 import type { DueRecord } from '#records';
 import type { Contracts } from './contracts.js';
 
@@ -81,13 +87,18 @@ export function encode(job: JobMessage, contracts: Contracts, to: Destination = 
   };
 }
 
-/** What brings a message to its queue: the contract's name, unless it goes elsewhere than to the contract's own queue. */
+/**
+ * What brings a message to its queue: the contract's name, unless it goes elsewhere than to the contract's own queue, or to
+ * one that the contract was moved to: its name still leads to where workers of either code serve it.
+ */
 function routingKeyOf({ name, queue, priority, received }: JobMessage, contracts: Contracts): string {
   // A received message goes to its former queue or routing key, whatever the contract says now.
   if (received && queue === EXCHANGE.unroutable) return received.routingKey;
   // A queue whose priorities were removed has only the normal one.
   const level = contracts.prioritised.has(queue) ? priority : undefined;
-  const isHome = contracts.find(name)?.queue === queue && (level ?? 'normal') === 'normal';
+  const contract = contracts.find(name);
+  const isHome =
+    contract?.queue === queue && contract.movedFrom.length === 0 && (level ?? 'normal') === 'normal';
   return isHome && !received ? name : directRoutingKey(queue, name, level);
 }
 
@@ -98,6 +109,23 @@ export const sentHeaders = (headers: Record<string, unknown>) =>
   Object.fromEntries(
     Object.entries(headers).filter(([name]) => !BROKER_HEADERS.test(name) && !OWN_HEADERS.has(name)),
   );
+
+/** A received message as it came, to be published again with another routing key. */
+export function sentOn({ content, properties }: Delivery['message'], routingKey: string): OutgoingMessage {
+  const { headers = {}, messageId } = properties;
+  const own = Object.fromEntries(Object.entries(headers).filter(([name]) => OWN_HEADERS.has(name)));
+  return {
+    exchange: EXCHANGE.jobs,
+    routingKey,
+    content,
+    bareHeaders: own,
+    properties: {
+      ...sentProperties(properties),
+      messageId: String(messageId ?? ''),
+      headers: { ...sentHeaders(headers), ...own },
+    },
+  };
+}
 
 /** The broker closes the channel of a client that publishes under another user's name. Whatever is published again is persistent. */
 export function sentProperties(properties: object): Record<string, unknown> {

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Broker } from '#rabbitmq';
 import { QueueStore } from '#records';
 import { lookUp, metrics, type Sample } from '#telemetry';
 import { Contracts } from './contracts.js';
+import { Queues } from './queues.js';
 
 const STATES = ['scheduled', 'queued', 'running', 'retrying', 'dead'] as const;
 
@@ -11,8 +11,8 @@ const STATES = ['scheduled', 'queued', 'running', 'retrying', 'dead'] as const;
 export class QueueMetrics {
   constructor(
     private readonly contracts: Contracts,
-    private readonly broker: Broker,
-    private readonly queues: QueueStore,
+    private readonly queues: Queues,
+    private readonly store: QueueStore,
   ) {
     const { queueJobs, oldestReadyAge, queuePaused, deadLetters } = metrics;
     lookUp([queueJobs, oldestReadyAge, queuePaused, deadLetters], () => this.readQueues());
@@ -21,7 +21,7 @@ export class QueueMetrics {
   }
 
   private async readQueues(): Promise<Sample[]> {
-    const views = await this.queues.list(this.contracts.queues.keys());
+    const views = await this.store.list(this.contracts.queues.keys());
     return views.flatMap(({ queue, oldestWaiting, paused, ...counts }): Sample[] => [
       ...STATES.map((state): Sample => [metrics.queueJobs, counts[state], { queue, state }]),
       [metrics.oldestReadyAge, ageOf(oldestWaiting), { queue }],
@@ -31,19 +31,21 @@ export class QueueMetrics {
   }
 
   private async readOutbox(): Promise<Sample[]> {
-    const { pending, oldest } = await this.queues.outbox();
+    const { pending, oldest } = await this.store.outbox();
     return [
       [metrics.outboxPending, pending],
       [metrics.outboxOldestAge, ageOf(oldest)],
     ];
   }
 
+  /** Also of queues that no contract has, while jobs wait there: nobody takes them. */
   private async readConsumers(): Promise<Sample[]> {
-    const counts = [...this.contracts.queues.keys()].map(async (queue): Promise<Sample[]> => {
-      const count = await this.broker.countConsumers(queue);
-      return count === undefined ? [] : [[metrics.queueConsumers, count, { queue }]];
-    });
-    return (await Promise.all(counts)).flat();
+    const known = this.contracts.queues;
+    return (await this.queues.list()).flatMap(({ queue, ready, consumers }): Sample[] =>
+      consumers === null || !(known.has(queue) || ready > 0)
+        ? []
+        : [[metrics.queueConsumers, consumers, { queue }]],
+    );
   }
 }
 

@@ -1,14 +1,25 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { ConsumeMessage } from 'amqplib';
-import { untilAvailable, withTimeout } from '#common';
+import { settledWithin, untilAvailable, withTimeout } from '#common';
 import { BrokerConnection } from './connection.js';
 import { Consumer, type Delivery } from './consumer.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
 import { rotateQueue } from './rotation.js';
-import { checkTopology, declareTopology, type Topology, TopologyError } from './topology.js';
+import {
+  bindQueue,
+  checkTopology,
+  codeOf,
+  type DeclaredQueue,
+  declareTopology,
+  type Topology,
+  TopologyError,
+  unbindQueue,
+} from './topology.js';
 
 /** Counts are for display, and nobody waits longer for them. */
 const COUNT_TIMEOUT_MS = 1_000;
+/** A tool's first look into a queue opens the connection for it. */
+const CONNECT_TIMEOUT_MS = 5_000;
 /** The broker logs each look at a queue that is missing. */
 const CHECK_PAUSE_MS = 2_000;
 
@@ -44,10 +55,14 @@ export class Broker implements OnApplicationShutdown {
     return consumer;
   }
 
-  /** Declares a topology, once a broker answers; what stands already is left as it is. @throws TopologyError */
-  async declare(topology: Topology, signal?: AbortSignal): Promise<void> {
+  /** Declares a topology, once a broker answers; see {@link declareTopology}. @throws TopologyError */
+  async declare(
+    topology: Topology,
+    signal?: AbortSignal,
+    earlier: readonly DeclaredQueue[] = [],
+  ): Promise<DeclaredQueue[]> {
     await this.publishing.whenUp(signal);
-    await declareTopology(this.publishing, topology);
+    return declareTopology(this.publishing, topology, earlier);
   }
 
   /** Waits until a broker answers and a topology stands, as it does once `npm run migrate` has run. */
@@ -83,22 +98,44 @@ export class Broker implements OnApplicationShutdown {
   }
 
   /**
-   * How many consumers of a queue the broker knows, of all processes. One that was cancelled counts until its last
-   * message is acknowledged.
+   * How many messages of a queue wait to be delivered, and how many consumers of it the broker knows, of all processes. One
+   * that was cancelled counts until its last message is acknowledged.
    *
-   * @returns undefined when no broker answers, or it has no such queue.
+   * @returns undefined when no broker answers.
    */
-  async countConsumers(queue: string): Promise<number | undefined> {
+  async count(queue: string): Promise<{ messages: number; consumers: number } | undefined> {
     // A blocked broker does not read the request.
     if (this.publishing.blocked) return undefined;
-    const count = this.publishing.withChannel(
-      async (channel) => (await channel.checkQueue(queue)).consumerCount,
+    const count = this.publishing.withChannel(async (channel) => {
+      const { messageCount: messages, consumerCount: consumers } = await channel.checkQueue(queue);
+      return { messages, consumers };
+    });
+    const orNone = count.catch((error) =>
+      codeOf(error) === 404 ? { messages: 0, consumers: 0 } : undefined,
     );
-    return withTimeout(
-      count.catch(() => undefined),
-      COUNT_TIMEOUT_MS,
-      () => undefined,
-    );
+    return withTimeout(orNone, COUNT_TIMEOUT_MS, () => undefined);
+  }
+
+  /**
+   * Deletes a queue, unless it holds messages or has a consumer. It is unbound first, so that nothing comes meanwhile.
+   *
+   * @returns whether there is no such queue any more.
+   */
+  async delete(queue: DeclaredQueue): Promise<boolean> {
+    await unbindQueue(this.publishing, queue);
+    const isFree = await this.publishing
+      .withChannel(async (channel) => {
+        const { messageCount, consumerCount } = await channel.checkQueue(queue.name);
+        if (messageCount > 0 || consumerCount > 0) return false;
+        await channel.deleteQueue(queue.name);
+        return true;
+      })
+      .catch((error) => {
+        if (codeOf(error) !== 404) throw error;
+        return true;
+      });
+    if (!isFree) await bindQueue(this.publishing, queue);
+    return isFree;
   }
 
   /** Goes once through a queue; see {@link rotateQueue}. On the consuming connection, as it acknowledges. */
@@ -108,6 +145,7 @@ export class Broker implements OnApplicationShutdown {
     keep: (messages: ConsumeMessage[]) => Promise<void>,
   ): Promise<void> {
     this.consuming ??= new BrokerConnection(this.options.urls, 'consuming');
+    await settledWithin(this.consuming.whenUp(), CONNECT_TIMEOUT_MS);
     await rotateQueue(this.consuming, queue, extent, keep);
   }
 

@@ -37,7 +37,10 @@ export const retryQueue = (delay: Duration) => `${EXCHANGE.retry}.${formatDurati
 export const priorityQueue = (queue: string, priority: Priority) =>
   priority === 'normal' ? queue : `${queue}.${priority}`;
 
-/** The routing key that brings a message to a queue of one's choice, or to a priority, rather than its contract's own. */
+/** The work queue of such a queue. */
+export const workQueueOf = (name: string) => name.replace(/\.(high|low)$/, '');
+
+/** The routing key that brings a message to a queue, or to one of its priorities. */
 export const directRoutingKey = (queue: string, name: string, priority: Priority = 'normal') =>
   `${priority === 'normal' ? 'queue' : `queue-${priority}`}.${queue}.${name}`;
 
@@ -59,10 +62,18 @@ interface Exchange {
   type: 'topic' | 'direct' | 'headers' | 'fanout';
   arguments?: Record<string, unknown>;
 }
-interface Queue {
+interface Binding {
+  exchange: string;
+  routingKey: string;
+  arguments?: Record<string, unknown>;
+}
+/** A queue and what is bound to it, as a migration has declared it. */
+export interface DeclaredQueue {
   name: string;
+  bindings: Binding[];
+}
+interface Queue extends DeclaredQueue {
   arguments: Record<string, unknown>;
-  bindings: { exchange: string; routingKey: string; arguments?: Record<string, unknown> }[];
 }
 /** Exchanges and queues in the order in which they must be declared: a target before what dead-letters into it. */
 export interface Topology {
@@ -157,11 +168,18 @@ const assertPart = (connection: BrokerConnection, { what, assert }: Part): Promi
 const DECLARED_AT_ONCE = 8;
 
 /**
- * Declares a topology; what stands already is left as it is.
+ * Declares a topology; what stands already is left as it is. What was bound to another queue before, as the name of a
+ * contract that has moved, is not any more.
  *
+ * @param earlier the queues as earlier migrations may have declared them.
+ * @returns those with what is still bound to them.
  * @throws TopologyError when an exchange or a queue stands with other arguments.
  */
-export async function declareTopology(connection: BrokerConnection, topology: Topology): Promise<void> {
+export async function declareTopology(
+  connection: BrokerConnection,
+  topology: Topology,
+  earlier: readonly DeclaredQueue[] = [],
+): Promise<DeclaredQueue[]> {
   for (const exchange of topology.exchanges) await assertPart(connection, exchangePart(exchange));
   const queues = [...topology.queues];
   const declareNext = async () => {
@@ -171,6 +189,24 @@ export async function declareTopology(connection: BrokerConnection, topology: To
     }
   };
   await Promise.all(Array.from({ length: DECLARED_AT_ONCE }, declareNext));
+
+  const hasMoved = movesTo(topology);
+  for (const { name, bindings } of earlier)
+    await unbindQueue(connection, { name, bindings: bindings.filter((one) => hasMoved(name, one)) });
+  return earlier.map(({ name, bindings }) => ({
+    name,
+    bindings: bindings.filter((one) => !hasMoved(name, one)),
+  }));
+}
+
+/** Tells whether what was bound to a queue is bound to others now, and not to this one. */
+function movesTo({ queues }: Topology): (queue: string, binding: Binding) => boolean {
+  const keyOf = ({ exchange, routingKey, arguments: args }: Binding) =>
+    JSON.stringify([exchange, routingKey, args]);
+  const places = new Map<string, string[]>();
+  for (const { name, bindings } of queues)
+    for (const key of bindings.map(keyOf)) places.set(key, [...(places.get(key) ?? []), name]);
+  return (queue, binding) => places.get(keyOf(binding))?.includes(queue) === false;
 }
 
 /**
@@ -210,10 +246,17 @@ export class TopologyError extends TransientError {
   }
 }
 
-const bindQueue = (connection: BrokerConnection, { name, bindings }: Queue): Promise<void> =>
+export const bindQueue = (connection: BrokerConnection, { name, bindings }: DeclaredQueue): Promise<void> =>
   connection.withChannel(async (channel) => {
     for (const { exchange, routingKey, arguments: args } of bindings)
       await channel.bindQueue(name, exchange, routingKey, args);
+  });
+
+/** A queue that is not there has no bindings. */
+export const unbindQueue = (connection: BrokerConnection, { name, bindings }: DeclaredQueue): Promise<void> =>
+  connection.withChannel(async (channel) => {
+    for (const { exchange, routingKey, arguments: args } of bindings)
+      await channel.unbindQueue(name, exchange, routingKey, args);
   });
 
 /** Turns the broker's 406 into one problem: what differs, expected, found. */
@@ -231,4 +274,4 @@ function explain(what: string, error: unknown): never {
   ]);
 }
 
-const codeOf = (error: unknown): number | undefined => (error as { code?: number }).code;
+export const codeOf = (error: unknown): number | undefined => (error as { code?: number }).code;

@@ -15,7 +15,7 @@ export { type FoundJob, JobSearch } from './job-search.js';
 export { JobStore, PRODUCER_GRACE_MS } from './job-store.js';
 export { countsByState, hasOpenJobs, isOpen, makeDue, PUT_OFF_JOBS, SUCCEEDED_JOBS } from './jobs-in-sql.js';
 export { migrateDatabase } from './migrate.js';
-export { type DueRecord, OutboxStore } from './outbox-store.js';
+export { type DueRecord, type Homes, OutboxStore } from './outbox-store.js';
 export { QueueStore } from './queue-store.js';
 export { RecordsModule } from './records.module.js';
 export { RecordsDatabase, type Statement } from './records-database.js';

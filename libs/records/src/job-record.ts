@@ -124,6 +124,8 @@ export interface Settlement {
   error?: string;
   /** The attempt does not count: the worker released the job, or the handler snoozed. */
   released?: boolean;
+  /** Of one that is tried again: how many attempts its contract allows now. */
+  maxAttempts?: number;
   /** When the job runs next, in milliseconds from now. */
   runInMs?: number;
   /** The limit that did not let the attempt start. */

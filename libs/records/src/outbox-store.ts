@@ -47,6 +47,18 @@ interface ClaimedJob {
   claim: number;
 }
 
+/** Where jobs belong, as the contracts have it. */
+export interface Homes {
+  /** Queues that some contract has: what is in one of them stays there. */
+  current: string[];
+  /** The queue of each contract, by its name. */
+  of: Record<string, string>;
+}
+const NO_HOMES: Homes = { current: [], of: {} };
+const homeOf = (job: string, homes: string) =>
+  `case when ${homes}::jsonb -> 'current' ? ${job}.queue then ${job}.queue
+    else coalesce(${homes}::jsonb -> 'of' ->> ${job}.name, ${job}.queue) end`;
+
 /** Jobs that are read or written by one statement, when there may be very many. */
 const PAGE = 1_000;
 /** Whether a job's message is not known to the broker yet. No index has this expression, for the reason given at `STATE`. */
@@ -135,14 +147,18 @@ export class OutboxStore {
     });
   }
 
-  /** Makes waiting jobs due again whose message reached no queue. The new claim number voids the confirm of that message. */
-  async republishUnrouted(ids: readonly string[], pauseMs: number): Promise<void> {
+  /**
+   * Makes waiting jobs due again whose message reached no queue, in the queue of their contract if theirs is gone. The new
+   * claim number voids the confirm of that message.
+   */
+  async republishUnrouted(ids: readonly string[], pauseMs: number, homes = NO_HOMES): Promise<void> {
     await this.database.query({
       name: 'republish-unrouted',
       text: `
-        update jobs set publish_at = now() + $2 * interval '1 millisecond', claim = claim + 1
+        update jobs j
+        set publish_at = now() + $2 * interval '1 millisecond', claim = claim + 1, queue = ${homeOf('j', '$3')}
         where id = any ($1::uuid[]) and state in ('queued', 'retrying')`,
-      values: [ids, pauseMs],
+      values: [ids, pauseMs, JSON.stringify(homes)],
     });
   }
 
@@ -183,17 +199,18 @@ export class OutboxStore {
 
   /**
    * Makes every unfinished job due again, as if the broker had none of their messages: queued and retrying ones, and
-   * running ones whose worker is gone. Publishing again is harmless, so this may be done at any time, and again.
+   * running ones whose worker is gone. A job whose queue no contract has any more, even one that is scheduled or dead,
+   * comes to the queue of its contract. Publishing again is harmless, so this may be done at any time, and again.
    *
-   * @param onPage told how many jobs are due so far.
+   * @param onPage told how many jobs are due so far. @param homes without them each stays in its queue.
    */
-  async republishAll(onPage: (pending: number) => void = () => {}): Promise<number> {
+  async republishAll(onPage: (pending: number) => void = () => {}, homes = NO_HOMES): Promise<number> {
     // Queued again, they are counted with the others.
     await this.rescue(await this.missingWorkers());
-    let total = await this.hasten();
-    for (const state of ['queued', 'retrying'] as const) {
+    let total = await this.hasten(homes);
+    for (const state of ['queued', 'retrying', 'scheduled', 'dead'] as const) {
       for (let after: string | null = null, isMore = true; isMore; ) {
-        const page = await this.republish(state, after);
+        const page = await this.republish(state, after, homes);
         after = page?.last ?? null;
         isMore = after !== null;
         total += page?.pending ?? 0;
@@ -204,11 +221,13 @@ export class OutboxStore {
   }
 
   /** Makes queued jobs due that the relays have still to publish. @returns how many. */
-  private async hasten(): Promise<number> {
+  private async hasten(homes: Homes): Promise<number> {
     const { rowCount } = await this.database.query({
       name: 'hasten',
-      text: `update jobs set publish_at = least(publish_at, now()) where ${IS_QUEUED_IN_OUTBOX}`,
-      values: [],
+      text: `
+        update jobs j set publish_at = least(publish_at, now()), queue = ${homeOf('j', '$1')}
+        where ${IS_QUEUED_IN_OUTBOX}`,
+      values: [JSON.stringify(homes)],
     });
     return rowCount ?? 0;
   }
@@ -225,26 +244,31 @@ export class OutboxStore {
     return row?.pending ?? 0;
   }
 
-  /** Makes one page of the waiting jobs of a state due again, oldest first. */
+  /** Makes one page of the waiting jobs of a state due again, oldest first; of the others, those that come to another queue. */
   private async republish(
-    state: 'queued' | 'retrying',
+    state: 'queued' | 'retrying' | 'scheduled' | 'dead',
     after: string | null,
+    homes: Homes,
   ): Promise<{ last: string | null; pending: number } | undefined> {
     const [page] = await rowsOf<{ last: string | null; pending: number }>(this.database, {
       name: 'republish',
       text: `
         with page as (
-          select id from jobs where state = $3 and ${HAS_STATE_INDEXED} and ${comesAfter('$1')} order by id limit $2
+          select id, name, queue from jobs
+          where state = $3 and ${HAS_STATE_INDEXED} and ${comesAfter('$1')} order by id limit $2
+        ), moved as (
+          select id, ${homeOf('page', '$4')} as queue from page
         ), pending as (
           update jobs j
-          set publish_at = least(j.publish_at,
-            case when j.state = 'retrying' then greatest(j.run_at, now()) else now() end)
-          from page
-          where j.id = page.id and j.state = $3
-          returning j.id
+          set queue = m.queue, publish_at = case j.state when 'scheduled' then j.publish_at when 'dead' then now() else
+            least(j.publish_at, case when j.state = 'retrying' then greatest(j.run_at, now()) else now() end) end
+          from moved m
+          where j.id = m.id and j.state = $3 and (j.state in ('queued', 'retrying') or j.queue <> m.queue)
+          returning j.id, j.state in ('queued', 'retrying') as is_due
         )
-        select (select id from page order by id desc limit 1) as last, (select count(*)::int from pending) as pending`,
-      values: [after, PAGE, state],
+        select (select id from page order by id desc limit 1) as last,
+          (select count(*)::int from pending where is_due) as pending`,
+      values: [after, PAGE, state, JSON.stringify(homes)],
     });
     return page;
   }

@@ -4,9 +4,16 @@ import type { JobState } from '#define-job';
 import type { QueueView } from '#resources';
 import { RecordsDatabase, rowsOf, type Statement } from './records-database.js';
 import { HAS_STATE_INDEXED, IS_QUEUED_IN_OUTBOX } from './statements.js';
+import { QUEUE_FACTS, type QueueFacts } from './waiting-for.js';
 
 /** The states in which a job still concerns its queue. */
 export type OpenState = Exclude<JobState, 'succeeded' | 'cancelled' | 'discarded'>;
+
+/** A queue of the broker, and what is bound to it there. */
+interface DeclaredQueue {
+  name: string;
+  bindings: { exchange: string; routingKey: string; arguments?: Record<string, unknown> }[];
+}
 
 /** How long an answer serves others: a second, and five times as long as it took. A million waiting jobs take a second. */
 const FRESH_MS = 1_000;
@@ -39,6 +46,32 @@ export class QueueStore {
       text: 'delete from paused_queues where queue = $1',
       values: [queue],
     });
+  }
+
+  async facts(): Promise<QueueFacts> {
+    const [facts] = await rowsOf<QueueFacts>(this.database, QUEUE_FACTS);
+    return facts as QueueFacts;
+  }
+
+  /** The queues that migrations have declared, whether or not a contract has them still. */
+  declared(): Promise<DeclaredQueue[]> {
+    return rowsOf(this.database, { text: 'select name, bindings from declared_queues' });
+  }
+
+  /** Notes what is declared. */
+  async noteDeclared(queues: readonly DeclaredQueue[]): Promise<void> {
+    await this.database.query({
+      text: `
+        insert into declared_queues (name, bindings) select * from unnest($1::text[], $2::json[])
+        on conflict (name) do update set bindings = excluded.bindings`,
+      values: [queues.map(({ name }) => name), queues.map(({ bindings }) => JSON.stringify(bindings))],
+    });
+  }
+
+  /** Forgets a queue that was deleted, and whether it was paused. */
+  async forget(queue: string): Promise<void> {
+    await this.database.query({ text: 'delete from declared_queues where name = $1', values: [queue] });
+    await this.resume(queue);
   }
 
   async paused(): Promise<Set<string>> {

@@ -155,6 +155,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
           finished_at = case
             when j.cancel_requested_at is not null or s.state in ('succeeded', 'dead', 'cancelled') then now() end,
           limited_by = s.limited_by,
+          max_attempts = case when s.state = 'retrying' then coalesce(s.max_attempts, j.max_attempts) else j.max_attempts end,
           error_form = case when s.state = 'dead' and j.cancel_requested_at is null
             then ${formOf(`coalesce(${saidInSql('s.error')}, '')`)} else '' end,
           progress = case when s.state = 'succeeded' and j.cancel_requested_at is null then 1 else j.progress end,
@@ -167,8 +168,8 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
               'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
                 'The handler took no notice of the cancellation and ended by itself'))) end
       from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[],
-                  $10::text[], $11::int[])
-        as s (id, claim, state, result, error, released, run_in, publish_in, limited_by, result_version)
+                  $10::text[], $11::int[], $12::int[])
+        as s (id, claim, state, result, error, released, run_in, publish_in, limited_by, result_version, max_attempts)
       where j.id = s.id and j.claim = s.claim and ${STATE} = 'running'
       returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result,
         s.result_version
@@ -197,6 +198,6 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
   values: [
     ...columns(settlements, 'id', 'claim', 'state', 'result', 'error', 'released', 'runInMs'),
     worker,
-    ...columns(settlements, 'publishInMs', 'limitedBy', 'resultVersion'),
+    ...columns(settlements, 'publishInMs', 'limitedBy', 'resultVersion', 'maxAttempts'),
   ],
 });

@@ -8,6 +8,8 @@ export interface QueueFacts {
   paused: readonly string[];
   /** The queues that workers serve that hold their session lock at this moment. */
   served: readonly string[];
+  /** The queues of the broker that a migration has declared, and nobody has deleted. */
+  declared: readonly string[];
 }
 
 /** What the record says of why a job waits. */
@@ -23,7 +25,8 @@ export const QUEUE_FACTS: Statement = {
   name: 'queue-facts',
   text: `
     select now() as now, array(select queue from paused_queues) as paused,
-      array(select distinct unnest(queues) from workers where id = any (array(${LOCKED_WORKERS}))) as served`,
+      array(select distinct unnest(queues) from workers where id = any (array(${LOCKED_WORKERS}))) as served,
+      array(select name from declared_queues) as declared`,
   values: [],
 };
 

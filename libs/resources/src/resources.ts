@@ -151,6 +151,21 @@ export const QueueView = z.strictObject({
 });
 export type QueueView = z.output<typeof QueueView>;
 
+/** The same, with what workers and broker say of it. */
+export const Queue = QueueView.extend({
+  ready: Count.describe('The same as `queued`'),
+  consumers: Count.nullable().describe(
+    'Workers that take its jobs, as the broker counts them; null when no broker answers',
+  ),
+  advice: z
+    .string()
+    .nullable()
+    .describe(
+      'What to do about it: nobody takes its jobs, or no contract has it any more; null when all is well',
+    ),
+}).meta({ id: 'Queue' });
+export type Queue = z.output<typeof Queue>;
+
 export const WorkerView = z
   .strictObject({
     id: Count,

@@ -345,6 +345,17 @@ test('what is done over HTTP has an audit line with a part of the hash of its ke
   expect(JSON.stringify(lines)).not.toContain(KEY.slice(0, 8));
 });
 
+test('P16: the overview names a queue that nobody serves, with how many wait and what to do', async () => {
+  await environment.sql(
+    `insert into jobs (id, name, queue, state, max_attempts, run_at) values
+      (gen_random_uuid(), 'call.made', 'call-before', 'queued', 1, now())`,
+  );
+  await eventually(async () => {
+    const page = await (await get('', {}, open)).text();
+    return /<strong>call-before<\/strong>: 1 job waits, and no worker takes them: no contract/.test(page);
+  });
+});
+
 test('what an error was caused by stands wherever the error is shown', async () => {
   const apps = await Promise.all([
     givenProducer(environment, { contracts: [Call] }),

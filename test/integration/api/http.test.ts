@@ -614,10 +614,29 @@ test('GET /queues counts by state, and says since when the oldest job waits', as
     oldestWaiting: expect.stringMatching(/^20.+Z$/),
     paused: false,
     consumers: 0,
+    advice: '5 jobs wait, and no worker takes them: start one that serves this queue (WORKER_QUEUES)',
     running: 0,
     retrying: 0,
     dead: 0,
   });
+});
+
+test('P16: a queue that no contract has any more is listed with what to do, and can be paused and resumed', async () => {
+  await environment.sql(
+    `insert into jobs (id, name, queue, state, max_attempts, run_at) values
+      ('01890a5d-ac96-774b-bcce-b302099a8057', 'sample.mail', 'mail-before', 'queued', 1, now())`,
+  );
+  const change = (action: string) => call('POST', `/queues/mail-before/${action}`);
+  await eventually(async () => (await change('pause')).status === 200);
+  const listed = async () =>
+    (await call('GET', '/queues')).body.items.find(({ queue }: { queue: string }) => queue === 'mail-before');
+  expect(await listed()).toMatchObject({
+    ready: 1,
+    paused: true,
+    advice: expect.stringMatching(/^1 job waits, and no worker takes them: no contract has this queue/),
+  });
+  expect((await change('resume')).body).toMatchObject({ queue: 'mail-before', paused: false });
+  expect((await call('POST', '/queues/no-such-queue/pause')).status).toBe(404);
 });
 
 test('P2: with the database down the api answers 503 with Retry-After, is not ready but live, and recovers', async () => {

@@ -342,6 +342,8 @@ describe('defineJob refuses what cannot work', () => {
     ['a name with CRLF', { name: 'a\r\nb' }, /name must be/],
     ['a name of 300 characters', { name: 'a'.repeat(300) }, /name must be/],
     ['a name kept for routing', { name: 'queue.x' }, /kept for routing/],
+    ['a former queue that is none', { movedFrom: ['b', 'B'] }, /queue "B" must be a name/],
+    ['a contract that moved to where it was', { movedFrom: 'a' }, /movedFrom names "a", where its jobs are/],
     ['a queue that is a dead-letter queue', { queue: 'x.dead' }, /must be a name/],
     ['a delay without a unit', { retry: ['5'] }, /retry: "5" is not a valid duration/],
     ['a time-out of nothing', { timeout: '0s' }, /timeout must be 1ms to 24d/],

@@ -240,7 +240,10 @@ test('P16: apps that start before the migration wait for it, not ready, and say 
     await run(process.execPath, ['dist/scripts/migrate.js'], { cwd: builtApps, env });
     await Promise.all([api.ready(), worker.ready()]);
     expect((await fetch(`${api.url}/jobs`, mail)).status).toBe(202);
-    await eventually(async () => (await bare.sql('select state from jobs'))[0]?.state === 'succeeded', 20_000);
+    await eventually(
+      async () => (await bare.sql('select state from jobs'))[0]?.state === 'succeeded',
+      20_000,
+    );
   } finally {
     await Promise.all(processes.splice(0).map((app) => app.stop('SIGKILL')));
     await bare.close();

@@ -124,13 +124,19 @@ function Symptoms({ queues }: { queues: readonly QueueRow[] }) {
         The broker does not answer. Jobs are accepted and recorded, and wait until it does.
       </p>
     );
-  return <>{queues.filter(({ queued }) => queued > 0).map(Symptom)}</>;
+  return <>{queues.map(Symptom)}</>;
 }
 
-function Symptom({ queue, queued, consumers, paused, oldestWaiting }: QueueRow) {
+function Symptom({ queue, queued, paused, oldestWaiting, advice }: QueueRow) {
   const waits = [<strong>{queue}</strong>, `: ${counted(queued, 'job waits', 'jobs wait')}, `];
+  if (advice !== null)
+    return (
+      <p class={queued > 0 ? 'problem' : 'warning'}>
+        {waits[0]}: {advice}.
+      </p>
+    );
+  if (queued === 0) return null;
   if (paused) return <p class="warning">{waits}because the queue is paused.</p>;
-  if (consumers === 0) return <p class="problem">{waits}and no worker takes them.</p>;
   if (!oldestWaiting || Date.now() - oldestWaiting.getTime() < LONG_WAIT_MS) return null;
   return <p class="warning">{[waits, 'the oldest since ', <Time at={oldestWaiting} />, '.']}</p>;
 }

@@ -7,6 +7,7 @@ import { Contracts } from '../contracts.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../dead-letter-message.js';
 import { DeadLettering } from '../dead-lettering.js';
 import { describeError } from '../lifecycle/outcome.js';
+import { Queues } from '../queues.js';
 import { PollIntervals } from './poll-intervals.js';
 
 const POLL_INTERVAL_MS = 2_000;
@@ -22,7 +23,8 @@ type Fate = 'stays' | 'dropped' | 'jobIsDead' | 'becomesDeadLetter';
 /**
  * Makes each dead-letter queue hold one message for each dead record: a replay or a discard changes records only, a crash
  * can publish twice, a broker can lose its disk. One worker compares each depth with the records; after two mismatches it
- * goes through the queue once. What the broker or a client put there is recorded and dropped.
+ * goes through the queue once. What the broker or a client put there is recorded and dropped. What lies in a priority that
+ * was given up comes back to its queue.
  */
 @Injectable()
 export class DeadLetterKeeper extends Duty {
@@ -39,6 +41,7 @@ export class DeadLetterKeeper extends Duty {
     private readonly dead: DeadJobStore,
     private readonly deadLetters: DeadLettering,
     private readonly outboxStore: OutboxStore,
+    private readonly queues: Queues,
     private readonly lock: WorkerLock,
     @Optional() intervals?: PollIntervals,
   ) {
@@ -50,8 +53,12 @@ export class DeadLetterKeeper extends Duty {
     if (!this.broker.publishing.isUp || !(await this.lock.isLeader('deadLetters'))) return;
     const unroutable = EXCHANGE.unroutable;
     await this.apart(unroutable, () => this.readUnroutable(signal));
-    const counts = await this.dead.counts();
-    for (const queue of [unroutable, ...this.contracts.queues.keys()]) {
+    const [counts, left] = await Promise.all([this.dead.counts(), this.queues.leftovers()]);
+    await this.apart('priorities', () => this.queues.bringHome({ onlyPriorities: true }, signal));
+    const ofLeftovers = [...left].flatMap(([queue, parts]) =>
+      parts.includes(deadLetterQueue(queue)) ? queue : [],
+    );
+    for (const queue of [unroutable, ...this.contracts.queues.keys(), ...ofLeftovers]) {
       const count = counts.find((count) => count.queue === queue) ?? { dead: 0, pending: 0 };
       await this.apart(queue, () => this.lookAt(queue, count, signal));
     }
@@ -101,7 +108,7 @@ export class DeadLetterKeeper extends Duty {
       };
       const ids = letters.filter(isOfJob).map(({ id }) => id);
       ofJobs += ids.length;
-      await this.outboxStore.republishUnrouted(ids, UNROUTED_PAUSE_MS);
+      await this.outboxStore.republishUnrouted(ids, UNROUTED_PAUSE_MS, this.contracts.homes);
       const others = letters.filter((letter) => !isOfJob(letter));
       await this.record(queue, others, ({ message }) => `no queue takes "${message.fields.routingKey}"`);
     });

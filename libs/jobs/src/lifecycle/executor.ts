@@ -204,6 +204,7 @@ export class Executor {
       claim,
       isFollowed,
       resultVersion: isFollowed ? contract?.version : undefined,
+      maxAttempts: contract && contract.retry.length + 1,
     };
     return this.persistently(() => this.store.settle(end), until);
   }
