@@ -1,13 +1,27 @@
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { AuditedPost, Client, JobWatcher, ProblemException } from '#http';
+import type { z } from 'zod';
+import { AuditedPost, Client, type Intake, JobWatcher, ProblemException } from '#http';
 import { Jobs } from '#jobs';
 import { DeadJobStore, hasEnded, JobQueries, JobStore } from '#records';
 import { Id, JobView } from '#resources';
-import { checkQueue, nextJobOf } from './next-job.js';
+import { jobOf } from './next-job.js';
 import { APPLIED_HEADER, preferredWaitMs } from './prefer.js';
-import { EnqueueBody, JobsPage, ListQuery, pageOf, parseIdempotencyKey, RescheduleBody } from './requests.js';
+import {
+  BulkAnswer,
+  BulkBody,
+  EnqueueBody,
+  JobsPage,
+  ListQuery,
+  pageOf,
+  parseIdempotencyKey,
+  RescheduleBody,
+} from './requests.js';
+
+/** As much as a batch may have. */
+const BULK_INTAKE: Intake = { bodyLimit: 16 * 1024 * 1024 };
 
 /** Jobs over HTTP. */
 @ApiTags('jobs')
@@ -58,24 +72,16 @@ export class JobsController {
     @Client() client: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<JobView> {
-    const contract = this.jobs.contract(body.name);
-    const { next, ...options }: NonNullable<EnqueueBody['options']> = body.options ?? {};
-    checkQueue(this.jobs, options.queue, '/options/queue');
-    if (options.priority && !this.jobs.hasPriorities(options.queue ?? contract.queue)) {
-      throw new ProblemException(422, 'no-priorities', 'The job was not enqueued', {
-        errors: [{ pointer: '/options/priority', detail: 'the queue has no priorities' }],
-      });
-    }
+    const { contract, payload, options } = jobOf(this.jobs, body);
     const idempotencyKey = parseIdempotencyKey(key);
-    if (idempotencyKey !== undefined && options.unique) {
+    if (idempotencyKey !== undefined && options?.unique) {
       throw new ProblemException(422, 'request-does-not-fit', 'Use a unique key or an Idempotency-Key', {
         errors: [{ pointer: '/options/unique', detail: 'excludes the header Idempotency-Key' }],
       });
     }
-    const { isNew, ...job } = await this.jobs.enqueue(contract, body.payload, {
+    const { isNew, ...job } = await this.jobs.enqueue(contract, payload, {
       ...options,
       ...{ idempotencyKey, client },
-      next: nextJobOf(this.jobs, next, '/options/next'),
     });
     reply.header('location', `/jobs/${job.id}`).header('vary', 'Prefer');
     if (!isNew) reply.status(200);
@@ -88,6 +94,32 @@ export class JobsController {
     if (!ended) return job;
     reply.status(200);
     return ended;
+  }
+
+  @Post('bulk')
+  @HttpCode(202)
+  @RouteConfig({ intake: BULK_INTAKE })
+  @ApiOperation({
+    summary: 'Enqueue many jobs, of any contracts',
+    description:
+      'All of them or none. Once this answers 202 none of them can be lost. In place of a job whose unique key another one holds, that one is named.',
+  })
+  @ApiResponse({ status: 202, description: 'The jobs, in the same order', standardSchema: BulkAnswer })
+  @ApiResponse({ status: 422, description: 'A job cannot be accepted; the pointers say which' })
+  async enqueueAll(
+    @Body({ schema: BulkBody }) body: BulkBody,
+    @Headers('idempotency-key') key: string | undefined,
+  ): Promise<z.output<typeof BulkAnswer>> {
+    if (key !== undefined) {
+      throw new ProblemException(
+        422,
+        'request-does-not-fit',
+        'This call takes no Idempotency-Key: give each job a unique key in its options',
+      );
+    }
+    const jobs = body.jobs.map((job, index) => jobOf(this.jobs, job, `/jobs/${index}`));
+    const enqueued = await this.jobs.enqueueAll(jobs);
+    return { items: enqueued.map(({ id, state }) => ({ id, state })) };
   }
 
   @Get()

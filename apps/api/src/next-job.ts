@@ -1,6 +1,14 @@
 import { ProblemException } from '#http';
-import { type Jobs, MAX_CHAIN, type NextJob, nextJob, toViolations, UnknownContractError } from '#jobs';
-import { NextBody } from './requests.js';
+import {
+  type Jobs,
+  type JobToEnqueue,
+  MAX_CHAIN,
+  type NextJob,
+  nextJob,
+  toViolations,
+  UnknownContractError,
+} from '#jobs';
+import { type EnqueueBody, NextBody } from './requests.js';
 
 /**
  * Reads the job that is to follow others, and those that follow it, one after the other: a chain may be nested deeper
@@ -20,6 +28,31 @@ export function nextJobOf(jobs: Jobs, body: unknown, pointer: string, place = 1)
     ...options,
     next: nextJobOf(jobs, next, `${pointer}/options/next`, place + 1),
   });
+}
+
+/**
+ * Reads a job to enqueue.
+ *
+ * @param pointer where it stands in the request: `/jobs/17`, or nothing when it is all of it.
+ */
+export function jobOf(
+  jobs: Jobs,
+  { name, payload, options: given = {} }: EnqueueBody,
+  pointer = '',
+): JobToEnqueue {
+  const contract = pointer ? contractOf(jobs, name, pointer) : jobs.contract(name);
+  const { next, ...options } = given;
+  checkQueue(jobs, options.queue, `${pointer}/options/queue`);
+  if (options.priority && !jobs.hasPriorities(options.queue ?? contract.queue)) {
+    throw new ProblemException(422, 'no-priorities', 'Nothing was enqueued', {
+      errors: [{ pointer: `${pointer}/options/priority`, detail: 'the queue has no priorities' }],
+    });
+  }
+  return {
+    contract,
+    payload,
+    options: { ...options, next: nextJobOf(jobs, next, `${pointer}/options/next`) },
+  };
 }
 
 /** Refuses a queue that nobody serves. */

@@ -63,6 +63,18 @@ export const EnqueueBody = z.strictObject({
 });
 export type EnqueueBody = z.output<typeof EnqueueBody>;
 
+/** As many as a batch has. */
+const MAX_BULK = 10_000;
+
+export const BulkBody = z.strictObject({
+  jobs: z.array(EnqueueBody).min(1).max(MAX_BULK, `holds more than ${MAX_BULK}: send several requests`),
+});
+export type BulkBody = z.output<typeof BulkBody>;
+
+export const BulkAnswer = z.strictObject({
+  items: z.array(z.strictObject({ id: z.uuid(), state: z.enum(jobStates) })),
+});
+
 /** The draft asks for a quoted string (RFC 8941); bare ones are common, and taken too. */
 const IdempotencyKey = z
   .string()

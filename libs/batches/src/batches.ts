@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { firstNameOf } from '#define-job';
 import {
   type AnyContract,
-  ContractViolationError,
   type EnqueueOptions,
   IdempotencyConflictError,
   idempotencyKeyOf,
@@ -12,7 +11,6 @@ import {
   meterOf,
   type NextJob,
   type PayloadInput,
-  type Violation,
 } from '#jobs';
 import {
   type InsertedRecord,
@@ -26,8 +24,6 @@ import { BatchStore, type BatchView, countsOf, type NewBatch } from './batch-sto
 
 /** Jobs that one statement inserts. */
 const CHUNK = 1_000;
-/** Of a list of thousands that do not fit, so many say enough. */
-const MAX_VIOLATIONS = 20;
 
 /** How a batch is to be enqueued; delay, time and queue are those of its jobs. */
 export interface BatchOptions
@@ -86,9 +82,12 @@ export class Batches {
       onComplete: onComplete && this.jobs.prepareNext(onComplete, '/onComplete'),
       onSuccess: onSuccess && this.jobs.prepareNext(onSuccess, '/onSuccess'),
     };
-    const records = this.prepareAll(contract, payloads, batch.id, options);
+    const { delay, runAt, queue } = options;
+    const jobs = payloads.map((payload) => ({ contract, payload, options: { delay, runAt, queue } }));
+    const prepared = this.jobs.prepareAll(jobs, (index) => `/payloads/${index}`);
+    const records = prepared.map((record): NewRecord => ({ ...record, batch: batch.id }));
     if (idempotencyKey !== undefined) {
-      const { client, delay, runAt, queue } = options;
+      const { client } = options;
       const wanted = [firstNameOf(contract), delay ?? runAt, queue, batch.onComplete, batch.onSuccess];
       const payloads = records.map(({ payload }) => payload);
       batch.key = idempotencyKeyOf({ idempotencyKey, client }, wanted, payloads);
@@ -108,29 +107,6 @@ export class Batches {
       ...{ createdAt: inserted.createdAt, cancelledAt: null, completedAt: null },
       ...{ onComplete: batch.onComplete?.id ?? null, onSuccess: batch.onSuccess?.id ?? null },
     };
-  }
-
-  private prepareAll(
-    contract: AnyContract,
-    payloads: readonly unknown[],
-    batch: string,
-    options: BatchOptions,
-  ): NewRecord[] {
-    const { delay, runAt, queue } = options;
-    const violations: Violation[] = [];
-    const records: NewRecord[] = [];
-    for (const [index, payload] of payloads.entries()) {
-      try {
-        const record = this.jobs.prepare(contract, payload, { delay, runAt, queue }, `/payloads/${index}`);
-        records.push({ ...record, batch });
-      } catch (error) {
-        if (!(error instanceof ContractViolationError)) throw error;
-        violations.push(...error.violations);
-        if (violations.length >= MAX_VIOLATIONS) break;
-      }
-    }
-    if (violations.length === 0) return records;
-    throw new ContractViolationError(contract.name, 'payload', violations.slice(0, MAX_VIOLATIONS));
   }
 
   /** @returns what was inserted; undefined when another batch holds the key. */

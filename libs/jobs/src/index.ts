@@ -35,7 +35,7 @@ export { JobErrorModule } from './job-error.filter.js';
 export { JobServer } from './job-server.js';
 export { JobServerModule } from './job-server.module.js';
 export { JobTransport } from './job-transport.js';
-export { type EnqueuedJob, Jobs } from './jobs.js';
+export { type EnqueuedJob, Jobs, type JobToEnqueue, job } from './jobs.js';
 export { JobsModule, type JobsModuleOptions } from './jobs.module.js';
 export { toJson } from './json.js';
 export { payloadSchema } from './json-schema.js';

@@ -1,6 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { Settings } from '#config';
-import { type AnyContract, ContractError, FIRST_VERSION, type PayloadInput } from '#define-job';
+import {
+  type AnyContract,
+  ContractError,
+  FIRST_VERSION,
+  type JobState,
+  type PayloadInput,
+} from '#define-job';
 import {
   type InsertedRecord,
   type JobKey,
@@ -15,7 +21,13 @@ import {
 } from '#records';
 import { Contracts } from './contracts.js';
 import { type EnqueueOptions, keyOf, placeOf } from './enqueue-options.js';
-import { IdempotencyConflictError, PayloadError, UnknownContractError } from './errors.js';
+import {
+  ContractViolationError,
+  IdempotencyConflictError,
+  PayloadError,
+  UnknownContractError,
+  type Violation,
+} from './errors.js';
 import { newJobId } from './job-id.js';
 import { meterOf } from './lifecycle/meter.js';
 import { creating } from './lifecycle/spans.js';
@@ -27,6 +39,23 @@ export interface EnqueuedJob extends JobView {
   /** False when its key was held by this job already, so that no second one was made. */
   isNew: boolean;
 }
+
+/** How many violations are told of many payloads. */
+const MAX_VIOLATIONS = 20;
+
+/** One of the jobs of {@link Jobs.enqueueAll}. Made by {@link job}. */
+export interface JobToEnqueue {
+  contract: AnyContract;
+  payload: unknown;
+  options?: Omit<EnqueueOptions, 'idempotencyKey' | 'client' | 'transaction'>;
+}
+
+/** Names a job to enqueue, for {@link Jobs.enqueueAll}. */
+export const job = <C extends AnyContract>(
+  contract: C,
+  payload: PayloadInput<C>,
+  options?: JobToEnqueue['options'],
+): JobToEnqueue => ({ contract, payload, options });
 
 /** The producer: how jobs are put in. */
 @Injectable()
@@ -84,6 +113,69 @@ export class Jobs {
     // In a transaction of the caller's own there may be no other connection.
     const facts = options.transaction ? undefined : await this.queries.recentQueueFacts();
     return records.map((record, index) => this.show(record, inserted[index] as InsertedRecord, facts));
+  }
+
+  /**
+   * Accepts jobs of any contracts, all or none, each with options of its own. Of one whose unique key another job holds,
+   * that job is returned.
+   *
+   * ```ts
+   * await this.jobs.enqueueAll([job(SendEmail, mail, { delay: '10m' }), job(Reindex, { id }, { unique: { key: id } })]);
+   * ```
+   *
+   * @throws as {@link enqueue}; the pointers of violations are such as `/jobs/17/payload/to`.
+   */
+  async enqueueAll(
+    jobs: readonly JobToEnqueue[],
+    { transaction }: Pick<EnqueueOptions, 'transaction'> = {},
+  ): Promise<Pick<EnqueuedJob, 'id' | 'state' | 'isNew'>[]> {
+    const records = this.prepareAll(jobs, (index) => `/jobs/${index}/payload`);
+    const outcomes = await this.store.insertAll(records, transaction);
+    const accepted = records.filter((_, index) => outcomes[index]?.inserted);
+    for (const record of accepted) meterOf(record).enqueued();
+    const isQueued = new Set(
+      outcomes.flatMap(({ inserted }) => (inserted?.state === 'queued' ? [inserted.id] : [])),
+    );
+    if (!transaction) await this.publishMany(accepted.filter(({ id }) => isQueued.has(id)));
+    const holders = outcomes.flatMap(({ heldBy }) => (heldBy ? [heldBy.job] : []));
+    const states = new Map<string, JobState>([
+      ...accepted.map(({ id }) => [id, isQueued.has(id) ? 'queued' : 'scheduled'] as const),
+      ...(holders.length > 0 && !transaction ? await this.queries.statesOf(holders) : []),
+    ]);
+    return outcomes.map(({ inserted, heldBy }) => {
+      const id = inserted?.id ?? heldBy?.job ?? '';
+      return { id, state: states.get(id) ?? 'queued', isNew: inserted !== undefined };
+    });
+  }
+
+  /**
+   * As {@link prepare}, for many.
+   *
+   * @param pointerOf where in the caller's request the payload of a job stands.
+   * @throws ContractViolationError with the first violations of all of them.
+   */
+  prepareAll(
+    jobs: readonly JobToEnqueue[],
+    pointerOf: (index: number) => string,
+  ): (NewRecord & { key?: JobKey })[] {
+    const violations: Violation[] = [];
+    const misfits = new Set<string>();
+    const records: (NewRecord & { key?: JobKey })[] = [];
+    for (const [index, { contract, payload, options = {} }] of jobs.entries()) {
+      try {
+        const record = this.prepare(contract, payload, options, pointerOf(index));
+        const key = keyOf(contract, record, options);
+        records.push(key ? { ...record, key } : record);
+      } catch (error) {
+        if (!(error instanceof ContractViolationError)) throw error;
+        violations.push(...error.violations);
+        misfits.add(contract.name);
+        if (violations.length >= MAX_VIOLATIONS) break;
+      }
+    }
+    if (violations.length === 0) return records;
+    const names = [...misfits].join(', ');
+    throw new ContractViolationError(names, 'payload', violations.slice(0, MAX_VIOLATIONS));
   }
 
   /** The contract of a name. @throws UnknownContractError */

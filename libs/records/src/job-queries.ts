@@ -64,6 +64,16 @@ export class JobQueries {
     return (await this.select('where j.id = $2', [id]))[0];
   }
 
+  /** The states of jobs, by their ids. */
+  async statesOf(ids: readonly string[]): Promise<Map<string, JobState>> {
+    if (ids.length === 0) return new Map();
+    const { rows } = await this.database.query<{ id: string; state: JobState }>({
+      text: 'select id, state from jobs where id = any ($1::uuid[])',
+      values: [ids],
+    });
+    return new Map(rows.map(({ id, state }) => [id, state]));
+  }
+
   /** What was received, when the job is of a message that was unprocessable. */
   async messageOf({ id, name }: Pick<JobView, 'id' | 'name'>): Promise<MessageView | null> {
     const message = await this.messages.find(id);

@@ -7,6 +7,7 @@ import type {
   Claim,
   ClaimRequest,
   InsertedRecord,
+  JobKey,
   KeyedInsert,
   KeyedRecord,
   NewRecord,
@@ -87,6 +88,27 @@ export class JobStore {
   /** As {@link insertKeyed}, for many records, and in a transaction of the caller's own where one is given. */
   insertKeyedInto(queryable: Queryable, records: readonly KeyedRecord[]): Promise<KeyedInsert[]> {
     return insertKeyed(queryable, records, queryable === this.database ? PRODUCER_GRACE_MS : 0);
+  }
+
+  /** Records jobs, with keys and without, all or none; in a transaction of the caller's own where one is given. */
+  insertAll(
+    records: readonly (NewRecord & { key?: JobKey })[],
+    transaction?: Queryable,
+  ): Promise<KeyedInsert[]> {
+    const keyed = records.filter((record): record is KeyedRecord => record.key !== undefined);
+    const others = records.filter(({ key }) => !key);
+    const graceMs = transaction ? 0 : PRODUCER_GRACE_MS;
+    const insert = async (queryable: Queryable) => {
+      const outcomes = new Map<NewRecord, KeyedInsert>();
+      const inserted = others.length > 0 ? await this.insertInto(queryable, others, graceMs) : [];
+      for (const [index, record] of others.entries())
+        outcomes.set(record, { inserted: inserted[index] as InsertedRecord });
+      const held = keyed.length > 0 ? await insertKeyed(queryable, keyed, graceMs) : [];
+      for (const [index, record] of keyed.entries()) outcomes.set(record, held[index] as KeyedInsert);
+      return records.map((record) => outcomes.get(record) as KeyedInsert);
+    };
+    if (transaction) return insert(transaction);
+    return keyed.length === 0 ? insert(this.database) : this.database.transaction(insert);
   }
 
   /** Whether a delivered job would start if it were claimed now: for who has something to do before that. */

@@ -4,6 +4,7 @@ import {
   type EnqueueOptions,
   type Handler,
   invoke,
+  type JobToEnqueue,
   JobTransport,
   type PayloadInput,
 } from '#jobs';
@@ -64,6 +65,15 @@ export class InlineJobs extends RecordingJobs {
   ): Promise<EnqueuedJob[]> {
     const jobs = await super.enqueueMany(contract, payloads, options);
     for (const { id } of jobs) await this.finish(id);
+    return jobs;
+  }
+
+  override async enqueueAll(
+    given: readonly JobToEnqueue[],
+    options?: Pick<EnqueueOptions, 'transaction'>,
+  ): Promise<Pick<EnqueuedJob, 'id' | 'state' | 'isNew'>[]> {
+    const jobs = await super.enqueueAll(given, options);
+    for (const { id, isNew } of jobs) if (isNew) await this.finish(id);
     return jobs;
   }
 

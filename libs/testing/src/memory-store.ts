@@ -34,9 +34,9 @@ export interface MemoryRecord {
 /** The records of jobs in memory, as far as `Jobs` and the `Executor` use them. There is one worker, which never dies. */
 export class MemoryStore
   implements
-    Pick<JobStore, 'insert' | 'insertMany' | 'insertInto' | 'insertKeyed' | 'insertKeyedInto'>,
+    Pick<JobStore, 'insert' | 'insertMany' | 'insertInto' | 'insertKeyed' | 'insertKeyedInto' | 'insertAll'>,
     Pick<JobStore, 'claim' | 'settle'>,
-    Pick<JobQueries, 'find' | 'recentQueueFacts'>
+    Pick<JobQueries, 'find' | 'recentQueueFacts' | 'statesOf'>
 {
   readonly jobs = new Map<string, MemoryRecord>();
   private readonly holders = new Map<string, { job: string; key: JobKey; until: number }>();
@@ -74,6 +74,18 @@ export class MemoryStore
 
   insertKeyedInto(_transaction: Queryable, records: readonly KeyedRecord[]): Promise<KeyedInsert[]> {
     return Promise.all(records.map((record) => this.insertKeyed(record)));
+  }
+
+  insertAll(records: readonly (NewRecord & { key?: JobKey })[]): Promise<KeyedInsert[]> {
+    return Promise.all(
+      records.map(async ({ key, ...record }) =>
+        key ? this.insertKeyed({ ...record, key }) : { inserted: await this.insert(record) },
+      ),
+    );
+  }
+
+  async statesOf(ids: readonly string[]): Promise<Map<string, JobState>> {
+    return new Map(ids.map((id) => [id, this.get(id).state]));
   }
 
   async claim({ id, attempt, wantsPayload }: ClaimRequest): Promise<Claim> {

@@ -655,3 +655,66 @@ test('P2: with the database down the api answers 503 with Retry-After, is not re
   );
   expect((await call('GET', '/health/ready')).status).toBe(200);
 });
+
+describe('POST /jobs/bulk', () => {
+  const bulk = (jobs: object[], headers = {}) => call('POST', '/jobs/bulk', { jobs }, headers);
+  const aMail = { name: 'sample.mail', payload: mail };
+  const aFlaky = { name: 'sample.flaky', payload: { failures: 0 } };
+  const recorded = async () => (await environment.sql('select from jobs')).length;
+
+  test('accepts jobs of several contracts, each with its options, in the order given', async () => {
+    const { status, body } = await bulk([aMail, aFlaky, { ...aMail, options: { delay: '10m' } }]);
+    expect(status).toBe(202);
+    const { items } = body as unknown as { items: { id: string; state: string }[] };
+    expect(items.map(({ state }) => state)).toEqual(['queued', 'queued', 'scheduled']);
+    const shown = await Promise.all(items.map(({ id }) => call('GET', `/jobs/${id}`)));
+    expect(shown.map(({ body }) => [body.name, body.state])).toEqual([
+      ['sample.mail', 'queued'],
+      ['sample.flaky', 'queued'],
+      ['sample.mail', 'scheduled'],
+    ]);
+  });
+
+  test('accepts all or none, and says which do not fit and where', async () => {
+    const before = await recorded();
+    const unfit = { name: 'sample.mail', payload: { ...mail, to: 'nobody' } };
+    const refused = await bulk([aMail, unfit, aFlaky, { name: 'sample.flaky', payload: 7 }]);
+    expect(refused.status).toBe(422);
+    const pointers = (answer: { body: object }) =>
+      (answer.body as { errors: { pointer: string }[] }).errors.map(({ pointer }) => pointer);
+    expect(pointers(refused)).toEqual(['/jobs/1/payload/to', '/jobs/3/payload']);
+    for (const [bad, pointer] of [
+      [{ name: 'none.such', payload: 1 }, '/jobs/1/name'],
+      [{ ...aMail, options: { queue: 'none' } }, '/jobs/1/options/queue'],
+      [{ ...aMail, options: { priority: 'high' } }, '/jobs/1/options/priority'],
+      [{ ...aMail, options: { delay: 'soon' } }, '/jobs/1/options/delay'],
+      [{ ...aMail, options: { next: { name: 'none.such', payload: 1 } } }, '/jobs/1/options/next/name'],
+    ] as const) {
+      const answer = await bulk([aMail, bad]);
+      expect([answer.status, ...pointers(answer)]).toEqual([422, pointer]);
+    }
+    for (const jobs of [[], Array(10_001).fill(aFlaky)]) expect((await bulk(jobs)).status).toBe(422);
+    expect((await bulk([aMail], { 'idempotency-key': 'x' })).status).toBe(422);
+    expect(await recorded()).toBe(before);
+  });
+
+  test('P13: a unique key makes one job, also of two in one request', async () => {
+    const unique = { ...aMail, options: { unique: { key: 'in-bulk' } } };
+    const before = await recorded();
+    const answers = await Promise.all([
+      bulk([unique, aFlaky, unique]),
+      bulk([unique]),
+      bulk([aFlaky, unique]),
+    ]);
+    const ids = answers.flatMap(({ body }) => (body as unknown as { items: { id: string }[] }).items);
+    expect(new Set([0, 2, 3, 5].map((index) => ids[index]!.id)).size).toBe(1);
+    expect(await recorded()).toBe(before + 3);
+  });
+
+  test('takes 10,000', async () => {
+    const before = await recorded();
+    const { status, body } = await bulk(Array(10_000).fill(aFlaky));
+    expect([status, (body as unknown as { items: object[] }).items.length]).toEqual([202, 10_000]);
+    expect(await recorded()).toBe(before + 10_000);
+  });
+});
