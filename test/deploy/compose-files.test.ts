@@ -64,6 +64,14 @@ test('every service that stays tells whether it is healthy, and whatever needs i
   }
 });
 
+test('P16: both apps are replaced when the migration has ended, in production too', () => {
+  for (const name of ['api', 'worker']) {
+    const { depends_on = services[name]?.depends_on } = production.services[name]!;
+    expect([name, depends_on?.migrate]).toEqual([name, { condition: 'service_completed_successfully' }]);
+    expect(services[name]).toMatchObject({ restart: 'unless-stopped' });
+  }
+});
+
 test('`docker compose watch` follows each app in its own folder, and what both are made of', async () => {
   for (const name of ['api', 'worker']) {
     const paths = services[name]?.develop?.watch.map(({ path }) => path) ?? [];

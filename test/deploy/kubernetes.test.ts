@@ -52,6 +52,7 @@ interface Manifest {
   metadata: { name: string };
   spec: {
     template?: PodTemplate;
+    strategy?: unknown;
     jobTargetRef?: { template: PodTemplate };
     selector?: Record<string, unknown>;
     podSelector?: { matchLabels: Record<string, string> };
@@ -153,6 +154,15 @@ test.each(templates.filter(({ kind }) => kind === 'Deployment'))(
         { path: '/health/ready', port },
       ]);
     }
+  },
+);
+
+test.each(templates.filter(({ kind }) => kind === 'Deployment'))(
+  'P16: $name: the old pods go on until the new ones are ready, which wait for the migration by themselves',
+  ({ name, template }) => {
+    const { strategy } = named('Deployment', name.split('/')[1]!).spec;
+    expect(strategy).toEqual({ rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } });
+    expect(template.spec).not.toHaveProperty('initContainers');
   },
 );
 

@@ -12,6 +12,9 @@ export class Failure extends Error {
   }
 }
 
+/** What to do when the broker refuses. */
+export const MIGRATION_USER = 'take the addresses of the migration (docs/security.md)';
+
 /** No such job, queue, schedule or dead letter. */
 export const notFound = (message: string) => new Failure(message, EXIT.notFound);
 /** Wrong arguments. */

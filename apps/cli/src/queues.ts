@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Queue } from '#records';
-import { Failure, notFound } from './exit.js';
+import { Failure, MIGRATION_USER, notFound } from './exit.js';
 import { answer, clean, table, unchanged } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
@@ -25,7 +25,7 @@ export function addQueues(program: Command): void {
     'delete a queue of the broker that no contract has any more, when it is empty',
     'queues delete email-old',
   )
-    .addHelpText('after', '\nTakes the addresses of the migration: only its broker user may delete queues.')
+    .addHelpText('after', `\nTo delete queues, ${MIGRATION_USER}.`)
     .action((queue: string, options: Common) => withTools((tools) => remove(tools, queue, options)));
 
   for (const [action, description] of [
@@ -62,7 +62,11 @@ async function remove(tools: Tools, name: string, options: Common): Promise<void
     throw new Failure(`Not every job of ${name} has ended. ${advice ?? 'Workers still take them'}`);
   let used: string | undefined;
   await tools.audited('queue.delete', name, async () => {
-    used = await tools.queues.delete(name);
+    used = await tools.queues.delete(name).catch((error) => {
+      throw error.code === 403
+        ? new Failure(`The broker user may not delete queues: ${MIGRATION_USER}`)
+        : error;
+    });
     return used === undefined ? 1 : 0;
   });
   if (used !== undefined)

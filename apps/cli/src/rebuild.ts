@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { v7 as uuidv7 } from 'uuid';
-import { Failure } from './exit.js';
+import { Failure, MIGRATION_USER } from './exit.js';
 import { answer, progressBar, say } from './output.js';
 import { type Common, command, stopIf, withTools } from './run.js';
 import type { Tools } from './tools.js';
@@ -40,6 +40,8 @@ async function rebuild(
   const withinTime = AbortSignal.any([signal, AbortSignal.timeout(BROKER_TIMEOUT_MS)]);
   await queues.declare(withinTime).catch((error: Error) => {
     stopIf(signal, 'Interrupted; nothing was done');
+    if ((error as { code?: unknown }).code === 403)
+      throw new Failure(`The broker user may not declare queues: ${MIGRATION_USER}`);
     throw error.name === 'AbortError' ? new Failure('No broker answers: check RABBITMQ_URL') : error;
   });
   const newest = uuidv7();

@@ -122,6 +122,17 @@ describe('with no more rights than they need, api and worker', () => {
   });
 });
 
+test("a command that declares says whose addresses it takes, when it has a worker's", async () => {
+  const rebuilding = promisify(execFile)(process.execPath, ['dist/apps/cli/main.js', 'rebuild'], {
+    cwd: builtApps,
+    env: { PATH: process.env.PATH, RABBITMQ_URL: brokerUrls.worker, DATABASE_URL: databaseUrls.app },
+  });
+  await expect(rebuilding).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/may not declare queues: take the addresses of the migration[^\n]*\n$/),
+  });
+});
+
 type Action = (channel: Channel) => Promise<unknown>;
 const publish =
   (exchange: string): Action =>

@@ -105,6 +105,13 @@ test('shows queues, dead letters and consumers as records and broker know them',
   expect(await seriesOf(worker, 'broker_connection_blocked')).toBe(0);
   await call('POST', '/queues/sample-flaky/resume');
   await ended(waiting.id);
+  // Nobody has this queue, and one who looks at the alarm NoConsumers should know.
+  await environment.sql(
+    `insert into jobs (id, name, queue, state, payload, max_attempts, run_at)
+     values (gen_random_uuid(), 'sample.flaky', 'flaky-before', 'queued', '{}', 1, now())`,
+  );
+  await eventually(async () => (await seriesOf(api, 'queue_consumers{queue="flaky-before"}')) === 0);
+  await environment.sql(`delete from jobs where queue = 'flaky-before'`);
 });
 
 test('labels are few: contracts that nobody knows are one, and no id gets in', async () => {
