@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import type { Type } from '@nestjs/common';
 import { z } from 'zod';
 import type { Duration } from '#config';
-import { type AnyContract, Contracts, defineJob, JobHandler, Jobs, Queues } from '#jobs';
+import { type AnyContract, Contracts, defineJob, JobHandler, Jobs, nextJob, Queues } from '#jobs';
 import { DeadJobStore, JobQueries, OutboxStore, QueueStore } from '#records';
 import { eventually } from '#testing';
 import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
@@ -227,19 +227,24 @@ test('P16: back to the old code: rebuild brings the jobs of the new queue to the
   expect(new Set(ran).size).toBe(ran.length);
 });
 
-test('P16: an Idempotency-Key finds its job, though the contract is in another queue by now', async () => {
-  const before = job({ name: 'keyed.work', queue: 'keyed-a' });
-  const after = job({ name: 'keyed.work', queue: 'keyed-b', movedFrom: 'keyed-a' });
-  const [old, now] = [await given(before), await given(after)];
+test('P16: an Idempotency-Key finds its job, though the contracts are in other queues and have other retries by now', async () => {
+  const before = [
+    job({ name: 'keyed.work', queue: 'keyed-a' }),
+    job({ name: 'keyed.next', queue: 'keyed-a' }),
+  ] as const;
+  const after = [
+    job({ name: 'keyed.work', queue: 'keyed-b', movedFrom: 'keyed-a' }),
+    job({ name: 'keyed.next', queue: 'keyed-b', retry: ['1s'] }),
+  ] as const;
+  const [old, now] = [await given(...before), await given(...after)];
   await now.migrate();
-  for (const [first, second, key] of [
-    [old, now, 'forward'],
-    [now, old, 'back'],
-  ] as const) {
-    const [made, found] = [first === old ? before : after, second === old ? before : after];
-    const id = await first.enqueue(made, {}, { idempotencyKey: key });
-    expect(await second.enqueue(found, {}, { idempotencyKey: key })).toBe(id);
-    await expect(second.enqueue(found, { fails: 1 }, { idempotencyKey: key })).rejects.toThrow(/key/i);
+  const ask = (version: Version, fails: number, idempotencyKey: string) => {
+    const [contract, next] = version === old ? before : after;
+    return version.enqueue(contract, { fails }, { idempotencyKey, next: nextJob(next, {}) });
+  };
+  for (const [first, second, key] of [[old, now, 'forward'] as const, [now, old, 'back'] as const]) {
+    expect(await ask(second, 0, key)).toBe(await ask(first, 0, key));
+    await expect(ask(second, 1, key)).rejects.toThrow(/key/i);
   }
 });
 

@@ -88,7 +88,7 @@ export class Batches {
     const records = prepared.map((record): NewRecord => ({ ...record, batch: batch.id }));
     if (idempotencyKey !== undefined) {
       const { client } = options;
-      const wanted = [firstNameOf(contract), delay ?? runAt, queue, batch.onComplete, batch.onSuccess];
+      const wanted = [firstNameOf(contract), delay ?? runAt, queue, onComplete, onSuccess];
       const payloads = records.map(({ payload }) => payload);
       batch.key = idempotencyKeyOf({ idempotencyKey, client }, wanted, payloads);
     }

@@ -7,15 +7,7 @@ import {
   priorities,
   toMilliseconds,
 } from '#define-job';
-import {
-  checkText,
-  checkTime,
-  InputError,
-  type JobKey,
-  type NewRecord,
-  type NextRecord,
-  type Queryable,
-} from '#records';
+import { checkText, checkTime, InputError, type JobKey, type NewRecord, type Queryable } from '#records';
 import type { NextJob } from './next.js';
 
 export interface EnqueueOptions {
@@ -78,7 +70,7 @@ export function placeOf({
 export function keyOf(
   contract: AnyContract,
   record: NewRecord,
-  { idempotencyKey, client, unique, delay, runAt }: EnqueueOptions,
+  { idempotencyKey, client, unique, delay, runAt, queue, next, priority }: EnqueueOptions,
 ): JobKey | undefined {
   if (idempotencyKey !== undefined) {
     if (unique)
@@ -86,11 +78,8 @@ export function keyOf(
         'idempotencyKey',
         'and unique exclude each other: unique finds the first job by itself',
       );
-    const { queue, payload, next, priority } = record;
-    // The contract may be in another queue by now, or be in one still where older code runs.
-    const elsewhere = [contract.queue, ...contract.movedFrom].includes(queue) ? null : queue;
-    const wanted = [firstNameOf(contract), elsewhere, delay ?? runAt ?? null, next, priority];
-    return idempotencyKeyOf({ idempotencyKey, client }, wanted, [payload]);
+    const wanted = [firstNameOf(contract), queue, delay ?? runAt ?? null, next, priority];
+    return idempotencyKeyOf({ idempotencyKey, client }, wanted, [record.payload]);
   }
   if (unique === undefined) return undefined;
   checkText('unique.key', unique?.key, KEY_LENGTH);
@@ -101,12 +90,12 @@ export function keyOf(
 /**
  * What an idempotency key of a client is kept as.
  *
- * @param wanted what is asked for, for the fingerprint; of jobs that follow their ids and traces are new each time, and
- *   do not count, nor does a version, which is the producer's. @param payloads as JSON text; the order of keys in them does not count. @throws InputError
+ * @param wanted what is asked for, for the fingerprint: nothing that contracts decide, and another version of the code may
+ *   decide otherwise. @param payloads as JSON text; the order of keys in them does not count. @throws InputError
  */
 export function idempotencyKeyOf(
   { idempotencyKey, client = '' }: { idempotencyKey: string; client?: string },
-  wanted: readonly (NextRecord | Date | string | number | null | undefined)[],
+  wanted: readonly (NextJob | Date | string | number | null | undefined)[],
   payloads: readonly string[],
 ): JobKey & { fingerprint: string } {
   checkText('idempotencyKey', idempotencyKey, KEY_LENGTH);
@@ -120,11 +109,10 @@ export function idempotencyKeyOf(
   };
 }
 
-const isNext = (part: unknown): part is NextRecord =>
-  typeof part === 'object' && part !== null && 'payload' in part;
-const askedOf = ({ id: _, traceparent: __, version: ___, payload, next, ...rest }: NextRecord): object => ({
-  ...rest,
-  payload: JSON.parse(payload),
+const isNext = (part: unknown): part is NextJob =>
+  typeof part === 'object' && part !== null && 'contract' in part;
+const askedOf = ({ contract, payload, options: { next, ...options } }: NextJob): object => ({
+  ...{ name: firstNameOf(contract), payload, ...options },
   next: next && askedOf(next),
 });
 
