@@ -230,7 +230,7 @@ test('P16: apps that start before the migration wait for it, not ready, and say 
     for (const app of [api, worker]) {
       await eventually(() => saysWhatIsMissing(app), 60_000);
       await eventually(() => /lacks the migrations 0001-jobs.*npm run migrate/.test(app.output()));
-      expect(app.output()).toMatch(/queue sample-mail is missing[\s\S]*npm run migrate/);
+      await eventually(() => /queue sample-mail is missing[\s\S]*npm run migrate/.test(app.output()));
     }
     const refused = await fetch(`${api.url}/jobs`, mail);
     expect([refused.status, refused.headers.has('retry-after')]).toEqual([503, true]);
