@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Type } from '@nestjs/common';
+import { connect } from 'amqplib';
 import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import type { Settings } from '#config';
+import * as contracts from '#contracts';
 import {
   type AnyContract,
   Contracts,
@@ -12,11 +14,12 @@ import {
   JobHandler,
   nextJob,
 } from '#jobs';
-import { DeadJobStore, JobQueries, type JobView } from '#records';
+import { DeadJobStore, JobQueries, JobStore, type JobView, OutboxStore, QueueStore } from '#records';
 import { eventually } from '#testing';
 import {
   type Environment,
   givenEnvironment,
+  givenProcess,
   givenProducer,
   givenWorker,
   type Producer,
@@ -89,6 +92,14 @@ const newest = {
   ],
 };
 
+/** More than a worker takes at once. */
+const MANY = 500;
+/** What an operator is told of a job that waits for a worker. */
+const waitsFor = (known: string) => ({
+  waitingFor: { what: 'worker', detail: `a worker that knows ${known}` },
+});
+const held = { state: 'queued', attempt: 0, attempts: [], startedAt: null };
+
 let environment: Environment;
 let producer: Producer;
 const workers: Awaited<ReturnType<typeof givenWorker>>[] = [];
@@ -109,7 +120,7 @@ const reaches = (id: string | null, expected: object): Promise<JobView> =>
   }, 20_000);
 
 beforeAll(async () => {
-  environment = await givenEnvironment([...newest.contracts, ...broken]);
+  environment = await givenEnvironment([...newest.contracts, ...broken, ...Object.values(contracts)]);
   producer = await givenProducer(environment, newest);
 });
 afterEach(async () => {
@@ -249,4 +260,132 @@ test('P16: jobs of a contract that was renamed are served by the handler of the 
   expect((await enqueue(before)).isNew).toBe(true);
   expect(await enqueue(PrintInvoice)).toMatchObject({ isNew: false, name: 'bill.print' });
   expect(() => new Contracts([...newest.contracts, Print])).toThrow('Two contracts are named "bill.print"');
+});
+
+test('P16, P21: an older worker holds what it does not know, and a newer one that starts later runs it at its first attempt', async () => {
+  await startWorker(old);
+  const api = await givenProcess('api', environment);
+  try {
+    await api.ready();
+    const shown = async (id: string, expected: object) =>
+      eventually(async () => {
+        const job = await (await fetch(`${api.url}/jobs/${id}`)).json();
+        expect(job).toMatchObject(expected);
+        return true;
+      });
+    const { jobs } = producer;
+    const newer = await jobs.enqueue(RenderV3, { subject: 'new', lines: 1 });
+    const unknown = await jobs.enqueue(PrintInvoice, { subject: 'bill', lines: 2 });
+    const known = await jobs.enqueue(RenderV1, { title: 'old' });
+    // By a program that knows nothing of records.
+    const [messageId, type] = [uuid(), 'invoice.print'];
+    const message = { messageId, type, headers: { 'x-version': 2 } };
+    await environment.publish(type, '{"subject":"bills","extra":"\\u0000"}', message);
+    await shown(newer.id, { ...held, ...waitsFor('invoice.render version 3') });
+    await shown(unknown.id, { ...held, ...waitsFor('invoice.print version 3') });
+    await shown(messageId, { ...held, version: 2, ...waitsFor('invoice.print version 2') });
+    await reaches(known.id, { state: 'succeeded', result: { file: 'old' } });
+    expect(await environment.countReady(queue)).toBe(0);
+
+    await startWorker(newest);
+    await reaches(newer.id, { state: 'succeeded', attempt: 1, attempts: [{ outcome: 'succeeded' }] });
+    await reaches(unknown.id, { state: 'succeeded', attempt: 1, result: { path: 'bill', lines: 2 } });
+    await reaches(messageId, { state: 'succeeded', attempt: 1, result: { path: 'bills', lines: 5 } });
+    for (const id of [newer.id, unknown.id, messageId]) expect(givenTo(id)).toHaveLength(1);
+  } finally {
+    await api.stop();
+  }
+});
+
+test('P16: a retry of a worker that was rolled back waits with its attempts as they were', async () => {
+  await startWorker(newest);
+  const { id } = await producer.jobs.enqueue(RenderV3, { subject: 'again', lines: 1, failures: 1 });
+  await reaches(id, { state: 'retrying', attempt: 1 });
+  await workers.pop()!.close();
+  await startWorker(old);
+  await reaches(id, { state: 'queued', attempt: 1, ...waitsFor('invoice.render version 3') });
+  await startWorker(newest);
+  await reaches(id, { state: 'succeeded', attempt: 2, attempts: [{ outcome: 'failed' }, {}] });
+});
+
+test('P16: old and new workers beside each other run every job once, at its first attempt', async () => {
+  await Promise.all([startWorker(old), startWorker(old), startWorker(newest)]);
+  const payloads = Array.from({ length: 100 }, (_, lines) => ({ subject: 'side by side', lines }));
+  const made = await producer.jobs.enqueueMany(RenderV3, payloads);
+  const older = await producer.jobs.enqueueMany(RenderV1, [{ title: 'a' }, { title: 'b' }]);
+  for (const { id } of [...made, ...older])
+    await reaches(id, { state: 'succeeded', attempt: 1, attempts: [{}] });
+  for (const { id } of made) expect(givenTo(id)).toHaveLength(1);
+});
+
+test('P16: a result of a newer worker waits for a worker that knows it, too', async () => {
+  const newer = await startWorker({ contracts: [RenderV3], handlers: [newest.handlers[0]!] });
+  const next = nextJob(Send, {});
+  const first = await producer.jobs.enqueue(RenderV3, { subject: 'new', lines: 1 }, { next });
+  await reaches(first.id, { state: 'succeeded' });
+  await newer.close();
+  await startWorker({ contracts: [RenderV1, Send], handlers: [...old.handlers, newest.handlers[2]!] });
+  await reaches(first.next, { ...held, ...waitsFor('invoice.send version 1 and invoice.render version 3') });
+  await startWorker(newest);
+  await reaches(first.next, { state: 'succeeded', attempt: 1, result: { version: 3 } });
+});
+
+test('P16: a queue full of jobs that nobody knows holds up nobody else', async () => {
+  const prefetch = { WORKER_PREFETCH: { fallback: 2, queues: new Map() } };
+  const type = 'not.known';
+  const connection = await connect(environment.rabbitmqUrl);
+  const channel = await connection.createConfirmChannel();
+  for (let n = 0; n < MANY; n++)
+    channel.publish('jobs', 'invoice.render', Buffer.from('{}'), { messageId: uuid(), type });
+  await channel.waitForConfirms();
+  await connection.close();
+  const { id } = await producer.jobs.enqueue(RenderV1, { title: 'behind them' });
+  await startWorker(old, prefetch);
+  await reaches(id, { state: 'succeeded', attempt: 1 });
+  const queues = producer.app.get(QueueStore);
+  await eventually(async () => {
+    const [found] = (await queues.list()).filter((view) => view.queue === queue);
+    return expect(found).toMatchObject({ queued: MANY, running: 0 }) === undefined;
+  });
+  const listed = await producer.app.get(JobQueries).list({ state: 'queued', name: type, limit: 1_000 });
+  expect(listed).toHaveLength(MANY);
+  // A rebuild has nothing to publish of them, and does not wait for them.
+  const outbox = producer.app.get(OutboxStore);
+  expect(await outbox.republishAll()).toBe(0);
+  expect(await outbox.pendingUpTo(uuid())).toBe(0);
+  await eventually(async () => (await environment.countReady(queue)) === 0);
+
+  await producer.app.get(JobStore).cancel(listed.map((job) => job.id));
+  await reaches(listed[0]!.id, { state: 'cancelled', attempt: 0 });
+});
+
+test('P16: what nobody has come to know when its time is over is a dead letter that says so, and can be replayed', async () => {
+  await startWorker(old, { HOLD_UNKNOWN: 300 });
+  const newer = await producer.jobs.enqueue(RenderV3, { subject: 'late', lines: 1 });
+  const unknown = await producer.jobs.enqueue(PrintInvoice, { subject: 'late', lines: 1 });
+  const end = ', and no worker that does came while it was held (HOLD_UNKNOWN)';
+  await reaches(newer.id, {
+    ...{ state: 'dead', attempt: 1 },
+    error: { message: `This worker does not know invoice.render version 3${end}` },
+  });
+  await reaches(unknown.id, {
+    ...{ state: 'dead', attempt: 1, version: 3 },
+    error: { message: `No contract is named "invoice.print"${end}`, class: 'UnknownContractError' },
+  });
+  await workers.pop()!.close();
+  await startWorker(old);
+  expect(await producer.app.get(DeadJobStore).replay({})).toBe(2);
+  // From then on it is held for as long again.
+  await reaches(newer.id, { state: 'queued', attempt: 0, ...waitsFor('invoice.render version 3') });
+  await startWorker(newest);
+  for (const { id } of [newer, unknown]) await reaches(id, { state: 'succeeded', attempt: 1 });
+});
+
+test('P16: without a time to wait, what nobody knows is a dead letter at once', async () => {
+  await startWorker(old, { HOLD_UNKNOWN: 0 });
+  const { id } = await producer.jobs.enqueue(RenderV3, { subject: 'now', lines: 1 });
+  await reaches(id, {
+    ...{ state: 'dead', attempt: 1 },
+    error: { message: 'This worker does not know invoice.render version 3' },
+  });
 });

@@ -146,6 +146,15 @@ const schema = z.object({
   WORKER_PREFETCH: prefetch
     .prefault('20,image=2,report=2')
     .describe('Jobs of one queue that a worker process runs at once; `name=number` sets it for one queue.'),
+  HOLD_UNKNOWN: z
+    .literal('0')
+    .transform(() => 0)
+    .or(milliseconds)
+    .refine((value) => value <= 365 * 86_400_000, 'must be at most 365d')
+    .prefault('24h')
+    .describe(
+      'How long a job waits for a worker that knows its contract and version before it is a dead letter; with `0` it is one at once.',
+    ),
   SHUTDOWN_GRACE: milliseconds
     // Timers of Node that are to wait for more than 24 days fire at once.
     .refine((value) => value <= 86_400_000, 'must be at most 24h')

@@ -1,6 +1,7 @@
 import { type AnyContract, ContractError, namesOf } from '#define-job';
 import { buildTopology, EXCHANGE, priorityQueue, type Topology } from '#rabbitmq';
-import type { Homes } from '#records';
+import type { Homes, Known, Taken } from '#records';
+import type { IncomingJob } from './decode.js';
 
 /** The contracts that an app was given, by name. */
 export class Contracts {
@@ -50,6 +51,29 @@ export class Contracts {
   /** The contract that has this name, or had it before. Only own names count: `constructor` is not a contract. */
   find(name: string): AnyContract | undefined {
     return this.byName.get(name);
+  }
+
+  /** The version of each contract, by each of its names. */
+  get known(): Known {
+    return Object.fromEntries([...this.byName].map(([name, { version }]) => [name, version]));
+  }
+
+  /**
+   * What of a job is not known here: its contract, its version, or that of a result that it is handed on.
+   *
+   * @returns all that a worker must know to run it; undefined when it is known.
+   */
+  unknownOf(
+    { name, version: said }: Pick<IncomingJob, 'name' | 'version'>,
+    { version: recorded, previous }: Pick<Taken, 'version' | 'previous'>,
+  ): Known | undefined {
+    const version = Math.max(said, recorded);
+    // A result of a contract that is not known here is handed on as it is.
+    const before = previous ? this.find(previous.name) : undefined;
+    const given = before ? (previous?.version ?? 0) : 0;
+    if ((this.find(name)?.version ?? 0) >= version && (before?.version ?? 0) >= given) return undefined;
+    const needed = { [name]: version };
+    return previous && given > (needed[previous.name] ?? 0) ? { ...needed, [previous.name]: given } : needed;
   }
 
   [Symbol.iterator](): IterableIterator<AnyContract> {

@@ -1,4 +1,5 @@
 import { type Duration, NonRetryableError } from '#define-job';
+import { type Known, named } from '#records';
 
 /** One thing that does not fit a schema, and where: a JSON Pointer (RFC 6901) such as `/payload/to`. */
 export interface Violation {
@@ -42,8 +43,19 @@ export class ResultError extends NonRetryableError {
 /** No contract has this name. */
 export class UnknownContractError extends NonRetryableError {
   override readonly name = 'UnknownContractError';
-  constructor(readonly contract: string) {
-    super(`No contract is named ${JSON.stringify(contract.slice(0, 100))}`);
+  constructor(
+    readonly contract: string,
+    end = '',
+  ) {
+    super(`No contract is named ${JSON.stringify(contract.slice(0, 100))}${end}`);
+  }
+}
+
+/** A job is of a newer version than this worker knows. */
+export class UnknownVersionError extends NonRetryableError {
+  override readonly name = 'UnknownVersionError';
+  constructor(needed: Known, end = '') {
+    super(`This worker does not know ${named(needed)}${end}`);
   }
 }
 

@@ -2,6 +2,7 @@ import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common'
 import { DeadLettering } from './dead-lettering.js';
 import { Cancellations } from './duties/cancellations.js';
 import { DeadLetterKeeper } from './duties/dead-letter-keeper.js';
+import { HeldJobs } from './duties/held-jobs.js';
 import { Pauses } from './duties/pauses.js';
 import { RelayModule } from './duties/relay.js';
 import { Rescuer } from './duties/rescuer.js';
@@ -24,7 +25,7 @@ export class JobServerModule {
       imports: [RelayModule, JobErrorModule, ...parts],
       providers: [
         ...[JobServer, HandlerRegistry, Executor, Invoker, Progress, DeadLettering, OneShot],
-        ...[Cancellations, DeadLetterKeeper, Pauses, Rescuer, WorkerStatus],
+        ...[Cancellations, DeadLetterKeeper, HeldJobs, Pauses, Rescuer, WorkerStatus],
       ],
       exports: [JobServer, Executor, OneShot, RelayModule, ...(parts as DynamicModule[])],
     };

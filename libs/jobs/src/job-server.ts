@@ -7,6 +7,7 @@ import { Database, WorkerLock } from '#records';
 import { Contracts } from './contracts.js';
 import { Cancellations } from './duties/cancellations.js';
 import { DeadLetterKeeper } from './duties/dead-letter-keeper.js';
+import { HeldJobs } from './duties/held-jobs.js';
 import { Pauses } from './duties/pauses.js';
 import { Relay } from './duties/relay.js';
 import { Rescuer } from './duties/rescuer.js';
@@ -52,6 +53,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
     private readonly relay: Relay,
     private readonly rescuer: Rescuer,
     private readonly deadLetters: DeadLetterKeeper,
+    private readonly heldJobs: HeldJobs,
     private readonly workerStatus: WorkerStatus,
   ) {
     super();
@@ -78,8 +80,9 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
       this.applyPauses(paused);
       this.pauses.onAnswer = (paused) => this.applyPauses(paused);
       this.workerStatus.queues = queues;
-      const { cancellations, pauses, relay, rescuer, deadLetters, workerStatus } = this;
-      for (const duty of [cancellations, pauses, relay, rescuer, deadLetters, workerStatus]) duty.start();
+      const { cancellations, pauses, relay, rescuer, deadLetters, heldJobs, workerStatus } = this;
+      const duties = [cancellations, pauses, relay, rescuer, deadLetters, heldJobs, workerStatus];
+      for (const duty of duties) duty.start();
       callback();
     } catch (error) {
       callback(this.starting.signal.aborted ? undefined : error);
@@ -134,6 +137,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
       this.rescuer.stop(),
       this.pauses.stop(),
       this.deadLetters.stop(),
+      this.heldJobs.stop(),
     ]);
     await Promise.all([this.workerStatus.stop(), this.cancellations.stop()]);
     await Promise.all([...this.consumers.keys()].map((consumer) => consumer.close()));

@@ -37,11 +37,12 @@ export class Queues {
 
   /** All of them that contracts, jobs or migrations know, by name. */
   async list(): Promise<Queue[]> {
-    const { served, declared } = await this.store.facts();
+    const { workers, declared } = await this.store.facts();
+    const served = new Set(workers.flatMap(({ queues }) => queues));
     const left = this.leftOf(declared);
     const views = await this.store.list([...this.contracts.queues.keys(), ...left.keys()]);
     return Promise.all(
-      views.map((view) => this.show(view, served.includes(view.queue), left.get(view.queue) ?? [view.queue])),
+      views.map((view) => this.show(view, served.has(view.queue), left.get(view.queue) ?? [view.queue])),
     );
   }
 

@@ -32,7 +32,8 @@ const CLAIMED = `
       j.previous, case when j.next is not null then true end as "isFollowed", ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
       coalesce(
         j.attempts -> -1 ->> 'outcome' = 'crashed' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
-      j.version, case when m.wants_payload or j.version <> coalesce(m.version, 1) then j.payload::text end as payload`;
+      j.version, coalesce(j.held_until <= now(), false) as "isHeldOver",
+      case when m.wants_payload or j.version <> coalesce(m.version, 1) then j.payload::text end as payload`;
 
 const claimValues = (requests: readonly ClaimRequest[], worker: number): unknown[] => [
   ...columns(requests, 'id', 'attempt', 'name'),
@@ -78,7 +79,7 @@ export const takeOver = (requests: readonly ClaimRequest[], worker: number): Sta
     set state = case when j.cancel_requested_at is null then 'running' else 'cancelled' end,
         finished_at = case when j.cancel_requested_at is not null then now() end,
         attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
-        publish_at = null, progress = null, progress_note = null, limited_by = null,
+        publish_at = null, progress = null, progress_note = null, limited_by = null, held_until = null,
         crashes = j.crashes + ${IS_CRASH}::int,
         attempts = case when ${IS_CRASH} then j.attempts || ${CRASHED_ATTEMPT} else j.attempts end
     from ${REQUESTS}

@@ -71,7 +71,7 @@ export class DeadJobStore {
     // A new claim number: the note that the dead letter was published must not be taken for one of the job's message.
     const change = `
       state = case when page.run_at > now() then 'scheduled' else 'queued' end, run_at = page.run_at, error_form = '',
-      publish_at = page.run_at, claim = claim + 1, attempt = 0, crashes = 0, finished_at = null,
+      publish_at = page.run_at, held_until = null, claim = claim + 1, attempt = 0, crashes = 0, finished_at = null,
       progress = null, progress_note = null, cancel_requested_at = null`;
     return this.inPages(change, filter, perSecond, options, TAKE_KEYS);
   }

@@ -28,5 +28,6 @@ export {
   type UnprocessableMessage,
   UnprocessableMessages,
 } from './unprocessable-messages.js';
+export { named } from './waiting-for.js';
 export { WorkerLock } from './worker-lock.js';
 export { WorkerStore } from './worker-store.js';

@@ -150,7 +150,8 @@ export class JobQueries {
           j.attempt, j.max_attempts as "maxAttempts", ${within('payload')}, ${within('result')}, j.attempts,
           j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt",
           j.finished_at as "finishedAt", j.cancel_requested_at as "cancelRequestedAt", j.batch, j.previous,
-          j.next ->> 'id' as next, j.limited_by as "limitedBy", split_part(j.traceparent, '-', 2) as "traceId", w.name as worker
+          j.next ->> 'id' as next, j.limited_by as "limitedBy", j.held_for as "heldFor",
+          split_part(j.traceparent, '-', 2) as "traceId", w.name as worker
         from ${jobsIn(state)} j left join workers w on w.id = j.worker ${narrow}`,
       values: [maxBytes, ...values],
     });
@@ -184,7 +185,7 @@ export interface StoredAttempt extends AttemptView {
 type Row = Omit<JobView, 'attempts' | 'error' | 'waitingFor'> &
   Waiting & { attempts: StoredAttempt[]; worker: string | null };
 
-function toView({ worker, attempts: stored, limitedBy, ...row }: Row, facts?: QueueFacts): JobView {
+function toView({ worker, attempts: stored, limitedBy, heldFor, ...row }: Row, facts?: QueueFacts): JobView {
   const { state, attempt, startedAt, finishedAt } = row;
   const attempts: AttemptView[] = stored.map(({ claim: _, ...attempt }) => ({
     ...attempt,
@@ -198,7 +199,7 @@ function toView({ worker, attempts: stored, limitedBy, ...row }: Row, facts?: Qu
       finishedAt: finishedAt?.toISOString() ?? null,
     });
   const error = state === 'succeeded' ? null : (stored.findLast(({ error }) => error)?.error ?? null);
-  return { ...row, waitingFor: waitingFor({ ...row, limitedBy }, facts), error, attempts };
+  return { ...row, waitingFor: waitingFor({ ...row, limitedBy, heldFor }, facts), error, attempts };
 }
 
 /** A job as {@link JobQueries.find} would show it right after it was inserted, but with its secrets. */
@@ -207,14 +208,18 @@ export function viewOfNew(
   { state, createdAt, runAt }: Pick<JobView, 'state' | 'createdAt' | 'runAt'>,
   facts?: QueueFacts,
 ): JobView {
+  const { version = FIRST_VERSION } = record;
   return {
     id: record.id,
     name: record.name,
     queue: record.queue,
     priority: record.priority ?? 'normal',
-    version: record.version ?? FIRST_VERSION,
+    version,
     state,
-    waitingFor: waitingFor({ ...record, state, runAt, attempt: 0, limitedBy: null }, facts),
+    waitingFor: waitingFor(
+      { ...record, version, state, runAt, attempt: 0, limitedBy: null, heldFor: null },
+      facts,
+    ),
     progress: null,
     progressNote: null,
     attempt: 0,

@@ -1,6 +1,9 @@
 import type { JobState, Priority } from '#define-job';
 import type { Previous } from '#resources';
 
+/** Versions of contracts, by name. */
+export type Known = Readonly<Record<string, number>>;
+
 export interface NewRecord {
   /** A UUIDv7: ids sort by the time of their making. */
   id: string;
@@ -90,6 +93,8 @@ export interface Taken {
   payload: string | null;
   /** Of the contract that the payload is of. */
   version: number;
+  /** It has waited for a worker that knows it for as long as it may. */
+  isHeldOver: boolean;
   previous: Previous | null;
   /** Another job follows when it succeeds. */
   isFollowed: true | null;
@@ -126,6 +131,9 @@ export interface Settlement {
   released?: boolean;
   /** Of one that is tried again: how many attempts its contract allows now. */
   maxAttempts?: number;
+  /** The job waits for a worker that knows this, for so many milliseconds from its first hold on at most. */
+  holdFor?: Known;
+  holdMs?: number;
   /** When the job runs next, in milliseconds from now. */
   runInMs?: number;
   /** The limit that did not let the attempt start. */

@@ -61,6 +61,8 @@ const homeOf = (job: string, homes: string) =>
 
 /** Jobs that are read or written by one statement, when there may be very many. */
 const PAGE = 1_000;
+/** Whether no message is on its way, since no worker knows the job. */
+const IS_HELD = `coalesce(j.publish_at = j.held_until, false)`;
 /** Whether a job's message is not known to the broker yet. No index has this expression, for the reason given at `STATE`. */
 const IS_PENDING = `coalesce(j.publish_at, 'infinity') <> 'infinity'`;
 
@@ -162,6 +164,34 @@ export class OutboxStore {
     });
   }
 
+  /**
+   * Makes jobs due that are held for a worker that knows them, if one lives that does and serves their queue. Those that
+   * were held least often come first: beside old workers, one may be held again.
+   *
+   * @param limit how many at most. @returns how many.
+   */
+  async makeHeldDue(limit: number): Promise<number> {
+    const { rowCount } = await this.database.query({
+      name: 'make-held-due',
+      text: `
+        with known as (
+          select distinct k.name, w.queues, w.contracts
+          from workers w cross join lateral jsonb_object_keys(w.contracts) as k (name)
+          where w.id = any (array(${LOCKED_WORKERS}))
+        ), found as (
+          select j.id from known k join jobs j on j.name = k.name
+          where j.state = 'queued' and j.held_until is not null and j.publish_at = j.held_until
+            and j.queue = any (k.queues) and not exists (
+              select from jsonb_each_text(j.held_for) as needed (name, version)
+              where coalesce((k.contracts ->> needed.name)::int, 0) < needed.version::int)
+          order by j.claim limit $1 for update of j skip locked
+        )
+        update jobs j set publish_at = now() from found where j.id = found.id`,
+      values: [limit],
+    });
+    return rowCount ?? 0;
+  }
+
   /** Workers that have no session lock at this moment, since they ended or lost their connection. */
   async missingWorkers(): Promise<number[]> {
     const rows = await rowsOf<{ id: number }>(this.database, {
@@ -190,7 +220,7 @@ export class OutboxStore {
         set state = case when j.cancel_requested_at is null then 'queued' else 'cancelled' end,
             finished_at = case when j.cancel_requested_at is not null then now() end,
             publish_at = case when j.cancel_requested_at is null then now() end,
-            attempt = j.attempt - 1, crashes = j.crashes + 1, attempts = j.attempts || ${CRASHED_ATTEMPT}
+            held_until = null, attempt = j.attempt - 1, crashes = j.crashes + 1, attempts = j.attempts || ${CRASHED_ATTEMPT}
         where j.state = 'running' and j.worker = any ($1::int[]) and not exists (${lockOf('j.worker')})`,
       values: [workers],
     });
@@ -199,8 +229,9 @@ export class OutboxStore {
 
   /**
    * Makes every unfinished job due again, as if the broker had none of their messages: queued and retrying ones, and
-   * running ones whose worker is gone. A job whose queue no contract has any more, even one that is scheduled or dead,
-   * comes to the queue of its contract. Publishing again is harmless, so this may be done at any time, and again.
+   * running ones whose worker is gone, but those that are held. A job whose queue no contract has any more, even one that
+   * is scheduled, held or dead, comes to the queue of its contract. Publishing again is harmless, so this may be done at
+   * any time, and again.
    *
    * @param onPage told how many jobs are due so far. @param homes without them each stays in its queue.
    */
@@ -238,7 +269,8 @@ export class OutboxStore {
       name: 'pending-up-to',
       text: `
         select count(*)::int as pending from jobs
-        where publish_at is not null and state = 'queued' and id <= $1::uuid`,
+        where publish_at is distinct from held_until and publish_at is not null and state = 'queued'
+          and id <= $1::uuid`,
       values: [id],
     });
     return row?.pending ?? 0;
@@ -260,11 +292,13 @@ export class OutboxStore {
           select id, ${homeOf('page', '$4')} as queue from page
         ), pending as (
           update jobs j
-          set queue = m.queue, publish_at = case j.state when 'scheduled' then j.publish_at when 'dead' then now() else
-            least(j.publish_at, case when j.state = 'retrying' then greatest(j.run_at, now()) else now() end) end
+          set queue = m.queue, publish_at = case when ${IS_HELD} or j.state = 'scheduled' then j.publish_at
+            when j.state = 'dead' then now()
+            else least(j.publish_at, case when j.state = 'retrying' then greatest(j.run_at, now()) else now() end) end
           from moved m
-          where j.id = m.id and j.state = $3 and (j.state in ('queued', 'retrying') or j.queue <> m.queue)
-          returning j.id, j.state in ('queued', 'retrying') as is_due
+          where j.id = m.id and j.state = $3
+            and (j.state in ('queued', 'retrying') and not ${IS_HELD} or j.queue <> m.queue)
+          returning j.id, j.state in ('queued', 'retrying') and not ${IS_HELD} as is_due
         )
         select (select id from page order by id desc limit 1) as last,
           (select count(*)::int from pending where is_due) as pending`,

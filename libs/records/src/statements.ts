@@ -27,9 +27,9 @@ export const comesAfter = (last: string) =>
 export const epochMs = (column: string) => `date_part('epoch', ${column}) * 1000`;
 
 /** Whether the index `jobs_state` has a job. */
-export const HAS_STATE_INDEXED = `state <> 'succeeded' and (state <> 'queued' or publish_at is null)`;
+export const HAS_STATE_INDEXED = `state <> 'succeeded' and (state <> 'queued' or publish_at is null or held_until is not null)`;
 /** Whether a queued job is not in it: the relay publishes it in seconds, unless its producer does. */
-export const IS_QUEUED_IN_OUTBOX = `state = 'queued' and publish_at <= now() + interval '1 hour'`;
+export const IS_QUEUED_IN_OUTBOX = `state = 'queued' and publish_at <= now() + interval '1 hour' and held_until is null`;
 
 /** The table that jobs of a state are read from, newest first, so that an index finds them. */
 export const jobsIn = (state?: JobState) =>
@@ -134,6 +134,10 @@ export const succeed = (settlements: readonly Settlement[]): Statement => ({
   values: columns(settlements, 'id', 'claim', 'result'),
 });
 
+/** A job that is held again waits no longer than from its first hold. */
+const HELD_UNTIL = `case when s.hold_ms is not null
+            then coalesce(j.held_until, now() + s.hold_ms * interval '1 millisecond') end`;
+
 /**
  * Writes nothing for a claim that is not the newest one any more. A job that was to be cancelled meanwhile ends as
  * cancelled, whatever its handler made of it. The job that follows on success is inserted by the same statement, so
@@ -151,7 +155,10 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
           attempt = j.attempt - (s.released is true and j.cancel_requested_at is null)::int,
           result = case when j.cancel_requested_at is null then s.result end,
           run_at = coalesce(now() + s.run_in * interval '1 millisecond', j.run_at),
-          publish_at = case when j.cancel_requested_at is null then now() + s.publish_in * interval '1 millisecond' end,
+          held_until = ${HELD_UNTIL}, held_for = s.hold_for,
+          started_at = case when s.hold_ms is null then j.started_at end,
+          publish_at = case when j.cancel_requested_at is null
+            then coalesce(${HELD_UNTIL}, now() + s.publish_in * interval '1 millisecond') end,
           finished_at = case
             when j.cancel_requested_at is not null or s.state in ('succeeded', 'dead', 'cancelled') then now() end,
           limited_by = s.limited_by,
@@ -168,8 +175,9 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
               'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
                 'The handler took no notice of the cancellation and ended by itself'))) end
       from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[],
-                  $10::text[], $11::int[], $12::int[])
-        as s (id, claim, state, result, error, released, run_in, publish_in, limited_by, result_version, max_attempts)
+                  $10::text[], $11::int[], $12::int[], $13::jsonb[], $14::float8[])
+        as s (id, claim, state, result, error, released, run_in, publish_in, limited_by, result_version, max_attempts,
+              hold_for, hold_ms)
       where j.id = s.id and j.claim = s.claim and ${STATE} = 'running'
       returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result,
         s.result_version
@@ -198,6 +206,6 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
   values: [
     ...columns(settlements, 'id', 'claim', 'state', 'result', 'error', 'released', 'runInMs'),
     worker,
-    ...columns(settlements, 'publishInMs', 'limitedBy', 'resultVersion', 'maxAttempts'),
+    ...columns(settlements, 'publishInMs', 'limitedBy', 'resultVersion', 'maxAttempts', 'holdFor', 'holdMs'),
   ],
 });

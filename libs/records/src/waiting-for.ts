@@ -1,4 +1,5 @@
 import type { JobView, WaitingFor } from '#resources';
+import type { Known } from './job-record.js';
 import type { Statement } from './records-database.js';
 import { LOCKED_WORKERS } from './statements.js';
 
@@ -6,16 +7,17 @@ import { LOCKED_WORKERS } from './statements.js';
 export interface QueueFacts {
   now: Date;
   paused: readonly string[];
-  /** The queues that workers serve that hold their session lock at this moment. */
-  served: readonly string[];
+  /** Which queues the workers serve that hold their session lock at this moment, and what they know. */
+  workers: readonly { queues: readonly string[]; contracts: Known | null }[];
   /** The queues of the broker that a migration has declared, and nobody has deleted. */
   declared: readonly string[];
 }
 
 /** What the record says of why a job waits. */
-export type Waiting = Pick<JobView, 'state' | 'queue' | 'runAt' | 'attempt' | 'maxAttempts'> & {
-  limitedBy: string | null;
-};
+export type Waiting = Pick<
+  JobView,
+  'name' | 'version' | 'state' | 'queue' | 'runAt' | 'attempt' | 'maxAttempts'
+> & { limitedBy: string | null; heldFor: Known | null };
 
 /** Whether a job in this state waits for something. */
 export const isWaiting = ({ state }: Pick<JobView, 'state'>): boolean =>
@@ -25,7 +27,9 @@ export const QUEUE_FACTS: Statement = {
   name: 'queue-facts',
   text: `
     select now() as now, array(select queue from paused_queues) as paused,
-      array(select distinct unnest(queues) from workers where id = any (array(${LOCKED_WORKERS}))) as served,
+      array(
+        select distinct jsonb_build_object('queues', queues, 'contracts', contracts)
+        from workers where id = any (array(${LOCKED_WORKERS}))) as workers,
       array(select name from declared_queues) as declared`,
   values: [],
 };
@@ -46,7 +50,24 @@ export function waitingFor(job: Waiting, facts?: QueueFacts): WaitingFor | null 
     return { what: 'retry', detail: `attempt ${attempt + 1} of ${maxAttempts} at ${at}` };
   if (isLater) return { what: 'time', detail: at };
   if (facts?.paused.includes(queue)) return { what: 'pause', detail: `queue "${queue}" is paused` };
-  if (facts && !facts.served.includes(queue))
-    return { what: 'worker', detail: `no worker that is alive serves queue "${queue}"` };
-  return { what: 'worker', detail: `a free worker of queue "${queue}"` };
+  return { what: 'worker', detail: facts ? workerFor(job, facts) : `a free worker of queue "${queue}"` };
 }
+
+/** Which worker a job waits for that could run. */
+function workerFor({ name, version, queue, heldFor }: Waiting, { workers }: QueueFacts): string {
+  const serving = workers.filter(({ queues }) => queues.includes(queue));
+  if (serving.length === 0) return `no worker that is alive serves queue "${queue}"`;
+  const needed = { [name]: version, ...heldFor };
+  // A worker of earlier code says nothing of what it knows.
+  const knows = ({ contracts }: (typeof serving)[number]) =>
+    contracts
+      ? Object.entries(needed).every(([name, version]) => (contracts[name] ?? 0) >= version)
+      : !heldFor;
+  return serving.some(knows) ? `a free worker of queue "${queue}"` : `a worker that knows ${named(needed)}`;
+}
+
+/** Versions of contracts, for people. */
+export const named = (known: Known): string =>
+  Object.entries(known)
+    .map(([name, version]) => `${name} version ${version}`)
+    .join(' and ');

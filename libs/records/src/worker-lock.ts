@@ -10,7 +10,7 @@ export const WORKER_LOCK_CLASS = 0x7761_7272;
 /** The same for duties that one worker does for all; the second half is the duty. */
 const DUTY_LOCK_CLASS = 0x7761_7273;
 /** Workers of all versions that run beside each other agree on these numbers: a new duty gets a new one. */
-const LEADER_DUTIES = { deadLetters: 1, batches: 4 } as const;
+const LEADER_DUTIES = { deadLetters: 1, batches: 4, heldJobs: 5 } as const;
 export type LeaderDuty = keyof typeof LEADER_DUTIES;
 const RECONNECT_PAUSE_MS = 500;
 /** How often the session is tried: a connection that died without a word must not be taken for a held lock. */

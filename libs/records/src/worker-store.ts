@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { WorkerView } from '#resources';
+import type { Known } from './job-record.js';
 import { RecordsDatabase } from './records-database.js';
 import { lockOf } from './statements.js';
 import { WorkerLock } from './worker-lock.js';
@@ -7,7 +8,10 @@ import { WorkerLock } from './worker-lock.js';
 /** Running jobs that are shown of one worker; there may be thousands. */
 const SHOWN_JOBS = 100;
 
-export type WorkerReport = Pick<WorkerView, 'queues' | 'eventLoopLagMs' | 'rssBytes'>;
+export interface WorkerReport extends Pick<WorkerView, 'queues' | 'eventLoopLagMs' | 'rssBytes'> {
+  /** What it knows, for the jobs that are held for such a worker. */
+  contracts: Known;
+}
 
 /** The live worker processes, with their reports. */
 @Injectable()
@@ -17,13 +21,13 @@ export class WorkerStore {
     private readonly lock: WorkerLock,
   ) {}
 
-  async report({ queues, eventLoopLagMs, rssBytes }: WorkerReport): Promise<void> {
+  async report({ queues, contracts, eventLoopLagMs, rssBytes }: WorkerReport): Promise<void> {
     await this.database.query({
       name: 'report-worker',
       text: `
-        update workers set queues = $2, event_loop_lag_ms = $3, rss_bytes = $4, seen_at = now()
+        update workers set queues = $2, event_loop_lag_ms = $3, rss_bytes = $4, contracts = $5, seen_at = now()
         where id = $1`,
-      values: [await this.lock.id(), queues, eventLoopLagMs, rssBytes],
+      values: [await this.lock.id(), queues, eventLoopLagMs, rssBytes, contracts],
     });
   }
 

@@ -102,6 +102,7 @@ export class MemoryStore
         createdMs: job.createdAt.getTime(),
         isFollowed: next ? true : null,
         version,
+        isHeldOver: false,
       },
       ...{ crashes: 0, rescued: false, waited: 0, payload: wantsPayload ? payload : null, previous },
     };

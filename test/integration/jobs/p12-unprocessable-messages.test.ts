@@ -31,6 +31,8 @@ class LateHandler implements Handler<typeof Late> {
   }
 }
 
+/** What names an unknown contract is a dead letter at once. */
+const settings = { HOLD_UNKNOWN: 0 };
 /** How many garbage messages come at once; 100,000 take some minutes. */
 const GARBAGE = Number(process.env.GARBAGE ?? 2_000);
 
@@ -62,7 +64,7 @@ beforeAll(async () => {
   views = producer.app.get(JobQueries);
 });
 beforeEach(async () => {
-  worker = await givenWorker(environment, { contracts: [Known, Other], handlers: [KnownHandler] });
+  worker = await givenWorker(environment, { contracts: [Known, Other], handlers: [KnownHandler], settings });
 });
 afterEach(async () => {
   await dead.discard({});
@@ -264,7 +266,7 @@ test('P12: a worker that dies between record and acknowledgement leaves one dead
     await records.record(describeMessage({ queue: 'known', message }, 'it died', 1_000));
   await connection.close();
 
-  worker = await givenWorker(environment, { contracts: [Known, Other], handlers: [KnownHandler] });
+  worker = await givenWorker(environment, { contracts: [Known, Other], handlers: [KnownHandler], settings });
   await eventually(async () => (await environment.countReady('known')) === 0 && (await dead.count()) >= 5);
   await untilDepths(5, 0, 0, 0);
   expect((await all()).map(({ message }) => message?.size).sort()).toEqual([2, 2, 8, 8, 8]);

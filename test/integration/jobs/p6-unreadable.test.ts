@@ -29,7 +29,7 @@ beforeAll(async () => {
   ({ environment, producer, close } = await givenProducerAndWorker({
     contracts,
     handlers: [GreetHandler],
-    settings: { WORKER_PREFETCH: { fallback: 1, queues: new Map() } },
+    settings: { HOLD_UNKNOWN: 0, WORKER_PREFETCH: { fallback: 1, queues: new Map() } },
   }));
 });
 // What a test takes out of the dead-letter queue would come back there: the records say what lies in it.
@@ -58,6 +58,7 @@ describe('P6: a message that cannot be understood is a dead letter at once, with
     ['a type with NUL', '{"name":"x"}', { type: 'greet.say\0' }, /NUL/],
     ['no type', '{"name":"x"}', { type: undefined }, /type is missing/],
     ['an unknown type', '{"name":"x"}', { type: 'greet.sing' }, /No contract is named/],
+    ['a type that no contract may have', '{"name":"x"}', { type: 'Greet!' }, /No contract is named "Greet!"/],
     ['the type of an object method', '{"name":"x"}', { type: 'constructor' }, /No contract is named/],
     ['x-attempt of -1', '{"name":"x"}', { headers: { 'x-attempt': -1 } }, /x-attempt/],
     ['x-attempt of "x"', '{"name":"x"}', { headers: { 'x-attempt': 'x' } }, /x-attempt/],

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuid } from 'uuid';
-import { decide, type Outcome } from '#jobs';
+import { decide, NonRetryableError, type Outcome } from '#jobs';
 import {
   Database,
   DeadJobStore,
@@ -11,6 +11,7 @@ import {
   type JobView,
   OutboxStore,
   QueueStore,
+  type Taken,
   UnprocessableMessages,
   WorkerLock,
 } from '#records';
@@ -24,6 +25,8 @@ import { type Environment, givenEnvironment } from '#testing/services';
 /** The contract's retries; delays do not matter where the clock jumps at will. */
 const RETRY = ['1m', '1h'] as const;
 const MAX_ATTEMPTS = RETRY.length + 1;
+/** Versions of the contract that jobs may be of, and workers know. */
+const NEWEST = 3;
 
 interface Message {
   id: string;
@@ -88,10 +91,14 @@ class World {
   private isPaused = false;
   /** Jobs that a limit put off and that were not claimed since. */
   private readonly limited = new Set<string>();
+  /** The version of the contract that the workers know, and those of the jobs. */
+  private known = 1;
+  private readonly versions = new Map<string, number>();
 
-  async enqueue(isConfirmed: boolean) {
+  async enqueue(isConfirmed: boolean, version: number) {
     const id = uuid();
-    const record = { id, name: 'a.b', queue: 'a', payload: '{}', maxAttempts: MAX_ATTEMPTS };
+    const record = { id, name: 'a.b', queue: 'a', payload: '{}', version, maxAttempts: MAX_ATTEMPTS };
+    this.versions.set(id, version);
     await this.any(0).records.insert(record);
     this.jobs.push(id);
     // Without a confirm nobody knows whether the broker has it; the worst is that it has not.
@@ -111,10 +118,26 @@ class World {
     if (claim.taken) {
       expect(this.cancelledUnstarted.has(message.id)).toBe(false);
       this.limited.delete(message.id);
+      if (claim.version > this.known) return this.hold(worker, message, claim);
       expect(claim.attempt).toBeLessThanOrEqual(MAX_ATTEMPTS);
       this.started(message.id, claim.attempt, claim.crashes);
       worker.runs.push({ id: message.id, claim: claim.claim, attempt: claim.attempt, message });
     } else if (claim.mustRunExclusively) this.queue.push(message);
+  }
+
+  /** The worker does not know the job. */
+  private async hold({ records }: Worker, { id }: Message, { claim, attempt, crashes, ...taken }: Taken) {
+    const held: Outcome = { kind: 'held', needed: { 'a.b': taken.version }, ms: 86_400_000 };
+    const unknown: Outcome = { kind: 'failed', error: new NonRetryableError('not known') };
+    const { settlement } = decide(taken.isHeldOver ? unknown : held, RETRY, attempt);
+    expect(await records.settle({ ...settlement, id, claim })).toBe(settlement.state);
+    const [row] = await environment.sql('select state, attempt, crashes from jobs where id = $1', [id]);
+    if (!taken.isHeldOver) expect(row).toEqual({ state: 'queued', attempt: attempt - 1, crashes });
+  }
+
+  /** The workers are started again, with newer or older code. */
+  deploy(version: number) {
+    this.known = version;
   }
 
   /** A limit does not let a delivered job start. */
@@ -213,7 +236,8 @@ class World {
   /** Whatever has a time has come to it. */
   async jump() {
     await environment.sql(
-      `update jobs set publish_at = least(publish_at, now()), run_at = least(run_at, now())
+      `update jobs set publish_at = least(publish_at, now()), run_at = least(run_at, now()),
+         held_until = least(held_until, now())
        where publish_at is not null`,
     );
   }
@@ -221,6 +245,7 @@ class World {
   async relay(isConfirmed: boolean) {
     const { outbox } = this.any(1);
     await outbox.rescue(await outbox.missingWorkers());
+    await outbox.makeHeldDue(1_000);
     const due = await outbox.takeDue(1_000, EVER_MS, 60_000, 1_000);
     for (const { id, attempt, claim, state } of due) {
       if (!isConfirmed) continue;
@@ -244,20 +269,31 @@ class World {
       );
       expect(holders.length).toBeLessThanOrEqual(1);
     }
-    for (const job of await this.views.list({ limit: 1_000 }))
-      expect({ ...job, what: job.waitingFor?.what }).toMatchObject({ what: this.reasonOf(job) });
+    await Promise.all(this.workers.map(({ lock }) => lock.id()));
+    const contracts = { 'a.b': this.known };
+    await environment.sql(`update workers set queues = '{a}', contracts = $1`, [contracts]);
+    for (const job of await this.views.list({ limit: 1_000 })) {
+      const { what, detail } = job.waitingFor ?? {};
+      expect({ ...job, reason: what === 'worker' ? detail : what }).toMatchObject({
+        reason: this.reasonOf(job),
+      });
+    }
   }
 
   /** P21: why a job does not run, by what was done to it. */
   private reasonOf({ id, state, runAt }: JobView) {
     if (state === 'running' || isEnded(state)) return undefined;
     const isLater = state !== 'queued' && runAt.getTime() > Date.now();
-    if (!isLater) return this.isPaused ? 'pause' : 'worker';
+    if (!isLater && this.isPaused) return 'pause';
+    const needed = this.versions.get(id) ?? 0;
+    if (!isLater)
+      return needed > this.known ? `a worker that knows a.b version ${needed}` : 'a free worker of queue "a"';
     return this.limited.has(id) ? 'limit' : state === 'retrying' ? 'retry' : 'time';
   }
 
   /** The faults are over: everything accepted must come to its end. */
   async recover() {
+    this.deploy(NEWEST);
     for (let round = 0; round < 12; round++) {
       for (const who of this.workers.keys()) {
         while (this.any(who).runs.length > 0) await this.finish(who, 0, success, true, true);
@@ -331,7 +367,18 @@ const outcome: fc.Arbitrary<Outcome> = fc.oneof(
   fc.constant<Outcome>({ kind: 'crashed', error: new Error('nobody caught it') }),
 );
 const step: fc.Arbitrary<(world: World) => unknown> = fc.oneof(
-  { weight: 4, arbitrary: fc.boolean().map((confirmed) => (world: World) => world.enqueue(confirmed)) },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(fc.boolean(), fc.integer({ min: 1, max: NEWEST })).map(
+      ([confirmed, version]) =>
+        (world: World) =>
+          world.enqueue(confirmed, version),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.integer({ min: 1, max: NEWEST }).map((version) => (world: World) => world.deploy(version)),
+  },
   {
     weight: 8,
     arbitrary: fc.tuple(number, number, fc.boolean()).map(
@@ -372,7 +419,7 @@ const step: fc.Arbitrary<(world: World) => unknown> = fc.oneof(
   { weight: 2, arbitrary: fc.boolean().map((confirmed) => (world: World) => world.relay(confirmed)) },
 );
 
-test('P1, P3, P5, P10, P12, P21: whatever happens in whatever order, every job comes to one end, and no attempt runs twice at once', async () => {
+test('P1, P3, P5, P10, P12, P16, P21: whatever happens in whatever order, every job comes to one end, and no attempt runs twice at once', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60, size: 'max' }), async (steps) => {
       await environment.sql('delete from jobs');

@@ -134,7 +134,10 @@ function workerOf(
   @Module({
     providers: [
       { provide: Log, useValue: log },
-      { provide: PollIntervals, useValue: { deadLetterKeeper: 200, relay: 50 } satisfies PollIntervals },
+      {
+        provide: PollIntervals,
+        useValue: { deadLetterKeeper: 200, heldJobs: 100, relay: 50 } satisfies PollIntervals,
+      },
     ],
     exports: [Log, PollIntervals],
   })

@@ -2,19 +2,23 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Injectable } from '@nestjs/common';
 import { Duty } from '#common';
 import { WorkerStore } from '#records';
+import { Contracts } from '../contracts.js';
 
 const POLL_INTERVAL_MS = 5_000;
 /** Sampling interval of the event-loop delay. The measured delay includes it, so it is subtracted. */
 const RESOLUTION_MS = 20;
 
-/** Reports the queues, memory and event-loop lag of this worker, for `GET /workers` and the dashboard. */
+/** Reports what this worker knows and serves, its memory and its event-loop lag. */
 @Injectable()
 export class WorkerStatus extends Duty {
   private readonly delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   /** The queues that this worker serves. */
   queues: readonly string[] = [];
 
-  constructor(private readonly workers: WorkerStore) {
+  constructor(
+    private readonly workers: WorkerStore,
+    private readonly contracts: Contracts,
+  ) {
     super({ name: 'Reporting the status of this worker', intervalMs: POLL_INTERVAL_MS });
   }
 
@@ -32,6 +36,7 @@ export class WorkerStatus extends Duty {
     const eventLoopLagMs = Math.max(0, this.delay.max / 1e6 - RESOLUTION_MS);
     this.delay.reset();
     const rssBytes = process.memoryUsage.rss();
-    await this.workers.report({ queues: this.queues, eventLoopLagMs, rssBytes });
+    const contracts = this.contracts.known;
+    await this.workers.report({ queues: this.queues, contracts, eventLoopLagMs, rssBytes });
   }
 }

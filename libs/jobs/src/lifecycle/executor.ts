@@ -1,7 +1,7 @@
 import { Injectable, Logger, Optional } from '@nestjs/common';
 import { untilAvailable } from '#common';
 import { Settings } from '#config';
-import { type AnyContract, FIRST_VERSION, type JobState } from '#define-job';
+import { type AnyContract, FIRST_VERSION, isJobName, type JobState } from '#define-job';
 import { type Claim, type ClaimRequest, JobStore, MAX_CRASHES, type Refused, Throughput } from '#records';
 import { Log, type StrayError } from '#telemetry';
 import { Contracts } from '../contracts.js';
@@ -23,6 +23,8 @@ import { AttemptRunner, type ClaimedJob, type RunHandler } from './run-attempt.j
 import { STOP_GRACE_MS } from './running-attempt.js';
 import { RunningAttempts } from './running-attempts.js';
 
+/** How often a job of an unknown contract is said to be tried: as one of a contract without `retry`. */
+const UNKNOWN_RETRIES = 4;
 /** The permit of a job without limits. */
 const UNLIMITED: Permit = {};
 /** The permit of a job that could not start when it was admitted. If it can start now, it is put off and admitted again. */
@@ -102,14 +104,16 @@ export class Executor {
 
   private async process(delivery: HeldDelivery, job: IncomingJob): Promise<void> {
     const contract = this.contracts.find(job.name);
-    const request = claimRequestOf(job, contract);
+    const isKnown = contract !== undefined && job.version <= contract.version;
+    const request = this.claimRequestOf(job, contract);
     // First of all: a job that waits for a thread has not started, and must keep no other one from it.
-    const seat = this.runner.needsSeat(job.name) ? await this.runner.seat(job.name) : undefined;
+    const seat = isKnown && this.runner.needsSeat(job.name) ? await this.runner.seat(job.name) : undefined;
     const turn = this.gate.enter();
     if (turn) await turn;
     let permit: Permit | undefined = UNLIMITED;
     try {
-      if (this.admission?.limits(job.name)) permit = await this.admit(this.admission, job, request);
+      if (isKnown && this.admission?.limits(job.name))
+        permit = await this.admit(this.admission, job, request);
       if (!permit) return delivery.ack();
       let claim = await this.claim(request);
       if (!claim.taken && claim.mustRunExclusively) claim = await this.claimExclusively(request);
@@ -123,11 +127,12 @@ export class Executor {
       observed.ended(outcome);
       const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
       const state = await this.settle(claimed, decision);
-      this.ended++;
+      const isHeld = outcome.kind === 'held';
+      if (!isHeld) this.ended++;
       observed.settled(outcome, state, this.log, this.throughput, secrets);
 
       // Released, or crashed: unacknowledged, the message returns to its queue as the channel closes.
-      if (state === 'queued') return;
+      if (state === 'queued' && !isHeld) return;
       const isNext = decision.deadReason !== undefined || decision.retryDelay !== undefined;
       if (isNext && state === decision.settlement.state) await this.publish(claimed, decision);
       delivery.ack();
@@ -180,9 +185,13 @@ export class Executor {
     return this.deadLetter(delivery, contract ? lacks : new UnknownContractError(name).message);
   }
 
-  /** Runs the handler, unless the job's time to start has passed since it was admitted: then it is put off. */
+  /** Runs the handler, unless the job is not known here, or its time to start has passed since it was admitted. */
   private run(claimed: ClaimedJob, confirm: Permit['confirm']): Promise<Outcome> {
-    if (!confirm || claimed.claim.crashes >= MAX_CRASHES) return this.runner.run(claimed);
+    const { job, claim } = claimed;
+    const needed = this.contracts.unknownOf(job, claim);
+    const isHeld = needed && this.maySoonBeKnown(job) && !claim.isHeldOver && claim.crashes < MAX_CRASHES;
+    if (isHeld) return Promise.resolve({ kind: 'held', needed, ms: this.settings.HOLD_UNKNOWN });
+    if (!confirm || claim.crashes >= MAX_CRASHES) return this.runner.run(claimed);
     return this.persistently(confirm).then((deferral) =>
       deferral
         ? { kind: 'snoozed', delay: deferral.delayMs, limitedBy: deferral.limitedBy }
@@ -241,19 +250,22 @@ export class Executor {
       this.logger.warn(`Retrying until it succeeds: ${message}`),
     );
   }
-}
 
-/** Asks the record whether the job may run. A job of a known contract that nobody but its message knows gets a record. */
-function claimRequestOf(
-  { id, name, attempt, version, queue, priority, traceparent, payload }: IncomingJob,
-  contract: AnyContract | undefined,
-): ClaimRequest {
-  const given = version === FIRST_VERSION ? undefined : version;
-  const request = { id, name, attempt, wantsPayload: payload === null, version: given };
-  if (!contract || payload === null) return request;
-  const maxAttempts = contract.retry.length + 1;
-  return {
-    ...request,
-    record: { id, name, queue, priority, traceparent, payload, maxAttempts, version: given },
-  };
+  /** Asks the record whether the job may run. A job that nobody but its message knows gets a record. */
+  private claimRequestOf(job: IncomingJob, contract: AnyContract | undefined): ClaimRequest {
+    const { id, name, attempt, version, queue, priority, traceparent, payload } = job;
+    const given = version === FIRST_VERSION ? undefined : version;
+    const request = { id, name, attempt, wantsPayload: payload === null, version: given };
+    if (payload === null || !(contract || this.maySoonBeKnown(job))) return request;
+    const maxAttempts = (contract?.retry.length ?? UNKNOWN_RETRIES) + 1;
+    return {
+      ...request,
+      record: { id, name, queue, priority, traceparent, payload, maxAttempts, version: given },
+    };
+  }
+
+  /** Whether a worker may come that knows a job which is not known here. */
+  private maySoonBeKnown({ name }: IncomingJob): boolean {
+    return this.settings.HOLD_UNKNOWN > 0 && isJobName(name);
+  }
 }

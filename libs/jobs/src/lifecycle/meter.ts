@@ -3,7 +3,9 @@ import { metrics, Tally } from '#telemetry';
 import type { Outcome } from './outcome.js';
 
 /** How an attempt ended, as the metric's label; `superseded`: another worker had taken the job over. */
-const ENDINGS = ['succeeded', 'failed', 'snoozed', 'cancelled', 'released', 'crashed', 'superseded'] as const;
+const ENDINGS = [
+  ...['succeeded', 'failed', 'snoozed', 'held', 'cancelled', 'released', 'crashed', 'superseded'],
+] as const;
 const FINALS = ['succeeded', 'dead', 'cancelled'] as const;
 
 /** Counts the jobs of one contract. Labels are looked up once, so that counting costs next to nothing. */

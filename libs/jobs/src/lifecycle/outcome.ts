@@ -1,6 +1,6 @@
 import { maskUrl } from '#config';
 import { type Duration, NonRetryableError, RetryAfterError, toMilliseconds } from '#define-job';
-import { type Settlement, type StoredError, saidBy } from '#records';
+import { type Known, type Settlement, type StoredError, saidBy } from '#records';
 import type { JobSecrets } from '../job-secrets.js';
 import { readThrown, type Thrown } from '../thrown.js';
 
@@ -9,6 +9,8 @@ export type Outcome =
   | { kind: 'failed'; error: unknown }
   /** By its handler; or by a limit, right before it would have started. */
   | { kind: 'snoozed'; delay: Duration | number; limitedBy?: string }
+  /** This worker does not know what is `needed` to run it: it waits for one that does, no longer than `ms`. */
+  | { kind: 'held'; needed: Known; ms: number }
   /** Somebody cancelled the job, and its handler obeyed that. */
   | { kind: 'cancelled'; error: unknown }
   /** The worker stops before the handler was done; the attempt does not count. */
@@ -38,6 +40,7 @@ const MAX_DELAY_MS = 365 * 86_400_000;
  *   chooses its own delay, for which there is no queue: the record keeps the time and the relay publishes then.
  * - Failed without tries left, or with a `NonRetryableError`: a dead letter.
  * - Snoozed: as `RetryAfterError`, and the attempt does not count. Released: it does not count either.
+ * - Held: as released, and its message comes when a worker lives that knows it.
  * - Crashed: the attempt does not count, but the crash does, as of any dead worker.
  *
  * @param retry the contract's delays. @param attempt the attempt that ended, from 1. @param secrets what its errors
@@ -56,6 +59,8 @@ export function decide(
       return { settlement: { state: 'cancelled', error: storedError(outcome.error, secrets) } };
     case 'released':
       return { settlement: RELEASED };
+    case 'held':
+      return { settlement: { state: 'queued', released: true, holdFor: outcome.needed, holdMs: outcome.ms } };
     case 'crashed':
       return { settlement: { ...RELEASED, error: storedError(outcome.error, secrets) } };
     case 'snoozed': {

@@ -2,7 +2,7 @@ import { type AnyContract, namesOf } from '#define-job';
 import { MAX_CRASHES, type Taken } from '#records';
 import type { Contracts } from '../contracts.js';
 import type { IncomingJob } from '../decode.js';
-import { CrashedError, NoHandlerError, UnknownContractError } from '../errors.js';
+import { CrashedError, NoHandlerError, UnknownContractError, UnknownVersionError } from '../errors.js';
 import type { JobContext } from '../handler.js';
 import { Isolation, type Seat } from '../isolation.js';
 import type { JobSecrets } from '../job-secrets.js';
@@ -83,7 +83,10 @@ export class AttemptRunner {
     { job, claim, contract, seat, observed }: ClaimedJob,
     attempt: RunningAttempt,
   ): Promise<Outcome> {
-    if (!contract) throw new UnknownContractError(job.name);
+    const unknown = this.tools.contracts.unknownOf(job, claim);
+    const end = claim.isHeldOver ? ', and no worker that does came while it was held (HOLD_UNKNOWN)' : '';
+    if (!contract) throw new UnknownContractError(job.name, end);
+    if (unknown) throw new UnknownVersionError(unknown, end);
     if (claim.payload === null && job.payload === null)
       throw new UnprocessableMessageError(job.lacks ?? 'neither the message nor its record has a payload');
     const handler = this.handlers.get(contract.name);
