@@ -16,7 +16,7 @@ import { scrub } from '../unprocessable.js';
 import { Admission, type Permit } from './admission.js';
 import { Drain } from './drain.js';
 import { Gate } from './gate.js';
-import { type HeldDelivery, InFlight } from './in-flight.js';
+import { type DeliveryInFlight, InFlight } from './in-flight.js';
 import { ObservedAttempt } from './observe.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
 import { AttemptRunner, type ClaimedJob, type RunHandler } from './run-attempt.js';
@@ -75,10 +75,10 @@ export class Executor {
   take(delivery: JobDelivery): void {
     const job = decode(delivery, this.settings.MAX_PAYLOAD);
     const isUnreadable = 'unreadable' in job;
-    const held = this.inFlight.add(delivery, isUnreadable ? undefined : `${job.id}/${job.attempt}`);
-    if (!held) return;
-    const end = isUnreadable ? this.deadLetter(held, job.unreadable) : this.process(held, job);
-    void end.catch((error) => this.onUnexpected(held, error)).finally(() => this.inFlight.delete(held));
+    const added = this.inFlight.add(delivery, isUnreadable ? undefined : `${job.id}/${job.attempt}`);
+    if (!added) return;
+    const end = isUnreadable ? this.deadLetter(added, job.unreadable) : this.process(added, job);
+    void end.catch((error) => this.onUnexpected(added, error)).finally(() => this.inFlight.delete(added));
   }
 
   get size(): number {
@@ -102,7 +102,7 @@ export class Executor {
     this.running.guardProcess(end);
   }
 
-  private async process(delivery: HeldDelivery, job: IncomingJob): Promise<void> {
+  private async process(delivery: DeliveryInFlight, job: IncomingJob): Promise<void> {
     const contract = this.contracts.find(job.name);
     const isKnown = contract !== undefined && job.version <= contract.version;
     const request = this.claimRequestOf(job, contract);
@@ -174,7 +174,7 @@ export class Executor {
 
   /** Lets go of a message whose job may not run: it has ended, runs elsewhere, or this is an older copy. */
   private async drop(
-    delivery: HeldDelivery,
+    delivery: DeliveryInFlight,
     { name, lacks = 'the message carries no payload, and there is no record with one' }: IncomingJob,
     contract: AnyContract | undefined,
     { state, isAnotherJob }: Refused,
@@ -229,7 +229,7 @@ export class Executor {
   }
 
   /** No statement accepts this job, now or later: it must not block the jobs behind it. */
-  private async onUnexpected(delivery: HeldDelivery, error: unknown): Promise<void> {
+  private async onUnexpected(delivery: DeliveryInFlight, error: unknown): Promise<void> {
     // When the worker stops, the message returns to its queue as the channel closes.
     if (this.draining.signal.aborted) return;
     const { messageId: job, type: name } = delivery.message.properties;
@@ -237,7 +237,7 @@ export class Executor {
     await this.deadLetter(delivery, describeError(error).message).catch(() => {});
   }
 
-  private async deadLetter(delivery: HeldDelivery, reason: string): Promise<void> {
+  private async deadLetter(delivery: DeliveryInFlight, reason: string): Promise<void> {
     const { messageId: job, type: name } = delivery.message.properties;
     this.log.warn({ job, name, queue: delivery.queue, reason: scrub(reason) }, 'Dead-lettering message');
     await this.persistently(() => this.deadLetters.deadLetter(delivery, reason));

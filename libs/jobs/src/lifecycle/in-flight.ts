@@ -2,27 +2,27 @@ import type { JobDelivery } from '../decode.js';
 
 /** Deliveries in flight, by `id/attempt`. A copy that the broker delivers again replaces the old one: only it can be acked. */
 export class InFlight {
-  private readonly held = new Map<string | JobDelivery, HeldDelivery>();
+  private readonly deliveries = new Map<string | JobDelivery, DeliveryInFlight>();
   private onChange: () => void = () => {};
 
   get size(): number {
-    return this.held.size;
+    return this.deliveries.size;
   }
 
   /** @returns the delivery to process; undefined for a copy of one in flight. */
-  add(delivery: JobDelivery, key: string | JobDelivery = delivery): HeldDelivery | undefined {
-    const held = this.held.get(key);
-    if (held) {
-      held.replaceBy(delivery);
+  add(delivery: JobDelivery, key: string | JobDelivery = delivery): DeliveryInFlight | undefined {
+    const earlier = this.deliveries.get(key);
+    if (earlier) {
+      earlier.replaceBy(delivery);
       return undefined;
     }
-    const added = new HeldDelivery(key, delivery);
-    this.held.set(key, added);
+    const added = new DeliveryInFlight(key, delivery);
+    this.deliveries.set(key, added);
     return added;
   }
 
-  delete({ key }: HeldDelivery): void {
-    this.held.delete(key);
+  delete({ key }: DeliveryInFlight): void {
+    this.deliveries.delete(key);
     this.onChange();
   }
 
@@ -30,7 +30,7 @@ export class InFlight {
   left(count: () => number): Promise<void> {
     return new Promise((resolve) => {
       this.onChange = () => {
-        if (this.held.size <= count()) resolve();
+        if (this.deliveries.size <= count()) resolve();
       };
       this.onChange();
     });
@@ -43,7 +43,7 @@ export class InFlight {
 }
 
 /** A delivery in flight: acknowledging it acknowledges its newest copy. */
-export class HeldDelivery implements JobDelivery {
+export class DeliveryInFlight implements JobDelivery {
   readonly queue: string;
   readonly message: JobDelivery['message'];
 
