@@ -24,6 +24,7 @@ import {
   givenWorker,
   type Producer,
 } from '#testing/services';
+import { givenProxy } from '../support/proxy.js';
 
 /** Workers and producers of several versions of the same code, beside each other and one after the other. */
 
@@ -388,4 +389,28 @@ test('P16: without a time to wait, what nobody knows is a dead letter at once', 
     ...{ state: 'dead', attempt: 1 },
     error: { message: 'This worker does not know invoice.render version 3' },
   });
+});
+
+test('P16: a job that comes again before its worker knows that it was held is held again', async () => {
+  const slow = await givenProxy(environment.databaseUrl);
+  const worker = await givenWorker({ ...environment, databaseUrl: slow.url }, { ...old, settings: {} });
+  try {
+    slow.shape({ latencyMs: 400 });
+    const { id } = await producer.jobs.enqueue(RenderV3, { subject: 'again', lines: 1 });
+    const claims = async () => {
+      const [row] = await environment.sql('select claim from jobs where id = $1 and held_until is not null', [
+        id,
+      ]);
+      return row?.claim;
+    };
+    await eventually(async () => (await claims()) === 1);
+    const headers = { 'x-version': 3 };
+    await environment.publish('invoice.render', '{}', { messageId: id, type: 'invoice.render', headers });
+    await eventually(async () => (await claims()) === 2);
+    slow.mend();
+    await producer.app.get(JobStore).cancel([id]);
+  } finally {
+    await worker.close();
+    await slow.close();
+  }
 });

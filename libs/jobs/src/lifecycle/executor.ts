@@ -76,9 +76,18 @@ export class Executor {
     const job = decode(delivery, this.settings.MAX_PAYLOAD);
     const isUnreadable = 'unreadable' in job;
     const added = this.inFlight.add(delivery, isUnreadable ? undefined : `${job.id}/${job.attempt}`);
-    if (!added) return;
-    const end = isUnreadable ? this.deadLetter(added, job.unreadable) : this.process(added, job);
-    void end.catch((error) => this.onUnexpected(added, error)).finally(() => this.inFlight.delete(added));
+    if (added) this.start(added, job);
+  }
+
+  private start(delivery: DeliveryInFlight, job: IncomingJob | { unreadable: string }): void {
+    const end = 'unreadable' in job ? this.deadLetter(delivery, job.unreadable) : this.process(delivery, job);
+    void end.then(
+      (isAgain) => (isAgain ? this.start(delivery, job) : this.inFlight.delete(delivery)),
+      async (error) => {
+        await this.onUnexpected(delivery, error);
+        this.inFlight.delete(delivery);
+      },
+    );
   }
 
   get size(): number {
@@ -102,7 +111,8 @@ export class Executor {
     this.running.guardProcess(end);
   }
 
-  private async process(delivery: DeliveryInFlight, job: IncomingJob): Promise<void> {
+  /** @returns whether it is to be processed again: it was put off, and a copy came that may have brought it again. */
+  private async process(delivery: DeliveryInFlight, job: IncomingJob): Promise<boolean> {
     const contract = this.contracts.find(job.name);
     const isKnown = contract !== undefined && job.version <= contract.version;
     const request = this.claimRequestOf(job, contract);
@@ -114,33 +124,44 @@ export class Executor {
     try {
       if (isKnown && this.admission?.limits(job.name))
         permit = await this.admit(this.admission, job, request);
-      if (!permit) return delivery.ack();
+      if (!permit) return delivery.ackUnlessCopied();
       let claim = await this.claim(request);
       if (!claim.taken && claim.mustRunExclusively) claim = await this.claimExclusively(request);
-      if (!claim.taken) return await this.drop(delivery, job, contract, claim);
-
-      const secrets = secretsOf(job, claim, this.contracts);
-      const observed = new ObservedAttempt(delivery, job, contract, claim);
-      const { confirm } = permit;
-      const claimed = { job, claim, contract, secrets, seat, observed };
-      const outcome = await observed.run(() => this.run(claimed, confirm));
-      observed.ended(outcome);
-      const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
-      const state = await this.settle(claimed, decision);
-      const isHeld = outcome.kind === 'held';
-      if (!isHeld) this.ended++;
-      observed.settled(outcome, state, this.log, this.throughput, secrets);
-
-      // Released, or crashed: unacknowledged, the message returns to its queue as the channel closes.
-      if (state === 'queued' && !isHeld) return;
-      const isNext = decision.deadReason !== undefined || decision.retryDelay !== undefined;
-      if (isNext && state === decision.settlement.state) await this.publish(claimed, decision);
-      delivery.ack();
+      if (claim.taken) return await this.attempt(delivery, { job, claim, contract, seat }, permit);
+      await this.drop(delivery, job, contract, claim);
+      return false;
     } finally {
       permit?.release?.();
       seat?.leave();
       this.gate.leave();
     }
+  }
+
+  /** Runs what was claimed, and lets go of its message when the record has it. @returns as {@link process} */
+  private async attempt(
+    delivery: DeliveryInFlight,
+    taken: Omit<ClaimedJob, 'secrets' | 'observed'>,
+    { confirm }: Permit,
+  ): Promise<boolean> {
+    const { job, claim, contract } = taken;
+    const secrets = secretsOf(job, claim, this.contracts);
+    const observed = new ObservedAttempt(delivery, job, contract, claim);
+    const claimed = { ...taken, secrets, observed };
+    const outcome = await observed.run(() => this.run(claimed, confirm));
+    observed.ended(outcome);
+    const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
+    const state = await this.settle(claimed, decision);
+    const isHeld = outcome.kind === 'held';
+    if (!isHeld) this.ended++;
+    observed.settled(outcome, state, this.log, this.throughput, secrets);
+
+    // Released, or crashed: unacknowledged, the message returns to its queue as the channel closes.
+    if (state === 'queued' && !isHeld) return false;
+    const isNext = decision.deadReason !== undefined || decision.retryDelay !== undefined;
+    if (isNext && state === decision.settlement.state) await this.publish(claimed, decision);
+    if (decision.settlement.released) return delivery.ackUnlessCopied();
+    delivery.ack();
+    return false;
   }
 
   /**

@@ -44,6 +44,7 @@ export class InFlight {
 
 /** A delivery in flight: acknowledging it acknowledges its newest copy. */
 export class DeliveryInFlight implements JobDelivery {
+  private hasCopy = false;
   readonly queue: string;
   readonly message: JobDelivery['message'];
 
@@ -58,6 +59,15 @@ export class DeliveryInFlight implements JobDelivery {
   replaceBy(copy: JobDelivery): void {
     this.newest.ack();
     this.newest = copy;
+    this.hasCopy = true;
+  }
+
+  /** Acknowledges it, unless a copy came meanwhile that is to be processed, too. @returns whether one did. */
+  ackUnlessCopied(): boolean {
+    const { hasCopy } = this;
+    this.hasCopy = false;
+    if (!hasCopy) this.ack();
+    return hasCopy;
   }
 
   ack(): void {
