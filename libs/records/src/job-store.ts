@@ -48,7 +48,7 @@ export class JobStore {
       (records) => this.insertKeyedInto(database, records),
       bySize,
     );
-    this.claims = new Claims(database, lock, (records) => this.insertInto(database, records));
+    this.claims = new Claims(database, lock, (records) => this.insertMany(records));
     this.settlements = new StatementBatcher((settlements) => this.settleAll(settlements), {
       sizeOf: ({ result }) => result?.length ?? 0,
     });
