@@ -9,6 +9,16 @@ const numbered = { n: z.int() };
 /** Short delays: what is tested is that retries survive, not how long they wait. */
 const retry = ['1s', '1s', '1s'] as const;
 const timeout = '5m';
+/** Which code a process runs: 1 to 6, as six deploys would bring it one after the other. */
+const deployed = Number(process.env.FAULTS_VERSION ?? 1);
+/** Each version has its own number in payloads and results. */
+const versioned = { ...numbered, version: z.literal(deployed) };
+const steps = Object.fromEntries(
+  Array.from({ length: deployed - 1 }, (_, index) => [
+    index + 1,
+    (old: object) => ({ ...old, version: index + 2 }),
+  ]),
+);
 
 /** Done at once. */
 export const WriteLedger = defineJob({
@@ -68,6 +78,38 @@ export const BlockingLedger = defineJob({
 export const EndlessLedger = defineJob({
   name: 'ledger.endless',
   queue: 'slow',
+  payload: z.object(numbered),
+  retry,
+  timeout,
+});
+
+/** Changes with each version. Some fail in their first attempt. */
+export const VersionedLedger = defineJob({
+  name: 'ledger.versioned',
+  queue: 'ledger',
+  payload: z.object(versioned),
+  result: z.object(versioned),
+  version: deployed,
+  upgrade: steps,
+  upgradeResult: steps,
+  retry,
+  timeout,
+});
+
+/** Follows one of those, and reads its result. */
+export const FollowingLedger = defineJob({
+  name: 'ledger.following',
+  queue: 'slow',
+  payload: z.object(numbered),
+  retry,
+  timeout,
+});
+
+/** Has another name from the second version on. */
+export const RenamedLedger = defineJob({
+  name: deployed === 1 ? 'ledger.before' : 'ledger.after',
+  renamedFrom: deployed === 1 ? [] : 'ledger.before',
+  queue: 'ledger',
   payload: z.object(numbered),
   retry,
   timeout,

@@ -5,8 +5,11 @@ import {
   CrashLedger,
   EndlessLedger,
   FlakyLedger,
+  FollowingLedger,
+  RenamedLedger,
   SlowLedger,
   UnwrittenLedger,
+  VersionedLedger,
   WriteLedger,
 } from './contracts.js';
 import { Ledger } from './ledger.js';
@@ -85,5 +88,32 @@ export class EndlessLedgerHandler implements Handler<typeof EndlessLedger> {
     return recorded(job, () => {
       if (process.env.FAULTS_ENDLESS) return new Promise<void>(() => {});
     });
+  }
+}
+
+@JobHandler(VersionedLedger)
+export class VersionedLedgerHandler implements Handler<typeof VersionedLedger> {
+  async handle(job: JobContext<typeof VersionedLedger>) {
+    await recorded(job, () => {
+      if (job.attempt === 1 && job.payload.n % 10 === 0)
+        throw new Error('The first attempt fails, as it should');
+    });
+    return job.payload;
+  }
+}
+
+@JobHandler(FollowingLedger)
+export class FollowingLedgerHandler implements Handler<typeof FollowingLedger> {
+  handle(job: JobContext<typeof FollowingLedger>) {
+    return recorded(job, () => {
+      VersionedLedger.result.parse(job.previous?.result);
+    });
+  }
+}
+
+@JobHandler(RenamedLedger)
+export class RenamedLedgerHandler implements Handler<typeof RenamedLedger> {
+  handle(job: JobContext<typeof RenamedLedger>) {
+    return recorded(job, () => {});
   }
 }

@@ -12,7 +12,7 @@ const TICK_MS = 20;
 export interface Posting {
   name: string;
   payload: Record<string, unknown>;
-  options?: { delay?: string };
+  options?: { delay?: string; next?: Posting };
 }
 
 export interface LoadOptions {

@@ -47,6 +47,8 @@ export interface SceneAppOptions {
   broker?: TcpProxy;
   database?: TcpProxy;
   settings?: Record<string, string>;
+  /** Which code it runs; see `contracts.ts`. */
+  version?: number;
   nodeOptions?: string[];
   /** Starts it again whenever it dies, as a supervisor would. */
   supervised?: boolean;
@@ -118,14 +120,20 @@ export class Scene {
     await pause(Math.max(0, this.declaredAt + YOUNG_QUEUES_MS - Date.now()));
   }
 
+  /** What a deploy of some version does before all else. */
+  async migrate(version: number): Promise<void> {
+    await this.run('dist/scripts/migrate.js', [], { FAULTS_VERSION: String(version) });
+  }
+
   /** Runs a built command as an operator would. @returns what it printed. */
-  async run(file: string, ...args: string[]): Promise<string> {
+  async run(file: string, args: string[] = [], settings: Record<string, string> = {}): Promise<string> {
     const child = spawn(process.execPath, [file, ...args], {
       cwd: appsOf('faults'),
       env: {
         PATH: process.env.PATH,
         RABBITMQ_URL: this.rabbitmqUrls,
         DATABASE_URL: this.environment.databaseUrl,
+        ...settings,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -164,16 +172,21 @@ export class Scene {
 
   private async app(kind: 'api' | 'worker', options: SceneAppOptions): Promise<SceneApp> {
     const port = await freePort();
-    const { broker, database, settings, nodeOptions } = options;
+    const { broker, database, settings, nodeOptions, version = 1 } = options;
     const addresses = {
       rabbitmqUrl: broker?.url ?? this.rabbitmqUrls,
       databaseUrl: database?.url ?? this.environment.databaseUrl,
     };
-    const app = new SceneApp(kind, options.supervised ?? false, () =>
+    const app = new SceneApp(kind, options.supervised ?? false, version, ({ version }) =>
       givenProcess(
         kind,
         addresses,
-        { ...SETTINGS, FAULTS_LEDGER: join(this.folder, 'ledger'), ...settings },
+        {
+          ...SETTINGS,
+          FAULTS_LEDGER: join(this.folder, 'ledger'),
+          FAULTS_VERSION: String(version),
+          ...settings,
+        },
         { port, nodeOptions, folder: appsOf('faults') },
       ),
     );
@@ -202,7 +215,8 @@ export class SceneApp {
   constructor(
     readonly kind: 'api' | 'worker',
     private readonly supervised: boolean,
-    private readonly spawn: () => Promise<AppProcess>,
+    public version: number,
+    private readonly spawn: (app: SceneApp) => Promise<AppProcess>,
   ) {}
 
   get url(): string {
@@ -222,7 +236,7 @@ export class SceneApp {
   async start(untilReady = true): Promise<void> {
     this.former = this.output;
     this.wanted = true;
-    const process = await this.spawn();
+    const process = await this.spawn(this);
     this.process = process;
     running.add(process.child);
     process.child.once('exit', () => {
@@ -237,6 +251,15 @@ export class SceneApp {
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals> {
     this.wanted = false;
     return this.process?.stop(signal) ?? 0;
+  }
+
+  /** Stops it, and starts it again with other code. */
+  async deploy(version: number): Promise<void> {
+    // One that was killed has been started again by then.
+    await this.becomesReady();
+    await this.stop();
+    this.version = version;
+    await this.start();
   }
 
   /** `kill -9`, after which only `start` brings it back. */

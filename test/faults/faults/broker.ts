@@ -202,7 +202,7 @@ export const brokerFaults: Fault[] = [
       await broker.start();
       await scene.environment.createVhost();
       await scene.run('dist/scripts/migrate.js');
-      await scene.run(OPERATOR, 'rebuild');
+      await scene.run(OPERATOR, ['rebuild']);
       await worker.start();
       return undefined;
     },

@@ -3,6 +3,7 @@ import { backlogFaults } from './backlog.js';
 import { brokerFaults } from './broker.js';
 import { clusterFaults } from './cluster.js';
 import { databaseFaults } from './database.js';
+import { deployFaults } from './deploys.js';
 import { networkFaults } from './network.js';
 import { workerFaults } from './workers.js';
 
@@ -13,5 +14,6 @@ export const allFaults: readonly Fault[] = [
   ...networkFaults,
   ...databaseFaults,
   ...backlogFaults,
+  ...deployFaults,
   ...clusterFaults,
 ];
