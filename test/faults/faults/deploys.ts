@@ -28,6 +28,11 @@ const renamed =
 const deployAll = async (apps: readonly SceneApp[], version: number) => {
   for (const app of apps) await app.deploy(version);
 };
+/** A load that lasts as long as the deploy, and how it goes on for some jobs more. */
+const loadOf = (scene: Scene, api: SceneApp, pick = versioned(api)) => {
+  const load = scene.load(api, { jobs: UNTIL_STOPPED, perSecond: 80, pick });
+  return { stop: () => load.stop(), more: () => load.reaches(load.attempted + 200) };
+};
 /** Old workers hold what they do not know. */
 const untilHeld = (scene: Scene) =>
   scene.until(async () => {
@@ -52,13 +57,15 @@ export const deployFaults: Fault[] = [
     promises: 'P16',
     async run(scene) {
       const [api, ...workers] = [await scene.api(), ...(await scene.workers(2))] as const;
-      const load = scene.load(api, { pick: versioned(api) });
-      await load.reaches(300);
+      const load = loadOf(scene, api);
+      await load.more();
       await scene.migrate(2);
       await api.deploy(2);
-      await load.reaches(600);
+      await load.more();
       await untilHeld(scene);
       await deployAll(workers, 2);
+      await load.more();
+      load.stop();
       return undefined;
     },
   },
@@ -68,12 +75,14 @@ export const deployFaults: Fault[] = [
     promises: 'P16',
     async run(scene) {
       const [api, ...workers] = [await scene.api(), ...(await scene.workers(2))] as const;
-      const load = scene.load(api, { pick: versioned(api) });
-      await load.reaches(300);
+      const load = loadOf(scene, api);
+      await load.more();
       await deployAll(workers, 2);
-      await load.reaches(600);
+      await load.more();
       await scene.migrate(2);
       await api.deploy(2);
+      await load.more();
+      load.stop();
       return undefined;
     },
   },
@@ -86,12 +95,14 @@ export const deployFaults: Fault[] = [
         await scene.api({ version: 2 }),
         ...(await scene.workers(2, { version: 2 })),
       ] as const;
-      const load = scene.load(api, { pick: versioned(api) });
-      await load.reaches(300);
+      const load = loadOf(scene, api);
+      await load.more();
       await deployAll(workers, 1);
-      await load.reaches(700);
+      await load.more();
       await untilHeld(scene);
       await deployAll(workers, 2);
+      await load.more();
+      load.stop();
       return undefined;
     },
   },
@@ -117,13 +128,15 @@ export const deployFaults: Fault[] = [
     promises: 'P16',
     async run(scene) {
       const [api, ...workers] = [await scene.api(), ...(await scene.workers(2))] as const;
-      const load = scene.load(api, { pick: renamed(api) });
-      await load.reaches(300);
+      const load = loadOf(scene, api, renamed(api));
+      await load.more();
       await scene.migrate(2);
       await api.deploy(2);
-      await load.reaches(600);
+      await load.more();
       await untilHeld(scene);
       await deployAll(workers, 2);
+      await load.more();
+      load.stop();
       return (records) => {
         for (const name of ['ledger.before', 'ledger.after'])
           assert(records.filter((record) => record.name === name).length > 20, `Hardly a job of ${name} ran`);
@@ -141,7 +154,7 @@ export const deployFaults: Fault[] = [
         await scene.api(),
         ...(await scene.workers(2, { supervised: true })),
       ] as const;
-      const load = scene.load(api, { jobs: UNTIL_STOPPED, perSecond: 60, pick: renamed(api) });
+      const load = loadOf(scene, api, renamed(api));
       const apps = [api, ...workers];
       for (let deploys = 0; deploys < DEPLOYS; deploys++) {
         const version = 1 + Math.floor(NEWEST * Math.random());
