@@ -5,7 +5,7 @@ import { mix, type Posting, UNTIL_STOPPED } from '../load.js';
 import type { Scene, SceneApp } from '../scene.js';
 
 const NEWEST = 6;
-const DEPLOYS = 18;
+const DEPLOYS = 12;
 const SIDE_BY_SIDE_MS = 60_000;
 
 /** Jobs of the version that the api has which they are posted to; every third is followed by one that reads its result. */
