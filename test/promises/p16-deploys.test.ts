@@ -93,8 +93,8 @@ const newest = {
   ],
 };
 
-/** More than a worker takes at once; 20,000 take a minute. */
-const MANY = Number(process.env.GARBAGE ?? 500);
+/** More than a worker takes at once. */
+const MANY = 500;
 /** What an operator is told of a job that waits for a worker. */
 const waitsFor = (known: string) => ({
   waitingFor: { what: 'worker', detail: `a worker that knows ${known}` },

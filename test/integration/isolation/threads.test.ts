@@ -93,6 +93,10 @@ describe('P3: nothing that a handler hands over ends or hurts a worker, and isol
     ];
     expect(await settled(before)).toMatchObject({ result: { year: 2026, isMainThread: false }, version: 1 });
     expect(await settled(now)).toMatchObject({ result: { year: 2027 }, version: 2 });
+    const newer = await enqueue({ ...Where, version: 3 }, { day: '2028-01-02' });
+    const detail = 'a worker that knows isolated.where version 3';
+    await eventually(async () => (await view(newer)).waitingFor?.detail === detail);
+    await producer().app.get(JobStore).cancel([newer]);
   });
 });
 
