@@ -29,7 +29,7 @@ const REQUESTS = `
 /** A job is rescued when its previous claim crashed. This claim or the relay has found that out. */
 const CLAIMED = `
       j.id, j.state = 'running' as taken, j.state, j.claim, j.attempt, j.max_attempts as "maxAttempts", j.crashes,
-      j.previous, case when j.next is not null then true end as "isFollowed", ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
+      j.previous, j.options, j.tags, case when j.next is not null then true end as "isFollowed", ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
       coalesce(
         j.attempts -> -1 ->> 'outcome' = 'crashed' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
       j.version, coalesce(j.held_until <= now(), false) as "isHeldOver",

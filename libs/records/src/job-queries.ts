@@ -150,6 +150,7 @@ export class JobQueries {
           j.attempt, j.max_attempts as "maxAttempts", ${within('payload')}, ${within('result')}, j.attempts,
           j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt",
           j.finished_at as "finishedAt", j.cancel_requested_at as "cancelRequestedAt", j.batch, j.previous,
+          coalesce(j.tags, '[]') as tags, j.rerun_of as "rerunOf",
           j.next ->> 'id' as next, j.limited_by as "limitedBy", j.held_for as "heldFor",
           split_part(j.traceparent, '-', 2) as "traceId", w.name as worker
         from ${jobsIn(state)} j left join workers w on w.id = j.worker ${narrow}`,
@@ -236,6 +237,8 @@ export function viewOfNew(
     batch: null,
     previous: null,
     next: record.next?.id ?? null,
+    tags: [...(record.tags ?? [])],
+    rerunOf: record.rerunOf ?? null,
     traceId: record.traceparent?.split('-')[1] ?? null,
   };
 }

@@ -24,10 +24,17 @@ export interface NewRecord {
   next?: NextRecord;
   previous?: Previous;
   traceparent?: string;
+  options?: JobOptions;
+  tags?: readonly string[];
+  /** The ended job that it is enqueued from again. */
+  rerunOf?: string;
 }
 
+/** What a job was enqueued with in place of what its contract says. */
+export type JobOptions = Readonly<Record<string, unknown>>;
+
 /** A job that will be accepted when another one succeeds; its delay counts from then. */
-export type NextRecord = Omit<NewRecord, 'runAt' | 'batch' | 'previous'>;
+export type NextRecord = Omit<NewRecord, 'runAt' | 'batch' | 'previous' | 'rerunOf'>;
 
 /** A key that one job may hold at a time; a second job with it is not made. */
 export interface JobKey {
@@ -96,6 +103,8 @@ export interface Taken {
   /** It has waited for a worker that knows it for as long as it may. */
   isHeldOver: boolean;
   previous: Previous | null;
+  options: JobOptions | null;
+  tags: readonly string[] | null;
   /** Another job follows when it succeeds. */
   isFollowed: true | null;
 }

@@ -41,18 +41,22 @@ export const jobsIn = (state?: JobState) =>
 /** @param keyed a join with the keys that were taken, which leaves the other records out. */
 const insertText = (keyed = '') => `
     insert into jobs
-      (id, name, queue, payload, max_attempts, version, priority, batch, next, previous, traceparent, state, run_at, publish_at${keyed && ', unique_key'})
+      (id, name, queue, payload, max_attempts, version, priority, batch, next, previous, traceparent, options, tags, rerun_of,
+       state, run_at, publish_at${keyed && ', unique_key'})
     select n.id, n.name, n.queue, n.payload, n.max_attempts, coalesce(n.version, 1), coalesce(n.priority, 'normal'), n.batch, n.next, n.previous, n.traceparent,
+           n.options, n.tags, n.rerun_of,
            case when n.run_at > now() then 'scheduled' else 'queued' end,
            greatest(n.run_at, now()),
            case when n.run_at > now() then n.run_at else now() + $8 * interval '1 millisecond' end${keyed && ', n.unique_key'}
     from (
       select m.id, m.name, m.queue, m.payload, m.max_attempts, m.version, m.priority, m.batch, m.next, m.previous, m.traceparent,
+             m.options, m.tags, m.rerun_of,
              coalesce(m.run_at, now() + m.delay_ms * interval '1 millisecond') as run_at${keyed && ', k.unique_key'}
       from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::float8[], $7::timestamptz[],
-                  $9::text[], $10::uuid[], $11::json[], $12::json[], $13::text[], $14::int[])
+                  $9::text[], $10::uuid[], $11::json[], $12::json[], $13::text[], $14::int[],
+                  $15::jsonb[], $16::jsonb[], $17::uuid[])
         as m (id, name, queue, payload, max_attempts, delay_ms, run_at, priority, batch, next, previous, traceparent,
-              version)
+              version, options, tags, rerun_of)
       ${keyed}
     ) n
     on conflict (id) do nothing`;
@@ -62,6 +66,7 @@ const insertValues = (records: readonly NewRecord[], graceMs: number): unknown[]
   ...columns(records, 'id', 'name', 'queue', 'payload', 'maxAttempts', 'delayMs', 'runAt'),
   graceMs,
   ...columns(records, 'priority', 'batch', 'next', 'previous', 'traceparent', 'version'),
+  ...columns(records, 'options', 'tags', 'rerunOf'),
 ];
 
 /**
@@ -86,7 +91,7 @@ export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): S
     with k as (
       insert into job_keys as held (scope, key, fingerprint, job, expires_at, until_ended)
       select n.scope, n.key, n.fingerprint, n.job, now() + n.held_ms * interval '1 millisecond', n.until_ended
-      from unnest($15::text[], $16::text[], $17::text[], $1::uuid[], $18::float8[], $19::bool[])
+      from unnest($18::text[], $19::text[], $20::text[], $1::uuid[], $21::float8[], $22::bool[])
         as n (scope, key, fingerprint, job, held_ms, until_ended)
       -- Two statements that take the same keys must not wait for each other.
       order by n.scope, n.key
@@ -182,16 +187,17 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
       returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result,
         s.result_version
     ), followed as (
-      insert into jobs (id, name, queue, payload, max_attempts, version, next, traceparent, previous, state, run_at, publish_at)
+      insert into jobs (id, name, queue, payload, max_attempts, version, next, traceparent, options, tags, previous, state,
+        run_at, publish_at)
       select n.id, n.name, n.queue, n.payload::json, n."maxAttempts", coalesce(n.version, 1), n.next,
-             n.traceparent, json_build_object('id', s.id, 'name', s.name, 'result', s.result, 'version', s.result_version),
+             n.traceparent, n.options, n.tags, json_build_object('id', s.id, 'name', s.name, 'result', s.result, 'version', s.result_version),
              case when n."delayMs" > 0 then 'scheduled' else 'queued' end, n.run_at, n.run_at
       from settled s
       cross join lateral (
         select *, now() + coalesce("delayMs", 0) * interval '1 millisecond' as run_at
         from json_to_record(s.next) as r (
           id uuid, name text, queue text, payload text, "maxAttempts" int, version int, "delayMs" float8, next json,
-          traceparent text)
+          traceparent text, options jsonb, tags jsonb)
       ) n
       where s.state = 'succeeded' and s.next is not null
       on conflict (id) do nothing

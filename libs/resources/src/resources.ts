@@ -94,6 +94,8 @@ export const JobView = z
     batch: Id.nullable().describe('The batch that it was enqueued with'),
     previous: Previous.nullable().describe('What it follows, with its result'),
     next: Id.nullable().describe('The job that follows when this one succeeds, and exists from then on'),
+    tags: z.array(z.string()).describe('What it is found by'),
+    rerunOf: Id.nullable().describe('The ended job that it was enqueued from again'),
     traceId: z.string().nullable().describe('The trace that it was enqueued in'),
   })
   .meta({ id: 'Job' });

@@ -91,6 +91,7 @@ export class MemoryStore
   async claim({ id, attempt, wantsPayload }: ClaimRequest): Promise<Claim> {
     const job = this.get(id);
     const { maxAttempts, payload, previous = null, next, version = 1 } = job.accepted;
+    const { options = null, tags = null } = job.accepted;
     Object.assign(job, { state: 'running', attempt, claim: job.claim + 1 });
     return {
       ...{
@@ -105,6 +106,7 @@ export class MemoryStore
         isHeldOver: false,
       },
       ...{ crashes: 0, rescued: false, waited: 0, payload: wantsPayload ? payload : null, previous },
+      ...{ options, tags },
     };
   }
 
