@@ -69,14 +69,19 @@ test('jobs that are recorded at once keep what only some of them have', async ()
     { ...common, id: uuidv7(), delayMs: 60_000, priority: 'high' },
     { ...common, id: uuidv7(), runAt, traceparent },
     { ...common, id: uuidv7(), runAt: new Date(0), next: { ...common, id: uuidv7() } },
+    { ...common, id: uuidv7(), tags: ['a', '"{}'], options: { timeout: '1s' }, rerunOf: id },
   ]);
   const views = await Promise.all(inserted.map(({ id }) => one.views.find(id)));
   expect(views).toMatchObject([
     { state: 'queued', priority: 'normal', next: null, traceId: null },
     { state: 'scheduled', priority: 'high', next: null, traceId: null },
     { state: 'scheduled', priority: 'normal', runAt, traceId: 'ab'.repeat(16) },
-    { state: 'queued', priority: 'normal', next: expect.any(String), traceId: null },
+    { state: 'queued', priority: 'normal', next: expect.any(String), traceId: null, tags: [], rerunOf: null },
+    { tags: ['a', '"{}'], rerunOf: id },
   ]);
+  const last = inserted.at(-1)?.id ?? '';
+  const claim = await one.records.claim({ id: last, name: 'a.b', attempt: 1, wantsPayload: false });
+  expect(claim).toMatchObject({ tags: ['a', '"{}'], options: { timeout: '1s' } });
   // What the producer was told is what the record says.
   expect(views.map((view) => view && [view.id, view.state, view.createdAt, view.runAt])).toEqual(
     inserted.map(({ id, state, createdAt, runAt }) => [id, state, createdAt, runAt]),
