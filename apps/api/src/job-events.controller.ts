@@ -1,7 +1,8 @@
 import { Controller, Get, Headers, Param, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { announceEvents, JobWatcher, ProblemException } from '#http';
+import { announceEvents, ProblemException } from '#http';
+import { JobWatcher } from '#jobs';
 import { hasEnded, isAfter, JobQueries } from '#records';
 import { Id } from '#resources';
 import { JobEvents } from './job-events.js';

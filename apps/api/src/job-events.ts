@@ -1,4 +1,5 @@
-import { EventStream, type Watcher } from '#http';
+import { EventStream } from '#http';
+import type { Watcher } from '#jobs';
 import { hasEnded, isAfter, type WatchedJob } from '#records';
 
 const RECONNECT_MS = 1_000;

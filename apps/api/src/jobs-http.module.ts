@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { HttpModule, JobWatcherModule } from '#http';
+import { HttpModule } from '#http';
 import { DeadLettersController } from './dead-letters.controller.js';
 import { JobEventsController } from './job-events.controller.js';
 import { JobsController } from './jobs.controller.js';
@@ -10,7 +10,7 @@ import { WorkersController } from './workers.controller.js';
 
 /** Jobs, dead letters, queues and workers over HTTP. */
 @Module({
-  imports: [HttpModule, JobWatcherModule],
+  imports: [HttpModule],
   controllers: [
     JobsController,
     JobEventsController,

@@ -3,8 +3,8 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
-import { AuditedPost, Client, type Intake, JobWatcher, ProblemException } from '#http';
-import { Jobs } from '#jobs';
+import { AuditedPost, Client, type Intake, ProblemException } from '#http';
+import { Jobs, JobWatcher } from '#jobs';
 import { DeadJobStore, hasEnded, JobQueries, JobStore } from '#records';
 import { Id, JobView } from '#resources';
 import { jobOf } from './next-job.js';
@@ -88,7 +88,7 @@ export class JobsController {
     const waitMs = preferredWaitMs(prefer);
     if (waitMs === undefined) return job;
     reply.header(APPLIED_HEADER, `wait=${waitMs / 1_000}`);
-    const hasEndedInTime = await this.watcher.ended(job.id, waitMs, reply.raw);
+    const hasEndedInTime = await this.watcher.ended(job.id, waitMs, { client: reply.raw });
     // The job is accepted: a database that does not answer now must not make the answer an error.
     const ended = hasEndedInTime && (await this.views.find(job.id).catch(() => undefined));
     if (!ended) return job;

@@ -1,7 +1,7 @@
 import { Module, type NestModule } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { BatchesModule } from '#batches';
-import { HttpModule, JobWatcherModule } from '#http';
+import { HttpModule } from '#http';
 import { SchedulesModule } from '#schedules';
 import { Access } from './access.js';
 import { AssetsController } from './assets.controller.js';
@@ -21,7 +21,7 @@ import { Sessions } from './sessions.js';
 
 /** The dashboard. To do without: `npm run remove -- dashboard`. */
 @Module({
-  imports: [BatchesModule, SchedulesModule, HttpModule, JobWatcherModule],
+  imports: [BatchesModule, SchedulesModule, HttpModule],
   controllers: [
     AssetsController,
     SignInPage,

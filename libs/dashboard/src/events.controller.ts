@@ -1,6 +1,7 @@
 import { Get, type OnModuleDestroy, Param, Req, Res, ServiceUnavailableException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { announceEvents, EventStream, JobWatcher } from '#http';
+import { announceEvents, EventStream } from '#http';
+import { JobWatcher } from '#jobs';
 import { Id } from '#resources';
 import { Board } from './board.js';
 import { DashboardController } from './dashboard.guard.js';

@@ -7,6 +7,5 @@ export { announceEvents, EventStream, KEEP_ALIVE_MS } from './event-stream.js';
 export { text } from './fields.js';
 export { HttpModule } from './http.module.js';
 export { listenAddress, makeHttpAdapter } from './http-adapter.js';
-export { JobWatcher, JobWatcherModule, type Watcher } from './job-watcher.js';
 export { isAction, isForLocalName, isFromHere } from './origin.js';
 export { hasBody, MISFIT, ProblemException, toProblem } from './problem.filter.js';

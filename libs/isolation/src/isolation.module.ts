@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Settings } from '#config';
-import { Isolation } from '#jobs';
+import { Isolation, Outbox } from '#jobs';
 import { Log } from '#telemetry';
 import { type IsolationOptions, ThreadPool } from './thread-pool.js';
 
@@ -13,9 +13,9 @@ export class IsolationModule {
       providers: [
         {
           provide: Isolation,
-          inject: [Settings, Log],
-          useFactory: ({ ISOLATED_MEMORY, ISOLATED_THREADS }: Settings, log: Log) =>
-            new ThreadPool({ ...options, memoryMb: ISOLATED_MEMORY, threads: ISOLATED_THREADS, log }),
+          inject: [Settings, Log, Outbox],
+          useFactory: (settings: Settings, log: Log, outbox: Outbox) =>
+            new ThreadPool({ ...options, settings: { ...settings }, log, outbox }),
         },
       ],
       exports: [Isolation],

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type JobContext, type Thrown, thrownSchema } from '#jobs';
+import { priorities } from '#define-job';
+import { type JobContext, type PendingMessage, type Thrown, thrownSchema } from '#jobs';
 
 /** What the worker tells a thread, by structured clone. A thread runs one job at a time. */
 export type ToThread =
@@ -15,6 +16,12 @@ export type JobData = Omit<JobContext, 'signal' | 'log' | 'progress' | 'payload'
 const owner = z.object({ run: z.number(), job: z.string(), name: z.string(), attempt: z.number() });
 export type Owner = z.output<typeof owner>;
 
+const pending: z.ZodType<PendingMessage> = z.object({
+  ...{ id: z.uuid(), name: z.string(), queue: z.string(), payload: z.string() },
+  ...{ version: z.int().optional(), priority: z.enum(priorities).optional() },
+  ...{ traceparent: z.string().optional(), attempt: z.literal(1), claim: z.literal(0) },
+});
+
 const fromThread = z.discriminatedUnion('kind', [
   /** It serves the handlers of these contracts. */
   z.object({ kind: z.literal('ready'), contracts: z.array(z.string()) }),
@@ -29,6 +36,8 @@ const fromThread = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('succeeded'), run: z.number(), result: z.string() }),
   z.object({ kind: z.literal('snoozed'), run: z.number(), delay: z.number().min(0) }),
   z.object({ kind: z.literal('threw'), run: z.number(), error: thrownSchema }),
+  /** A job that its handler has enqueued; its record is there. */
+  z.object({ kind: z.literal('enqueued'), job: pending }),
   /** The job is over, but for what it left behind. */
   z.object({ kind: z.literal('free'), leftovers: z.array(z.string()) }),
   /** Nobody caught an error, of this job if that can be told. */

@@ -34,10 +34,9 @@ export class ThreadPool extends Isolation implements OnApplicationShutdown {
   private pausing: NodeJS.Timeout | undefined;
   private stopped = false;
 
-  /** @param options.threads how many start and run at once; as many as there are cores for this process when absent. */
-  constructor(private readonly options: IsolationOptions & ThreadOptions & { threads?: number }) {
+  constructor(private readonly options: IsolationOptions & ThreadOptions) {
     super();
-    this.threads = options.threads ?? availableParallelism();
+    this.threads = options.settings.ISOLATED_THREADS ?? availableParallelism();
   }
 
   async start(contracts: readonly string[]): Promise<void> {

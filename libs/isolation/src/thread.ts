@@ -1,6 +1,16 @@
 import { Worker } from 'node:worker_threads';
 import { settledWithin, withResolvers } from '#common';
-import { type AttemptContext, type Returned, readThrown, type Thrown, toError } from '#jobs';
+import type { Settings } from '#config';
+import {
+  type AttemptContext,
+  meterOf,
+  type Outbox,
+  type PendingMessage,
+  type Returned,
+  readThrown,
+  type Thrown,
+  toError,
+} from '#jobs';
 import { type Log, writeForwarded } from '#telemetry';
 import { describeCrash } from './crash.js';
 import { type FromThread, type Owner, parseMessage, type ToThread } from './messages.js';
@@ -17,7 +27,9 @@ const MAX_LOGS = 10;
 
 export interface ThreadOptions {
   entry: URL | string;
-  memoryMb: number;
+  settings: Settings;
+  /** Publishes what its handlers enqueue. */
+  outbox: Pick<Outbox, 'publish'>;
   /** Where it logs what belongs to no job. */
   log: Log;
 }
@@ -51,8 +63,8 @@ export class Thread {
   constructor(private readonly options: ThreadOptions) {
     this.worker = new Worker(options.entry, {
       name: 'isolated',
-      workerData: { logLevel: options.log.level },
-      resourceLimits: { maxOldGenerationSizeMb: options.memoryMb },
+      workerData: { logLevel: options.log.level, settings: options.settings },
+      resourceLimits: { maxOldGenerationSizeMb: options.settings.ISOLATED_MEMORY },
     });
     let uncaught: Thrown | undefined;
     this.worker.on('error', (error) => {
@@ -141,6 +153,7 @@ export class Thread {
     if (!message) this.onStrange();
     else if (message.kind === 'ready') this.booted.resolve(message.contracts);
     else if (message.kind === 'log') this.write(message.line, message.run);
+    else if (message.kind === 'enqueued') this.publish(message.job);
     else if (message.kind === 'free') this.onFree(message.leftovers);
     else if (message.kind === 'uncaught') this.onUncaught(message.error, message.owner);
     // A late message of an earlier job does not concern this one.
@@ -148,6 +161,12 @@ export class Thread {
     else if (message.kind === 'progress') attempt.job.progress(message.fraction, message.note);
     else if (message.kind === 'threw') attempt.reject(toError(message.error));
     else attempt.resolve(message);
+  }
+
+  /** Its handler has enqueued a job. */
+  private publish(job: PendingMessage): void {
+    meterOf(job).enqueued();
+    void this.options.outbox.publish(job);
   }
 
   /** A handler posted the message itself. */
@@ -175,7 +194,7 @@ export class Thread {
   /** An error fails the job that it belongs to, and no other. */
   private onUncaught(error: Thrown, owner: Owner | undefined): void {
     if (this.attempt && (owner?.run ?? this.attempt.run) === this.attempt.run) {
-      this.attempt.reject(describeCrash(error, 0, this.options.memoryMb));
+      this.attempt.reject(describeCrash(error, 0, this.options.settings.ISOLATED_MEMORY));
       this.kill();
       return;
     }
@@ -189,7 +208,7 @@ export class Thread {
   }
 
   private onExit(uncaught: Thrown | undefined, code: number): void {
-    const crash = describeCrash(uncaught, code, this.options.memoryMb);
+    const crash = describeCrash(uncaught, code, this.options.settings.ISOLATED_MEMORY);
     const wasIdle = this.isAlive && !this.attempt;
     this.isAlive = false;
     this.booted.reject(

@@ -1,5 +1,5 @@
 import { type Duration, NonRetryableError } from '#define-job';
-import { type Known, named } from '#records';
+import { type JobView, type Known, named } from '#records';
 
 /** One thing that does not fit a schema, and where: a JSON Pointer (RFC 6901) such as `/payload/to`. */
 export interface Violation {
@@ -101,6 +101,33 @@ export class IdempotencyConflictError extends Error {
     super(
       `The idempotency key was used for another job (${job}), with another name, payload or options: use a new key`,
     );
+  }
+}
+
+/** No job has this id: it never had, or its record was pruned. */
+export class UnknownJobError extends Error {
+  override readonly name = 'UnknownJobError';
+  constructor(readonly job: string) {
+    super(`No job has the id ${job}`);
+  }
+}
+
+/** The job whose result is wanted has ended, and not well. */
+export class JobFailedError extends Error {
+  override readonly name = 'JobFailedError';
+  constructor(readonly job: JobView) {
+    super(`The job ${job.id} is ${job.state}: ${job.error?.message ?? 'it was not run to its end'}`);
+  }
+}
+
+/** The job whose result is wanted has not ended in time. It goes on. */
+export class ResultTimeoutError extends Error {
+  override readonly name = 'ResultTimeoutError';
+  constructor(
+    readonly job: string,
+    timeout: Duration | number,
+  ) {
+    super(`The job ${job} has not ended within ${typeof timeout === 'number' ? `${timeout} ms` : timeout}`);
   }
 }
 

@@ -1,10 +1,11 @@
-import { type DynamicModule, Module } from '@nestjs/common';
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { type Settings, SettingsModule } from '#config';
 import type { AnyContract } from '#define-job';
 import { RabbitMQModule } from '#rabbitmq';
 import { RecordsModule, Redaction } from '#records';
 import { ContractRedaction } from './contract-redaction.js';
 import { Contracts } from './contracts.js';
+import { JobWatcher } from './job-watcher.js';
 import { Jobs } from './jobs.js';
 import { Outbox } from './outbox.js';
 import { Queues } from './queues.js';
@@ -15,6 +16,14 @@ export interface JobsModuleOptions {
   /** Where the settings come from; the environment when absent. */
   settings?: () => Settings;
 }
+
+/** What injects {@link Jobs}, wherever its {@link Outbox} publishes. */
+export const FACADE = [Contracts, Redaction, Jobs, JobWatcher];
+export const facade = (contracts: JobsModuleOptions['contracts']): Provider[] => [
+  { provide: Contracts, useFactory: () => new Contracts(contracts) },
+  { provide: Redaction, useClass: ContractRedaction },
+  ...[Jobs, JobWatcher],
+];
 
 /**
  * Jobs, records and broker for an app: `JobsModule.forRoot({ contracts })`. Global: whatever enqueues or shows jobs injects
@@ -27,14 +36,8 @@ export class JobsModule {
       module: JobsModule,
       global: true,
       imports: [SettingsModule.forRoot(settings), RecordsModule, RabbitMQModule],
-      providers: [
-        { provide: Contracts, useFactory: () => new Contracts(contracts) },
-        { provide: Redaction, useClass: ContractRedaction },
-        Jobs,
-        Outbox,
-        Queues,
-      ],
-      exports: [RecordsModule, RabbitMQModule, Contracts, Redaction, Jobs, Outbox, Queues],
+      providers: [...facade(contracts), Outbox, Queues],
+      exports: [RecordsModule, RabbitMQModule, ...FACADE, Outbox, Queues],
     };
   }
 }

@@ -28,14 +28,17 @@ import {
   UnknownContractError,
   type Violation,
 } from './errors.js';
+import { JobActions, type JobOf } from './job-actions.js';
 import { newJobId } from './job-id.js';
+import { JobWatcher } from './job-watcher.js';
 import { meterOf } from './lifecycle/meter.js';
 import { creating } from './lifecycle/spans.js';
 import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
 import { fittingJson } from './payload.js';
+import { publishMany, publishNew } from './publish-new.js';
 
-export interface EnqueuedJob extends JobView {
+export interface EnqueuedJob<C extends AnyContract = AnyContract> extends JobView, JobOf<C> {
   /** False when its key was held by this job already, so that no second one was made. */
   isNew: boolean;
 }
@@ -57,17 +60,20 @@ export const job = <C extends AnyContract>(
   options?: JobToEnqueue['options'],
 ): JobToEnqueue => ({ contract, payload, options });
 
-/** The producer: how jobs are put in. */
+/** The producer: how jobs are put in, and looked after. */
 @Injectable()
-export class Jobs {
+export class Jobs extends JobActions {
   constructor(
     private readonly settings: Settings,
     private readonly contracts: Contracts,
-    private readonly store: JobStore,
-    private readonly queries: JobQueries,
+    store: JobStore,
+    queries: JobQueries,
     private readonly outbox: Outbox,
     private readonly redaction: Redaction,
-  ) {}
+    watcher: JobWatcher,
+  ) {
+    super(store, queries, watcher);
+  }
 
   /**
    * Accepts a job. Once this resolves the job is recorded and cannot be lost; its message goes out at once, or with
@@ -82,7 +88,7 @@ export class Jobs {
     contract: C,
     payload: PayloadInput<C>,
     options: EnqueueOptions = {},
-  ): Promise<EnqueuedJob> {
+  ): Promise<EnqueuedJob<C>> {
     const record = this.prepare(contract, payload, options);
     const key = keyOf(contract, record, options);
     if (key) return this.enqueueKeyed({ ...record, key }, options.transaction);
@@ -93,7 +99,7 @@ export class Jobs {
     }
     const inserted = await this.store.insert(record);
     meterOf(contract).enqueued();
-    if (inserted.state === 'queued') await this.publish(record);
+    if (inserted.state === 'queued') await publishNew(this.outbox, record);
     return this.show(record, inserted, await this.queries.recentQueueFacts());
   }
 
@@ -102,7 +108,7 @@ export class Jobs {
     contract: C,
     payloads: readonly PayloadInput<C>[],
     options: Omit<EnqueueOptions, 'idempotencyKey' | 'client' | 'unique'> = {},
-  ): Promise<EnqueuedJob[]> {
+  ): Promise<EnqueuedJob<C>[]> {
     const records = payloads.map((payload) => this.prepare(contract, payload, options));
     const inserted = await (options.transaction
       ? this.store.insertInto(options.transaction, records)
@@ -244,13 +250,13 @@ export class Jobs {
   private async enqueueKeyed(
     record: NewRecord & { key: JobKey },
     transaction: Queryable | undefined,
-  ): Promise<EnqueuedJob> {
+  ): Promise<EnqueuedJob<never>> {
     const outcome = transaction
       ? (await this.store.insertKeyedInto(transaction, [record]))[0]
       : await this.store.insertKeyed(record);
     if (outcome?.inserted) {
       meterOf(record).enqueued();
-      if (!transaction && outcome.inserted.state === 'queued') await this.publish(record);
+      if (!transaction && outcome.inserted.state === 'queued') await publishNew(this.outbox, record);
       return this.show(
         record,
         outcome.inserted,
@@ -267,35 +273,14 @@ export class Jobs {
 
   /** Publishes recorded jobs, and makes the caller wait only while the broker is slower. Never throws. */
   async publishMany(records: readonly NewRecord[]): Promise<void> {
-    void this.publishInParts(records);
-    await this.outbox.backpressure();
+    await publishMany(this.outbox, records);
   }
 
   private show(
     record: NewRecord,
     inserted: InsertedRecord,
     facts: Awaited<ReturnType<JobQueries['recentQueueFacts']>>,
-  ): EnqueuedJob {
+  ): EnqueuedJob<never> {
     return { ...this.redaction.redact(viewOfNew(record, inserted, facts)), isNew: true };
-  }
-
-  private publish(record: NewRecord): Promise<void> | undefined {
-    void this.send(record);
-    return this.outbox.backpressure();
-  }
-
-  /** Publishes as many at once as the publish window takes, and leaves the rest to the relay. */
-  private async publishInParts(records: readonly NewRecord[]): Promise<void> {
-    for (let next = 0; next < records.length && this.outbox.room > 0; ) {
-      // Half of the room, so that single jobs get through during a large batch.
-      const part = records.slice(next, next + Math.ceil(this.outbox.room / 2));
-      next += part.length;
-      await Promise.all(part.map((record) => this.send(record)));
-    }
-  }
-
-  private send({ id, name, queue, payload, version, priority, traceparent }: NewRecord): Promise<boolean> {
-    const message = { id, name, queue, payload, version, priority, traceparent };
-    return this.outbox.publish({ ...message, attempt: 1, claim: 0 });
   }
 }

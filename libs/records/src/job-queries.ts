@@ -89,6 +89,15 @@ export class JobQueries {
     return rows[0]?.payload;
   }
 
+  /** The state of a job, and its result as it was returned, secrets and all. */
+  async outcomeOf(id: string): Promise<{ name: string; state: JobState; result: unknown } | undefined> {
+    const { rows } = await this.database.query<{ name: string; state: JobState; result: unknown }>({
+      text: 'select name, state, result from jobs where id = $1',
+      values: [id],
+    });
+    return rows[0];
+  }
+
   /** Jobs, newest first; dead ones by the time of their death. Payloads and results of over 8 KiB are left out. */
   async list({ state, name, queue, batch, limit, before }: ListFilter): Promise<JobView[]> {
     const values: unknown[] = [];

@@ -23,7 +23,7 @@ const MAX_RUNS = 1_000;
  * ```ts
  * const jobs = new InlineJobs(contracts).handle(SendEmail, new SendEmailHandler(mailer));
  * const { id } = await jobs.enqueue(SendEmail, { to, subject, text });
- * expect(jobs.find(id)).toMatchObject({ state: 'succeeded', attempt: 1 });
+ * expect(await jobs.find(id)).toMatchObject({ state: 'succeeded', attempt: 1 });
  * ```
  *
  * In a Nest application handlers are found among its controllers, and run with their guards, pipes, interceptors and
@@ -52,7 +52,7 @@ export class InlineJobs extends RecordingJobs {
     contract: C,
     payload: PayloadInput<C>,
     options?: EnqueueOptions,
-  ): Promise<EnqueuedJob> {
+  ): Promise<EnqueuedJob<C>> {
     const job = await super.enqueue(contract, payload, options);
     await this.finish(job.id);
     return job;
@@ -62,7 +62,7 @@ export class InlineJobs extends RecordingJobs {
     contract: C,
     payloads: readonly PayloadInput<C>[],
     options?: EnqueueOptions,
-  ): Promise<EnqueuedJob[]> {
+  ): Promise<EnqueuedJob<C>[]> {
     const jobs = await super.enqueueMany(contract, payloads, options);
     for (const { id } of jobs) await this.finish(id);
     return jobs;

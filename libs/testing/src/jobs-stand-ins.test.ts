@@ -66,7 +66,7 @@ describe('RecordingJobs', () => {
     ]);
     // It follows only when the first has succeeded.
     expect(jobs.enqueued(Tell)).toEqual([]);
-    expect(jobs.find(job.id).next).toEqual(expect.any(String));
+    expect((await jobs.find(job.id))?.next).toEqual(expect.any(String));
   });
 
   test('refuses what the real one refuses', async () => {
@@ -110,8 +110,16 @@ describe('InlineJobs', () => {
     };
     const jobs = new InlineJobs(contracts).handle(Add, add).handle(Tell, tell);
     const { id } = await new Sums(jobs).add(2);
-    expect(jobs.find(id)).toMatchObject({ state: 'succeeded', attempt: 3, result: { sum: 3 }, error: null });
-    expect(jobs.find(id).attempts.map(({ error }) => error?.message)).toEqual(['attempt 1', 'attempt 2']);
+    expect(await jobs.find(id)).toMatchObject({
+      state: 'succeeded',
+      attempt: 3,
+      result: { sum: 3 },
+      error: null,
+    });
+    expect((await jobs.find(id))?.attempts.map(({ error }) => error?.message)).toEqual([
+      'attempt 1',
+      'attempt 2',
+    ]);
     expect(told).toEqual([['ada', { sum: 3 }]]);
   });
 
@@ -119,14 +127,18 @@ describe('InlineJobs', () => {
     const add = { handle: () => Promise.reject(new NonRetryableError('no sums today')) };
     const jobs = new InlineJobs(contracts).handle(Add, add).handle(Tell, tell);
     const { id } = await new Sums(jobs).add(2);
-    expect(jobs.find(id)).toMatchObject({ state: 'dead', attempt: 1, error: { message: 'no sums today' } });
+    expect(await jobs.find(id)).toMatchObject({
+      state: 'dead',
+      attempt: 1,
+      error: { message: 'no sums today' },
+    });
     expect(told).toEqual([]);
   });
 
   test('a job without a handler is dead, as it would be', async () => {
     const jobs = new InlineJobs(contracts);
     const { id } = await jobs.enqueue(Add, { a: 1 });
-    expect(jobs.find(id)).toMatchObject({ state: 'dead', error: { class: 'NoHandlerError' } });
+    expect(await jobs.find(id)).toMatchObject({ state: 'dead', error: { class: 'NoHandlerError' } });
   });
 
   test('a handler may enqueue jobs, and snooze', async () => {
@@ -139,7 +151,7 @@ describe('InlineJobs', () => {
       },
     });
     const { id } = await jobs.enqueue(Add, { a: 5 });
-    expect(jobs.find(id)).toMatchObject({ state: 'succeeded', attempt: 1, attempts: [] });
+    expect(await jobs.find(id)).toMatchObject({ state: 'succeeded', attempt: 1, attempts: [] });
     expect(told).toEqual([
       ['ada', undefined],
       ['eve', undefined],
@@ -171,7 +183,7 @@ describe('InlineJobs', () => {
     const app = await NestFactory.createMicroservice(AppModule, { strategy: jobs.server, logger: false });
     await app.listen();
     const { id } = await app.get(Sums).add(20);
-    expect(jobs.find(id)).toMatchObject({ state: 'succeeded', result: { sum: 42 } });
+    expect(await jobs.find(id)).toMatchObject({ state: 'succeeded', result: { sum: 42 } });
     expect(told).toEqual([['ada', { sum: 42 }]]);
     await app.close();
   });

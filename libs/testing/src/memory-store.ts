@@ -35,8 +35,8 @@ export interface MemoryRecord {
 export class MemoryStore
   implements
     Pick<JobStore, 'insert' | 'insertMany' | 'insertInto' | 'insertKeyed' | 'insertKeyedInto' | 'insertAll'>,
-    Pick<JobStore, 'claim' | 'settle'>,
-    Pick<JobQueries, 'find' | 'recentQueueFacts' | 'statesOf'>
+    Pick<JobStore, 'cancel' | 'claim' | 'settle'>,
+    Pick<JobQueries, 'find' | 'outcomeOf' | 'recentQueueFacts' | 'statesOf'>
 {
   readonly jobs = new Map<string, MemoryRecord>();
   private readonly holders = new Map<string, { job: string; key: JobKey; until: number }>();
@@ -135,6 +135,17 @@ export class MemoryStore
   async find(id: string): Promise<JobView | undefined> {
     const job = this.jobs.get(id);
     return job && toView(job);
+  }
+
+  async outcomeOf(id: string) {
+    const job = this.jobs.get(id);
+    return job && { name: job.accepted.name, state: job.state, result: JSON.parse(job.result ?? 'null') };
+  }
+
+  async cancel(ids: readonly string[]): Promise<{ id: string; state: JobState }[]> {
+    const open = ids.filter((id) => this.jobs.has(id) && !hasEnded(this.get(id).state));
+    for (const id of open) this.get(id).state = 'cancelled';
+    return open.map((id) => ({ id, state: 'cancelled' }));
   }
 
   clear(): void {

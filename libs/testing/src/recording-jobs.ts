@@ -1,7 +1,15 @@
 import type { Settings } from '#config';
-import { type AnyContract, ContractRedaction, Contracts, Jobs, type Outbox, type PayloadInput } from '#jobs';
-import type { JobQueries, JobStore, JobView, NewRecord } from '#records';
-import { MemoryStore, toView } from './memory-store.js';
+import {
+  type AnyContract,
+  ContractRedaction,
+  Contracts,
+  Jobs,
+  type JobWatcher,
+  type Outbox,
+  type PayloadInput,
+} from '#jobs';
+import type { JobQueries, JobStore, NewRecord } from '#records';
+import { MemoryStore } from './memory-store.js';
 import { MAX_PAYLOAD, nowhere } from './memory-worker.js';
 
 /** A job that was enqueued, with what it was enqueued with. */
@@ -38,6 +46,8 @@ export class RecordingJobs extends Jobs {
       memory as unknown as JobQueries,
       nowhere as unknown as Outbox,
       new ContractRedaction(known),
+      // What has not ended when it is looked at goes on for ever.
+      { ended: async () => false } as unknown as JobWatcher,
     );
   }
 
@@ -49,11 +59,6 @@ export class RecordingJobs extends Jobs {
       const following = next && { name: next.name, payload: JSON.parse(next.payload) };
       return [{ id, name, queue, priority, delayMs, runAt, payload: JSON.parse(payload), next: following }];
     });
-  }
-
-  /** A job as `GET /jobs/{id}` would show it, but with its secrets. */
-  find(id: string): JobView {
-    return toView(this.memory.get(id));
   }
 
   /** Forgets everything, for the next test. */

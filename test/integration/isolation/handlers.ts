@@ -18,12 +18,14 @@ import { REQUEST } from '@nestjs/core';
 import { Payload } from '@nestjs/microservices';
 import { map, type Observable } from 'rxjs';
 import { z } from 'zod';
+import { IsolatedJobsModule } from '#isolation';
 import {
   defineJob,
   type Handler,
   isIsolated,
   type JobContext,
   JobHandler,
+  Jobs,
   NonRetryableError,
   RetryAfterError,
   snooze,
@@ -201,6 +203,23 @@ export class PlainHandler implements Handler<typeof Plain> {
   }
 }
 
+/** Enqueues a job that runs on the worker's own thread. */
+export const Ask = defineJob({
+  ...once,
+  name: 'isolated.ask',
+  payload: z.object({ how: z.enum(['wait', 'exit']) }),
+});
+@JobHandler(Ask, { isolated: true })
+export class AskHandler {
+  constructor(private readonly jobs: Jobs) {}
+
+  async handle({ payload, signal }: JobContext<typeof Ask>) {
+    const job = await this.jobs.enqueue(Plain, {}, { unique: { key: payload.how } });
+    if (payload.how === 'exit') process.exit(7);
+    return { asked: job.id, answer: await this.jobs.result(job, { timeout: '20s', signal }), isMainThread };
+  }
+}
+
 /** Runs on the worker's own thread and takes no notice of its signal. */
 export const Deaf = defineJob({ ...once, name: 'plain.deaf', queue: 'deaf', payload: none, timeout });
 @JobHandler(Deaf)
@@ -225,6 +244,7 @@ export const contracts = [
   EndLater,
   Nested,
   Plain,
+  Ask,
   Deaf,
 ];
 export const handlers = [
@@ -238,6 +258,7 @@ export const handlers = [
   EndLaterHandler,
   NestedHandler,
   PlainHandler,
+  AskHandler,
   DeafHandler,
 ];
 /** What the handlers inject. */
@@ -252,6 +273,7 @@ class ClosingLine implements OnApplicationShutdown {
 }
 
 @Module({
+  imports: [IsolatedJobsModule.forRoot({ contracts })],
   controllers: handlers.filter(isIsolated),
   providers: [...providers, ClosingLine],
 })

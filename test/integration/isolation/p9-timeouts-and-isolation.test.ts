@@ -3,9 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { IsolationOptions } from '#isolation';
 import type { AnyContract, PayloadInput } from '#jobs';
+import { JobQueries } from '#records';
 import { eventually } from '#testing';
 import type { AppOptions } from '#testing/services';
-import { Deaf, End, EndLater, Nested, Plain, Spin, Wait, Where } from './handlers.js';
+import { Ask, Deaf, End, EndLater, Nested, Plain, Spin, Wait, Where } from './handlers.js';
 import { isolatingWorker } from './isolating-worker.js';
 
 /** One at a time, so that a job runs only when the slot of the one before is free. */
@@ -16,7 +17,7 @@ const WORKER_PREFETCH = {
     ['deaf', 1],
   ]),
 };
-const { logged, start, stop, enqueue, view } = isolatingWorker();
+const { logged, producer, start, stop, enqueue, view } = isolatingWorker();
 
 const given = (
   isolation: Partial<IsolationOptions> = {},
@@ -48,6 +49,22 @@ describe('With one worker', () => {
   beforeAll(() => given());
   afterAll(stop);
   beforeEach(where);
+
+  test('an isolated handler enqueues a job and has its result; what it enqueued is not lost with its thread', async () => {
+    const { state, result } = await run(Ask, { how: 'wait' });
+    const answer = { isMainThread: true };
+    expect([state, result]).toEqual([
+      'succeeded',
+      { asked: expect.any(String), answer, isMainThread: false },
+    ]);
+    const { asked } = result as { asked: string };
+    expect(await ended(asked)).toMatchObject({ state: 'succeeded', name: Plain.name });
+
+    expect((await run(Ask, { how: 'exit' })).error?.class).toBe('IsolatedCrashError');
+    const plain = await producer().app.get(JobQueries).list({ name: Plain.name, limit: 10 });
+    const other = plain.find(({ id }) => id !== asked);
+    expect((await ended(other?.id ?? '')).state).toBe('succeeded');
+  });
 
   test('P9: a job that computes past its time-out is killed for real, and its slot goes to the next, in a new thread', async () => {
     const before = await where();

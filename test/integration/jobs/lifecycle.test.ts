@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, snooze } from '#jobs';
 import { JobQueries } from '#records';
@@ -53,6 +53,36 @@ test('a job runs once, with defaults and coercions of its schema, and its record
     attempt: 1,
     error: null,
     attempts: [{ attempt: 1, outcome: 'succeeded', worker: expect.stringContaining(String(process.pid)) }],
+  });
+});
+
+describe('The result of a job', () => {
+  test('comes as its contract has it, to as many as wait for it', async () => {
+    const job = await producer.jobs.enqueue(Add, { a: 1, b: '2' }, { delay: '300ms' });
+    const results = await Promise.all(
+      Array.from({ length: 1_100 }, () => producer.jobs.result(job, { timeout: '20s' })),
+    );
+    expect(results.every(({ sum }: { sum: number }) => sum === 3)).toBe(true);
+    expect(await producer.jobs.result(job, { timeout: 0 })).toEqual({ sum: 3 });
+  });
+
+  test('does not come of a job that ends otherwise, does not end in time, or is not there', async () => {
+    const { jobs } = producer;
+    const job = await jobs.enqueue(Add, { a: 1 }, { delay: '1h' });
+    await expect(jobs.result(job, { timeout: '50ms' })).rejects.toThrow('has not ended within 50ms');
+    const abortion = new AbortController();
+    const abandoned = jobs.result(job, { signal: abortion.signal });
+    abortion.abort(new Error('no more'));
+    await expect(abandoned).rejects.toThrow('no more');
+    const waiting = jobs.result(job, { timeout: '20s' });
+    expect(await jobs.cancel(job.id)).toEqual([{ id: job.id, state: 'cancelled' }]);
+    expect(await jobs.cancel([job.id])).toEqual([]);
+    await expect(waiting).rejects.toMatchObject({ name: 'JobFailedError', job: { state: 'cancelled' } });
+
+    const id = '01890a5d-ac96-774b-bcce-b302099a8057';
+    await expect(jobs.result({ id })).rejects.toMatchObject({ name: 'UnknownJobError' });
+    expect([await jobs.find(id), await jobs.find('no id')]).toEqual([undefined, undefined]);
+    expect(() => jobs.cancel('no id')).toThrow('must be the id of a job');
   });
 });
 
