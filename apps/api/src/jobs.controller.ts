@@ -74,11 +74,6 @@ export class JobsController {
   ): Promise<JobView> {
     const { contract, payload, options } = jobOf(this.jobs, body);
     const idempotencyKey = parseIdempotencyKey(key);
-    if (idempotencyKey !== undefined && options?.unique) {
-      throw new ProblemException(422, 'request-does-not-fit', 'Use a unique key or an Idempotency-Key', {
-        errors: [{ pointer: '/options/unique', detail: 'excludes the header Idempotency-Key' }],
-      });
-    }
     const { isNew, ...job } = await this.jobs.enqueue(contract, payload, {
       ...options,
       ...{ idempotencyKey, client },
@@ -102,7 +97,7 @@ export class JobsController {
   @ApiOperation({
     summary: 'Enqueue many jobs, of any contracts',
     description:
-      'All of them or none. Once this answers 202 none of them can be lost. In place of a job whose unique key another one holds, that one is named.',
+      'All of them or none. Once this answers 202 none of them can be lost. In place of a job whose key another one holds, that one is named.',
   })
   @ApiResponse({ status: 202, description: 'The jobs, in the same order', standardSchema: BulkAnswer })
   @ApiResponse({ status: 422, description: 'A job cannot be accepted; the pointers say which' })

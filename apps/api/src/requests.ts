@@ -55,6 +55,10 @@ export const EnqueueBody = z.strictObject({
       ...whenAndWhere,
       priority: z.enum(priorities).optional().describe('Where the queue has priorities'),
       unique: z.strictObject({ key: text(KEY_LENGTH).min(1), for: Delay.optional() }).optional(),
+      debounce: z
+        .strictObject({ key: text(KEY_LENGTH).min(1), delay: Delay, max: Delay.optional() })
+        .optional()
+        .describe('Until the job starts, another one with this key takes its place'),
       next: Next,
     })
     .refine(...notBothTimes)

@@ -10,7 +10,10 @@ export interface Batch {
   completedAt: string | null;
 }
 
-type BulkOptions<C extends AnyContract> = Omit<EnqueueOptions<C>, 'priority' | 'unique' | 'next' | 'wait'>;
+type BulkOptions<C extends AnyContract> = Omit<
+  EnqueueOptions<C>,
+  'priority' | 'unique' | 'debounce' | 'next' | 'wait'
+>;
 
 export const bulkCalls = <C extends AnyContract>(send: Send) => ({
   /** Enqueues many jobs of one contract: all of them or none. Others may follow them. */

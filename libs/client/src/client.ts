@@ -45,6 +45,7 @@ export interface EnqueueOptions<C extends AnyContract> {
   priority?: Priority;
   /** In place of an Idempotency-Key, which it excludes: such a request is not sent again by itself. */
   unique?: { key: string; for?: Duration | number };
+  debounce?: { key: string; delay: Duration | number; max?: Duration | number };
   next?: Next<C>;
   /** For how many seconds to wait for the end of the job, at most 30. */
   wait?: number;
@@ -86,7 +87,7 @@ class JobCalls<C extends AnyContract> {
   ): Promise<Job<Named<C, Name>>> {
     const isOnce = options.unique !== undefined;
     const headers = {
-      'idempotency-key': isOnce ? undefined : idempotencyKey,
+      'idempotency-key': isOnce || options.debounce ? undefined : idempotencyKey,
       prefer: wait ? `wait=${wait}` : undefined,
     };
     return this.send('/jobs', { method: 'POST', body: { name, payload, options }, headers, signal, isOnce });

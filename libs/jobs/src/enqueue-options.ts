@@ -36,6 +36,12 @@ export interface EnqueueOptions {
    * it was enqueued: the first one is returned then, whatever its payload. A replay asks for the same.
    */
   unique?: { key: string; for?: Duration | number };
+  /**
+   * Run `delay` from now; anyone who enqueues again with the same key before that replaces the payload and the other
+   * options, and the time counts from then, to `max` after the first at most: one job, and the last payload wins.
+   * (The other way round, first one wins and then quiet for a time, is `unique` with `for`.)
+   */
+  debounce?: { key: string; delay: Duration | number; max?: Duration | number };
   /** The job that is enqueued when this one succeeds, once, and is given its result: `next: nextJob(SendEmail, mail)`. */
   next?: NextJob;
 }
@@ -55,7 +61,8 @@ export function placeOf({
   runAt,
   queue,
   priority,
-}: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority'>): Pick<
+  debounce,
+}: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority' | 'debounce'>): Pick<
   NewRecord,
   'delayMs' | 'runAt' | 'priority'
 > {
@@ -63,6 +70,11 @@ export function placeOf({
   if (runAt !== undefined) checkTime('runAt', runAt);
   if (priority !== undefined && !priorities.includes(priority))
     throw new InputError('priority', `must be one of ${priorities.join(', ')}`);
+  if (debounce !== undefined) {
+    if ((delay ?? runAt) !== undefined)
+      throw new InputError('debounce', 'has a delay of its own: give neither delay nor runAt beside it');
+    return { delayMs: readDelay('debounce.delay', debounce?.delay), runAt, priority };
+  }
   return { delayMs: delay === undefined ? undefined : readDelay('delay', delay), runAt, priority };
 }
 
@@ -70,16 +82,24 @@ export function placeOf({
 export function keyOf(
   contract: AnyContract,
   record: NewRecord,
-  { idempotencyKey, client, unique, delay, runAt, queue, next, priority }: EnqueueOptions,
+  { idempotencyKey, client, unique, debounce, delay, runAt, queue, next, priority }: EnqueueOptions,
 ): JobKey | undefined {
+  const given = Object.entries({ unique, debounce, idempotencyKey }).filter(([, key]) => key !== undefined);
+  const [[first] = [], [second] = []] = given;
+  if (first && second)
+    throw new InputError(first, `and ${second} exclude each other: each says by itself which jobs are one`);
   if (idempotencyKey !== undefined) {
-    if (unique)
-      throw new InputError(
-        'idempotencyKey',
-        'and unique exclude each other: unique finds the first job by itself',
-      );
     const wanted = [firstNameOf(contract), queue, delay ?? runAt ?? null, next, priority];
     return idempotencyKeyOf({ idempotencyKey, client }, wanted, [record.payload]);
+  }
+  if (debounce !== undefined) {
+    checkText('debounce.key', debounce.key, KEY_LENGTH);
+    const delayMs = record.delayMs ?? 0;
+    const maxMs = debounce.max === undefined ? undefined : readDelay('debounce.max', debounce.max);
+    if (maxMs !== undefined && maxMs < delayMs)
+      throw new InputError('debounce.max', 'must not be less than the delay');
+    const scope = `debounce:${record.name}`;
+    return { scope, key: debounce.key, heldMs: 0, untilEnded: false, debounce: { delayMs, maxMs } };
   }
   if (unique === undefined) return undefined;
   checkText('unique.key', unique?.key, KEY_LENGTH);

@@ -103,11 +103,15 @@ export class Jobs extends JobActions {
     return this.show(record, inserted, await this.queries.recentQueueFacts());
   }
 
-  /** Accepts many jobs of one contract, all or none, in one statement. @throws as {@link enqueue} */
+  /**
+   * Accepts many jobs of one contract, all or none, in one statement; {@link enqueueAll} takes options of their own.
+   *
+   * @throws as {@link enqueue}
+   */
   async enqueueMany<C extends AnyContract>(
     contract: C,
     payloads: readonly PayloadInput<C>[],
-    options: Omit<EnqueueOptions, 'idempotencyKey' | 'client' | 'unique'> = {},
+    options: Omit<EnqueueOptions, 'idempotencyKey' | 'client' | 'unique' | 'debounce'> = {},
   ): Promise<EnqueuedJob<C>[]> {
     const records = payloads.map((payload) => this.prepare(contract, payload, options));
     const inserted = await (options.transaction
@@ -208,7 +212,7 @@ export class Jobs extends JobActions {
   prepare(
     contract: AnyContract,
     payload: unknown,
-    options: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority' | 'next'> = {},
+    options: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority' | 'next' | 'debounce'> = {},
     pointer = '/payload',
   ): NewRecord {
     const { queue, priority, next } = options;

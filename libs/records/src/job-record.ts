@@ -46,6 +46,8 @@ export interface JobKey {
   /** How long the job holds the key, in milliseconds; and until it has ended, if `untilEnded`. */
   heldMs: number;
   untilEnded: boolean;
+  /** The job holds it until it has started; a second one replaces its payload, and its time: so long from then, at most `maxMs` after the first. */
+  debounce?: { delayMs: number; maxMs?: number };
 }
 
 /** A job that is accepted only if nobody holds its key. */

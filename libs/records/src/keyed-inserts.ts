@@ -1,7 +1,7 @@
 import type { InsertedRecord, JobKey, KeyedInsert, KeyedRecord, NewRecord } from './job-record.js';
-import { type Queryable, rowsOf } from './records-database.js';
+import { type Queryable, rowsOf, type Statement } from './records-database.js';
 import { OverloadedError } from './statement-batcher.js';
-import { insertKeyed as insertIfFree, keyHolders } from './statements.js';
+import { insertKeyed as insertIfFree, keyHolders, replaceWaiting } from './statements.js';
 
 /** A key whose holder vanished between two statements is tried again this often. */
 const KEY_TRIES = 5;
@@ -19,9 +19,15 @@ export async function insertKeyed(
 ): Promise<KeyedInsert[]> {
   const outcomes = new Map<KeyedRecord, KeyedInsert>();
   for (let tries = 0; tries < KEY_TRIES && outcomes.size < records.length; tries++) {
-    const open = records.filter((record) => !outcomes.has(record));
-    const refused = await insertFree(queryable, open, graceMs, outcomes);
-    if (refused.length > 0) await findHolders(queryable, refused, outcomes);
+    const isOpen = (record: KeyedRecord) => !outcomes.has(record);
+    const debounced = records.filter((record) => isOpen(record) && record.key.debounce);
+    if (debounced.length > 0)
+      await heldBy(queryable, replaceWaiting(lastOfEach(debounced)), debounced, outcomes);
+    const refused = await insertFree(queryable, records.filter(isOpen), graceMs, outcomes);
+    // Who refused a debounced one waits for its time by now, or has started: it is tried again.
+    const others = refused.filter(({ key }) => !key.debounce);
+    if (others.length > 0)
+      await heldBy(queryable, keyHolders(others.map(({ key }) => key)), others, outcomes);
   }
   return records.map((record) => {
     const outcome = outcomes.get(record);
@@ -52,14 +58,16 @@ async function insertFree(
   });
 }
 
-async function findHolders(
+/** @param statement says of keys which jobs hold them. */
+async function heldBy(
   queryable: Queryable,
+  statement: Statement,
   records: readonly KeyedRecord[],
   outcomes: Map<KeyedRecord, KeyedInsert>,
 ): Promise<void> {
   const rows = await rowsOf<{ scope: string; key: string; fingerprint: string | null; job: string }>(
     queryable,
-    keyHolders(records.map(({ key }) => key)),
+    statement,
   );
   const holders = new Map(rows.map((row) => [nameOf(row), row]));
   for (const record of records) {
@@ -67,6 +75,10 @@ async function findHolders(
     if (heldBy) outcomes.set(record, { heldBy });
   }
 }
+
+const lastOfEach = (records: readonly KeyedRecord[]) => [
+  ...new Map(records.map((record) => [nameOf(record.key), record])).values(),
+];
 
 const nameOf = ({ scope, key }: Pick<JobKey, 'scope' | 'key'>) => `${scope}\n${key}`;
 

@@ -15,7 +15,7 @@ const tables: Record<string, string> = {
   // The message of a job that was cancelled between two attempts comes back at run_at, and would make its record again.
   jobs: `greatest(finished_at, run_at) < ${past('state')}`,
   schedule_ticks: `decided_at < ${past(`'others'`)}`,
-  job_keys: `not until_ended and expires_at < ${past(`'others'`)}`,
+  job_keys: `not until_ended and expires_at < ${past(`'others'`)} and (not until_started or job_has_started(job))`,
   batches: `completed_at < ${past(`'others'`)} and not exists (select from jobs where jobs.batch = batches.id)`,
   // As others are, but no longer than the dashboard shows them.
   throughput: `at < greatest(${past(`'others'`)},

@@ -82,22 +82,24 @@ export const insert = (records: readonly NewRecord[], graceMs: number): Statemen
 });
 
 /** Whether a row of `job_keys` is free. A job that is not visible yet is of a concurrent statement, and has not ended. */
-export const IS_FREE = `held.expires_at <= now() and (not held.until_ended or job_has_ended(held.job))`;
+export const IS_FREE = `held.expires_at <= now() and (not held.until_ended or job_has_ended(held.job))
+      and (not held.until_started or job_has_started(held.job))`;
 
 /** Inserts each record whose key is free, and takes the key for it; keys must differ from each other. */
 export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): Statement => ({
   name: 'insert-keyed',
   text: `
     with k as (
-      insert into job_keys as held (scope, key, fingerprint, job, expires_at, until_ended)
-      select n.scope, n.key, n.fingerprint, n.job, now() + n.held_ms * interval '1 millisecond', n.until_ended
-      from unnest($18::text[], $19::text[], $20::text[], $1::uuid[], $21::float8[], $22::bool[])
-        as n (scope, key, fingerprint, job, held_ms, until_ended)
+      insert into job_keys as held (scope, key, fingerprint, job, expires_at, until_ended, until_started)
+      select n.scope, n.key, n.fingerprint, n.job, now() + n.held_ms * interval '1 millisecond', n.until_ended,
+        n.debounce is not null
+      from unnest($18::text[], $19::text[], $20::text[], $1::uuid[], $21::float8[], $22::bool[], $23::jsonb[])
+        as n (scope, key, fingerprint, job, held_ms, until_ended, debounce)
       -- Two statements that take the same keys must not wait for each other.
       order by n.scope, n.key
       on conflict (scope, key) do update
       set fingerprint = excluded.fingerprint, job = excluded.job,
-          expires_at = excluded.expires_at, until_ended = excluded.until_ended
+          expires_at = excluded.expires_at, until_ended = excluded.until_ended, until_started = excluded.until_started
       where ${IS_FREE}
       returning job, case when until_ended then key end as unique_key
     )
@@ -112,7 +114,44 @@ export const insertKeyed = (records: readonly KeyedRecord[], graceMs: number): S
       'fingerprint',
       'heldMs',
       'untilEnded',
+      'debounce',
     ),
+  ],
+});
+
+/** Gives debounced jobs that wait for their time the payload and all else of these records, and moves their time. */
+export const replaceWaiting = (records: readonly KeyedRecord[]): Statement => ({
+  name: 'replace-waiting',
+  text: `
+    with n as (
+      select j.id as job, j.created_at, n.*
+      from unnest($1::text[], $2::text[], $3::jsonb[], $4::json[], $5::int[], $6::int[], $7::text[], $8::text[],
+                  $9::json[], $10::text[], $11::jsonb[], $12::jsonb[])
+        as n (scope, key, debounce, payload, max_attempts, version, queue, priority, next, traceparent, options, tags)
+      join job_keys k on k.scope = n.scope and k.key = n.key
+      join jobs j on j.id = k.job and j.state = 'scheduled' and j.claim = 0
+      order by j.id for update of j
+    ), timed as (
+      select n.*, greatest(now(), least(
+        now() + (debounce ->> 'delayMs')::float8 * interval '1 millisecond',
+        created_at + (debounce ->> 'maxMs')::float8 * interval '1 millisecond')) as run_at
+      from n
+    )
+    update jobs j
+    set payload = n.payload, max_attempts = n.max_attempts, version = coalesce(n.version, 1), queue = n.queue,
+        priority = coalesce(n.priority, 'normal'), next = n.next, traceparent = n.traceparent, options = n.options,
+        tags = n.tags, run_at = n.run_at, publish_at = n.run_at
+    from timed n where j.id = n.job
+    returning n.scope, n.key, null as fingerprint, j.id as job`,
+  values: [
+    ...columns(
+      records.map(({ key }) => key),
+      'scope',
+      'key',
+      'debounce',
+    ),
+    ...columns(records, 'payload', 'maxAttempts', 'version', 'queue', 'priority', 'next', 'traceparent'),
+    ...columns(records, 'options', 'tags'),
   ],
 });
 

@@ -68,6 +68,13 @@ export class MemoryStore
     const holder = held && this.jobs.get(held.job);
     if (held && holder && (Date.now() < held.until || (held.key.untilEnded && !hasEnded(holder.state))))
       return { heldBy: { job: held.job, fingerprint: held.key.fingerprint ?? null } };
+    if (key.debounce && holder?.state === 'scheduled') {
+      const endMs = holder.createdAt.getTime() + (key.debounce.maxMs ?? Number.POSITIVE_INFINITY);
+      const { id } = holder.accepted;
+      const runAt = new Date(Math.min(Date.now() + key.debounce.delayMs, endMs));
+      this.jobs.set(id, { ...holder, runAt, accepted: { ...record, id } });
+      return { heldBy: { job: id, fingerprint: null } };
+    }
     this.holders.set(place, { job: record.id, key, until: Date.now() + key.heldMs });
     return { inserted: await this.insert(record) };
   }

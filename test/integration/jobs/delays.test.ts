@@ -110,3 +110,18 @@ test('10,000 jobs that are due at once all run, once', async () => {
     return row?.open === 0;
   });
 });
+
+test('a debounced job runs once, with the last payload', async () => {
+  order.length = 0;
+  await startWorker(4);
+  const enqueue = (n: number) =>
+    producer.jobs.enqueue(Note, { n }, { debounce: { key: 'order', delay: '300ms' } });
+  const ids = [];
+  for (const n of [101, 102, 103]) ids.push((await enqueue(n)).id);
+  expect(new Set(ids).size).toBe(1);
+  expect(await ended(ids[0] ?? '')).toMatchObject({ state: 'succeeded', payload: { n: 103 } });
+  const next = await enqueue(104);
+  expect(next.isNew).toBe(true);
+  await ended(next.id);
+  expect(order).toEqual([103, 104]);
+});

@@ -29,7 +29,10 @@ const delays = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300, '1 hour', '9999
 /** The ways to enqueue, each with the options that it knows. */
 const WAYS: [known: RegExp, enqueue: (options: never) => Promise<unknown>][] = [
   [/./, async (options) => producer.jobs.enqueue(Note, {}, options)],
-  [/^(?!unique|priority)/, async (options) => producer.app.get(Batches).enqueue(Note, [{}], options)],
+  [
+    /^(?!unique|priority|debounce)/,
+    async (options) => producer.app.get(Batches).enqueue(Note, [{}], options),
+  ],
   [
     /^(queue|delay)$/,
     async (options) => producer.jobs.enqueue(Note, {}, { next: nextJob(Note, {}, options) }),
@@ -42,6 +45,9 @@ test.each<[string, string, unknown[]]>([
   ['unique', 'unique.key', ['x', 7, {}, null]],
   ['unique.key', 'unique.key', [...texts, undefined]],
   ['unique.for', 'unique.for', delays],
+  ['debounce.key', 'debounce.key', [...texts, undefined]],
+  ['debounce.delay', 'debounce.delay', [...delays, undefined]],
+  ['debounce.max', 'debounce.max', [...delays, '999ms']],
   ['queue', 'queue', texts],
   ['runAt', 'runAt', times],
   ['delay', 'delay', delays],
@@ -51,7 +57,7 @@ test.each<[string, string, unknown[]]>([
   async (path, option, values) => {
     for (const value of values) {
       const [name, part] = path.split('.') as [string, string | undefined];
-      const given = part ? { key: 'k', [part]: value } : value;
+      const given = part ? { key: 'k', ...(name === 'debounce' && { delay: '1s' }), [part]: value } : value;
       const options = { ...(name === 'client' && { idempotencyKey: 'k' }), [name]: given } as never;
       for (const [, enqueue] of WAYS.filter(([known]) => known.test(name))) {
         const failure = await enqueue(options).then(String, (error: Error) => error);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { defineJob } from '#jobs';
-import { Audit, Database, DeadJobStore, JobQueries, type JobState } from '#records';
+import { defineJob, job } from '#jobs';
+import { Audit, Database, DeadJobStore, JobQueries, type JobState, Retention } from '#records';
 import { eventually } from '#testing';
 import { type Environment, givenEnvironment, givenProducer, type Producer } from '#testing/services';
 
@@ -122,5 +122,90 @@ describe('a replay asks of a unique key what enqueueing asks', () => {
     const entry = { actor: 'ada', via: 'cli', action: 'dead-letters.replay', subject: 'all' } as const;
     await audit.record(entry, () => dead.replayAll({ ids: [first] }));
     expect(await audit.list(1)).toMatchObject([{ count: 0, refusal: expect.stringContaining('1 left out') }]);
+  });
+});
+
+describe('debounce', () => {
+  const debounce = async (
+    n: number,
+    { at = producer, delay = '1h', max = undefined as '1h' | undefined } = {},
+  ) => at.jobs.enqueue(Sync, { n }, { debounce: { key: 'a', delay: delay as '1h', max } });
+  const jobs = () =>
+    environment.sql<{ id: string; n: number; state: JobState; wait: number }>(
+      `select id, (payload ->> 'n')::int as n, state, extract(epoch from run_at - created_at)::float8 as wait
+       from jobs order by id`,
+    );
+  const start = (id: string) => environment.sql(`update jobs set state = 'queued' where id = $1`, [id]);
+
+  test('however many enqueue at once, there is one job, and the last payload wins', async () => {
+    const before = await Promise.all(
+      Array.from({ length: 60 }, (_, n) => debounce(n, { at: n % 2 ? producer : other })),
+    );
+    const last = await debounce(60);
+    expect(new Set([...before, last].map(({ id }) => id)).size).toBe(1);
+    expect(before.filter(({ isNew }) => isNew)).toHaveLength(1);
+    expect(last).toMatchObject({ isNew: false, payload: { n: 60 }, state: 'scheduled' });
+    expect(await jobs()).toMatchObject([{ id: last.id, n: 60 }]);
+  });
+
+  test('its time counts from the last one, and no longer than max from the first', async () => {
+    const { id } = await debounce(1);
+    await environment.sql(`update jobs set created_at = created_at - interval '30 min' where id = $1`, [id]);
+    await debounce(2);
+    expect((await jobs())[0]?.wait).toBeGreaterThan(5_300);
+    await debounce(3, { max: '1h' });
+    expect(await jobs()).toMatchObject([{ id, n: 3, wait: 3_600 }]);
+  });
+
+  test.each([
+    ['has started', 'queued', 0],
+    ['was put off by its worker', 'scheduled', 1],
+    ['was cancelled', 'cancelled', 0],
+  ])('a job that %s is left alone, and another one is made', async (_, state, claim) => {
+    const { id } = await debounce(1);
+    await environment.sql('update jobs set state = $2, claim = $3 where id = $1', [id, state, claim]);
+    const second = await debounce(2);
+    expect(second).toMatchObject({ isNew: true, payload: { n: 2 } });
+    expect((await debounce(3)).id).toBe(second.id);
+    expect((await jobs()).map(({ n }) => n)).toEqual([1, 3]);
+  });
+
+  test('while one starts, each payload is of one that waits or of one that has run', async () => {
+    for (let round = 0; round < 20; round++) {
+      const { id } = await debounce(1);
+      const [, second] = await Promise.all([start(id), debounce(2, { at: other })]);
+      const all = await jobs();
+      // Either it came before the start, or it is a job of its own: it is not lost.
+      expect(all.map(({ n }) => n)).toEqual(second.id === id ? [2] : [1, 2]);
+      await environment.sql('delete from jobs');
+    }
+  });
+
+  test('in bulk, with options for each, and in a transaction', async () => {
+    const accepted = await producer.jobs.enqueueAll(
+      [1, 2, 3].map((n) => job(Sync, { n }, { debounce: { key: n < 3 ? 'a' : 'b', delay: '1h' } })),
+    );
+    expect(accepted.map(({ isNew }) => isNew)).toEqual([true, false, true]);
+    expect((await jobs()).map(({ n }) => n)).toEqual([2, 3]);
+    const database = producer.app.get(Database);
+    const undone = database.transaction(async (transaction) => {
+      await producer.jobs.enqueue(Sync, { n: 4 }, { debounce: { key: 'a', delay: '1h' }, transaction });
+      throw new Error('undone');
+    });
+    await expect(undone).rejects.toThrow('undone');
+    expect((await jobs()).map(({ n }) => n)).toEqual([2, 3]);
+  });
+
+  test('its key is kept as long as it waits', async () => {
+    const { id } = await debounce(1);
+    await environment.sql(`update job_keys set expires_at = now() - interval '100 days'`);
+    const day = 86_400_000;
+    const days = { succeeded: day, cancelled: day, discarded: day, others: day };
+    for await (const _ of producer.app.get(Retention).prune(days));
+    expect((await debounce(2)).id).toBe(id);
+    await end(id, 'succeeded');
+    await environment.sql(`update job_keys set expires_at = now() - interval '100 days'`);
+    for await (const _ of producer.app.get(Retention).prune(days));
+    expect(await environment.sql('select from job_keys')).toEqual([]);
   });
 });
