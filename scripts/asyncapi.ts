@@ -81,7 +81,7 @@ function ownChannel({ name, queue, retry, timeout, version }: AnyContract) {
     messages: { [name]: { $ref: `#/components/messages/${name}` } },
     bindings: exchange,
     'x-queue': queue,
-    'x-retry': retry,
+    'x-retry': retry.given,
     'x-timeout': timeout,
     'x-version': version,
   };

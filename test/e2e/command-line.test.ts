@@ -109,6 +109,10 @@ function givenDead(count: number, message: string) {
 describe('jobs', () => {
   test('a job is enqueued and shown, by hand and from standard input', async () => {
     const { id } = await result('enqueue', 'sample.flaky', '{"failures":0}');
+    const own = ['--retry', '{"attempts":3,"first":"5s"}', '--timeout', '2m'];
+    expect(await result('enqueue', 'sample.flaky', '{"failures":0}', ...own)).toMatchObject({
+      maxAttempts: 3,
+    });
     const piped = await jobs(['enqueue', 'sample.flaky', '-', '--delay', '1h'], '{"failures":0}');
     expect(piped).toMatchObject({ code: 0, stdout: expect.stringContaining('scheduled') });
     await eventually(async () => {
@@ -136,6 +140,7 @@ describe('jobs', () => {
     const codes: [string[], number, RegExp][] = [
       [['enqueue', 'sample.flaky', '{"failures":-1}'], 1, /failures/],
       [['enqueue', 'sample.flaky', '{'], 2, /not valid JSON/],
+      [['enqueue', 'sample.flaky', '{}', '--retry', '5s,soon'], 2, /"soon" is not a valid duration/],
       [['list', '--state', 'gone'], 2, /scheduled, queued/],
       [['list', '--limit', '0'], 2, /whole number/],
       [['replay'], 2, /--all/],

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#config';
+import { type JobRetry, MAX_DURATION, problemWithRetry } from '#define-job';
 import { ProblemException, text } from '#http';
 import { KEY_LENGTH, MAX_DELAY_DAYS } from '#jobs';
 import { jobStates, priorities } from '#records';
@@ -10,26 +11,60 @@ import { JobView, Time } from '#resources';
 const Text = text(300);
 const Name = text(100);
 
-const Delay = z
-  .union([z.number().describe('milliseconds'), z.string().meta({ examples: ['10m'] })], {
-    error: 'expected milliseconds, or a duration such as "10m"',
-  })
-  .transform((value, context) => {
-    try {
-      const milliseconds = toMilliseconds(value as Duration | number);
-      if (milliseconds <= toMilliseconds(`${MAX_DELAY_DAYS}d`)) return milliseconds;
-      context.addIssue({ code: 'custom', message: `must be at most ${MAX_DELAY_DAYS} days` });
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: (error as Error).message });
-    }
-    return z.NEVER;
-  });
+/** A time to wait or to take, which may be at most so long. */
+const span = (most: Duration) =>
+  z
+    .union([z.number().describe('milliseconds'), z.string().meta({ examples: ['10m'] })], {
+      error: 'expected milliseconds, or a duration such as "10m"',
+    })
+    .transform((value, context) => {
+      try {
+        const milliseconds = toMilliseconds(value as Duration | number);
+        if (milliseconds <= toMilliseconds(most)) return milliseconds;
+        context.addIssue({ code: 'custom', message: `must be at most ${most.slice(0, -1)} days` });
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: (error as Error).message });
+      }
+      return z.NEVER;
+    });
+const Delay = span(`${MAX_DELAY_DAYS}d`);
+const Timeout = span(MAX_DURATION).refine((milliseconds) => milliseconds > 0, 'must be 1 ms or more');
 
-/** When a job is to start, and the queue that it waits in. */
-export const whenAndWhere = {
+const Growth = z.strictObject({
+  attempts: z.int().describe('How often it is tried, the first time included'),
+  first: z.string().meta({ description: 'Before the second attempt', examples: ['5s'] }),
+  factor: z
+    .number()
+    .optional()
+    .describe('Each delay is so many times as long as the one before; 2 when absent'),
+  max: z.string().optional().describe('No delay is longer; `1d` when absent'),
+  jitter: z
+    .number()
+    .optional()
+    .describe('From 0 to 1: each delay is longer or shorter by a random part of this size'),
+});
+const Retry = z
+  .union([z.array(z.string()).describe('Delays'), Growth], {
+    error: 'expected a list of delays such as ["5s", "1m"], or { attempts, first }',
+  })
+  .superRefine((value, context) => {
+    const message = problemWithRetry(value);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  })
+  .transform((value) => value as JobRetry);
+
+/** What a job may have in place of what its contract says. */
+const ownOptions = {
+  retry: Retry.optional().describe('When it is tried again, in place of what its contract says'),
+  timeout: Timeout.optional().describe('How long an attempt may take, in place of what its contract says'),
+};
+
+/** When and where a job is to start, and how it is to be run. */
+export const whenWhereAndHow = {
   delay: Delay.optional(),
   runAt: Time.optional(),
   queue: z.string().optional(),
+  ...ownOptions,
 };
 export const notBothTimes: Parameters<z.ZodType<{ delay?: number; runAt?: Date }>['refine']> = [
   ({ delay, runAt }) => delay === undefined || runAt === undefined,
@@ -43,7 +78,9 @@ export const NextBody = z
   .strictObject({
     name: z.string().min(1),
     payload: z.unknown(),
-    options: z.strictObject({ delay: Delay.optional(), queue: z.string().optional(), next: Next }).optional(),
+    options: z
+      .strictObject({ delay: Delay.optional(), queue: z.string().optional(), ...ownOptions, next: Next })
+      .optional(),
   })
   .meta({ id: 'NextJob' });
 
@@ -52,7 +89,7 @@ export const EnqueueBody = z.strictObject({
   payload: z.unknown(),
   options: z
     .strictObject({
-      ...whenAndWhere,
+      ...whenWhereAndHow,
       priority: z.enum(priorities).optional().describe('Where the queue has priorities'),
       unique: z.strictObject({ key: text(KEY_LENGTH).min(1), for: Delay.optional() }).optional(),
       debounce: z

@@ -1,14 +1,14 @@
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
-import { type JobState, jobStates, type Priority, priorities } from '#define-job';
+import { type JobRetry, type JobState, jobStates, type Priority, priorities } from '#define-job';
 import type { JobView, MessageView } from '#records';
 import { Failure, notFound, wrongUse } from './exit.js';
 import { mustBeKnown } from './known.js';
 import { answer, clean, cut, table, toJson } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
-import { readCount, readId, readTime } from './values.js';
+import { readCount, readId, readRetry, readTime } from './values.js';
 
 /** How long to wait for the broker. Without it, a worker's relay publishes the job. */
 const BROKER_TIMEOUT_MS = 2_000;
@@ -26,6 +26,8 @@ interface ListOptions extends Common {
 
 interface EnqueueOptions extends Common {
   delay?: string;
+  retry?: JobRetry;
+  timeout?: string;
   runAt?: Date;
   idempotencyKey?: string;
   queue?: string;
@@ -69,6 +71,12 @@ export function addJobs(program: Command): void {
     .option('--run-at <time>', 'run no earlier than this, such as 2027-01-31T09:00:00Z', readTime)
     .option('--queue <queue>', 'wait in this queue')
     .addOption(new Option('--priority <priority>', 'where the queue has priorities').choices(priorities))
+    .option(
+      '--retry <delays>',
+      'try again after these, such as 5s,1m; or {"attempts":8,"first":"5s"}',
+      readRetry,
+    )
+    .option('--timeout <duration>', 'how long an attempt may take')
     .option('--idempotency-key <key>', 'with the same key again, within a day, no second job is made')
     .action(async (name: string, given: string, options: EnqueueOptions) => {
       if (options.delay !== undefined && options.runAt)
@@ -110,17 +118,19 @@ async function enqueue(
   { jobs, broker }: Tools,
   name: string,
   payload: unknown,
-  { json, delay, runAt, queue, priority, idempotencyKey }: EnqueueOptions,
+  { json, delay, timeout, ...options }: EnqueueOptions,
 ): Promise<void> {
   const contract = jobs.contract(name);
+  const { queue } = options;
   if (queue !== undefined && !jobs.hasQueue(queue))
     throw notFound(`No contract has a queue named ${clean(queue)}`);
   for (let waited = 0; broker.publisher.room === 0 && waited < BROKER_TIMEOUT_MS; waited += POLL_INTERVAL_MS)
     await pause(POLL_INTERVAL_MS);
   const job = await jobs.enqueue(contract, payload, {
-    ...{ runAt, queue, priority, idempotencyKey },
+    ...options,
     client: 'command line',
     delay: delay === undefined ? undefined : await readDelay(delay),
+    timeout: timeout === undefined ? undefined : await readDelay(timeout),
   });
   answer({ json }, job, ({ id, isNew, state }) =>
     isNew ? `Enqueued ${id}, ${state}` : `Not enqueued again: the key belongs to ${id}, ${state}`,

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { type JobRetry, problemWithRetry } from '#define-job';
 
 /** Parses a time. A date alone means 00:00 UTC; a time without an offset is local. */
 export function readTime(text: string): Date {
@@ -14,6 +15,18 @@ export const readCount =
     if (/^\d{1,9}$/.test(text) && Number(text) >= 1 && Number(text) <= most) return Number(text);
     throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}.`);
   };
+
+/** Parses when a job is tried again: delays with commas between them, or what `exponential` gives, as JSON. */
+export function readRetry(text: string): JobRetry {
+  try {
+    const retry = text.startsWith('{') ? JSON.parse(text) : text.split(',').filter(Boolean);
+    const problem = problemWithRetry(retry);
+    if (problem === undefined) return retry;
+    throw new Error(problem);
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`);
+  }
+}
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 

@@ -10,6 +10,8 @@ import {
   Jobs,
   meterOf,
   type NextJob,
+  type OwnOptions,
+  ownOf,
   type PayloadInput,
 } from '#jobs';
 import {
@@ -25,9 +27,10 @@ import { BatchStore, type BatchView, countsOf, type NewBatch } from './batch-sto
 /** Jobs that one statement inserts. */
 const CHUNK = 1_000;
 
-/** How a batch is to be enqueued; delay, time and queue are those of its jobs. */
+/** How a batch is to be enqueued; all but its key and its transaction is of each of its jobs. */
 export interface BatchOptions
-  extends Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'transaction' | 'idempotencyKey' | 'client'> {
+  extends OwnOptions,
+    Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'transaction' | 'idempotencyKey' | 'client'> {
   /** Enqueued once, when every job of the batch has ended, however it did. */
   onComplete?: NextJob;
   /** Enqueued once, when every job of the batch has ended and all have succeeded. */
@@ -74,7 +77,7 @@ export class Batches {
     payloads: readonly PayloadInput<C>[],
     options: BatchOptions = {},
   ): Promise<EnqueuedBatch> {
-    const { onComplete, onSuccess, transaction, idempotencyKey } = options;
+    const { onComplete, onSuccess, transaction, idempotencyKey, client, ...ofJobs } = options;
     const batch: NewBatch = {
       id: uuidv7(),
       name: contract.name,
@@ -82,13 +85,12 @@ export class Batches {
       onComplete: onComplete && this.jobs.prepareNext(onComplete, '/onComplete'),
       onSuccess: onSuccess && this.jobs.prepareNext(onSuccess, '/onSuccess'),
     };
-    const { delay, runAt, queue } = options;
-    const jobs = payloads.map((payload) => ({ contract, payload, options: { delay, runAt, queue } }));
+    const jobs = payloads.map((payload) => ({ contract, payload, options: ofJobs }));
     const prepared = this.jobs.prepareAll(jobs, (index) => `/payloads/${index}`);
     const records = prepared.map((record): NewRecord => ({ ...record, batch: batch.id }));
     if (idempotencyKey !== undefined) {
-      const { client } = options;
-      const wanted = [firstNameOf(contract), delay ?? runAt, queue, onComplete, onSuccess];
+      const { delay, runAt, queue, ...others } = ofJobs;
+      const wanted = [firstNameOf(contract), delay ?? runAt, queue, onComplete, onSuccess, ...ownOf(others)];
       const payloads = records.map(({ payload }) => payload);
       batch.key = idempotencyKeyOf({ idempotencyKey, client }, wanted, payloads);
     }

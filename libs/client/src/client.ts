@@ -4,6 +4,7 @@ import {
   type Duration,
   hasEnded,
   type JobState,
+  type OwnOptions,
   type PayloadInput,
   type Priority,
   type ResultOf,
@@ -32,10 +33,10 @@ export type Named<C extends AnyContract, Name> = Extract<C, { name: Name }>;
 export interface Next<C extends AnyContract, Name extends C['name'] = C['name']> {
   name: Name;
   payload: PayloadInput<Named<C, Name>>;
-  options?: { delay?: Duration | number; queue?: string; next?: Next<C> };
+  options?: OwnOptions & { delay?: Duration | number; queue?: string; next?: Next<C> };
 }
 
-export interface EnqueueOptions<C extends AnyContract> {
+export interface EnqueueOptions<C extends AnyContract> extends OwnOptions {
   delay?: Duration | number;
   runAt?: Date | string;
   queue?: string;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { type Duration, toMilliseconds } from './duration.js';
+import { type Duration, problemWithDuration } from './duration.js';
 import { ContractError } from './errors.js';
 import { misfitOf } from './fits-json.js';
+import { problemWithRetry, type Retry, type RetryPolicy, retryPolicy } from './retry.js';
 import { FIRST_VERSION, problemWithVersions, type Steps, type TypedSteps } from './versions.js';
 
 /** What producer and worker share about one kind of job. Made by {@link defineJob}. */
@@ -18,8 +19,8 @@ export interface Contract<
   readonly movedFrom: readonly string[];
   readonly payload: Payload;
   readonly result: Result;
-  /** How long to wait before the second attempt, the third, and so on; after the last the job is a dead letter. */
-  readonly retry: readonly Duration[];
+  /** When a failed job is tried again; after the last attempt it is a dead letter. */
+  readonly retry: RetryPolicy;
   /** How long one attempt may take. */
   readonly timeout: Duration;
   /** Gives the whole queue priorities: jobs of high priority overtake, those of low one wait, and none starves. */
@@ -47,8 +48,6 @@ export type ResultOf<C extends AnyContract> = z.input<C['result']>;
 const NAME = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 const NAME_LENGTH = 100;
 const RESERVED = /^queue(-high|-low)?\./;
-/** The longest that a timer of Node can wait, 24.8 days: a longer one fires at once. RabbitMQ's TTLs go to twice that. */
-const MAX_DURATION_MS = 2 ** 31 - 1;
 
 /**
  * Defines a kind of job.
@@ -65,7 +64,8 @@ const MAX_DURATION_MS = 2 ** 31 - 1;
  * ```
  *
  * Without `result` a handler may return anything that JSON can hold; without `retry` a job is tried five times, after
- * 5 s, 30 s, 2 min and 10 min; without `timeout` an attempt may take 30 s; without `version` it is 1.
+ * 5 s, 30 s, 2 min and 10 min; without `timeout` an attempt may take 30 s; without `version` it is 1. `retry` may also be
+ * `exponential({ attempts, first })`, or `{ attempts, delay: (attempt, error) => … }`.
  *
  * A change that old payloads do not fit is a new version, with a step from the one before:
  *
@@ -102,7 +102,7 @@ export function defineJob<
   movedFrom?: string | readonly string[];
   payload: Payload;
   result?: Result;
-  retry?: readonly Duration[];
+  retry?: Retry;
   timeout?: Duration;
   priorities?: boolean;
   version?: Version;
@@ -121,13 +121,18 @@ export function defineJob<
   } = definition;
   const { name, queue, payload, upgrade, upgradeResult } = definition;
   const contract = Object.freeze({
-    ...{ name, queue, payload, result, retry, timeout, priorities, version },
+    ...{ name, queue, payload, result, retry: retryPolicy(retry), timeout, priorities, version },
     upgrade: { ...upgrade } as Steps,
     upgradeResult: upgradeResult && ({ ...upgradeResult } as Steps),
     renamedFrom: [renamedFrom].flat(),
     movedFrom: [movedFrom].flat(),
   });
-  const problem = problemWithNames(contract) ?? problemWithSchemas(contract) ?? problemWithVersions(contract);
+  const problem =
+    problemWithNames(contract) ??
+    problemWithSchemas(contract) ??
+    problemWithRetry(retry) ??
+    problemWithDuration('timeout', timeout) ??
+    problemWithVersions(contract);
   if (problem) throw new ContractError(`defineJob(${JSON.stringify(name)}): ${problem}`);
   return contract;
 }
@@ -165,23 +170,11 @@ function problemWithNames({ name, queue, renamedFrom, movedFrom }: AnyContract):
   return undefined;
 }
 
-function problemWithSchemas({ payload, result, retry, timeout }: AnyContract): string | undefined {
+function problemWithSchemas({ payload, result }: AnyContract): string | undefined {
   if (!payload?._zod) return 'payload is missing: give the zod schema that payloads must fit';
   for (const [part, schema] of Object.entries({ payload, result })) {
     const misfit = misfitOf(schema);
     if (misfit) return `/${part}${misfit}`;
-  }
-  for (const [what, value] of [
-    ...retry.map((delay) => ['retry', delay] as const),
-    ['timeout', timeout] as const,
-  ]) {
-    try {
-      const milliseconds = toMilliseconds(value);
-      if (milliseconds < 1 || milliseconds > MAX_DURATION_MS)
-        return `${what} must be 1ms to 24d, not ${value}`;
-    } catch (error) {
-      return `${what}: ${(error as Error).message}`;
-    }
   }
   return undefined;
 }

@@ -30,3 +30,17 @@ export function formatDuration(milliseconds: number): Duration {
     'ms';
   return `${milliseconds / units[unit]}${unit}`;
 }
+
+/** The longest that a timer of Node can wait: one of more than 24.8 days fires at once. RabbitMQ's TTLs go to twice that. */
+export const MAX_DURATION: Duration = '24d';
+
+/** What is wrong with how long a part of a contract is to take, which may be anything, if something is. */
+export function problemWithDuration(what: string, value: unknown): string | undefined {
+  try {
+    const milliseconds = toMilliseconds(value as Duration);
+    if (milliseconds >= 1 && milliseconds <= toMilliseconds(MAX_DURATION)) return undefined;
+    return `${what} must be 1ms to ${MAX_DURATION}, not ${value}`;
+  } catch (error) {
+    return `${what}: ${(error as Error).message}`;
+  }
+}

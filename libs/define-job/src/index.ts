@@ -3,6 +3,8 @@ export * from './duration.js';
 export * from './errors.js';
 export { adviceOn } from './fits-json.js';
 export { pointerTo } from './json-pointer.js';
+export type { OwnOptions } from './own-options.js';
+export * from './retry.js';
 export { retryAfter } from './retry-after.js';
 export * from './schema-walk.js';
 export * from './secret.js';

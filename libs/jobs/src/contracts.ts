@@ -1,4 +1,13 @@
-import { type AnyContract, ContractError, namesOf } from '#define-job';
+import {
+  type AnyContract,
+  ContractError,
+  type JobRetry,
+  namesOf,
+  problemWithRetry,
+  type RetryPolicy,
+  retryPolicy,
+  toMilliseconds,
+} from '#define-job';
 import { buildTopology, EXCHANGE, priorityQueue, type Topology } from '#rabbitmq';
 import type { Homes, Known, Taken } from '#records';
 import type { IncomingJob } from './decode.js';
@@ -51,6 +60,16 @@ export class Contracts {
   /** The contract that has this name, or had it before. Only own names count: `constructor` is not a contract. */
   find(name: string): AnyContract | undefined {
     return this.byName.get(name);
+  }
+
+  /** When a failed job is tried again: as it was enqueued to be, or as its contract says. */
+  retryOf(contract: AnyContract, { options }: Pick<Taken, 'options'>): RetryPolicy {
+    const own = options?.retry;
+    // A newer producer may know policies that this worker does not.
+    if (own === undefined || problemWithRetry(own) !== undefined) return contract.retry;
+    const policy = retryPolicy(own as JobRetry);
+    const delays = new Set([...this].flatMap(({ retry }) => retry.queues.map(toMilliseconds)));
+    return { ...policy, queues: policy.queues.filter((delay) => delays.has(toMilliseconds(delay))) };
   }
 
   /** The version of each contract, by each of its names. */
@@ -112,7 +131,7 @@ export class Contracts {
     return buildTopology({
       queues: bound,
       prioritised: this.prioritised,
-      retryDelays: [...this].flatMap(({ retry }) => retry),
+      retryDelays: [...this].flatMap(({ retry }) => retry.queues),
     });
   }
 }

@@ -3,14 +3,16 @@ import {
   type AnyContract,
   type Duration,
   firstNameOf,
+  type OwnOptions,
   type Priority,
   priorities,
   toMilliseconds,
 } from '#define-job';
 import { checkText, checkTime, InputError, type JobKey, type NewRecord, type Queryable } from '#records';
 import type { NextJob } from './next.js';
+import { type KeptOptions, keptOptions } from './own-options.js';
 
-export interface EnqueueOptions {
+export interface EnqueueOptions extends OwnOptions {
   /** Run no earlier than this long from now. */
   delay?: Duration | number;
   /** Run no earlier than this. */
@@ -82,14 +84,25 @@ export function placeOf({
 export function keyOf(
   contract: AnyContract,
   record: NewRecord,
-  { idempotencyKey, client, unique, debounce, delay, runAt, queue, next, priority }: EnqueueOptions,
+  {
+    idempotencyKey,
+    client,
+    unique,
+    debounce,
+    delay,
+    runAt,
+    queue,
+    next,
+    priority,
+    ...others
+  }: EnqueueOptions,
 ): JobKey | undefined {
   const given = Object.entries({ unique, debounce, idempotencyKey }).filter(([, key]) => key !== undefined);
   const [[first] = [], [second] = []] = given;
   if (first && second)
     throw new InputError(first, `and ${second} exclude each other: each says by itself which jobs are one`);
   if (idempotencyKey !== undefined) {
-    const wanted = [firstNameOf(contract), queue, delay ?? runAt ?? null, next, priority];
+    const wanted = [firstNameOf(contract), queue, delay ?? runAt ?? null, next, priority, ...ownOf(others)];
     return idempotencyKeyOf({ idempotencyKey, client }, wanted, [record.payload]);
   }
   if (debounce !== undefined) {
@@ -107,6 +120,9 @@ export function keyOf(
   return { scope: `unique:${record.name}`, key: unique.key, heldMs, untilEnded: true };
 }
 
+/** What is asked for in place of what the contract says, for the fingerprint of an idempotency key. @throws InputError */
+export const ownOf = (options: OwnOptions): KeptOptions[] => [keptOptions(options) ?? []].flat();
+
 /**
  * What an idempotency key of a client is kept as.
  *
@@ -115,7 +131,7 @@ export function keyOf(
  */
 export function idempotencyKeyOf(
   { idempotencyKey, client = '' }: { idempotencyKey: string; client?: string },
-  wanted: readonly (NextJob | Date | string | number | null | undefined)[],
+  wanted: readonly (NextJob | KeptOptions | Date | string | number | null | undefined)[],
   payloads: readonly string[],
 ): JobKey & { fingerprint: string } {
   checkText('idempotencyKey', idempotencyKey, KEY_LENGTH);

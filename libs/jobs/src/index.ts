@@ -3,7 +3,9 @@ export {
   type Contract,
   ContractError,
   defineJob,
+  exponential,
   NonRetryableError,
+  type OwnOptions,
   type PayloadInput,
   type PayloadOf,
   type ResultOf,
@@ -19,7 +21,13 @@ export type { DeadLettering } from './dead-lettering.js';
 export type { IncomingJob } from './decode.js';
 export { PollIntervals } from './duties/poll-intervals.js';
 export { Relay, RelayModule } from './duties/relay.js';
-export { type EnqueueOptions, idempotencyKeyOf, KEY_LENGTH, MAX_DELAY_DAYS } from './enqueue-options.js';
+export {
+  type EnqueueOptions,
+  idempotencyKeyOf,
+  KEY_LENGTH,
+  MAX_DELAY_DAYS,
+  ownOf,
+} from './enqueue-options.js';
 export * from './errors.js';
 export {
   type Handler,

@@ -5,7 +5,9 @@ import {
   ContractError,
   FIRST_VERSION,
   type JobState,
+  type OwnOptions,
   type PayloadInput,
+  retryPolicy,
 } from '#define-job';
 import {
   type InsertedRecord,
@@ -35,6 +37,7 @@ import { meterOf } from './lifecycle/meter.js';
 import { creating } from './lifecycle/spans.js';
 import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
+import { keptOptions } from './own-options.js';
 import { fittingJson } from './payload.js';
 import { publishMany, publishNew } from './publish-new.js';
 
@@ -212,11 +215,15 @@ export class Jobs extends JobActions {
   prepare(
     contract: AnyContract,
     payload: unknown,
-    options: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority' | 'next' | 'debounce'> = {},
+    options: Pick<
+      EnqueueOptions,
+      'delay' | 'runAt' | 'queue' | 'priority' | 'next' | 'debounce' | keyof OwnOptions
+    > = {},
     pointer = '/payload',
   ): NewRecord {
     const { queue, priority, next } = options;
     const place = placeOf(options);
+    const kept = keptOptions(options);
     // The payload as it was given: the handler's side applies defaults and transformations, once.
     const stored = fittingJson(contract, 'payload', payload, this.settings.MAX_PAYLOAD, pointer);
     const home = queue ?? contract.queue;
@@ -231,9 +238,10 @@ export class Jobs extends JobActions {
       name: contract.name,
       queue: home,
       payload: stored,
-      maxAttempts: contract.retry.length + 1,
+      maxAttempts: (kept?.retry ? retryPolicy(kept.retry) : contract.retry).maxAttempts,
       ...(contract.version !== FIRST_VERSION && { version: contract.version }),
       ...place,
+      ...(kept && { options: kept }),
       next: next && step.run(() => this.prepareNext(next, '/options/next')),
       traceparent: step.traceparent,
     };

@@ -1,4 +1,4 @@
-import type { AnyContract, Duration, PayloadInput } from '#define-job';
+import type { AnyContract, Duration, OwnOptions, PayloadInput } from '#define-job';
 
 /** A job that is enqueued when something else has ended well: another job, or a batch. Made by {@link nextJob}. */
 export interface NextJob {
@@ -7,7 +7,7 @@ export interface NextJob {
   readonly options: NextOptions;
 }
 
-export interface NextOptions {
+export interface NextOptions extends OwnOptions {
   /** Run no earlier than this long after what it follows. */
   delay?: Duration | number;
   /** Wait in this queue rather than the contract's own. */

@@ -21,7 +21,7 @@ export function givenJob<C extends AnyContract>(
     name: contract.name,
     queue: contract.queue,
     attempt: 1,
-    maxAttempts: contract.retry.length + 1,
+    maxAttempts: contract.retry.maxAttempts,
     payload: contract.payload.parse(JSON.parse(toJson(payload, MAX_PAYLOAD, '/payload'))),
     createdAt: new Date('2026-01-02T03:04:05.678Z'),
     signal: new AbortController().signal,

@@ -54,7 +54,7 @@ export async function runJob<C extends AnyContract>(
   const worker = new MemoryWorker(new Contracts([contract]), records);
   const { name, queue, retry } = contract;
   const accepted = { id, name, queue, version, payload: toJson(payload, MAX_PAYLOAD, '/payload'), previous };
-  await records.insert({ ...accepted, maxAttempts: retry.length + 1 });
+  await records.insert({ ...accepted, maxAttempts: retry.maxAttempts });
   const job = records.get(id);
   job.attempt = attempt - 1;
 

@@ -663,7 +663,10 @@ describe('POST /jobs/bulk', () => {
   const recorded = async () => (await environment.sql('select from jobs')).length;
 
   test('accepts jobs of several contracts, each with its options, in the order given', async () => {
-    const { status, body } = await bulk([aMail, aFlaky, { ...aMail, options: { delay: '10m' } }]);
+    const own = { retry: { attempts: 8, first: '5s', jitter: 0.2 }, timeout: '2m' };
+    const next = { ...aFlaky, options: { retry: ['1s'] } };
+    const late = { ...aMail, options: { delay: '10m', ...own, next } };
+    const { status, body } = await bulk([aMail, aFlaky, late]);
     expect(status).toBe(202);
     const { items } = body as unknown as { items: { id: string; state: string }[] };
     expect(items.map(({ state }) => state)).toEqual(['queued', 'queued', 'scheduled']);
@@ -673,6 +676,7 @@ describe('POST /jobs/bulk', () => {
       ['sample.flaky', 'queued'],
       ['sample.mail', 'scheduled'],
     ]);
+    expect(shown[2]!.body).toMatchObject({ maxAttempts: 8 });
   });
 
   test('accepts all or none, and says which do not fit and where', async () => {
@@ -688,6 +692,11 @@ describe('POST /jobs/bulk', () => {
       [{ ...aMail, options: { queue: 'none' } }, '/jobs/1/options/queue'],
       [{ ...aMail, options: { priority: 'high' } }, '/jobs/1/options/priority'],
       [{ ...aMail, options: { delay: 'soon' } }, '/jobs/1/options/delay'],
+      [{ ...aMail, options: { retry: '5s' } }, '/jobs/1/options/retry'],
+      [{ ...aMail, options: { retry: ['soon'] } }, '/jobs/1/options/retry'],
+      [{ ...aMail, options: { retry: { attempts: 3 } } }, '/jobs/1/options/retry'],
+      [{ ...aMail, options: { retry: { attempts: 0, first: '5s' } } }, '/jobs/1/options/retry'],
+      [{ ...aMail, options: { timeout: '25d' } }, '/jobs/1/options/timeout'],
       [{ ...aMail, options: { next: { name: 'none.such', payload: 1 } } }, '/jobs/1/options/next/name'],
     ] as const) {
       const answer = await bulk([aMail, bad]);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { IsolationModule, type IsolationOptions } from '#isolation';
-import type { AnyContract, PayloadInput } from '#jobs';
+import type { AnyContract, OwnOptions, PayloadInput } from '#jobs';
 import { JobQueries, type JobView } from '#records';
 import { forwardedLog } from '#telemetry';
 import {
@@ -55,8 +55,8 @@ export function isolatingWorker() {
       worker = undefined;
       await stopping;
     },
-    enqueue: async <C extends AnyContract>(contract: C, payload: PayloadInput<C>) =>
-      (await producer.jobs.enqueue(contract, payload)).id,
+    enqueue: async <C extends AnyContract>(contract: C, payload: PayloadInput<C>, options?: OwnOptions) =>
+      (await producer.jobs.enqueue(contract, payload, options)).id,
     view: async (id: string) => (await producer.app.get(JobQueries).find(id)) as JobView,
   };
 }

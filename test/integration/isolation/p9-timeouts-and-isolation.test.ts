@@ -84,6 +84,12 @@ describe('With one worker', () => {
     expect((await where()).threadId).toBe(threadId);
   });
 
+  test('P9: the timeout and the retry of a single job hold in a thread, too', async () => {
+    const job = await ended(await enqueue(Wait, { obeys: true }, { timeout: '200ms', retry: ['100ms'] }));
+    expect(job).toMatchObject({ state: 'dead', attempt: 2, maxAttempts: 2 });
+    expect(job.error?.message).toBe('The attempt took longer than its timeout of 200ms');
+  });
+
   test('P9: a handler that takes no notice of its signal is killed with its thread', async () => {
     const job = await run(Wait, { obeys: false });
     expect(job).toMatchObject({ state: 'dead', error: { class: 'JobTimeoutError' } });

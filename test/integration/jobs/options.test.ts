@@ -24,6 +24,27 @@ afterAll(async () => {
 
 const texts = ['', 'a\0b', '\ud800', 'x'.repeat(5_000), null, 7, {}, Symbol('x')];
 const times = [new Date('x'), new Date(8.64e15), new Date(-8.64e15), '2030-01-01', 0, null];
+const spans = ['soon', '', null, {}, -1, '0s', '25d'];
+const growth = { attempts: 3, first: '5s' };
+const retries = [
+  ...[
+    '5s',
+    null,
+    7,
+    {},
+    ['soon'],
+    ['0s'],
+    [7, null],
+    { ...growth, attempts: 0 },
+    { attempts: 3, delay: () => 5 },
+  ],
+  ...[
+    { ...growth, first: 'soon' },
+    { ...growth, factor: 0 },
+    { ...growth, max: '1s' },
+    { ...growth, jitter: 2 },
+  ],
+];
 const delays = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300, '1 hour', '999999999999d', '', {}, null];
 
 /** The ways to enqueue, each with the options that it knows. */
@@ -34,7 +55,7 @@ const WAYS: [known: RegExp, enqueue: (options: never) => Promise<unknown>][] = [
     async (options) => producer.app.get(Batches).enqueue(Note, [{}], options),
   ],
   [
-    /^(queue|delay)$/,
+    /^(queue|delay|retry|timeout)$/,
     async (options) => producer.jobs.enqueue(Note, {}, { next: nextJob(Note, {}, options) }),
   ],
 ];
@@ -51,6 +72,8 @@ test.each<[string, string, unknown[]]>([
   ['queue', 'queue', texts],
   ['runAt', 'runAt', times],
   ['delay', 'delay', delays],
+  ['retry', 'retry', retries],
+  ['timeout', 'timeout', spans],
   ['priority', 'priority', ['urgent', 'a,b', '', 7, {}]],
 ])(
   'what the option %s cannot be is told by its name, and nothing is enqueued',

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuid } from 'uuid';
+import { retryPolicy } from '#define-job';
 import { decide, NonRetryableError, type Outcome } from '#jobs';
 import {
   Database,
@@ -23,8 +24,8 @@ import { type Environment, givenEnvironment } from '#testing/services';
  */
 
 /** The contract's retries; delays do not matter where the clock jumps at will. */
-const RETRY = ['1m', '1h'] as const;
-const MAX_ATTEMPTS = RETRY.length + 1;
+const RETRY = retryPolicy(['1m', '1h']);
+const MAX_ATTEMPTS = RETRY.maxAttempts;
 /** Versions of the contract that jobs may be of, and workers know. */
 const NEWEST = 3;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Next, notBothTimes, whenAndWhere } from '../requests.js';
+import { Next, notBothTimes, whenWhereAndHow } from '../requests.js';
 
 const MAX_PAYLOADS = 10_000;
 
@@ -10,7 +10,7 @@ export const BatchBody = z.strictObject({
     .max(MAX_PAYLOADS, `holds more than ${MAX_PAYLOADS}: make several batches`)
     .describe('What one must look like, `POST /jobs` says'),
   options: z
-    .strictObject(whenAndWhere)
+    .strictObject(whenWhereAndHow)
     .refine(...notBothTimes)
     .optional(),
   onComplete: Next.describe('Enqueued once, when every job has ended'),

@@ -18,13 +18,13 @@ import { Drain } from './drain.js';
 import { Gate } from './gate.js';
 import { type DeliveryInFlight, InFlight } from './in-flight.js';
 import { ObservedAttempt } from './observe.js';
-import { type Decision, decide, describeError, type Outcome } from './outcome.js';
+import { type Decision, decide, describeError, NO_RETRY, type Outcome } from './outcome.js';
 import { AttemptRunner, type ClaimedJob, type RunHandler } from './run-attempt.js';
 import { STOP_GRACE_MS } from './running-attempt.js';
 import { RunningAttempts } from './running-attempts.js';
 
 /** How often a job of an unknown contract is said to be tried: as one of a contract without `retry`. */
-const UNKNOWN_RETRIES = 4;
+const UNKNOWN_ATTEMPTS = 5;
 /** The permit of a job without limits. */
 const UNLIMITED: Permit = {};
 /** The permit of a job that could not start when it was admitted. If it can start now, it is put off and admitted again. */
@@ -149,7 +149,9 @@ export class Executor {
     const claimed = { ...taken, secrets, observed };
     const outcome = await observed.run(() => this.run(claimed, confirm));
     observed.ended(outcome);
-    const decision = decide(outcome, contract?.retry ?? [], claim.attempt, secrets);
+    const retry = contract ? this.contracts.retryOf(contract, claim) : NO_RETRY;
+    const decision = decide(outcome, retry, claim.attempt, secrets);
+    if ('problem' in decision) observed.hadNoDelay(decision.problem, this.log, secrets);
     const state = await this.settle(claimed, decision);
     const isHeld = outcome.kind === 'held';
     if (!isHeld) this.ended++;
@@ -234,7 +236,6 @@ export class Executor {
       claim,
       isFollowed,
       resultVersion: isFollowed ? contract?.version : undefined,
-      maxAttempts: contract && contract.retry.length + 1,
     };
     return this.persistently(() => this.store.settle(end), until);
   }
@@ -278,7 +279,7 @@ export class Executor {
     const given = version === FIRST_VERSION ? undefined : version;
     const request = { id, name, attempt, wantsPayload: payload === null, version: given };
     if (payload === null || !(contract || this.maySoonBeKnown(job))) return request;
-    const maxAttempts = (contract?.retry.length ?? UNKNOWN_RETRIES) + 1;
+    const maxAttempts = contract?.retry.maxAttempts ?? UNKNOWN_ATTEMPTS;
     return {
       ...request,
       record: { id, name, queue, priority, traceparent, payload, maxAttempts, version: given },

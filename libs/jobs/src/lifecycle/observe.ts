@@ -4,7 +4,7 @@ import { type Log, type Step, traceIdOf } from '#telemetry';
 import type { IncomingJob, JobDelivery } from '../decode.js';
 import type { JobSecrets } from '../job-secrets.js';
 import { meterOf } from './meter.js';
-import { describeError, type Outcome } from './outcome.js';
+import { describeError, FALLBACK_DELAY, type Outcome } from './outcome.js';
 import type { About } from './running-attempt.js';
 import { endProcessing, processing } from './spans.js';
 
@@ -48,6 +48,13 @@ export class ObservedAttempt {
 
   stopped(): void {
     if (this.startedAt !== undefined) this.meter.stopped(this.startedAt);
+  }
+
+  /** The function of its contract that chooses delays did not choose one. */
+  hadNoDelay(problem: unknown, log: Log, secrets: JobSecrets): void {
+    const { class: type, ...error } = describeError(problem, secrets);
+    const said = `The function in retry of ${this.about.name} gave no delay: trying again in ${FALLBACK_DELAY}`;
+    log.error({ ...this.about, err: { type, ...error } }, said);
   }
 
   /** @param state what the record says now; null when another worker had the job meanwhile. */

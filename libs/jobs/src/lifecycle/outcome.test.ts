@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type Duration, NonRetryableError, RetryAfterError } from '#define-job';
+import { NonRetryableError, RetryAfterError, retryPolicy, toMilliseconds } from '#define-job';
 import { saidBy } from '#records';
-import { decide, describeError } from './outcome.js';
+import { decide, describeError, FALLBACK_DELAY, NO_RETRY } from './outcome.js';
 
-const retry: Duration[] = ['5s', '1m'];
+const retry = retryPolicy(['5s', '1m']);
 
 describe('decide', () => {
   test('a success is the end', () => {
@@ -38,6 +38,20 @@ describe('decide', () => {
     });
     expect(decide(later, retry, 1).retryDelay).toBeUndefined();
     expect(decide(later, retry, 3).settlement.state).toBe('dead');
+  });
+  test('P5: a policy that throws or gives no delay is no reason to lose the job: it waits, and what was wrong is told', () => {
+    const failed = { kind: 'failed', error: new Error('no') } as const;
+    const own = (delay: () => never) => decide(failed, retryPolicy({ attempts: 2, delay }), 1);
+    const thrower = () => {
+      throw new Error('no delay');
+    };
+    for (const decision of [own(thrower), own(() => 'soon' as never)]) {
+      const ms = toMilliseconds(FALLBACK_DELAY);
+      expect(decision).toMatchObject({ settlement: { state: 'retrying', runInMs: ms, publishInMs: ms } });
+      expect(decision.problem).toBeInstanceOf(Error);
+    }
+    const far = decide(failed, retryPolicy({ attempts: 2, delay: () => 1e15 }), 1);
+    expect(far.settlement.runInMs).toBe(365 * 86_400_000);
   });
   test('snoozed, released and lost use up no attempt', () => {
     expect(decide({ kind: 'snoozed', delay: '1h' }, retry, 3).settlement).toEqual({
@@ -124,7 +138,7 @@ describe('describeError', () => {
       { class: 'string', message: 'a text' },
     ]);
     expect(saidBy(described)).toBe('fetch failed: a text');
-    expect(decide({ kind: 'failed', error: all }, [], 1).deadReason).toBe('AggregateError: a text');
+    expect(decide({ kind: 'failed', error: all }, NO_RETRY, 1).deadReason).toBe('AggregateError: a text');
     expect(saidBy(describeError(new Error('why: connect timed out', { cause: timedOut })))).toBe(
       'why: connect timed out',
     );

@@ -1,8 +1,15 @@
 import { maskUrl } from '#config';
-import { type Duration, NonRetryableError, RetryAfterError, toMilliseconds } from '#define-job';
+import {
+  type Duration,
+  NonRetryableError,
+  RetryAfterError,
+  type RetryPolicy,
+  retryPolicy,
+  toMilliseconds,
+} from '#define-job';
 import { type Known, type Settlement, type StoredError, saidBy } from '#records';
 import type { JobSecrets } from '../job-secrets.js';
-import { readThrown, type Thrown } from '../thrown.js';
+import { readThrown, type Thrown, toError } from '../thrown.js';
 
 export type Outcome =
   | { kind: 'succeeded'; result: string }
@@ -25,7 +32,14 @@ export interface Decision {
   retryDelay?: Duration;
   /** The job goes to its dead-letter queue for this reason. */
   deadReason?: string;
+  /** What kept the policy from giving a delay; the job waits for {@link FALLBACK_DELAY} instead. */
+  problem?: unknown;
 }
+
+/** When a policy's own function throws, or gives what is no delay. */
+export const FALLBACK_DELAY: Duration = '1m';
+/** Of a job whose contract is not known. */
+export const NO_RETRY = retryPolicy([]);
 
 /** How long the relay leaves a message to this worker, which is about to publish it. */
 const PUBLISH_GRACE_MS = 5_000;
@@ -36,19 +50,19 @@ const MAX_DELAY_MS = 365 * 86_400_000;
  * Decides what becomes of a job. A pure function: the policy of retries, all of it.
  *
  * - Succeeded, cancelled: the end.
- * - Failed with tries left: the contract's delay for this attempt, through its retry queue. A `RetryAfterError`
- *   chooses its own delay, for which there is no queue: the record keeps the time and the relay publishes then.
+ * - Failed with tries left: the policy's delay for this attempt, through its retry queue. Where there is no queue for it,
+ *   or a `RetryAfterError` chooses its own, the record keeps the time and the relay publishes then.
  * - Failed without tries left, or with a `NonRetryableError`: a dead letter.
  * - Snoozed: as `RetryAfterError`, and the attempt does not count. Released: it does not count either.
  * - Held: as released, and its message comes when a worker lives that knows it.
  * - Crashed: the attempt does not count, but the crash does, as of any dead worker.
  *
- * @param retry the contract's delays. @param attempt the attempt that ended, from 1. @param secrets what its errors
+ * @param retry when it is tried again. @param attempt the attempt that ended, from 1. @param secrets what its errors
  * must not quote.
  */
 export function decide(
   outcome: Outcome,
-  retry: readonly Duration[],
+  retry: RetryPolicy,
   attempt: number,
   secrets?: JobSecrets,
 ): Decision {
@@ -71,7 +85,7 @@ export function decide(
       };
     }
     case 'failed':
-      return decideFailure(outcome.error, retry[attempt - 1], secrets);
+      return decideFailure(outcome.error, retry, attempt, secrets);
   }
 }
 
@@ -80,26 +94,40 @@ const storedError = (error: unknown, secrets?: JobSecrets) => JSON.stringify(des
 /** The message returns to its queue when the channel closes; the relay is for a channel that is already closed. */
 const RELEASED = { state: 'queued', released: true, publishInMs: PUBLISH_GRACE_MS } as const;
 
-/** @param next the contract's delay before the next attempt, if there is one. */
-function decideFailure(error: unknown, next: Duration | undefined, secrets?: JobSecrets): Decision {
+function decideFailure(error: unknown, retry: RetryPolicy, attempt: number, secrets?: JobSecrets): Decision {
   const described = describeError(error, secrets);
   const stored = JSON.stringify(described);
-  if (next === undefined || error instanceof NonRetryableError) {
+  if (attempt >= retry.maxAttempts || error instanceof NonRetryableError) {
     return {
       settlement: { state: 'dead', error: stored, publishInMs: PUBLISH_GRACE_MS },
       deadReason: saidBy(described),
     };
   }
-  const retrying = { state: 'retrying', error: stored } as const;
-  if (error instanceof RetryAfterError) {
-    const delay = boundedDelay(error.delay);
-    return { settlement: { ...retrying, runInMs: delay, publishInMs: delay } };
-  }
-  const delay = toMilliseconds(next);
+  const retrying = { state: 'retrying', error: stored, maxAttempts: retry.maxAttempts } as const;
+  const { delay, ...problem } = nextDelay(error, retry, attempt);
+  const retryDelay =
+    error instanceof RetryAfterError
+      ? undefined
+      : retry.queues.find((queue) => toMilliseconds(queue) === delay);
+  if (!retryDelay) return { settlement: { ...retrying, runInMs: delay, publishInMs: delay }, ...problem };
   return {
     settlement: { ...retrying, runInMs: delay, publishInMs: delay + PUBLISH_GRACE_MS },
-    retryDelay: next,
+    retryDelay,
   };
+}
+
+/** In milliseconds. A policy that gives none must not keep the job from being tried again. */
+function nextDelay(
+  error: unknown,
+  retry: RetryPolicy,
+  attempt: number,
+): { delay: number; problem?: unknown } {
+  try {
+    if (error instanceof RetryAfterError) return { delay: boundedDelay(error.delay) };
+    return { delay: boundedDelay(retry.after(attempt, toError(readThrown(error)))) };
+  } catch (problem) {
+    return { delay: toMilliseconds(FALLBACK_DELAY), problem };
+  }
 }
 
 const MESSAGE_BYTES = 2_048;

@@ -1,4 +1,4 @@
-import { type AnyContract, namesOf } from '#define-job';
+import { type AnyContract, formatDuration, namesOf } from '#define-job';
 import { MAX_CRASHES, type Taken } from '#records';
 import type { Contracts } from '../contracts.js';
 import type { IncomingJob } from '../decode.js';
@@ -103,7 +103,8 @@ export class AttemptRunner {
     // What has not begun when the worker lets go of its jobs begins elsewhere.
     if (stopping.aborted) return { kind: 'released' };
     observed.started();
-    attempt.startTimeout(contract.timeout);
+    const own = claim.options?.timeout;
+    attempt.startTimeout(typeof own === 'number' ? formatDuration(own) : contract.timeout);
     const given = { name: contract.name, payload, previous };
     const context = new AttemptContext(job, claim, given, attempt, this.tools);
     if (handler instanceof Isolation) {

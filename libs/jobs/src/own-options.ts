@@ -1,0 +1,33 @@
+import {
+  type JobRetry,
+  type OwnOptions,
+  problemWithDuration,
+  problemWithRetry,
+  toMilliseconds,
+} from '#define-job';
+import { InputError, type JobOptions } from '#records';
+
+/** {@link OwnOptions} as the record keeps them: times in milliseconds. */
+export interface KeptOptions extends JobOptions {
+  retry?: JobRetry;
+  timeout?: number;
+}
+
+/** Checks what a job is to have in place of what its contract says. @returns undefined when it has nothing. @throws InputError */
+export function keptOptions({ retry, timeout }: OwnOptions): KeptOptions | undefined {
+  const kept: KeptOptions = {};
+  if (retry !== undefined) {
+    const isFunction = typeof Object(retry).delay === 'function';
+    const problem = isFunction ? 'cannot be a function: a record holds none' : problemWithRetry(retry);
+    if (problem !== undefined) throw new InputError('retry', problem.replace(/^retry:? /, ''));
+    kept.retry = retry;
+  }
+  if (timeout !== undefined) kept.timeout = milliseconds('timeout', timeout);
+  return Object.keys(kept).length > 0 ? kept : undefined;
+}
+
+function milliseconds(option: keyof OwnOptions, value: NonNullable<OwnOptions['timeout']>): number {
+  const problem = problemWithDuration(option, value);
+  if (problem !== undefined) throw new InputError(option, problem.slice(option.length).replace(/^:? /, ''));
+  return toMilliseconds(value);
+}
