@@ -6,6 +6,7 @@ import { JobsController } from './jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { QueuesController } from './queues.controller.js';
 import { StartupCheck } from './startup-check.js';
+import { TagsController } from './tags.controller.js';
 import { WorkersController } from './workers.controller.js';
 
 /** Jobs, dead letters, queues and workers over HTTP. */
@@ -16,6 +17,7 @@ import { WorkersController } from './workers.controller.js';
     JobEventsController,
     DeadLettersController,
     QueuesController,
+    TagsController,
     WorkersController,
     OpenApiController,
   ],

@@ -5,17 +5,17 @@ import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { AuditedPost, Client, type Intake, ProblemException } from '#http';
 import { Jobs, JobWatcher } from '#jobs';
-import { DeadJobStore, hasEnded, JobQueries, JobStore } from '#records';
+import { DeadJobStore, hasEnded, JobQueries, JobSearch, JobStore } from '#records';
 import { Id, JobView } from '#resources';
 import { jobOf } from './next-job.js';
 import { APPLIED_HEADER, preferredWaitMs } from './prefer.js';
 import {
   BulkAnswer,
   BulkBody,
+  cursorOf,
   EnqueueBody,
   JobsPage,
   ListQuery,
-  pageOf,
   parseIdempotencyKey,
   RescheduleBody,
 } from './requests.js';
@@ -33,6 +33,7 @@ export class JobsController {
     private readonly records: JobStore,
     private readonly dead: DeadJobStore,
     private readonly views: JobQueries,
+    private readonly search: JobSearch,
     private readonly watcher: JobWatcher,
   ) {}
 
@@ -122,7 +123,8 @@ export class JobsController {
   @ApiResponse({ status: 200, standardSchema: JobsPage })
   async list(@Query({ schema: ListQuery }) query: ListQuery): Promise<JobsPage> {
     const { cursor, ...filter } = query;
-    return pageOf(await this.views.list({ ...filter, before: cursor }), filter.limit);
+    const page = await this.search.list({ ...filter, before: cursor });
+    return { ...page, next: cursorOf(page.next) };
   }
 
   @Get(':id')

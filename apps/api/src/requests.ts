@@ -2,14 +2,18 @@ import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#config';
 import { type JobRetry, MAX_DURATION, problemWithRetry } from '#define-job';
 import { ProblemException, text } from '#http';
-import { KEY_LENGTH, MAX_DELAY_DAYS } from '#jobs';
-import { jobStates, priorities } from '#records';
-import { JobView, Time } from '#resources';
+import { KEY_LENGTH, MAX_DELAY_DAYS, MAX_TAGS, TAG, TAG_LENGTH } from '#jobs';
+import { jobStates, priorities, readWhere } from '#records';
+import { Count, JobView, Time } from '#resources';
 
 /** What requests must look like, checked before anything is done. */
 
 const Text = text(300);
 const Name = text(100);
+const Tag = text(TAG_LENGTH).regex(
+  TAG,
+  'must have only characters that can be printed, and no space at an end',
+);
 
 /** A time to wait or to take, which may be at most so long. */
 const span = (most: Duration) =>
@@ -59,12 +63,19 @@ const ownOptions = {
   timeout: Timeout.optional().describe('How long an attempt may take, in place of what its contract says'),
 };
 
+const Tags = z
+  .array(Tag)
+  .max(MAX_TAGS)
+  .optional()
+  .describe('What the job, and those that follow it, are found by');
+
 /** When and where a job is to start, and how it is to be run. */
 export const whenWhereAndHow = {
   delay: Delay.optional(),
   runAt: Time.optional(),
   queue: z.string().optional(),
   ...ownOptions,
+  tags: Tags,
 };
 export const notBothTimes: Parameters<z.ZodType<{ delay?: number; runAt?: Date }>['refine']> = [
   ({ delay, runAt }) => delay === undefined || runAt === undefined,
@@ -79,7 +90,13 @@ export const NextBody = z
     name: z.string().min(1),
     payload: z.unknown(),
     options: z
-      .strictObject({ delay: Delay.optional(), queue: z.string().optional(), ...ownOptions, next: Next })
+      .strictObject({
+        delay: Delay.optional(),
+        queue: z.string().optional(),
+        tags: Tags,
+        ...ownOptions,
+        next: Next,
+      })
       .optional(),
   })
   .meta({ id: 'NextJob' });
@@ -169,11 +186,28 @@ export const ReplayBody = DeadLettersBody.extend({
 });
 export type ReplayBody = z.output<typeof ReplayBody>;
 
+/** A JSON Pointer and a value. */
+export const WhereText = z
+  .string()
+  .meta({ examples: ['/customer/id:42'] })
+  .transform((text, context) => {
+    try {
+      return readWhere(text);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message });
+      return z.NEVER;
+    }
+  });
+
 export const ListQuery = z.strictObject({
   state: z.enum(jobStates).optional(),
   name: Name.optional(),
   queue: Name.optional(),
   batch: z.uuid().optional(),
+  tag: Tag.optional(),
+  where: WhereText.optional().describe(
+    'Jobs whose payload has a value at a place; the newest are gone through',
+  ),
   limit: z.coerce.number().int().min(1).max(1_000).default(50),
   cursor: Cursor.optional().describe('The `next` of the page before'),
 });
@@ -182,11 +216,18 @@ export type ListQuery = z.output<typeof ListQuery>;
 export const JobsPage = z.strictObject({
   items: z.array(JobView),
   next: z.string().nullable().describe('The `cursor` of the next page'),
+  lookedBackTo: Time.nullable().describe(
+    'With `where`: older jobs were not looked at yet; `next` goes on there. Null when all were',
+  ),
 });
 export type JobsPage = z.output<typeof JobsPage>;
 
-/** A full page may have a next one. */
-export function pageOf(items: JobView[], limit: number): JobsPage {
-  const last = items.length === limit ? items.at(-1) : undefined;
-  return { items, next: last ? Buffer.from(last.id).toString('base64url') : null };
-}
+/** As the command line has them, ids go on; a cursor is opaque. */
+export const cursorOf = (id: string | null) => id && Buffer.from(id).toString('base64url');
+
+const TagCount = z.strictObject({ tag: z.string(), count: Count });
+
+export const TagsAnswer = z.strictObject({
+  items: z.array(TagCount),
+  lookedBackTo: Time.nullable().describe('Older jobs are not counted; null when all are'),
+});

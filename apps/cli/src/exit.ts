@@ -36,5 +36,6 @@ const EXPECTED: Record<string, number> = {
   ContractViolationError: EXIT.failed,
   IdempotencyConflictError: EXIT.failed,
   ContractError: EXIT.wrongUse,
+  InputError: EXIT.wrongUse,
   UnknownContractError: EXIT.notFound,
 };

@@ -8,7 +8,7 @@ import { mustBeKnown } from './known.js';
 import { answer, clean, cut, table, toJson } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
-import { readCount, readId, readRetry, readTime } from './values.js';
+import { readCount, readId, readRetry, readTags, readTime } from './values.js';
 
 /** How long to wait for the broker. Without it, a worker's relay publishes the job. */
 const BROKER_TIMEOUT_MS = 2_000;
@@ -20,6 +20,8 @@ interface ListOptions extends Common {
   name?: string;
   queue?: string;
   batch?: string;
+  tag?: string;
+  where?: string;
   limit: number;
   cursor?: string;
 }
@@ -32,6 +34,7 @@ interface EnqueueOptions extends Common {
   idempotencyKey?: string;
   queue?: string;
   priority?: Priority;
+  tag?: string[];
 }
 
 /** Adds the commands list, show, enqueue and cancel. */
@@ -47,6 +50,8 @@ export function addJobs(program: Command): void {
     .option('--name <name>', 'of the contract, such as email.send')
     .option('--queue <queue>', 'of this queue')
     .option('--batch <id>', 'of this batch', readId)
+    .option('--tag <tag>', 'with this tag')
+    .option('--where <pointer:value>', 'whose payload has this, such as /customer/id:42; looks at the newest')
     .option('--limit <number>', 'at most so many', readCount(1_000), 20)
     .option('--cursor <id>', 'go on after this job: the `next` of the page before', readId)
     .action((options: ListOptions) => withTools((tools) => list(tools, options)));
@@ -70,6 +75,7 @@ export function addJobs(program: Command): void {
     .option('--delay <duration>', 'run no earlier than this long from now, such as 10m')
     .option('--run-at <time>', 'run no earlier than this, such as 2027-01-31T09:00:00Z', readTime)
     .option('--queue <queue>', 'wait in this queue')
+    .option('--tag <tag>', 'find it by this; may be given up to 10 times', readTags)
     .addOption(new Option('--priority <priority>', 'where the queue has priorities').choices(priorities))
     .option(
       '--retry <delays>',
@@ -95,12 +101,13 @@ export function addJobs(program: Command): void {
     .action((id: string, options: Common) => withTools((tools) => cancel(tools, id, options)));
 }
 
-async function list(tools: Tools, { cursor, ...options }: ListOptions): Promise<void> {
-  const { saidBy } = await import('#records');
-  const items = await tools.queries.list({ ...options, before: cursor });
+async function list(tools: Tools, { cursor, where, ...options }: ListOptions): Promise<void> {
+  const { readWhere, saidBy } = await import('#records');
+  const filter = { ...options, before: cursor, where: where === undefined ? undefined : readWhere(where) };
+  const page = await tools.search.list(filter);
+  const { items, next, lookedBackTo } = page;
   if (items.length === 0) await mustBeKnown(tools, options);
-  const next = items.length === options.limit ? (items.at(-1)?.id ?? null) : null;
-  answer(options, { items, next }, () =>
+  answer(options, page, () =>
     [
       table(
         ['ID', 'NAME', 'QUEUE', 'STATE', 'ATTEMPT', 'CREATED', 'ERROR'],
@@ -109,7 +116,8 @@ async function list(tools: Tools, { cursor, ...options }: ListOptions): Promise<
           error ? cut(saidBy(error), LONGEST_ERROR) : null,
         ]),
       ),
-      ...(next ? [`More: --cursor ${next}`] : []),
+      ...(lookedBackTo ? [`Looked back as far as ${lookedBackTo.toISOString()}`] : []),
+      ...(next ? [`${lookedBackTo ? 'Look further back' : 'More'}: --cursor ${next}`] : []),
     ].join('\n'),
   );
 }
@@ -118,7 +126,7 @@ async function enqueue(
   { jobs, broker }: Tools,
   name: string,
   payload: unknown,
-  { json, delay, timeout, ...options }: EnqueueOptions,
+  { json, delay, timeout, tag: tags, ...options }: EnqueueOptions,
 ): Promise<void> {
   const contract = jobs.contract(name);
   const { queue } = options;
@@ -128,6 +136,7 @@ async function enqueue(
     await pause(POLL_INTERVAL_MS);
   const job = await jobs.enqueue(contract, payload, {
     ...options,
+    tags,
     client: 'command line',
     delay: delay === undefined ? undefined : await readDelay(delay),
     timeout: timeout === undefined ? undefined : await readDelay(timeout),
@@ -182,7 +191,7 @@ function describe({
   waitingFor,
   ...job
 }: JobView & { message: MessageView | null }): string {
-  const facts = Object.entries(job).filter(([, value]) => value !== null);
+  const facts = Object.entries(job).filter(([, value]) => value !== null && String(value) !== '');
   return [
     ...facts.map(
       ([name, value]) =>

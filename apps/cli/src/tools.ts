@@ -8,6 +8,7 @@ import {
   DeadJobStore,
   type Done,
   JobQueries,
+  JobSearch,
   JobStore,
   OutboxStore,
   QueueStore,
@@ -40,6 +41,7 @@ export async function openTools() {
     relay: app.get(Relay),
     schedules: app.get(Schedules),
     queries: app.get(JobQueries),
+    search: app.get(JobSearch),
     workers: app.get(WorkerStore),
     close: () => app.close(),
   };

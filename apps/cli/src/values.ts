@@ -36,5 +36,8 @@ export function readId(text: string): string {
   throw new InvalidArgumentError('It is not a valid id: a UUID is expected.');
 }
 
+/** Adds a tag to those before. */
+export const readTags = (tag: string, before: string[] = []): string[] => [...before, tag];
+
 /** Parses one of several ids, and adds it to those before. */
 export const readIds = (text: string, before: string[] = []): string[] => [...before, readId(text)];

@@ -30,7 +30,7 @@ const CHUNK = 1_000;
 /** How a batch is to be enqueued; all but its key and its transaction is of each of its jobs. */
 export interface BatchOptions
   extends OwnOptions,
-    Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'transaction' | 'idempotencyKey' | 'client'> {
+    Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'tags' | 'transaction' | 'idempotencyKey' | 'client'> {
   /** Enqueued once, when every job of the batch has ended, however it did. */
   onComplete?: NextJob;
   /** Enqueued once, when every job of the batch has ended and all have succeeded. */
@@ -82,8 +82,8 @@ export class Batches {
       id: uuidv7(),
       name: contract.name,
       total: payloads.length,
-      onComplete: onComplete && this.jobs.prepareNext(onComplete, '/onComplete'),
-      onSuccess: onSuccess && this.jobs.prepareNext(onSuccess, '/onSuccess'),
+      onComplete: onComplete && this.jobs.prepareNext(onComplete, '/onComplete', ofJobs.tags),
+      onSuccess: onSuccess && this.jobs.prepareNext(onSuccess, '/onSuccess', ofJobs.tags),
     };
     const jobs = payloads.map((payload) => ({ contract, payload, options: ofJobs }));
     const prepared = this.jobs.prepareAll(jobs, (index) => `/payloads/${index}`);

@@ -33,13 +33,20 @@ export type Named<C extends AnyContract, Name> = Extract<C, { name: Name }>;
 export interface Next<C extends AnyContract, Name extends C['name'] = C['name']> {
   name: Name;
   payload: PayloadInput<Named<C, Name>>;
-  options?: OwnOptions & { delay?: Duration | number; queue?: string; next?: Next<C> };
+  options?: OwnOptions & {
+    delay?: Duration | number;
+    queue?: string;
+    tags?: readonly string[];
+    next?: Next<C>;
+  };
 }
 
 export interface EnqueueOptions<C extends AnyContract> extends OwnOptions {
   delay?: Duration | number;
   runAt?: Date | string;
   queue?: string;
+  /** What the job, and those that follow it, are found by. */
+  tags?: readonly string[];
   /** To enqueue once, even if the caller begins again; each call has one of its own when absent. */
   idempotencyKey?: string;
   signal?: AbortSignal;
@@ -115,7 +122,7 @@ class JobCalls<C extends AnyContract> {
 
   /** One page of jobs, newest first; `next` is the `cursor` of the page after it. */
   list<Name extends C['name']>(
-    filter: Partial<Record<'queue' | 'batch' | 'cursor', string>> & {
+    filter: Partial<Record<'queue' | 'batch' | 'tag' | 'where' | 'cursor', string>> & {
       name?: Name;
       state?: JobState;
       limit?: number;

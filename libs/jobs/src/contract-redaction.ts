@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { type AnyContract, namesOf } from '#define-job';
 import { type JobView, type MessageView, type Previous, Redaction, type StoredMessage } from '#records';
+import { REDACTED } from '#telemetry';
 import { Contracts } from './contracts.js';
 import { redact } from './redact.js';
 import { shownPayload } from './shown-payload.js';
@@ -23,6 +25,14 @@ export class ContractRedaction extends Redaction {
 
   redactMessage(message: StoredMessage, name: string): MessageView {
     return showMessage(message, this.contracts.find(name));
+  }
+
+  hiddenAt(path: readonly string[]): string[] | undefined {
+    const payload = path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), 'something');
+    const isHidden = (contract?: AnyContract) =>
+      JSON.stringify(redact(payload, contract?.payload)).includes(REDACTED);
+    if (isHidden()) return undefined;
+    return [...this.contracts].filter(isHidden).flatMap(namesOf);
   }
 
   private previous(previous: Previous): Previous {

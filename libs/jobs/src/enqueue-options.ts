@@ -21,6 +21,8 @@ export interface EnqueueOptions extends OwnOptions {
   queue?: string;
   /** Where the queue has priorities; `normal` when absent. */
   priority?: Priority;
+  /** What the job is found by, such as `tenant:acme`: at most 10 of at most 100 characters. Jobs that follow it have them, too. */
+  tags?: readonly string[];
   /**
    * Insert into this transaction of the caller's own: the job exists if and only if the transaction commits. The
    * relay publishes it then, within some seconds.
@@ -54,6 +56,10 @@ const IDEMPOTENCY_MS = 24 * 3_600_000;
 export const MAX_DELAY_DAYS = 3_650;
 const MAX_DELAY_MS = MAX_DELAY_DAYS * 24 * 3_600_000;
 const QUEUE_LENGTH = 100;
+export const MAX_TAGS = 10;
+export const TAG_LENGTH = 100;
+/** Neither control characters nor what ends a line, and something to see at both ends. */
+export const TAG = /^(?=\S)[^\p{Cc}\p{Cf}\u2028\u2029]+(?<=\S)$/u;
 /** Longest key of any kind, in characters. */
 export const KEY_LENGTH = 255;
 
@@ -64,20 +70,34 @@ export function placeOf({
   queue,
   priority,
   debounce,
-}: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority' | 'debounce'>): Pick<
+  tags,
+}: Pick<EnqueueOptions, 'delay' | 'runAt' | 'queue' | 'priority' | 'debounce' | 'tags'>): Pick<
   NewRecord,
-  'delayMs' | 'runAt' | 'priority'
+  'delayMs' | 'runAt' | 'priority' | 'tags'
 > {
   if (queue !== undefined) checkText('queue', queue, QUEUE_LENGTH);
   if (runAt !== undefined) checkTime('runAt', runAt);
   if (priority !== undefined && !priorities.includes(priority))
     throw new InputError('priority', `must be one of ${priorities.join(', ')}`);
+  const given = { runAt, priority, ...(tags && { tags: readTags(tags) }) };
   if (debounce !== undefined) {
     if ((delay ?? runAt) !== undefined)
       throw new InputError('debounce', 'has a delay of its own: give neither delay nor runAt beside it');
-    return { delayMs: readDelay('debounce.delay', debounce?.delay), runAt, priority };
+    return { delayMs: readDelay('debounce.delay', debounce?.delay), ...given };
   }
-  return { delayMs: delay === undefined ? undefined : readDelay('delay', delay), runAt, priority };
+  return { delayMs: delay === undefined ? undefined : readDelay('delay', delay), ...given };
+}
+
+/** Checks tags. @returns each of them once; undefined where there is none. @throws InputError */
+function readTags(tags: readonly string[]): readonly string[] | undefined {
+  if (!Array.isArray(tags) || tags.length > MAX_TAGS)
+    throw new InputError('tags', `must be at most ${MAX_TAGS} texts`);
+  for (const [index, tag] of tags.entries()) {
+    checkText(`tags.${index}`, tag, TAG_LENGTH);
+    if (!TAG.test(tag))
+      throw new InputError(`tags.${index}`, 'must have only characters that can be printed');
+  }
+  return tags.length > 0 ? [...new Set(tags)] : undefined;
 }
 
 /** The key that an enqueued job is to hold, if any. @throws InputError */
@@ -121,7 +141,8 @@ export function keyOf(
 }
 
 /** What is asked for in place of what the contract says, for the fingerprint of an idempotency key. @throws InputError */
-export const ownOf = (options: OwnOptions): KeptOptions[] => [keptOptions(options) ?? []].flat();
+export const ownOf = ({ tags = [], ...options }: OwnOptions & Pick<EnqueueOptions, 'tags'>) =>
+  [keptOptions(options) ?? [], tags].flat();
 
 /**
  * What an idempotency key of a client is kept as.

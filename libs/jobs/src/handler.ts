@@ -21,6 +21,8 @@ export interface JobContext<C extends AnyContract = AnyContract> {
   readonly maxAttempts: number;
   readonly payload: PayloadOf<C>;
   readonly createdAt: Date;
+  /** What it was enqueued with to be found by. */
+  readonly tags: readonly string[];
   /**
    * What the job follows, when it was enqueued as the next of another one, or by the end of a batch. The contract that it followed
    * tells what the result is: `GenerateReport.result.parse(job.previous?.result)`.

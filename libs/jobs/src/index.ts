@@ -26,7 +26,10 @@ export {
   idempotencyKeyOf,
   KEY_LENGTH,
   MAX_DELAY_DAYS,
+  MAX_TAGS,
   ownOf,
+  TAG,
+  TAG_LENGTH,
 } from './enqueue-options.js';
 export * from './errors.js';
 export {

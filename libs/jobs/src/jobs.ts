@@ -217,7 +217,7 @@ export class Jobs extends JobActions {
     payload: unknown,
     options: Pick<
       EnqueueOptions,
-      'delay' | 'runAt' | 'queue' | 'priority' | 'next' | 'debounce' | keyof OwnOptions
+      'delay' | 'runAt' | 'queue' | 'priority' | 'tags' | 'next' | 'debounce' | keyof OwnOptions
     > = {},
     pointer = '/payload',
   ): NewRecord {
@@ -242,7 +242,7 @@ export class Jobs extends JobActions {
       ...(contract.version !== FIRST_VERSION && { version: contract.version }),
       ...place,
       ...(kept && { options: kept }),
-      next: next && step.run(() => this.prepareNext(next, '/options/next')),
+      next: next && step.run(() => this.prepareNext(next, '/options/next', place.tags)),
       traceparent: step.traceparent,
     };
     step.end();
@@ -250,12 +250,17 @@ export class Jobs extends JobActions {
   }
 
   /** The same for a job that follows others. Its id is given here, so that it cannot be made twice. */
-  prepareNext({ contract, payload, options }: NextJob, pointer: string, place = 1): NextRecord {
+  prepareNext(
+    { contract, payload, options }: NextJob,
+    pointer: string,
+    inherited?: readonly string[],
+    place = 1,
+  ): NextRecord {
     if (place > MAX_CHAIN) throw new PayloadError(`${pointer}: a chain has at most ${MAX_CHAIN} jobs`);
-    const { next, ...own } = options;
+    const { next, tags = inherited, ...own } = options;
     return {
-      ...this.prepare(contract, payload, own, `${pointer}/payload`),
-      next: next && this.prepareNext(next, `${pointer}/options/next`, place + 1),
+      ...this.prepare(contract, payload, { ...own, tags }, `${pointer}/payload`),
+      next: next && this.prepareNext(next, `${pointer}/options/next`, tags, place + 1),
     };
   }
 

@@ -12,6 +12,8 @@ export interface NextOptions extends OwnOptions {
   delay?: Duration | number;
   /** Wait in this queue rather than the contract's own. */
   queue?: string;
+  /** Those of what it follows when absent. */
+  tags?: readonly string[];
   /** The job after this one. */
   next?: NextJob;
 }

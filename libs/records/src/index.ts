@@ -11,7 +11,7 @@ export { GoneWorkers } from './gone-workers.js';
 export { type Change, isAfter } from './history.js';
 export { JobQueries, type ListFilter, Redaction, viewOfNew, type WatchedJob } from './job-queries.js';
 export type * from './job-record.js';
-export { type FoundJob, JobSearch } from './job-search.js';
+export { type FoundJob, JobSearch, type SearchFilter } from './job-search.js';
 export { JobStore, PRODUCER_GRACE_MS } from './job-store.js';
 export { countsByState, hasOpenJobs, isOpen, makeDue, PUT_OFF_JOBS, SUCCEEDED_JOBS } from './jobs-in-sql.js';
 export { migrateDatabase } from './migrate.js';
@@ -29,5 +29,6 @@ export {
   UnprocessableMessages,
 } from './unprocessable-messages.js';
 export { named } from './waiting-for.js';
+export { readWhere, type Where } from './where.js';
 export { WorkerLock } from './worker-lock.js';
 export { WorkerStore } from './worker-store.js';

@@ -14,6 +14,7 @@ export interface ListFilter {
   name?: string;
   queue?: string;
   batch?: string;
+  tag?: string;
   limit: number;
   /** Only jobs made before this one. */
   before?: string;
@@ -38,6 +39,8 @@ export abstract class Redaction {
   abstract redact<Job extends JobView>(job: Job): Job;
   /** @param name of the contract that the message names, if there is one. */
   abstract redactMessage(message: StoredMessage, name: string): MessageView;
+  /** The contracts of which a place in payloads is secret; undefined when it is of whatever contract. */
+  abstract hiddenAt(path: readonly string[]): string[] | undefined;
 }
 
 /** How long what is known of queues is good for the answer to who enqueues a job. */
@@ -99,12 +102,13 @@ export class JobQueries {
   }
 
   /** Jobs, newest first; dead ones by the time of their death. Payloads and results of over 8 KiB are left out. */
-  async list({ state, name, queue, batch, limit, before }: ListFilter): Promise<JobView[]> {
+  async list({ state, name, queue, batch, tag, limit, before }: ListFilter): Promise<JobView[]> {
     const values: unknown[] = [];
     const value = (given: unknown) => `$${values.push(given) + 1}`;
     const conditions = Object.entries({ state, name, queue, batch }).flatMap(([column, wanted]) =>
       wanted === undefined ? [] : [`j.${column} = ${value(wanted)}`],
     );
+    if (tag !== undefined) conditions.push(`j.tags @> ${value(JSON.stringify([tag]))}::jsonb`);
     const position = state === 'dead' ? ['j.finished_at', 'j.id'] : ['j.id'];
     if (before) {
       const id = `${value(before)}::uuid`;
@@ -114,6 +118,12 @@ export class JobQueries {
     const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
     const order = position.map((column) => `${column} desc`).join(', ');
     return this.select(`${where} order by ${order} limit ${value(limit)}`, values, LISTED_BYTES, state);
+  }
+
+  /** The same of some jobs, in the order of their ids here. */
+  async listed(ids: readonly string[]): Promise<JobView[]> {
+    const jobs = await this.select('where j.id = any ($2::uuid[])', [ids], LISTED_BYTES);
+    return ids.flatMap((id) => jobs.find((job) => job.id === id) ?? []);
   }
 
   /**

@@ -1,16 +1,22 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import type { JobView } from '#resources';
 import { saidInSql } from './error-form.js';
-import { DIED_AT, type ListFilter } from './job-queries.js';
+import { DIED_AT, JobQueries, type ListFilter, Redaction } from './job-queries.js';
 import { RecordsDatabase, rowsOf } from './records-database.js';
 import { jobsIn } from './statements.js';
+import { InputError } from './text.js';
+import { hasValue, type Where } from './where.js';
 
 /** A job in a list, with the beginning of what its newest failed attempt died of. */
 export type FoundJob = Pick<
   JobView,
-  'id' | 'name' | 'queue' | 'state' | 'attempt' | 'maxAttempts' | 'progress'
+  'id' | 'name' | 'queue' | 'state' | 'attempt' | 'maxAttempts' | 'progress' | 'tags'
 > &
   Pick<JobView, 'createdAt' | 'runAt' | 'startedAt' | 'finishedAt'> & { error: string | null };
+
+export interface SearchFilter extends ListFilter {
+  where?: Where;
+}
 
 export interface JobsFound {
   items: FoundJob[];
@@ -25,15 +31,71 @@ export interface JobsFound {
 /** Jobs that one search looks at, in some tens of milliseconds. Those of one state are scattered, which makes each dearer. */
 const WINDOW = 20_000;
 const SCATTERED_WINDOW = 4_000;
+/** The same where payloads are looked into, which may be long: so many at once, until a second is over. */
+const PAYLOAD_WINDOW = 500;
+const MAX_PAYLOADS = 10_000;
+const MAX_MS = 1_000;
+/** Tags are counted of the newest jobs that have some. */
+const TAGGED_JOBS = 10_000;
+const SHOWN_TAGS = 200;
 
 /** Finds jobs for people, always at once: without indexes the newest are gone through, and it says where it can go on. */
 @Injectable()
 export class JobSearch {
-  constructor(private readonly database: RecordsDatabase) {}
+  constructor(
+    private readonly database: RecordsDatabase,
+    private readonly views: JobQueries,
+    @Optional() private readonly redaction?: Redaction,
+  ) {}
 
-  async find(filter: ListFilter): Promise<JobsFound> {
+  /** A page of jobs as {@link JobQueries.list} has them. @returns also how far back was looked when it might be full otherwise. */
+  async list(
+    filter: SearchFilter,
+  ): Promise<{ items: JobView[]; next: string | null; lookedBackTo: Date | null }> {
+    if (!filter.where) {
+      const items = await this.views.list(filter);
+      // A full page may have a next one.
+      const next = items.length === filter.limit ? (items.at(-1)?.id ?? null) : null;
+      return { items, next, lookedBackTo: null };
+    }
+    const { items, next, isCutOff, lookedBackTo } = await this.find(filter);
+    const views = await this.views.listed(items.map(({ id }) => id));
+    return { items: views, next, lookedBackTo: isCutOff ? lookedBackTo : null };
+  }
+
+  async find(filter: SearchFilter): Promise<JobsFound> {
+    if (!filter.where) return this.look(filter);
+    const items: FoundJob[] = [];
+    const end = performance.now() + MAX_MS;
+    for (let { before } = filter, looked = 0; ; looked += PAYLOAD_WINDOW) {
+      const page = await this.look({ ...filter, before, limit: filter.limit - items.length });
+      items.push(...page.items);
+      const isEnough = items.length === filter.limit || looked >= MAX_PAYLOADS || performance.now() > end;
+      if (isEnough || !page.isCutOff || !page.next) return { ...page, items };
+      before = page.next;
+    }
+  }
+
+  /** The tags of the newest jobs, those of most jobs first. @returns also how far back was looked, if not at all of them. */
+  async tags(): Promise<{ items: { tag: string; count: number }[]; lookedBackTo: Date | null }> {
+    const rows = await rowsOf<{ tag: string; count: number; at: Date | null }>(this.database, {
+      name: 'tags',
+      text: `
+        with newest as materialized (
+          select tags, created_at from jobs where tags is not null order by id desc limit $1
+        )
+        select tag, count(*)::int as count, (
+            select case when count(*) = $1 then min(created_at) end from newest) as at
+        from newest, jsonb_array_elements_text(tags) tag
+        group by tag order by count(*) desc, tag limit $2`,
+      values: [TAGGED_JOBS, SHOWN_TAGS],
+    });
+    return { items: rows.map(({ tag, count }) => ({ tag, count })), lookedBackTo: rows[0]?.at ?? null };
+  }
+
+  private async look(filter: SearchFilter): Promise<JobsFound> {
     const { limit } = filter;
-    const { statement, window } = searching(filter);
+    const { statement, window } = searching(filter, filter.where && hiddenAt(filter.where, this.redaction));
     const rows = await rowsOf<FoundJob & { lastSeen: string | null; lastSeenAt: Date | null; seen: number }>(
       this.database,
       statement,
@@ -50,7 +112,10 @@ export class JobSearch {
 }
 
 /** @returns also how many jobs are looked at one by one; undefined where indexes find all that is looked for. */
-function searching({ state, name, queue, batch, before, limit }: ListFilter) {
+function searching(
+  { state, name, queue, batch, tag, where: sought, before, limit }: SearchFilter,
+  hidden: string[] = [],
+) {
   const values: unknown[] = [];
   const where = (column: string, operator: string, value: unknown) =>
     value === undefined ? [] : [`${column} ${operator} $${values.push(value)}`];
@@ -67,11 +132,22 @@ function searching({ state, name, queue, batch, before, limit }: ListFilter) {
   const beforeId = where('id', '<', before).map((condition) =>
     time ? `(${time}, id) < ((${DIED_AT} where id = $${values.length}), $${values.length}::uuid)` : condition,
   );
-  const oneByOne = [...where('name', '=', name), ...where('queue', '=', queue), ...(hasIndex ? [] : ofState)];
-  const isScattered = batch !== undefined || (state !== undefined && hasIndex);
-  const window = oneByOne.length === 0 ? undefined : isScattered ? SCATTERED_WINDOW : WINDOW;
-  const seen = `select id, name, queue, state, created_at, finished_at from ${source}
-      ${all([...beforeId, ...(hasIndex ? ofState : [])])} order by ${order} limit $${values.push(window ?? limit + 1)}`;
+  const ofTag = where('tags', '@>', tag && JSON.stringify([tag]));
+  const put = (value: unknown) => `$${values.push(value)}`;
+  const ofPayload = sought
+    ? [hasValue({ path: put(sought.path), value: put(sought.value), hidden: put(hidden) })]
+    : [];
+  const oneByOne = [
+    ...where('name', '=', name),
+    ...where('queue', '=', queue),
+    ...(hasIndex ? [] : ofState),
+    ...ofPayload,
+  ];
+  const isScattered = batch !== undefined || tag !== undefined || (state !== undefined && hasIndex);
+  const perStatement = sought ? PAYLOAD_WINDOW : isScattered ? SCATTERED_WINDOW : WINDOW;
+  const window = oneByOne.length === 0 ? undefined : perStatement;
+  const seen = `select id, name, queue, state, created_at, finished_at${sought ? ', payload' : ''} from ${source}
+      ${all([...beforeId, ...ofTag, ...(hasIndex ? ofState : [])])} order by ${order} limit $${values.push(window ?? limit + 1)}`;
   const found = `select id, finished_at from seen ${all(oneByOne)} order by ${order} limit $${values.push(limit + 1)}`;
   // Without a name, so that it is planned for this state: the index on states leaves one of them out.
   const text = `
@@ -80,7 +156,7 @@ function searching({ state, name, queue, batch, before, limit }: ListFilter) {
         (array_agg(${time ?? 'created_at'}))[count(*)] as last_seen_at
       from seen
     )
-    select j.id, j.name, j.queue, j.state, j.attempt, j.max_attempts as "maxAttempts", j.progress,
+    select j.id, j.name, j.queue, j.state, j.attempt, j.max_attempts as "maxAttempts", j.progress, coalesce(j.tags, '[]') as tags,
       j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt", j.finished_at as "finishedAt",
       c.seen, c.last_seen as "lastSeen", c.last_seen_at as "lastSeenAt",
       case when j.state <> 'succeeded' then left(${saidInSql(`j.attempts -> -1 -> 'error'`)}, 200) end as error
@@ -90,3 +166,10 @@ function searching({ state, name, queue, batch, before, limit }: ListFilter) {
 }
 
 const all = (conditions: string[]) => (conditions.length > 0 ? `where ${conditions.join(' and ')}` : '');
+
+/** @throws InputError when the place is secret whatever the contract. */
+export function hiddenAt({ path }: Where, redaction: Redaction | undefined): string[] {
+  const hidden = redaction?.hiddenAt(path) ?? (redaction ? undefined : []);
+  if (hidden) return hidden;
+  throw new InputError('where', 'names what is secret');
+}

@@ -13,7 +13,7 @@ export type TestJob<C extends AnyContract> = JobContext<C> & { told: { fraction:
 export function givenJob<C extends AnyContract>(
   contract: C,
   payload: PayloadInput<C>,
-  options: Partial<Pick<JobContext, 'id' | 'attempt' | 'signal' | 'createdAt' | 'progress'>> = {},
+  options: Partial<Pick<JobContext, 'id' | 'attempt' | 'tags' | 'signal' | 'createdAt' | 'progress'>> = {},
 ): TestJob<C> {
   const told: { fraction: number; note?: string }[] = [];
   return {
@@ -23,6 +23,7 @@ export function givenJob<C extends AnyContract>(
     attempt: 1,
     maxAttempts: contract.retry.maxAttempts,
     payload: contract.payload.parse(JSON.parse(toJson(payload, MAX_PAYLOAD, '/payload'))),
+    tags: [],
     createdAt: new Date('2026-01-02T03:04:05.678Z'),
     signal: new AbortController().signal,
     log: rootLog('test', 'silent'),

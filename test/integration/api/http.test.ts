@@ -340,6 +340,68 @@ describe('GET /jobs', () => {
   );
 });
 
+describe('Tags and payloads', () => {
+  const enqueue = async (subject: string, options: object, text = 'World') =>
+    (await call('POST', '/jobs', { name: 'sample.mail', payload: { ...mail, subject, text }, options })).body;
+  const idsOf = async (query: string) =>
+    (await call('GET', `/jobs?${query}`)).body.items.map(({ id }: { id: string }) => id);
+
+  test('jobs are found by a tag, and counted by their tags, and what follows them has these, too', async () => {
+    const next = { name: 'sample.report', payload: { from: '2026-01-01', to: '2026-01-02' } };
+    const tags = ['tenant:zoë', 'two words', 'two words'];
+    const job = await enqueue('tagged', { tags, next });
+    expect(job.tags).toEqual(['tenant:zoë', 'two words']);
+    const other = await enqueue('tagged', { tags: ['tenant:zoë'] });
+    expect(await idsOf(`tag=${encodeURIComponent('tenant:zoë')}`)).toEqual([other.id, job.id]);
+    expect(await idsOf('tag=two+words&name=sample.mail')).toEqual([job.id]);
+    expect(await idsOf('tag=two')).toEqual([]);
+    const [kept] = await environment.sql(`select next -> 'tags' as tags from jobs where id = '${job.id}'`);
+    expect(kept).toEqual({ tags: ['tenant:zoë', 'two words'] });
+    const { items, lookedBackTo } = (await call('GET', '/tags')).body;
+    expect(items.slice(0, 2)).toEqual([
+      { tag: 'tenant:zoë', count: 2 },
+      { tag: 'two words', count: 1 },
+    ]);
+    expect(lookedBackTo).toBeNull();
+    const options = { tags: ['of a batch'] };
+    const batch = { name: 'sample.mail', payloads: [mail], options, onComplete: next };
+    const { body } = await call('POST', '/batches', batch);
+    expect(await idsOf('tag=of+a+batch')).toHaveLength(1);
+    const [made] = await environment.sql(
+      `select on_complete -> 'tags' as tags from batches where id = '${body.id}'`,
+    );
+    expect(made).toEqual(options);
+  });
+
+  test.each([
+    [['x'.repeat(101)], '/options/tags/0'],
+    [[' x'], '/options/tags/0'],
+    [['a', 'b\n'], '/options/tags/1'],
+    [['a', 'b\u0000'], '/options/tags/1'],
+    [[''], '/options/tags/0'],
+    [Array.from({ length: 11 }, (_, tag) => `${tag}`), '/options/tags'],
+  ])('%j are no tags', async (tags, pointer) => {
+    const { status, body } = await call('POST', '/jobs', {
+      name: 'sample.mail',
+      payload: mail,
+      options: { tags },
+    });
+    expect([status, body.errors[0].pointer]).toEqual([422, pointer]);
+  });
+
+  test('jobs are found by what their payload has at a place, but for secrets', async () => {
+    const job = await enqueue('a/b:~c', {}, 'hush');
+    expect(await idsOf('where=/subject:a/b:~c')).toEqual([job.id]);
+    expect(await idsOf('where=/subject:a/b')).toEqual([]);
+    expect(await idsOf('where=/text:hush')).toEqual([]);
+    expect((await call('GET', '/jobs?where=/password:hush')).status).toBe(422);
+    const picture = { source: 'x', widths: [7, 8] };
+    const { body } = await call('POST', '/jobs', { name: 'sample.picture', payload: picture });
+    expect(await idsOf('where=/widths/1:8&queue=sample-picture')).toEqual([body.id]);
+    expect((await call('GET', '/jobs?where=subject')).status).toBe(400);
+  });
+});
+
 describe('POST /jobs/{id}/cancel', () => {
   test('P10: cancels a job that does not run yet, once and for all', async () => {
     const { body: job } = await call('POST', '/jobs', { name: 'sample.mail', payload: mail });

@@ -143,3 +143,31 @@ test('counts are kept for a day by the minute and a week by the quarter, actions
   expect(steps.map(({ step_s }) => step_s)).toEqual([60, 900]);
   expect(await environment.sql('select 1 from audit')).toHaveLength(1);
 });
+
+test('a search in payloads looks at so many jobs, and goes on from there until it has seen them all', async () => {
+  const search = producer.app.get(JobSearch);
+  await environment.sql(
+    `update jobs set payload = '{"customer":{"id":42},"odd":"\\u0000"}' where id = '00000007-0000-7000-8000-000000000000'`,
+  );
+  await environment.sql(
+    `update jobs set payload = '{"customer":{"id":"42"}}' where id = '00000008-0000-7000-8000-000000000000'`,
+  );
+  const where = { path: ['customer', 'id'], value: '42' };
+  const found: string[] = [];
+  let looks = 0;
+  for (let before: string | undefined; ; looks++) {
+    const { items, next, isCutOff, lookedBackTo } = await search.find({
+      where,
+      queue: 'other',
+      limit: 10,
+      before,
+    });
+    found.push(...items.map(({ id }) => id));
+    if (!next) break;
+    expect([isCutOff, lookedBackTo]).toEqual([true, expect.any(Date)]);
+    before = next;
+  }
+  // What PostgreSQL can make no text of is not found, and stops nothing.
+  expect(found).toEqual(['00000008-0000-7000-8000-000000000000']);
+  expect(looks).toBeGreaterThan(2);
+});

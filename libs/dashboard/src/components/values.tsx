@@ -1,6 +1,6 @@
 import { counted, grouped } from '#config';
 import type { StoredError } from '#records';
-import { jobPath } from '../addresses.js';
+import { address, jobPath } from '../addresses.js';
 
 /** A state, told by its word, its colour and its mark. */
 export const Badge = ({ state, title }: { state: string; title?: string }) => (
@@ -109,6 +109,11 @@ export function shown(value: unknown): string {
 
 /** Long text, as it was written. */
 export const Long = ({ text }: { text: string }) => <pre tabindex={0}>{text}</pre>;
+
+/** The tags of a job, each of which leads to the jobs that have it. */
+export const Tags = ({ of }: { of: readonly string[] }) => (
+  <>{of.map((tag) => [<Text to={address('/jobs', { tag })} of={tag} kind="tag" />, ' '])}</>
+);
 
 /** The end of the id of a job, which tells jobs apart better than its beginning, which is the time. */
 export const JobLink = ({ id }: { id: string }) => (

@@ -17,6 +17,7 @@ import {
   Long,
   Progress,
   shown,
+  Tags,
   Text,
 } from '../components/values.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
@@ -141,6 +142,7 @@ const JobFacts = (job: JobView) => (
         ),
         Follows: job.previous && <JobName {...job.previous} />,
         Then: job.next && <JobLink id={job.next} />,
+        Tags: job.tags.length > 0 && <Tags of={job.tags} />,
         Trace: job.traceId && <Text of={job.traceId} kind="id" />,
       }}
     />

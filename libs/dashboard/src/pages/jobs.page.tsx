@@ -3,13 +3,13 @@ import type { FastifyReply } from 'fastify';
 import type { VNode } from 'preact';
 import { z } from 'zod';
 import { Contracts } from '#jobs';
-import { type FoundJob, JobSearch, type JobState, jobStates } from '#records';
+import { type FoundJob, JobSearch, type JobState, jobStates, readWhere } from '#records';
 import { address, jobPath, optionalText } from '../addresses.js';
 import { Board } from '../board.js';
 import { Field, Filters } from '../components/forms.js';
 import { Page, Paging, Tabs } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
-import { Badge, duration, JobName, Progress, Text, Time } from '../components/values.js';
+import { Badge, duration, JobName, Progress, Tags, Text, Time } from '../components/values.js';
 import { DashboardController } from '../dashboard.guard.js';
 
 const PAGE_SIZE = 50;
@@ -19,6 +19,8 @@ const Filter = z.object({
   name: optionalText,
   queue: optionalText,
   batch: z.uuid().optional().catch(undefined),
+  tag: optionalText,
+  where: optionalText,
   before: z.uuid().optional().catch(undefined),
   id: optionalText,
 });
@@ -39,15 +41,23 @@ export class JobsPage {
   ): Promise<VNode | undefined> {
     const filter = Filter.parse(query);
     if (filter.id) return void reply.redirect(jobPath(filter.id), 303);
-    const [{ items, next, isCutOff, lookedBackTo }, counts] = await Promise.all([
-      this.search.find({ ...filter, limit: PAGE_SIZE }),
+    const [{ items, next, isCutOff, lookedBackTo }, counts, tags] = await Promise.all([
+      this.search.find({
+        ...filter,
+        where: filter.where === undefined ? undefined : readWhere(filter.where),
+        limit: PAGE_SIZE,
+      }),
       this.countStates(),
+      this.search.tags(),
     ]);
     const none = filter.before ? 'You have seen the oldest.' : 'Nothing fits these filters.';
     return (
       <Page title="Jobs" here="Jobs">
         <States filter={filter} counts={counts} />
-        {this.filters(filter)}
+        {this.filters(
+          filter,
+          tags.items.map(({ tag }) => tag),
+        )}
         <Table
           caption="Jobs, newest first"
           columns={columns}
@@ -77,10 +87,10 @@ export class JobsPage {
     return new Map(states.map((state) => [state, queues.reduce((sum, queue) => sum + queue[state], 0)]));
   }
 
-  private filters(filter: Filter): VNode {
-    const { state, batch, name, queue } = filter;
-    const isFiltered = name || queue || batch;
-    const all = addressOf(filter, { name: undefined, queue: undefined, batch: undefined });
+  private filters(filter: Filter, tags: string[]): VNode {
+    const { state, batch, name, queue, tag, where } = filter;
+    const isFiltered = name || queue || batch || tag || where;
+    const all = address('/jobs', { state });
     const names = [...this.contracts].map(({ name }) => name);
     return (
       <Filters to={address('/jobs')} fields={{ state, batch }} clear={isFiltered ? all : undefined}>
@@ -92,6 +102,8 @@ export class JobsPage {
           placeholder="any"
           suggestions={[...this.contracts.queues.keys()].sort()}
         />
+        <Field label="Tag" name="tag" value={tag} placeholder="any" suggestions={tags} />
+        <Field label="Payload has" name="where" value={where} placeholder="/customer/id:42" />
         <Field label="Id of a job" name="id" placeholder="goes there" />
         {batch && <Text to={address(`/batches/${batch}`)} of={`of the batch …${batch.slice(-12)}`} />}
       </Filters>
@@ -115,7 +127,7 @@ const States = ({ filter, counts }: { filter: Filter; counts: Map<JobState, numb
 );
 
 const columns: Column<FoundJob>[] = [
-  ['Job', (job) => <JobName {...job} />],
+  ['Job', (job) => [<JobName {...job} />, ' ', <Tags of={job.tags} />]],
   ['State', ({ state }) => <Badge state={state} />],
   ['Queue', 'queue'],
   ['Attempt', ({ attempt, maxAttempts }) => `${attempt}/${maxAttempts}`, 'number'],

@@ -5,6 +5,8 @@ import type { JobContext } from '../handler.js';
 import { type Progress, safeProgress } from '../progress.js';
 import type { RunningAttempt } from './running-attempt.js';
 
+const NONE: readonly string[] = [];
+
 export interface Listeners {
   log: Log;
   progress: Progress;
@@ -19,6 +21,7 @@ export class AttemptContext implements JobContext {
   readonly maxAttempts: number;
   readonly createdAt: Date;
   readonly payload: unknown;
+  readonly tags: readonly string[];
   readonly previous: Previous | undefined;
   readonly traceparent = currentTraceparent();
   readonly #running: RunningAttempt;
@@ -29,7 +32,7 @@ export class AttemptContext implements JobContext {
   /** @param given as the contract has it: the name, the payload as its schema made it, an upgraded result. */
   constructor(
     { id, queue }: IncomingJob,
-    { attempt, maxAttempts, createdMs }: Taken,
+    { attempt, maxAttempts, createdMs, tags }: Taken,
     { name, payload, previous }: { name: string; payload: unknown; previous: Previous | undefined },
     running: RunningAttempt,
     listeners: Listeners,
@@ -41,6 +44,7 @@ export class AttemptContext implements JobContext {
     this.maxAttempts = maxAttempts;
     this.createdAt = new Date(createdMs);
     this.payload = payload;
+    this.tags = tags ?? NONE;
     this.previous = previous;
     this.#running = running;
     this.#listeners = listeners;
