@@ -10,6 +10,7 @@ import {
   IS_QUEUED_IN_OUTBOX,
   LOCKED_WORKERS,
   lockOf,
+  makeHeldDue,
   STATE,
 } from './statements.js';
 import { type ReceivedMessage, readKept } from './unprocessable-messages.js';
@@ -171,24 +172,7 @@ export class OutboxStore {
    * @param limit how many at most. @returns how many.
    */
   async makeHeldDue(limit: number): Promise<number> {
-    const { rowCount } = await this.database.query({
-      name: 'make-held-due',
-      text: `
-        with known as (
-          select distinct k.name, w.queues, w.contracts
-          from workers w cross join lateral jsonb_object_keys(w.contracts) as k (name)
-          where w.id = any (array(${LOCKED_WORKERS}))
-        ), found as (
-          select j.id from known k join jobs j on j.name = k.name
-          where j.state = 'queued' and j.held_until is not null and j.publish_at = j.held_until
-            and j.queue = any (k.queues) and not exists (
-              select from jsonb_each_text(j.held_for) as needed (name, version)
-              where coalesce((k.contracts ->> needed.name)::int, 0) < needed.version::int)
-          order by j.claim limit $1 for update of j skip locked
-        )
-        update jobs j set publish_at = now() from found where j.id = found.id`,
-      values: [limit],
-    });
+    const { rowCount } = await this.database.query(makeHeldDue(limit));
     return rowCount ?? 0;
   }
 

@@ -254,3 +254,27 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     ...columns(settlements, 'publishInMs', 'limitedBy', 'resultVersion', 'maxAttempts', 'holdFor', 'holdMs'),
   ],
 });
+
+/** Makes so many held jobs due that a living worker knows which serves their queue. */
+export const makeHeldDue = (limit: number): Statement => ({
+  name: 'make-held-due',
+  text: `
+    with known as (
+      select distinct k.name, w.queues, w.contracts
+      from workers w cross join lateral jsonb_object_keys(w.contracts) as k (name)
+      where w.id = any (array(${LOCKED_WORKERS}))
+    ), found as (
+      -- By the names that are known: of the others there may be a hundred thousand.
+      select distinct j.id, j.claim from known k cross join lateral (
+        select id, claim from jobs
+        where name = k.name and state = 'queued' and held_until is not null and publish_at = held_until
+          and queue = any (k.queues) and not exists (
+            select from jsonb_each_text(held_for) as needed (name, version)
+            where coalesce((k.contracts ->> needed.name)::int, 0) < needed.version::int)
+        offset 0
+      ) j
+      order by j.claim limit $1
+    )
+    update jobs j set publish_at = now() from found where j.id = found.id and j.publish_at = j.held_until`,
+  values: [limit],
+});

@@ -120,6 +120,20 @@ test('P15: what happens to a single job is not planned again each time', async (
   expect(await plansMade()).toEqual(before);
 });
 
+/** Entries of indexes of the table that a look reads, dead ones included. */
+const readBy = async (look: () => Promise<unknown>) => {
+  const read = async () => {
+    await app.get(Database).query({ text: 'select pg_stat_force_next_flush()', values: [] });
+    const [row] = await environment.sql<{ read: number }>(
+      `select sum(idx_tup_read)::int as read from pg_stat_user_indexes where relname = 'jobs'`,
+    );
+    return row?.read ?? 0;
+  };
+  const before = await read();
+  await look();
+  return (await read()) - before;
+};
+
 test('P15: while a transaction is held open, the looks of the duties read little of what has passed', async () => {
   const PASSED = 3_000;
   const [outbox, database] = [app.get(OutboxStore), app.get(Database)];
@@ -141,19 +155,6 @@ test('P15: while a transaction is held open, the looks of the duties read little
   );
   await outbox.markPublished(jobs.map(({ id }) => ({ id, claim: 0 })));
 
-  /** Entries of indexes of the table that a look reads, dead ones included. */
-  const readBy = async (look: () => Promise<unknown>) => {
-    const read = async () => {
-      await database.query({ text: 'select pg_stat_force_next_flush()', values: [] });
-      const [row] = await environment.sql<{ read: number }>(
-        `select sum(idx_tup_read)::int as read from pg_stat_user_indexes where relname = 'jobs'`,
-      );
-      return row?.read ?? 0;
-    };
-    const before = await read();
-    await look();
-    return (await read()) - before;
-  };
   expect(await readBy(() => outbox.takeDue(250, 1e12, 0, 0))).toBeGreaterThanOrEqual(PASSED);
   expect(await readBy(() => outbox.takeDue(250, 2_000, 0, 0))).toBeLessThan(100);
   expect(await readBy(() => outbox.missingWorkers())).toBe(0);
@@ -184,4 +185,32 @@ test('queued jobs are counted and listed, whether the relay has still to publish
     ['b', 1],
   ]);
   expect(await app.get(OutboxStore).republishAll()).toBe(3);
+});
+
+test('P15, P16: a look at held jobs reads those that a worker knows, of however many; all are counted and listed', async () => {
+  const HELD = 3_000;
+  await environment.sql('truncate jobs cascade');
+  const jobs = Array.from({ length: HELD }, (_, n): NewRecord => {
+    return { id: uuidv7(), name: n < 2 ? 'a.b' : 'not.known', queue: 'a', payload: '{}', maxAttempts: 1 };
+  });
+  await app.get(JobStore).insertMany(jobs);
+  await environment.sql(
+    `update jobs set held_until = now() + interval '1 day', publish_at = now() + interval '1 day',
+       held_for = jsonb_build_object(name, 1)`,
+  );
+  await app.get(WorkerLock).id();
+  await environment.sql(`update workers set queues = '{a}', contracts = '{"a.b": 1}'`);
+  const outbox = app.get(OutboxStore);
+  let count = 0;
+  const read = await readBy(async () => {
+    count = await outbox.makeHeldDue(100);
+  });
+  expect(count).toBe(2);
+  expect(read).toBeLessThan(100);
+
+  expect(await app.get(JobQueries).list({ state: 'queued', limit: 10_000 })).toHaveLength(HELD);
+  const [queue] = await new QueueStore(app.get(Database).records).list();
+  expect(queue).toMatchObject({ queue: 'a', queued: HELD });
+  // What was made due has a message in a moment; of the others there is nothing to publish again.
+  expect(await outbox.republishAll()).toBe(2);
 });
