@@ -114,3 +114,14 @@ export const RenamedLedger = defineJob({
   retry,
   timeout,
 });
+
+/** By the clock. */
+export const TickLedger = defineJob({
+  name: 'ledger.tick',
+  queue: 'ledger',
+  payload: z.object(numbered),
+  version: deployed,
+  upgrade: steps,
+  retry,
+  timeout,
+});

@@ -5,6 +5,7 @@ import { clusterFaults } from './cluster.js';
 import { databaseFaults } from './database.js';
 import { deployFaults } from './deploys.js';
 import { networkFaults } from './network.js';
+import { scheduleFaults } from './schedules.js';
 import { workerFaults } from './workers.js';
 
 /** Every fault; those that need a cluster last, because each kind of stage is built once. */
@@ -15,5 +16,6 @@ export const allFaults: readonly Fault[] = [
   ...databaseFaults,
   ...backlogFaults,
   ...deployFaults,
+  ...scheduleFaults,
   ...clusterFaults,
 ];
