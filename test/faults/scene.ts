@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -7,37 +7,23 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import * as own from '#contracts';
 import { eventually } from '#testing';
-import {
-  type AppProcess,
-  type Environment,
-  freePort,
-  givenEnvironment,
-  givenProcess,
-  root,
-} from '#testing/services';
+import { type Environment, freePort, givenEnvironment, givenProcess, root } from '#testing/services';
 import { appsOf } from '../support/apps-with.js';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
 import * as contracts from './contracts.js';
 import { Ledger } from './ledger.js';
 import { Load, type LoadOptions } from './load.js';
+import { SceneApp, WITHIN_MS } from './scene-app.js';
 import type { Stage } from './stage.js';
 
 /** A broker 3.10 that is killed right after a queue was declared can lose the queue; 1.5 s later it did not. */
 const YOUNG_QUEUES_MS = 3_000;
-/** A pause before a process that died is started again, as a supervisor would make it. */
-const RESTART_PAUSE_MS = 300;
 /** A line for each job would hide what matters, and a stage has no time for long farewells. */
 const SETTINGS = { LOG_LEVEL: 'warn', SHUTDOWN_GRACE: '5s' };
-/** How long a fault waits for what it needs. Long, because nothing here is about speed but where a promise says so. */
-const WITHIN_MS = 60_000;
-/** A process that does not answer a probe by then counts as not healthy. */
-const PROBE_LIMIT_MS = 5_000;
 
-/** Apps that run, and folders in use. Whatever ends the suite, none of them outlives it. */
-const running = new Set<ChildProcess>();
+/** Folders in use. Whatever ends the suite, none of them outlives it. */
 const folders = new Set<string>();
 process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
@@ -201,106 +187,5 @@ export class Scene {
     return this.stage.nodes
       .map(({ addresses }) => Object.assign(new URL(addresses.rabbitmqUrl), { pathname }).href)
       .join(',');
-  }
-}
-
-/** The api or a worker, which can be killed and started again at the same address. */
-export class SceneApp {
-  /** How often it was killed by {@link kill} or {@link crash}. */
-  kills = 0;
-  private process: AppProcess | undefined;
-  private former = '';
-  private wanted = false;
-
-  constructor(
-    readonly kind: 'api' | 'worker',
-    private readonly supervised: boolean,
-    public version: number,
-    private readonly spawn: (app: SceneApp) => Promise<AppProcess>,
-  ) {}
-
-  get url(): string {
-    return this.process!.url;
-  }
-
-  get pid(): number {
-    return this.process!.child.pid!;
-  }
-
-  /** Everything that its processes wrote so far. */
-  get output(): string {
-    return this.former + (this.process?.output() ?? '');
-  }
-
-  /** Starts it, also again after it ended. */
-  async start(untilReady = true): Promise<void> {
-    this.former = this.output;
-    this.wanted = true;
-    const process = await this.spawn(this);
-    this.process = process;
-    running.add(process.child);
-    process.child.once('exit', () => {
-      running.delete(process.child);
-      void this.restart();
-    });
-    // With the broker down an api is ready all the same: that is what is promised.
-    if (untilReady) await process.ready({ withBroker: false });
-  }
-
-  /** Ends it with a signal. @returns the exit code, or the signal that ended it. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals> {
-    this.wanted = false;
-    return this.process?.stop(signal) ?? 0;
-  }
-
-  /** Stops it, and starts it again with other code. */
-  async deploy(version: number): Promise<void> {
-    // One that was killed has been started again by then.
-    await this.becomesReady();
-    await this.stop();
-    this.version = version;
-    await this.start();
-  }
-
-  /** `kill -9`, after which only `start` brings it back. */
-  async kill(): Promise<void> {
-    this.kills++;
-    await this.stop('SIGKILL');
-  }
-
-  /** `kill -9` of what runs now, which a supervisor will notice. */
-  crash(): void {
-    this.kills++;
-    this.process?.child.kill('SIGKILL');
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.process?.child.kill(signal);
-  }
-
-  isReady(): Promise<boolean> {
-    return this.isHealthy('ready');
-  }
-
-  isLive(): Promise<boolean> {
-    return this.isHealthy('live');
-  }
-
-  async becomesReady(): Promise<void> {
-    await eventually(() => this.isReady(), WITHIN_MS);
-  }
-
-  private async isHealthy(what: 'ready' | 'live'): Promise<boolean> {
-    const signal = AbortSignal.timeout(PROBE_LIMIT_MS);
-    return fetch(`${this.url}/health/${what}`, { signal }).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  }
-
-  private async restart(): Promise<void> {
-    if (!this.supervised || !this.wanted) return;
-    await pause(RESTART_PAUSE_MS);
-    if (this.wanted) await this.start(false);
   }
 }

@@ -3,7 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Fault, play, type Result } from './fault.js';
 import { type Load, UNTIL_STOPPED } from './load.js';
-import type { Scene, SceneApp, SceneAppOptions } from './scene.js';
+import type { Scene, SceneAppOptions } from './scene.js';
+import type { SceneApp } from './scene-app.js';
 import type { Stage } from './stage.js';
 
 const JOBS_PER_SECOND = 40;

@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '#testing/services';
 import type { Fault } from '../fault.js';
-import type { Scene, SceneApp } from '../scene.js';
+import type { Scene } from '../scene.js';
+import type { SceneApp } from '../scene-app.js';
 
 /** So many jobs wait; a million takes a quarter of an hour: `WAITING=1000000 npm run test:faults -- --only F40`. */
 const WAITING = Number(process.env.WAITING ?? 50_000);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Fault } from '../fault.js';
 import { mix, type Posting, UNTIL_STOPPED } from '../load.js';
-import type { Scene, SceneApp } from '../scene.js';
+import type { Scene } from '../scene.js';
+import type { SceneApp } from '../scene-app.js';
 
 const NEWEST = 6;
 const DEPLOYS = 12;
