@@ -25,7 +25,9 @@ export interface Fault {
   nodes?: 3;
   /** Seconds until everything must have ended once the fault is over, where that takes longer than usual. */
   recoveryLimit?: number;
-  /** What it waits for that is not there yet; it is then skipped. */
+  /** It begins before the first migration. */
+  bare?: boolean;
+  /** What it needs that is not there; it is then skipped. */
   skip?: () => string | undefined;
   /** Makes the fault under load, and ends it. Throws when something is wrong already. */
   run(scene: Scene): Promise<Expectation | undefined>;
@@ -56,7 +58,7 @@ export async function play(fault: Fault, stage: Stage): Promise<Result> {
   let findings: Findings | undefined;
   let scene: Scene | undefined;
   try {
-    scene = await Scene.open(stage);
+    scene = await Scene.open(stage, fault.bare);
     const expectation = await fault.run(scene);
     for (const load of scene.loads) await load.done;
     const overAt = Date.now();

@@ -11,6 +11,7 @@ import { type Environment, freePort, givenEnvironment, givenProcess, root } from
 import { appsOf } from '../support/apps-with.js';
 import { givenProxy, type TcpProxy } from '../support/proxy.js';
 import * as contracts from './contracts.js';
+import { buildEarlierApps, EARLIER } from './earlier.js';
 import { Ledger } from './ledger.js';
 import { Load, type LoadOptions } from './load.js';
 import { SceneApp, WITHIN_MS } from './scene-app.js';
@@ -48,6 +49,7 @@ export class Scene {
   readonly loads: Load[] = [];
   private readonly proxies: TcpProxy[] = [];
   private readonly declaredAt = Date.now();
+  private earlierApps = '';
 
   private constructor(
     readonly stage: Stage,
@@ -56,8 +58,9 @@ export class Scene {
     private readonly folder: string,
   ) {}
 
-  static async open(stage: Stage): Promise<Scene> {
-    const known = Object.values({ ...own, ...contracts });
+  /** @param bare whether no migration has run. */
+  static async open(stage: Stage, bare = false): Promise<Scene> {
+    const known = bare ? undefined : Object.values({ ...own, ...contracts });
     const environment = await givenEnvironment(known, stage.addresses);
     const folder = await mkdtemp(join(tmpdir(), 'warren-faults-'));
     folders.add(folder);
@@ -106,15 +109,26 @@ export class Scene {
     await pause(Math.max(0, this.declaredAt + YOUNG_QUEUES_MS - Date.now()));
   }
 
+  /** Builds the apps of a commit, which are the version {@link EARLIER} then. */
+  async buildEarlier(commit: string): Promise<void> {
+    this.earlierApps = await buildEarlierApps(commit, join(this.folder, 'earlier'));
+  }
+
   /** What a deploy of some version does before all else. */
   async migrate(version: number): Promise<void> {
-    await this.run('dist/scripts/migrate.js', [], { FAULTS_VERSION: String(version) });
+    const settings = { FAULTS_VERSION: String(version) };
+    await this.run('dist/scripts/migrate.js', [], settings, this.appsOf(version));
   }
 
   /** Runs a built command as an operator would. @returns what it printed. */
-  async run(file: string, args: string[] = [], settings: Record<string, string> = {}): Promise<string> {
+  async run(
+    file: string,
+    args: string[] = [],
+    settings: Record<string, string> = {},
+    cwd = appsOf('faults'),
+  ): Promise<string> {
     const child = spawn(process.execPath, [file, ...args], {
-      cwd: appsOf('faults'),
+      cwd,
       env: {
         PATH: process.env.PATH,
         RABBITMQ_URL: this.rabbitmqUrls,
@@ -173,12 +187,16 @@ export class Scene {
           FAULTS_VERSION: String(version),
           ...settings,
         },
-        { port, nodeOptions, folder: appsOf('faults') },
+        { port, nodeOptions, folder: this.appsOf(version) },
       ),
     );
     this.apps.push(app);
     await app.start(!options.unready);
     return app;
+  }
+
+  private appsOf(version: number): string {
+    return version === EARLIER ? this.earlierApps : appsOf('faults');
   }
 
   /** The addresses of all brokers of a cluster. */

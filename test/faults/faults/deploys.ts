@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
+import { EARLIER, earlierCommit } from '../earlier.js';
 import type { Fault } from '../fault.js';
 import { mix, type Posting, UNTIL_STOPPED } from '../load.js';
 import type { Scene } from '../scene.js';
@@ -26,6 +27,12 @@ const renamed =
     return n % 4 === 1 ? { name, payload: { n } } : versioned(api)(n);
   };
 
+/** Of contracts that every commit has: some are due later, some are followed by another. */
+const unversioned = (n: number): Posting => {
+  if (n % 7 === 0) return { ...mix(n), options: { delay: '2s' } };
+  return n % 7 === 1 ? { ...mix(n), options: { next: { name: 'ledger.write', payload: { n } } } } : mix(n);
+};
+
 const deployAll = async (apps: readonly SceneApp[], version: number) => {
   for (const app of apps) await app.deploy(version);
 };
@@ -47,6 +54,20 @@ const killAtRandom = async (workers: readonly SceneApp[], forMs: number) => {
   for (const until = Date.now() + forMs; Date.now() < until; ) {
     await pause(1_000 + 3_000 * Math.random());
     workers[Math.floor(workers.length * Math.random())]!.crash();
+  }
+};
+
+/** So many deploys of one app each, in turn, of versions at random. */
+const deployAtRandom = async (
+  [api, ...workers]: readonly [SceneApp, ...SceneApp[]],
+  versions: readonly number[],
+) => {
+  const apps = [api, ...workers];
+  for (let deploys = 0; deploys < DEPLOYS; deploys++) {
+    const version = versions[Math.floor(versions.length * Math.random())]!;
+    const app = apps[deploys % apps.length]!;
+    const others = workers.filter((one) => one !== app);
+    await Promise.all([app.deploy(version), killAtRandom(others, 1_000)]);
   }
 };
 
@@ -151,25 +172,41 @@ export const deployFaults: Fault[] = [
     recoveryLimit: 120,
     async run(scene) {
       await scene.migrate(NEWEST);
-      const [api, ...workers] = [
-        await scene.api(),
-        ...(await scene.workers(2, { supervised: true })),
-      ] as const;
-      const load = loadOf(scene, api, renamed(api));
-      const apps = [api, ...workers];
-      for (let deploys = 0; deploys < DEPLOYS; deploys++) {
-        const version = 1 + Math.floor(NEWEST * Math.random());
-        const app = apps[deploys % apps.length]!;
-        await Promise.all([
-          app.deploy(version),
-          killAtRandom(
-            workers.filter((one) => one !== app),
-            1_000,
-          ),
-        ]);
-      }
+      const apps = [await scene.api(), ...(await scene.workers(2, { supervised: true }))] as const;
+      const load = loadOf(scene, apps[0], renamed(apps[0]));
+      await deployAtRandom(apps, [1, 2, 3, 4, 5, NEWEST]);
       load.stop();
       await deployAll(apps, NEWEST);
+      return undefined;
+    },
+  },
+  {
+    id: 'F57',
+    title:
+      'apps of the commit before the newest migration and of this one take turns, and workers are killed',
+    promises: 'P1 P3 P16',
+    recoveryLimit: 120,
+    bare: true,
+    skip: () => (earlierCommit() ? undefined : 'no git history from before the newest migration'),
+    async run(scene) {
+      await scene.buildEarlier(earlierCommit()!);
+      await scene.migrate(EARLIER);
+      const options = { version: EARLIER, supervised: true };
+      const apps = [await scene.api(options), ...(await scene.workers(2, options))] as const;
+      const load = loadOf(scene, apps[0], unversioned);
+      await load.more();
+      // One comes before its migration and waits for it, while another serves its queues.
+      const early = apps[1 + Math.floor(2 * Math.random())]!;
+      await early.stop();
+      early.version = 1;
+      await early.start(false);
+      await load.more();
+      await scene.migrate(1);
+      await load.more();
+      await deployAtRandom(apps, [EARLIER, 1]);
+      await scene.migrate(EARLIER);
+      await deployAtRandom(apps, [EARLIER, 1]);
+      load.stop();
       return undefined;
     },
   },
