@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Duration, toMilliseconds } from '#define-job';
+import { type AgedState, agedStates, type Duration, toMilliseconds } from '#define-job';
 import { loadDotEnv } from './dot-env.js';
 import { unfitForProduction } from './production.js';
 
@@ -9,8 +9,6 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter(Boolean),
 );
-/** The states that a job ends in and is not kept in for ever. */
-const agedStates = ['succeeded', 'cancelled', 'discarded'] as const;
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
 const milliseconds = z.string().transform((text, context) => {
@@ -42,7 +40,7 @@ const retention = list.transform((entries, context) => {
     context.addIssue({ code: 'custom', message });
     return z.NEVER;
   };
-  const ages: Partial<Record<(typeof agedStates)[number] | 'others', number>> = {};
+  const ages: Partial<Record<AgedState | 'others', number>> = {};
   for (const entry of entries) {
     const [age, state = 'others'] = entry.split('=').reverse() as [string, string?];
     if (state !== 'others' && !agedStates.some((known) => known === state))
@@ -177,7 +175,7 @@ const schema = z.object({
   JOB_RETENTION: retention
     .prefault('30d')
     .describe(
-      'How long jobs that succeeded, were cancelled or were discarded are kept; `30d,succeeded=7d` sets it for one of these states. Dead jobs are kept until somebody replays or discards them.',
+      'How long jobs that succeeded, were cancelled or were discarded are kept; `30d,succeeded=7d` sets it for one of these states, `keep` of a contract for its jobs. Dead jobs are kept until somebody replays or discards them.',
     ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])

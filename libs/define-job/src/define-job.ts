@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type Duration, problemWithDuration } from './duration.js';
 import { ContractError } from './errors.js';
 import { misfitOf } from './fits-json.js';
+import { type Ages, agesOf, type Keep, problemWithKeep } from './keep.js';
 import { problemWithRetry, type Retry, type RetryPolicy, retryPolicy } from './retry.js';
 import { FIRST_VERSION, problemWithVersions, type Steps, type TypedSteps } from './versions.js';
 
@@ -25,6 +26,8 @@ export interface Contract<
   readonly timeout: Duration;
   /** Gives the whole queue priorities: jobs of high priority overtake, those of low one wait, and none starves. */
   readonly priorities: boolean;
+  /** How long its jobs are kept after their end, by the state that they ended in; otherwise as `JOB_RETENTION` says. */
+  readonly keep: Readonly<Ages>;
   /** Of its payloads and results. Jobs keep the version that they were enqueued with. */
   readonly version: number;
   /** Makes payloads of earlier versions fit, step by step. */
@@ -105,6 +108,7 @@ export function defineJob<
   retry?: Retry;
   timeout?: Duration;
   priorities?: boolean;
+  keep?: Keep;
   version?: Version;
   upgrade?: TypedSteps<Version, z.input<Payload>, A, B, C, D>;
   upgradeResult?: TypedSteps<Version, z.input<Result>, E, F, G, H>;
@@ -118,10 +122,12 @@ export function defineJob<
     version = FIRST_VERSION,
     renamedFrom = [],
     movedFrom = [],
+    keep = {},
   } = definition;
   const { name, queue, payload, upgrade, upgradeResult } = definition;
   const contract = Object.freeze({
     ...{ name, queue, payload, result, retry: retryPolicy(retry), timeout, priorities, version },
+    keep: agesOf(keep),
     upgrade: { ...upgrade } as Steps,
     upgradeResult: upgradeResult && ({ ...upgradeResult } as Steps),
     renamedFrom: [renamedFrom].flat(),
@@ -132,6 +138,7 @@ export function defineJob<
     problemWithSchemas(contract) ??
     problemWithRetry(retry) ??
     problemWithDuration('timeout', timeout) ??
+    problemWithKeep(keep) ??
     problemWithVersions(contract);
   if (problem) throw new ContractError(`defineJob(${JSON.stringify(name)}): ${problem}`);
   return contract;

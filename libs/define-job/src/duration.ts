@@ -35,11 +35,11 @@ export function formatDuration(milliseconds: number): Duration {
 export const MAX_DURATION: Duration = '24d';
 
 /** What is wrong with how long a part of a contract is to take, which may be anything, if something is. */
-export function problemWithDuration(what: string, value: unknown): string | undefined {
+export function problemWithDuration(what: string, value: unknown, max = MAX_DURATION): string | undefined {
   try {
     const milliseconds = toMilliseconds(value as Duration);
-    if (milliseconds >= 1 && milliseconds <= toMilliseconds(MAX_DURATION)) return undefined;
-    return `${what} must be 1ms to ${MAX_DURATION}, not ${value}`;
+    if (milliseconds >= 1 && milliseconds <= toMilliseconds(max)) return undefined;
+    return `${what} must be 1ms to ${max}, not ${value}`;
   } catch (error) {
     return `${what}: ${(error as Error).message}`;
   }

@@ -11,6 +11,10 @@ export const jobStates = [
 ] as const;
 export type JobState = (typeof jobStates)[number];
 
+/** The states that a job ends in and is not kept in for ever. */
+export const agedStates = ['succeeded', 'cancelled', 'discarded'] as const;
+export type AgedState = (typeof agedStates)[number];
+
 /** Which jobs of a queue go first, where its contracts have priorities. */
 export const priorities = ['high', 'normal', 'low'] as const;
 export type Priority = (typeof priorities)[number];

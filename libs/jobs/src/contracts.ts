@@ -1,6 +1,7 @@
 import {
   type AnyContract,
   ContractError,
+  type Duration,
   type JobRetry,
   namesOf,
   problemWithRetry,
@@ -9,7 +10,7 @@ import {
   toMilliseconds,
 } from '#define-job';
 import { buildTopology, EXCHANGE, priorityQueue, type Topology } from '#rabbitmq';
-import type { Homes, Known, Taken } from '#records';
+import type { Ages, Homes, Known, Taken } from '#records';
 import type { IncomingJob } from './decode.js';
 
 /** The contracts that an app was given, by name. */
@@ -75,6 +76,16 @@ export class Contracts {
   /** The version of each contract, by each of its names. */
   get known(): Known {
     return Object.fromEntries([...this.byName].map(([name, { version }]) => [name, version]));
+  }
+
+  /** How long jobs are kept after their end, in milliseconds, by each of their names; of contracts that say so. */
+  get ages(): Ages['names'] {
+    const inMs = ({ keep }: AnyContract) =>
+      Object.fromEntries(
+        Object.entries(keep).map(([state, age]) => [state, toMilliseconds(age as Duration)]),
+      );
+    const own = [...this.byName].filter(([, { keep }]) => Object.keys(keep).length > 0);
+    return Object.fromEntries(own.map(([name, contract]) => [name, inMs(contract)]));
   }
 
   /**

@@ -19,7 +19,7 @@ export { type DueRecord, type Homes, OutboxStore } from './outbox-store.js';
 export { QueueStore } from './queue-store.js';
 export { RecordsModule } from './records.module.js';
 export { RecordsDatabase, type Statement } from './records-database.js';
-export { type Pruned, Retention } from './retention.js';
+export { type Ages, type Pruned, Retention } from './retention.js';
 export { eachApart, OverloadedError, StatementBatcher } from './statement-batcher.js';
 export * from './text.js';
 export { type OutcomeCounts, outcomes, Throughput } from './throughput.js';

@@ -1,19 +1,27 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import type { AgedState } from '#define-job';
 import { DatabaseUnavailableError } from './database-errors.js';
 import { RecordsDatabase } from './records-database.js';
 import { lockOf } from './statements.js';
 import { MINUTE_S } from './throughput.js';
 
 /** How long rows are kept, in milliseconds: jobs by the state that they ended in, all else by `others`. Dead jobs stay. */
-export type Ages = Readonly<Record<'succeeded' | 'cancelled' | 'discarded' | 'others', number>>;
+export interface Ages extends Readonly<Record<AgedState | 'others', number>> {
+  /** Of jobs with these names, where they differ. */
+  readonly names?: Readonly<Record<string, Partial<Record<AgedState, number>>>>;
+}
 
 /** Rows that ended before this time have expired. A state without an age has no such time. */
-const past = (age: string) => `now() - ($1::json ->> ${age})::float8 * interval '1 millisecond'`;
+const before = (age: string) => `now() - (${age})::float8 * interval '1 millisecond'`;
+const past = (age: string) => before(`$1::jsonb ->> ${age}`);
 /** The tables that grow, and the rows to delete. */
 const tables: Record<string, string> = {
   // The message of a job that was cancelled between two attempts comes back at run_at, and would make its record again.
-  jobs: `greatest(finished_at, run_at) < ${past('state')}`,
+  // That of a key stays for as long as the key (P13); asked in a way that is never a join, which would read all keys.
+  jobs: `greatest(finished_at, run_at) <
+      ${before(`coalesce($1::jsonb -> 'names' -> name ->> state, $1::jsonb ->> state)`)}
+    and coalesce((select max(expires_at) from job_keys where job = jobs.id) <= now(), true)`,
   schedule_ticks: `decided_at < ${past(`'others'`)}`,
   job_keys: `not until_ended and expires_at < ${past(`'others'`)} and (not until_started or job_has_started(job))`,
   batches: `completed_at < ${past(`'others'`)} and not exists (select from jobs where jobs.batch = batches.id)`,

@@ -348,6 +348,14 @@ describe('defineJob refuses what cannot work', () => {
     ['a delay without a unit', { retry: ['5'] }, /retry: "5" is not a valid duration/],
     ['a time-out of nothing', { timeout: '0s' }, /timeout must be 1ms to 24d/],
     ['a time-out that no timer can wait for', { timeout: '25d' }, /timeout must be 1ms to 24d/],
+    ['an age without a unit', { keep: '7' }, /keep: "7" is not a valid duration/],
+    ['an age of nothing', { keep: { cancelled: '0d' } }, /keep must be 1ms to 36500d/],
+    ['an age that no database can tell', { keep: '36501d' }, /keep must be 1ms to 36500d/],
+    [
+      'an age of a state that is kept',
+      { keep: { dead: '7d' } },
+      /keep names "dead", which is none of succeeded,/,
+    ],
     ['a delay that no queue can wait for', { retry: ['60d'] }, /retry must be 1ms to 24d/],
   ])('%s', (_, wrong, message) => {
     expect(() => defineJob({ name: 'a.b', queue: 'a', payload, ...(wrong as object) })).toThrow(message);

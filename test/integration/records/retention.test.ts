@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { Contracts, defineJob } from '#jobs';
 import type { Retention } from '#records';
 import type { Environment } from '#testing/services';
 import { ages, givenRetention } from '../../support/retention.js';
@@ -47,6 +49,35 @@ test('jobs go by their state and age; dead ones, and those that have not ended, 
   ]);
 });
 
+test('a contract says how long its jobs are kept, by their state, under each of its names', async () => {
+  await environment.sql('truncate jobs cascade');
+  const base = { queue: 'a', payload: z.object({}) };
+  const { ages: names } = new Contracts([
+    defineJob({ ...base, name: 'one.age', keep: '40d' }),
+    defineJob({ ...base, name: 'own.state', renamedFrom: 'before.own', keep: { succeeded: '1h' } }),
+    defineJob({ ...base, name: 'as.all' }),
+  ]);
+  for (const state of ['succeeded', 'cancelled', 'dead'])
+    for (const days of [1, 8, 31, 41]) await givenJobs(state, days);
+  await environment.sql(`
+    insert into jobs (id, name, queue, state, payload, max_attempts, run_at, finished_at)
+      select gen_random_uuid(), n, n || ' ' || queue, state, payload, max_attempts, run_at, finished_at
+      from jobs cross join unnest(array['one.age', 'own.state', 'before.own', 'as.all']) as n`);
+  await environment.sql(`delete from jobs where name = 'a.b'`);
+  for await (const _ of retention.prune({ ...ages, names }));
+  const gone = (name: string, days: Record<string, number[]>) =>
+    Object.entries(days).flatMap(([state, all]) => all.map((day) => `${name} ${state} ${day}`));
+  const dead = [1, 8, 31, 41];
+  expect(await left()).toEqual(
+    [
+      ...gone('one.age', { succeeded: [1, 8, 31], cancelled: [1, 8, 31], dead }),
+      ...gone('own.state', { cancelled: [1, 8], dead }),
+      ...gone('before.own', { cancelled: [1, 8], dead }),
+      ...gone('as.all', { succeeded: [1], cancelled: [1, 8], dead }),
+    ].sort(),
+  );
+});
+
 test('a job that was cancelled between two attempts stays until its message has come back', async () => {
   await environment.sql('truncate jobs cascade');
   await givenJobs('cancelled', 31);
@@ -73,12 +104,16 @@ test('a large table is gone through in small steps, each of which can be the las
   expect(await left()).toEqual([]);
 });
 
-test('the keys of a job go with it', async () => {
+test('P13: a job stays for as long as its key, which goes with it', async () => {
   await environment.sql('truncate jobs cascade');
   await givenJobs('succeeded', 31);
+  await givenJobs('cancelled', 31);
   await environment.sql(`
     insert into job_keys (scope, key, job, expires_at, until_ended)
-      select 's', 'of a job that goes', id, now() + interval '1 day', true from jobs`);
+      select state, 'k', id, now() + interval '1 day', state = 'succeeded' from jobs`);
+  await prune();
+  expect(await left()).toEqual(['cancelled 31', 'succeeded 31']);
+  await environment.sql('update job_keys set expires_at = now()');
   await prune();
   const [counts] = await environment.sql(`
     select (select count(*)::int from jobs) as jobs, (select count(*)::int from job_keys) as keys`);
