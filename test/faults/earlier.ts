@@ -7,7 +7,7 @@ import { root } from '#testing/services';
 const run = promisify(execFile);
 const TSC = 'node_modules/typescript/bin/tsc';
 
-/** In place of a version: the code of an earlier commit. */
+/** In place of a version: the code of an earlier commit, in the first version of the contracts. */
 export const EARLIER = 0;
 
 /**

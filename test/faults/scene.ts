@@ -116,7 +116,7 @@ export class Scene {
 
   /** What a deploy of some version does before all else. */
   async migrate(version: number): Promise<void> {
-    const settings = { FAULTS_VERSION: String(version) };
+    const settings = { FAULTS_VERSION: String(version || 1) };
     await this.run('dist/scripts/migrate.js', [], settings, this.appsOf(version));
   }
 
@@ -184,7 +184,7 @@ export class Scene {
         {
           ...SETTINGS,
           FAULTS_LEDGER: join(this.folder, 'ledger'),
-          FAULTS_VERSION: String(version),
+          FAULTS_VERSION: String(version || 1),
           ...settings,
         },
         { port, nodeOptions, folder: this.appsOf(version) },

@@ -57,13 +57,14 @@ const killAtRandom = async (workers: readonly SceneApp[], forMs: number) => {
   }
 };
 
-/** So many deploys of one app each, in turn, of versions at random. */
+/** Deploys of one app each, in turn, of versions at random. */
 const deployAtRandom = async (
   [api, ...workers]: readonly [SceneApp, ...SceneApp[]],
   versions: readonly number[],
+  count = DEPLOYS,
 ) => {
   const apps = [api, ...workers];
-  for (let deploys = 0; deploys < DEPLOYS; deploys++) {
+  for (let deploys = 0; deploys < count; deploys++) {
     const version = versions[Math.floor(versions.length * Math.random())]!;
     const app = apps[deploys % apps.length]!;
     const others = workers.filter((one) => one !== app);
@@ -203,9 +204,9 @@ export const deployFaults: Fault[] = [
       await load.more();
       await scene.migrate(1);
       await load.more();
-      await deployAtRandom(apps, [EARLIER, 1]);
+      await deployAtRandom(apps, [EARLIER, 1], DEPLOYS / 2);
       await scene.migrate(EARLIER);
-      await deployAtRandom(apps, [EARLIER, 1]);
+      await deployAtRandom(apps, [EARLIER, 1], DEPLOYS / 2);
       load.stop();
       return undefined;
     },
