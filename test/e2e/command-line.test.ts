@@ -109,7 +109,7 @@ function givenDead(count: number, message: string) {
 describe('jobs', () => {
   test('a job is enqueued and shown, by hand and from standard input', async () => {
     const { id } = await result('enqueue', 'sample.flaky', '{"failures":0}');
-    const own = ['--retry', '{"attempts":3,"first":"5s"}', '--timeout', '2m'];
+    const own = ['--retry', '{"attempts":3,"first":"5s"}', '--timeout', '2m', '--start-within', '1h'];
     expect(await result('enqueue', 'sample.flaky', '{"failures":0}', ...own)).toMatchObject({
       maxAttempts: 3,
     });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#config';
-import { type JobRetry, MAX_DURATION, problemWithRetry } from '#define-job';
+import { type JobRetry, MAX_DURATION, MAX_START_WITHIN, problemWithRetry } from '#define-job';
 import { ProblemException, text } from '#http';
 import { KEY_LENGTH, MAX_DELAY_DAYS, MAX_TAGS, TAG, TAG_LENGTH } from '#jobs';
 import { jobStates, priorities, readWhere } from '#records';
@@ -33,6 +33,7 @@ const span = (most: Duration) =>
     });
 const Delay = span(`${MAX_DELAY_DAYS}d`);
 const Timeout = span(MAX_DURATION).refine((milliseconds) => milliseconds > 0, 'must be 1 ms or more');
+const StartWithin = span(MAX_START_WITHIN).refine((milliseconds) => milliseconds > 0, 'must be 1 ms or more');
 
 const Growth = z.strictObject({
   attempts: z.int().describe('How often it is tried, the first time included'),
@@ -61,6 +62,9 @@ const Retry = z
 const ownOptions = {
   retry: Retry.optional().describe('When it is tried again, in place of what its contract says'),
   timeout: Timeout.optional().describe('How long an attempt may take, in place of what its contract says'),
+  startWithin: StartWithin.optional().describe(
+    'A job that could not start so soon after its time to run is dead',
+  ),
 };
 
 const Tags = z

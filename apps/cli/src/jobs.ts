@@ -30,6 +30,7 @@ interface EnqueueOptions extends Common {
   delay?: string;
   retry?: JobRetry;
   timeout?: string;
+  startWithin?: string;
   runAt?: Date;
   idempotencyKey?: string;
   queue?: string;
@@ -83,6 +84,7 @@ export function addJobs(program: Command): void {
       readRetry,
     )
     .option('--timeout <duration>', 'how long an attempt may take')
+    .option('--start-within <duration>', 'if it could not start so soon after its time to run, it is dead')
     .option('--idempotency-key <key>', 'with the same key again, within a day, no second job is made')
     .action(async (name: string, given: string, options: EnqueueOptions) => {
       if (options.delay !== undefined && options.runAt)
@@ -126,7 +128,7 @@ async function enqueue(
   { jobs, broker }: Tools,
   name: string,
   payload: unknown,
-  { json, delay, timeout, tag: tags, ...options }: EnqueueOptions,
+  { json, delay, timeout, startWithin, tag: tags, ...options }: EnqueueOptions,
 ): Promise<void> {
   const contract = jobs.contract(name);
   const { queue } = options;
@@ -138,8 +140,9 @@ async function enqueue(
     ...options,
     tags,
     client: 'command line',
-    delay: delay === undefined ? undefined : await readDelay(delay),
-    timeout: timeout === undefined ? undefined : await readDelay(timeout),
+    delay: await readDelay(delay),
+    timeout: await readDelay(timeout),
+    startWithin: await readDelay(startWithin),
   });
   answer({ json }, job, ({ id, isNew, state }) =>
     isNew ? `Enqueued ${id}, ${state}` : `Not enqueued again: the key belongs to ${id}, ${state}`,
@@ -171,7 +174,8 @@ async function readJson(text: string): Promise<unknown> {
   }
 }
 
-async function readDelay(text: string): Promise<number> {
+async function readDelay(text: string | undefined): Promise<number | undefined> {
+  if (text === undefined) return undefined;
   const { toMilliseconds } = await import('#config');
   try {
     return toMilliseconds(text as Parameters<typeof toMilliseconds>[0]);

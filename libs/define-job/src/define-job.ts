@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Duration, problemWithDuration } from './duration.js';
+import { type Duration, MAX_START_WITHIN, problemWithDuration } from './duration.js';
 import { ContractError } from './errors.js';
 import { misfitOf } from './fits-json.js';
 import { type Ages, agesOf, type Keep, problemWithKeep } from './keep.js';
@@ -24,6 +24,8 @@ export interface Contract<
   readonly retry: RetryPolicy;
   /** How long one attempt may take. */
   readonly timeout: Duration;
+  /** How long after its time to run a job may start: one that could not is a dead letter. */
+  readonly startWithin: Duration | undefined;
   /** Gives the whole queue priorities: jobs of high priority overtake, those of low one wait, and none starves. */
   readonly priorities: boolean;
   /** How long its jobs are kept after their end, by the state that they ended in; otherwise as `JOB_RETENTION` says. */
@@ -107,6 +109,7 @@ export function defineJob<
   result?: Result;
   retry?: Retry;
   timeout?: Duration;
+  startWithin?: Duration;
   priorities?: boolean;
   keep?: Keep;
   version?: Version;
@@ -124,9 +127,9 @@ export function defineJob<
     movedFrom = [],
     keep = {},
   } = definition;
-  const { name, queue, payload, upgrade, upgradeResult } = definition;
+  const { name, queue, payload, startWithin, upgrade, upgradeResult } = definition;
   const contract = Object.freeze({
-    ...{ name, queue, payload, result, retry: retryPolicy(retry), timeout, priorities, version },
+    ...{ name, queue, payload, result, retry: retryPolicy(retry), timeout, startWithin, priorities, version },
     keep: agesOf(keep),
     upgrade: { ...upgrade } as Steps,
     upgradeResult: upgradeResult && ({ ...upgradeResult } as Steps),
@@ -138,6 +141,9 @@ export function defineJob<
     problemWithSchemas(contract) ??
     problemWithRetry(retry) ??
     problemWithDuration('timeout', timeout) ??
+    (startWithin === undefined
+      ? undefined
+      : problemWithDuration('startWithin', startWithin, MAX_START_WITHIN)) ??
     problemWithKeep(keep) ??
     problemWithVersions(contract);
   if (problem) throw new ContractError(`defineJob(${JSON.stringify(name)}): ${problem}`);

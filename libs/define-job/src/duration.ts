@@ -33,6 +33,8 @@ export function formatDuration(milliseconds: number): Duration {
 
 /** The longest that a timer of Node can wait: one of more than 24.8 days fires at once. RabbitMQ's TTLs go to twice that. */
 export const MAX_DURATION: Duration = '24d';
+/** The longest that a record keeps a job waiting for its start. */
+export const MAX_START_WITHIN: Duration = '365d';
 
 /** What is wrong with how long a part of a contract is to take, which may be anything, if something is. */
 export function problemWithDuration(what: string, value: unknown, max = MAX_DURATION): string | undefined {

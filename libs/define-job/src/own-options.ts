@@ -7,4 +7,6 @@ export interface OwnOptions {
   retry?: JobRetry;
   /** How long one attempt may take. */
   timeout?: Duration | number;
+  /** How long after its time to run it may start: if it could not, it is a dead letter. */
+  startWithin?: Duration | number;
 }

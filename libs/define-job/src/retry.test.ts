@@ -110,6 +110,16 @@ test.each<[unknown, string]>([
   expect(define).toThrow(message);
 });
 
+test.each([
+  [{ startWithin: 'soon' }, 'startWithin: "soon" is not a valid duration'],
+  [{ startWithin: '0s' }, 'startWithin must be 1ms to 365d, not 0s'],
+  [{ startWithin: null }, 'startWithin: "null" is not a valid duration'],
+  [{ timeout: '25d' }, 'timeout must be 1ms to 24d, not 25d'],
+])('a contract with %j is refused, and the error says why', (part, message) => {
+  const definition = { name: 'invoice.render', queue: 'invoices', payload: z.unknown(), ...part };
+  expect(() => defineJob(definition as never)).toThrow(message);
+});
+
 test('whatever is given as retry, what is wrong with it can be said, or it is a policy that gives delays', () => {
   fc.assert(
     fc.property(fc.anything(), (retry) => {

@@ -1,4 +1,4 @@
-import { type Duration, NonRetryableError } from '#define-job';
+import { type Duration, formatDuration, NonRetryableError } from '#define-job';
 import { type JobView, type Known, named } from '#records';
 
 /** One thing that does not fit a schema, and where: a JSON Pointer (RFC 6901) such as `/payload/to`. */
@@ -72,6 +72,14 @@ export class JobTimeoutError extends Error {
   override readonly name = 'JobTimeoutError';
   constructor(timeout: Duration) {
     super(`The attempt took longer than its timeout of ${timeout}`);
+  }
+}
+
+/** A job could not start within the time that it had for that. Its handler has not seen it. */
+export class StartDeadlineError extends NonRetryableError {
+  override readonly name = 'StartDeadlineError';
+  constructor(startWithin: number) {
+    super(`The job could not start within ${formatDuration(startWithin)} of its time to run (startWithin)`);
   }
 }
 

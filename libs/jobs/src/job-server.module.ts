@@ -6,6 +6,7 @@ import { HeldJobs } from './duties/held-jobs.js';
 import { Pauses } from './duties/pauses.js';
 import { RelayModule } from './duties/relay.js';
 import { Rescuer } from './duties/rescuer.js';
+import { StartDeadlines } from './duties/start-deadlines.js';
 import { WorkerStatus } from './duties/worker-status.js';
 import { HandlerRegistry } from './handler-registry.js';
 import { Invoker } from './invoker.js';
@@ -25,7 +26,7 @@ export class JobServerModule {
       imports: [RelayModule, JobErrorModule, ...parts],
       providers: [
         ...[JobServer, HandlerRegistry, Executor, Invoker, Progress, DeadLettering, OneShot],
-        ...[Cancellations, DeadLetterKeeper, HeldJobs, Pauses, Rescuer, WorkerStatus],
+        ...[Cancellations, DeadLetterKeeper, HeldJobs, Pauses, Rescuer, StartDeadlines, WorkerStatus],
       ],
       exports: [JobServer, Executor, OneShot, RelayModule, ...(parts as DynamicModule[])],
     };

@@ -11,6 +11,7 @@ import { HeldJobs } from './duties/held-jobs.js';
 import { Pauses } from './duties/pauses.js';
 import { Relay } from './duties/relay.js';
 import { Rescuer } from './duties/rescuer.js';
+import { StartDeadlines } from './duties/start-deadlines.js';
 import { WorkerStatus } from './duties/worker-status.js';
 import { HandlerRegistry } from './handler-registry.js';
 import { JobTransport } from './job-transport.js';
@@ -54,6 +55,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
     private readonly rescuer: Rescuer,
     private readonly deadLetters: DeadLetterKeeper,
     private readonly heldJobs: HeldJobs,
+    private readonly startDeadlines: StartDeadlines,
     private readonly workerStatus: WorkerStatus,
   ) {
     super();
@@ -80,9 +82,9 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
       this.applyPauses(paused);
       this.pauses.onAnswer = (paused) => this.applyPauses(paused);
       this.workerStatus.queues = queues;
-      const { cancellations, pauses, relay, rescuer, deadLetters, heldJobs, workerStatus } = this;
-      const duties = [cancellations, pauses, relay, rescuer, deadLetters, heldJobs, workerStatus];
-      for (const duty of duties) duty.start();
+      const { cancellations, pauses, relay, rescuer, workerStatus } = this;
+      const ofLeader = [this.deadLetters, this.heldJobs, this.startDeadlines];
+      for (const duty of [cancellations, pauses, relay, rescuer, ...ofLeader, workerStatus]) duty.start();
       callback();
     } catch (error) {
       callback(this.starting.signal.aborted ? undefined : error);
@@ -138,6 +140,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
       this.pauses.stop(),
       this.deadLetters.stop(),
       this.heldJobs.stop(),
+      this.startDeadlines.stop(),
     ]);
     await Promise.all([this.workerStatus.stop(), this.cancellations.stop()]);
     await Promise.all([...this.consumers.keys()].map((consumer) => consumer.close()));

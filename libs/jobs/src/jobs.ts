@@ -221,9 +221,9 @@ export class Jobs extends JobActions {
     > = {},
     pointer = '/payload',
   ): NewRecord {
-    const { queue, priority, next } = options;
+    const { queue, priority, next, startWithin = contract.startWithin } = options;
     const place = placeOf(options);
-    const kept = keptOptions(options);
+    const kept = keptOptions({ ...options, startWithin });
     // The payload as it was given: the handler's side applies defaults and transformations, once.
     const stored = fittingJson(contract, 'payload', payload, this.settings.MAX_PAYLOAD, pointer);
     const home = queue ?? contract.queue;

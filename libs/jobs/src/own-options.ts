@@ -1,5 +1,7 @@
 import {
+  type Duration,
   type JobRetry,
+  MAX_START_WITHIN,
   type OwnOptions,
   problemWithDuration,
   problemWithRetry,
@@ -11,10 +13,11 @@ import { InputError, type JobOptions } from '#records';
 export interface KeptOptions extends JobOptions {
   retry?: JobRetry;
   timeout?: number;
+  startWithin?: number;
 }
 
 /** Checks what a job is to have in place of what its contract says. @returns undefined when it has nothing. @throws InputError */
-export function keptOptions({ retry, timeout }: OwnOptions): KeptOptions | undefined {
+export function keptOptions({ retry, timeout, startWithin }: OwnOptions): KeptOptions | undefined {
   const kept: KeptOptions = {};
   if (retry !== undefined) {
     const isFunction = typeof Object(retry).delay === 'function';
@@ -23,11 +26,13 @@ export function keptOptions({ retry, timeout }: OwnOptions): KeptOptions | undef
     kept.retry = retry;
   }
   if (timeout !== undefined) kept.timeout = milliseconds('timeout', timeout);
+  if (startWithin !== undefined)
+    kept.startWithin = milliseconds('startWithin', startWithin, MAX_START_WITHIN);
   return Object.keys(kept).length > 0 ? kept : undefined;
 }
 
-function milliseconds(option: keyof OwnOptions, value: NonNullable<OwnOptions['timeout']>): number {
-  const problem = problemWithDuration(option, value);
+function milliseconds(option: keyof OwnOptions, value: Duration | number, most?: Duration): number {
+  const problem = problemWithDuration(option, value, most);
   if (problem !== undefined) throw new InputError(option, problem.slice(option.length).replace(/^:? /, ''));
   return toMilliseconds(value);
 }

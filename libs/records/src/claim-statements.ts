@@ -1,7 +1,7 @@
 import { columns } from './columns.js';
 import type { ClaimRequest, Postponement } from './job-record.js';
 import type { Statement } from './records-database.js';
-import { epochMs, lockOf, STATE, unnestUnseen } from './statements.js';
+import { epochMs, IS_LATE, lockOf, STATE, unnestUnseen } from './statements.js';
 
 /** How a worker takes delivered jobs, or puts them off. `m` is a message, `j` the job of its id, `$4` the worker. */
 
@@ -32,7 +32,7 @@ const CLAIMED = `
       j.previous, j.options, j.tags, case when j.next is not null then true end as "isFollowed", ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
       coalesce(
         j.attempts -> -1 ->> 'outcome' = 'crashed' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
-      j.version, coalesce(j.held_until <= now(), false) as "isHeldOver",
+      j.version, coalesce(j.held_until <= now(), false) as "isHeldOver", ${IS_LATE} as "isLate",
       case when m.wants_payload or j.version <> coalesce(m.version, 1) then j.payload::text end as payload`;
 
 const claimValues = (requests: readonly ClaimRequest[], worker: number): unknown[] => [
@@ -63,7 +63,7 @@ export const refusals = (requests: readonly ClaimRequest[], worker: number): Sta
   name: 'refusals',
   text: `
     select m.id, m.attempt, false as taken, j.state, j.crashes + ${IS_CRASH}::int as crashes,
-      j.name <> m.name or ${IS_UNPROCESSABLE} as "isAnotherJob",
+      j.name <> m.name or ${IS_UNPROCESSABLE} as "isAnotherJob", ${IS_LATE} as "isLate",
       coalesce(${IS_WAITING}, false) as "isWaiting", coalesce(${IS_CRASHED}, false) as "isCrashed",
       not coalesce(m.exclusive, false) and j.crashes + ${IS_CRASH}::int >= ${EXCLUSIVE_AFTER_CRASHES} as "mustBeExclusive"
     from unnest($1::uuid[], $2::int[], $3::text[], $5::bool[]) as m (id, attempt, name, exclusive)
@@ -80,7 +80,7 @@ export const takeOver = (requests: readonly ClaimRequest[], worker: number): Sta
         finished_at = case when j.cancel_requested_at is not null then now() end,
         attempt = m.attempt, claim = j.claim + 1, worker = $4, started_at = now(),
         publish_at = null, progress = null, progress_note = null, limited_by = null, held_until = null,
-        crashes = j.crashes + ${IS_CRASH}::int,
+        crashes = j.crashes + ${IS_CRASH}::int, options = case when ${IS_CRASH} then j.options - 'startBy' else j.options end,
         attempts = case when ${IS_CRASH} then j.attempts || ${CRASHED_ATTEMPT} else j.attempts end
     from ${REQUESTS}
     where j.id = m.id and ${IS_CRASHED} and (m.exclusive or j.crashes + ${IS_CRASH}::int < ${EXCLUSIVE_AFTER_CRASHES})

@@ -10,6 +10,7 @@ interface RefusalRow extends Refused {
   attempt: number;
   crashes: number;
   isWaiting: boolean;
+  isLate: boolean;
   isCrashed: boolean;
   mustBeExclusive: boolean | null;
 }
@@ -49,7 +50,7 @@ export class Claims {
     return requests.map((request) => {
       const row = found.get(deliveryOf(request));
       if (!row || row.state === null) return request.record !== undefined;
-      return mayStillBeTaken(row) && row.crashes < MAX_CRASHES;
+      return mayStillBeTaken(row) && row.crashes < MAX_CRASHES && !row.isLate;
     });
   }
 

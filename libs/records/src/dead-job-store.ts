@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
 import type { DeadGroup, Done } from '#resources';
+import { columns } from './columns.js';
 import {
   type DeadLetterFilter,
   GROUPS,
@@ -11,7 +12,7 @@ import {
 } from './dead-statements.js';
 import { formOf, saidInSql } from './error-form.js';
 import { RecordsDatabase, rowsOf } from './records-database.js';
-import { comesAfter } from './statements.js';
+import { comesAfter, epochMs, IS_LATE, withStartBy } from './statements.js';
 
 /** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
 const PAGE = 1_000;
@@ -38,6 +39,17 @@ export interface DeadLetterState {
   state: JobState;
   queue: string;
   attempt: number;
+}
+
+/** A job that waits, and is to be dead. */
+export interface Death {
+  id: string;
+  /** The one that would have been next. */
+  attempt: number;
+  /** Where it is a dead letter. */
+  queue: string;
+  /** What the record says of it, as JSON text. */
+  error: string;
 }
 
 /** How many dead records a queue has, and of how many the letter may not be in the broker yet. */
@@ -72,7 +84,8 @@ export class DeadJobStore {
     const change = `
       state = case when page.run_at > now() then 'scheduled' else 'queued' end, run_at = page.run_at, error_form = '',
       publish_at = page.run_at, held_until = null, claim = claim + 1, attempt = 0, crashes = 0, finished_at = null,
-      progress = null, progress_note = null, cancel_requested_at = null`;
+      progress = null, progress_note = null, cancel_requested_at = null,
+      options = ${withStartBy('jobs.options', 'page.run_at')}`;
     return this.inPages(change, filter, perSecond, options, TAKE_KEYS);
   }
 
@@ -182,23 +195,38 @@ export class DeadJobStore {
   }
 
   /**
-   * Dead-letters a job that waits, because the broker dead-lettered its message: nobody ever claimed the attempt that
-   * the message stood for. A job that has moved on is left alone.
+   * Dead-letters jobs that wait, and have moved on to no other attempt: the broker dead-lettered the messages of these, or
+   * they could not start in time.
    *
-   * @param attempt the one that the message stood for.
-   * @param queue where it is a dead letter.
-   * @param error what the record says of it, as JSON text.
+   * @returns how many.
    */
-  async deadLetter(id: string, attempt: number, queue: string, error: string): Promise<void> {
-    await rowsOf(this.database, {
-      name: 'dead-letter',
+  async deadLetter(deaths: readonly Death[], why: 'by broker' | 'late'): Promise<number> {
+    const { rowCount } = await this.database.query({
+      name: `dead-letter-${why}`,
       text: `
-        update jobs set state = 'dead', queue = $3, attempt = $2, finished_at = now(), publish_at = now(),
-          error_form = ${formOf(saidInSql('$4::jsonb'))},
-          attempts = attempts || jsonb_build_object('attempt', $2::int, 'outcome', 'crashed', 'error', $4::jsonb,
+        update jobs j set state = 'dead', queue = d.queue, attempt = d.attempt, finished_at = now(), publish_at = now(),
+          held_until = null, held_for = null, limited_by = null,
+          error_form = ${formOf(saidInSql('d.error'))},
+          attempts = attempts || jsonb_build_object('attempt', d.attempt, 'outcome', $5::text, 'error', d.error,
             'worker', null, 'startedAt', null, 'finishedAt', now())
-        where id = $1 and state in ('queued', 'retrying') and attempt = $2 - 1`,
-      values: [id, attempt, queue, error],
+        from unnest($1::uuid[], $2::int[], $3::text[], $4::jsonb[]) as d (id, attempt, queue, error)
+        where j.id = d.id and j.attempt = d.attempt - 1
+          and ${why === 'late' ? `state in ('scheduled', 'queued') and ${IS_LATE}` : `state in ('queued', 'retrying')`}`,
+      values: [...columns(deaths, 'id', 'attempt', 'queue', 'error'), why === 'late' ? 'failed' : 'crashed'],
+    });
+    return rowCount ?? 0;
+  }
+
+  /** The jobs that could not start in time and still wait, those that are late for longest first. */
+  async late(limit: number): Promise<(Omit<Death, 'error'> & { startWithin: number })[]> {
+    return rowsOf(this.database, {
+      name: 'late',
+      text: `
+        select id, attempt + 1 as attempt, queue, (options ->> 'startWithin')::float8 as "startWithin" from jobs
+        where options ? 'startBy' and state in ('scheduled', 'queued')
+          and (options ->> 'startBy')::float8 <= ${epochMs('now()')}
+        order by (options ->> 'startBy')::float8 limit $1`,
+      values: [limit],
     });
   }
 

@@ -104,6 +104,8 @@ export interface Taken {
   version: number;
   /** It has waited for a worker that knows it for as long as it may. */
   isHeldOver: boolean;
+  /** It could not start within the time that it had for that. */
+  isLate: boolean;
   previous: Previous | null;
   options: JobOptions | null;
   tags: readonly string[] | null;
@@ -138,6 +140,8 @@ export interface Settlement {
   resultVersion?: number;
   /** Keeps the attempt, with this error as JSON text: as failed, or as crashed if it is released. */
   error?: string;
+  /** A handler has begun with it: it is in time. */
+  hasStarted?: boolean;
   /** The attempt does not count: the worker released the job, or the handler snoozed. */
   released?: boolean;
   /** Of one that is tried again: how many attempts its contract allows now. */

@@ -206,7 +206,9 @@ export class JobStore {
       name: 'reschedule',
       text: `
         with t as (select coalesce($3::timestamptz, now() + $2::float8 * interval '1 millisecond') as run_at)
-        update jobs j set run_at = t.run_at, publish_at = t.run_at, limited_by = null from t
+        update jobs j set run_at = t.run_at, publish_at = t.run_at, limited_by = null,
+          options = ${sql.withStartBy('j.options', 't.run_at', 'startBy')}
+        from t
         where j.id = $1 and j.state = 'scheduled'`,
       values: [id, to.delayMs ?? null, to.runAt ?? null],
     });

@@ -204,7 +204,7 @@ export class OutboxStore {
         set state = case when j.cancel_requested_at is null then 'queued' else 'cancelled' end,
             finished_at = case when j.cancel_requested_at is not null then now() end,
             publish_at = case when j.cancel_requested_at is null then now() end,
-            held_until = null, attempt = j.attempt - 1, crashes = j.crashes + 1, attempts = j.attempts || ${CRASHED_ATTEMPT}
+            held_until = null, options = j.options - 'startBy', attempt = j.attempt - 1, crashes = j.crashes + 1, attempts = j.attempts || ${CRASHED_ATTEMPT}
         where j.state = 'running' and j.worker = any ($1::int[]) and not exists (${lockOf('j.worker')})`,
       values: [workers],
     });

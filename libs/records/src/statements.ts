@@ -38,13 +38,24 @@ export const jobsIn = (state?: JobState) =>
         union all (select * from jobs where ${IS_QUEUED_IN_OUTBOX} order by id desc))`
     : 'jobs';
 
+/**
+ * The options of a job with the time by which it must have started, counted from when it may run, if they say within which.
+ *
+ * @param key only if they have this.
+ */
+export const withStartBy = (options: string, runAt: string, key: 'startWithin' | 'startBy' = 'startWithin') =>
+  `case when ${options} ? '${key}' then ${options} || jsonb_build_object('startBy',
+     ${epochMs(runAt)} + (${options} ->> 'startWithin')::float8) else ${options} end`;
+/** Whether a job `j` could not start in time. */
+export const IS_LATE = `coalesce((j.options ->> 'startBy')::float8 <= ${epochMs('now()')}, false)`;
+
 /** @param keyed a join with the keys that were taken, which leaves the other records out. */
 const insertText = (keyed = '') => `
     insert into jobs
       (id, name, queue, payload, max_attempts, version, priority, batch, next, previous, traceparent, options, tags, rerun_of,
        state, run_at, publish_at${keyed && ', unique_key'})
     select n.id, n.name, n.queue, n.payload, n.max_attempts, coalesce(n.version, 1), coalesce(n.priority, 'normal'), n.batch, n.next, n.previous, n.traceparent,
-           n.options, n.tags, n.rerun_of,
+           ${withStartBy('n.options', 'greatest(n.run_at, now())')}, n.tags, n.rerun_of,
            case when n.run_at > now() then 'scheduled' else 'queued' end,
            greatest(n.run_at, now()),
            case when n.run_at > now() then n.run_at else now() + $8 * interval '1 millisecond' end${keyed && ', n.unique_key'}
@@ -139,7 +150,8 @@ export const replaceWaiting = (records: readonly KeyedRecord[]): Statement => ({
     )
     update jobs j
     set payload = n.payload, max_attempts = n.max_attempts, version = coalesce(n.version, 1), queue = n.queue,
-        priority = coalesce(n.priority, 'normal'), next = n.next, traceparent = n.traceparent, options = n.options,
+        priority = coalesce(n.priority, 'normal'), next = n.next, traceparent = n.traceparent,
+        options = ${withStartBy('n.options', 'n.run_at')},
         tags = n.tags, run_at = n.run_at, publish_at = n.run_at
     from timed n where j.id = n.job
     returning n.scope, n.key, null as fingerprint, j.id as job`,
@@ -201,6 +213,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
           run_at = coalesce(now() + s.run_in * interval '1 millisecond', j.run_at),
           held_until = ${HELD_UNTIL}, held_for = s.hold_for,
           started_at = case when s.hold_ms is null then j.started_at end,
+          options = case when s.has_started then j.options - 'startBy' else j.options end,
           publish_at = case when j.cancel_requested_at is null
             then coalesce(${HELD_UNTIL}, now() + s.publish_in * interval '1 millisecond') end,
           finished_at = case
@@ -219,9 +232,9 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
               'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
                 'The handler took no notice of the cancellation and ended by itself'))) end
       from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[],
-                  $10::text[], $11::int[], $12::int[], $13::jsonb[], $14::float8[])
+                  $10::text[], $11::int[], $12::int[], $13::jsonb[], $14::float8[], $15::bool[])
         as s (id, claim, state, result, error, released, run_in, publish_in, limited_by, result_version, max_attempts,
-              hold_for, hold_ms)
+              hold_for, hold_ms, has_started)
       where j.id = s.id and j.claim = s.claim and ${STATE} = 'running'
       returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result,
         s.result_version
@@ -229,7 +242,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
       insert into jobs (id, name, queue, payload, max_attempts, version, next, traceparent, options, tags, previous, state,
         run_at, publish_at)
       select n.id, n.name, n.queue, n.payload::json, n."maxAttempts", coalesce(n.version, 1), n.next,
-             n.traceparent, n.options, n.tags, json_build_object('id', s.id, 'name', s.name, 'result', s.result, 'version', s.result_version),
+             n.traceparent, ${withStartBy('n.options', 'n.run_at')}, n.tags, json_build_object('id', s.id, 'name', s.name, 'result', s.result, 'version', s.result_version),
              case when n."delayMs" > 0 then 'scheduled' else 'queued' end, n.run_at, n.run_at
       from settled s
       cross join lateral (
@@ -252,6 +265,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     ...columns(settlements, 'id', 'claim', 'state', 'result', 'error', 'released', 'runInMs'),
     worker,
     ...columns(settlements, 'publishInMs', 'limitedBy', 'resultVersion', 'maxAttempts', 'holdFor', 'holdMs'),
+    ...columns(settlements, 'hasStarted'),
   ],
 });
 

@@ -10,7 +10,7 @@ export const WORKER_LOCK_CLASS = 0x7761_7272;
 /** The same for duties that one worker does for all; the second half is the duty. */
 const DUTY_LOCK_CLASS = 0x7761_7273;
 /** Workers of all versions that run beside each other agree on these numbers: a new duty gets a new one. */
-const LEADER_DUTIES = { deadLetters: 1, batches: 4, heldJobs: 5 } as const;
+const LEADER_DUTIES = { deadLetters: 1, batches: 4, heldJobs: 5, startDeadlines: 6 } as const;
 export type LeaderDuty = keyof typeof LEADER_DUTIES;
 const RECONNECT_PAUSE_MS = 500;
 /** How often the session is tried: a connection that died without a word must not be taken for a held lock. */
@@ -30,6 +30,8 @@ export class WorkerLock implements OnApplicationShutdown {
   private session: pg.Client | undefined;
   private readonly duties = new Set<LeaderDuty>();
   private starting: Promise<number> | undefined;
+  /** A session answers one question at a time. */
+  private asked: Promise<unknown> = Promise.resolve();
   private readonly loop = new PollingLoop(
     { name: 'Checking the lock of this worker', logger: this.logger, intervalMs: RECONNECT_PAUSE_MS },
     () => this.check(),
@@ -55,7 +57,13 @@ export class WorkerLock implements OnApplicationShutdown {
    *
    * @throws DatabaseUnavailableError while that cannot be asked.
    */
-  async isLeader(duty: LeaderDuty): Promise<boolean> {
+  isLeader(duty: LeaderDuty): Promise<boolean> {
+    const answer = this.asked.then(() => this.askToLead(duty));
+    this.asked = answer.catch(() => {});
+    return answer;
+  }
+
+  private async askToLead(duty: LeaderDuty): Promise<boolean> {
     await this.id();
     const { session } = this;
     if (!session || this.duties.has(duty)) return this.duties.has(duty);

@@ -111,6 +111,7 @@ export class MemoryStore
         isFollowed: next ? true : null,
         version,
         isHeldOver: false,
+        isLate: false,
       },
       ...{ crashes: 0, rescued: false, waited: 0, payload: wantsPayload ? payload : null, previous },
       ...{ options, tags },

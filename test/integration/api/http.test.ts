@@ -725,7 +725,7 @@ describe('POST /jobs/bulk', () => {
   const recorded = async () => (await environment.sql('select from jobs')).length;
 
   test('accepts jobs of several contracts, each with its options, in the order given', async () => {
-    const own = { retry: { attempts: 8, first: '5s', jitter: 0.2 }, timeout: '2m' };
+    const own = { retry: { attempts: 8, first: '5s', jitter: 0.2 }, timeout: '2m', startWithin: '1h' };
     const next = { ...aFlaky, options: { retry: ['1s'] } };
     const late = { ...aMail, options: { delay: '10m', ...own, next } };
     const { status, body } = await bulk([aMail, aFlaky, late]);
@@ -759,6 +759,7 @@ describe('POST /jobs/bulk', () => {
       [{ ...aMail, options: { retry: { attempts: 3 } } }, '/jobs/1/options/retry'],
       [{ ...aMail, options: { retry: { attempts: 0, first: '5s' } } }, '/jobs/1/options/retry'],
       [{ ...aMail, options: { timeout: '25d' } }, '/jobs/1/options/timeout'],
+      [{ ...aMail, options: { startWithin: 0 } }, '/jobs/1/options/startWithin'],
       [{ ...aMail, options: { next: { name: 'none.such', payload: 1 } } }, '/jobs/1/options/next/name'],
     ] as const) {
       const answer = await bulk([aMail, bad]);

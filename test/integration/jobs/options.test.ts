@@ -55,7 +55,7 @@ const WAYS: [known: RegExp, enqueue: (options: never) => Promise<unknown>][] = [
     async (options) => producer.app.get(Batches).enqueue(Note, [{}], options),
   ],
   [
-    /^(queue|delay|retry|timeout)$/,
+    /^(queue|delay|retry|timeout|startWithin)$/,
     async (options) => producer.jobs.enqueue(Note, {}, { next: nextJob(Note, {}, options) }),
   ],
 ];
@@ -74,6 +74,7 @@ test.each<[string, string, unknown[]]>([
   ['delay', 'delay', delays],
   ['retry', 'retry', retries],
   ['timeout', 'timeout', spans],
+  ['startWithin', 'startWithin', [...spans.slice(0, -1), '366d']],
   ['priority', 'priority', ['urgent', 'a,b', '', 7, {}]],
 ])(
   'what the option %s cannot be is told by its name, and nothing is enqueued',

@@ -136,7 +136,12 @@ function workerOf(
       { provide: Log, useValue: log },
       {
         provide: PollIntervals,
-        useValue: { deadLetterKeeper: 200, heldJobs: 100, relay: 50 } satisfies PollIntervals,
+        useValue: {
+          deadLetterKeeper: 200,
+          heldJobs: 100,
+          relay: 50,
+          startDeadlines: 100,
+        } satisfies PollIntervals,
       },
     ],
     exports: [Log, PollIntervals],

@@ -170,7 +170,8 @@ export class DeadLetterKeeper extends Duty {
   /** The broker gave up on a message that nobody claimed: its job is dead, and its record must say so. */
   private async giveUp({ id, attempt, reason }: DeadLetter, queue: string): Promise<void> {
     const error = describeError(new Error(`The broker gave this job up: ${reason}`));
-    await this.dead.deadLetter(id, Number(attempt), queue, JSON.stringify(error));
+    const death = { id, attempt: Number(attempt), queue, error: JSON.stringify(error) };
+    await this.dead.deadLetter([death], 'by broker');
   }
 
   private async record(

@@ -3,4 +3,5 @@ export abstract class PollIntervals {
   abstract readonly deadLetterKeeper?: number;
   abstract readonly heldJobs?: number;
   abstract readonly relay?: number;
+  abstract readonly startDeadlines?: number;
 }

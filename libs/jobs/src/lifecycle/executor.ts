@@ -10,6 +10,7 @@ import { decode, type IncomingJob, type JobDelivery } from '../decode.js';
 import { UnknownContractError } from '../errors.js';
 import type { Isolation } from '../isolation.js';
 import { Outbox } from '../outbox.js';
+import { keptOptions } from '../own-options.js';
 import { Progress } from '../progress.js';
 import { secretsOf } from '../secrets-of.js';
 import { scrub } from '../unprocessable.js';
@@ -212,9 +213,10 @@ export class Executor {
   private run(claimed: ClaimedJob, confirm: Permit['confirm']): Promise<Outcome> {
     const { job, claim } = claimed;
     const needed = this.contracts.unknownOf(job, claim);
-    const isHeld = needed && this.maySoonBeKnown(job) && !claim.isHeldOver && claim.crashes < MAX_CRASHES;
+    const isOver = claim.isLate || claim.crashes >= MAX_CRASHES;
+    const isHeld = needed && this.maySoonBeKnown(job) && !claim.isHeldOver && !isOver;
     if (isHeld) return Promise.resolve({ kind: 'held', needed, ms: this.settings.HOLD_UNKNOWN });
-    if (!confirm || claim.crashes >= MAX_CRASHES) return this.runner.run(claimed);
+    if (!confirm || isOver) return this.runner.run(claimed);
     return this.persistently(confirm).then((deferral) =>
       deferral
         ? { kind: 'snoozed', delay: deferral.delayMs, limitedBy: deferral.limitedBy }
@@ -224,7 +226,7 @@ export class Executor {
 
   /** Writes the outcome into the record: from here on it is safe to lose everything else. */
   private settle(
-    { job: { id }, claim: { claim, isFollowed }, contract }: ClaimedJob,
+    { job: { id }, claim: { claim, isFollowed }, contract, observed }: ClaimedJob,
     { settlement }: Decision,
   ): Promise<JobState | null> {
     this.progress.forget(id);
@@ -235,6 +237,7 @@ export class Executor {
       id,
       claim,
       isFollowed,
+      hasStarted: observed.hasStarted,
       resultVersion: isFollowed ? contract?.version : undefined,
     };
     return this.persistently(() => this.store.settle(end), until);
@@ -280,9 +283,10 @@ export class Executor {
     const request = { id, name, attempt, wantsPayload: payload === null, version: given };
     if (payload === null || !(contract || this.maySoonBeKnown(job))) return request;
     const maxAttempts = contract?.retry.maxAttempts ?? UNKNOWN_ATTEMPTS;
+    const options = contract && keptOptions({ startWithin: contract.startWithin });
     return {
       ...request,
-      record: { id, name, queue, priority, traceparent, payload, maxAttempts, version: given },
+      record: { id, name, queue, priority, traceparent, payload, maxAttempts, version: given, options },
     };
   }
 

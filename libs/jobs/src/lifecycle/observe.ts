@@ -42,6 +42,10 @@ export class ObservedAttempt {
     endProcessing(this.step, outcome);
   }
 
+  get hasStarted(): boolean {
+    return this.startedAt !== undefined;
+  }
+
   started(): void {
     this.startedAt = this.meter.started();
   }

@@ -2,7 +2,13 @@ import { type AnyContract, formatDuration, namesOf } from '#define-job';
 import { MAX_CRASHES, type Taken } from '#records';
 import type { Contracts } from '../contracts.js';
 import type { IncomingJob } from '../decode.js';
-import { CrashedError, NoHandlerError, UnknownContractError, UnknownVersionError } from '../errors.js';
+import {
+  CrashedError,
+  NoHandlerError,
+  StartDeadlineError,
+  UnknownContractError,
+  UnknownVersionError,
+} from '../errors.js';
 import type { JobContext } from '../handler.js';
 import { Isolation, type Seat } from '../isolation.js';
 import type { JobSecrets } from '../job-secrets.js';
@@ -70,6 +76,7 @@ export class AttemptRunner {
     const attempt = new RunningAttempt(observed.about, claim.claim, secrets);
     try {
       if (claim.crashes >= MAX_CRASHES) throw new CrashedError(claim.crashes);
+      if (claim.isLate) throw new StartDeadlineError(Number(claim.options?.startWithin));
       return await this.handle(claimed, attempt);
     } catch (error) {
       return attempt.failureBy(error);
