@@ -164,6 +164,7 @@ test('whatever there is not is said to be missing, with exit code 3, by every co
     ),
     ...['run', 'pause', 'resume'].map((command) => `schedules ${command} nobody`),
     ...['pause nowhere', 'resume nowhere', 'enqueue nobody {}'],
+    ...['quiet', 'unquiet', 'stop'].map((command) => `workers ${command} nobody`),
     'enqueue sample.flaky {"failures":0} --queue nowhere',
   ];
   for (const line of lines) {
@@ -284,6 +285,11 @@ test('queues and workers are shown, paused and resumed', async () => {
     code: 0,
     stdout: 'sample-picture was not paused\n',
   });
+  const [{ id, name }] = workers.items;
+  expect(await result('workers', 'quiet', name)).toMatchObject({ id, name, state: 'quiet' });
+  expect((await within(`workers quiet ${id}`)).stdout).toBe(`${name} was quiet already\n`);
+  expect((await jobs(['workers'])).stdout).toMatch(/^\S+ +quiet /m);
+  expect((await within(`workers unquiet ${name}`)).stdout).toBe(`${name} is working\n`);
 });
 
 test('P16: a queue that no contract has is named, and is deleted when it is empty, with an audit line', async () => {

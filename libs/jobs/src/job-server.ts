@@ -3,7 +3,7 @@ import { untilAvailable } from '#common';
 import { Settings } from '#config';
 import { ContractError, type Priority } from '#define-job';
 import { Broker, type Consumer, priorityQueue } from '#rabbitmq';
-import { Database, WorkerLock } from '#records';
+import { Database, type Orders, WorkerLock } from '#records';
 import { Contracts } from './contracts.js';
 import { Cancellations } from './duties/cancellations.js';
 import { DeadLetterKeeper } from './duties/dead-letter-keeper.js';
@@ -35,7 +35,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
   protected override readonly logger = new Logger(JobServer.name);
   /** Each with its work queue. */
   private readonly consumers = new Map<Consumer, string>();
-  private paused: ReadonlySet<string> = new Set();
+  private orders: Orders = { paused: new Set(), state: 'working' };
   private maxAttempts = Number.POSITIVE_INFINITY;
   private readonly starting = new AbortController();
   private hasStarted = false;
@@ -74,14 +74,13 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
         this.handlers.startIsolation(queues),
         this.broker.check(this.contracts.topology, this.starting.signal),
       ]);
-      const paused = await untilAvailable(() => this.join(), this.starting.signal);
+      const orders = await untilAvailable(() => this.join(), this.starting.signal);
       if (this.draining) return callback();
       for (const queue of queues) this.consume(queue);
       this.hasStarted = true;
       if (queues.length === 0) this.logger.warn('There are no contracts, so this worker has nothing to do');
-      this.applyPauses(paused);
-      this.pauses.onAnswer = (paused) => this.applyPauses(paused);
-      this.workerStatus.queues = queues;
+      this.obey(orders);
+      this.pauses.onAnswer = (orders) => this.obey(orders);
       const { cancellations, pauses, relay, rescuer, workerStatus } = this;
       const ofLeader = [this.deadLetters, this.heldJobs, this.startDeadlines];
       for (const duty of [cancellations, pauses, relay, rescuer, ...ofLeader, workerStatus]) duty.start();
@@ -104,7 +103,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
     if (!this.hasStarted) return undefined;
     const serving = new Map<string, string[]>();
     for (const [{ queue: name }, queue] of this.consumers) {
-      if (!this.paused.has(queue)) serving.set(queue, [...(serving.get(queue) ?? []), name]);
+      if (!this.isPaused(queue)) serving.set(queue, [...(serving.get(queue) ?? []), name]);
     }
     return serving;
   }
@@ -131,6 +130,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
 
   private async drain(): Promise<void> {
     this.starting.abort();
+    this.workerStatus.serving = [];
     if (this.executor.size > 0) this.logger.log({ msg: 'Draining', inFlight: this.executor.size });
     await Promise.all([...this.consumers.keys()].map((consumer) => consumer.stop()));
     await Promise.all([
@@ -146,8 +146,8 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
     await Promise.all([...this.consumers.keys()].map((consumer) => consumer.close()));
   }
 
-  /** Becomes a worker in the database. @returns the queues that are paused. */
-  private async join(): Promise<ReadonlySet<string>> {
+  /** Becomes a worker in the database. @returns what it is to do. */
+  private async join(): Promise<Orders> {
     await this.database.checkSchema();
     await this.lock.id();
     return this.pauses.now();
@@ -206,8 +206,22 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
     return this.executor.ended + this.executor.size >= this.maxAttempts;
   }
 
-  private applyPauses(paused = this.paused): void {
-    this.paused = paused;
-    for (const [consumer, queue] of this.consumers) consumer.pause(this.isSpent || paused.has(queue));
+  private obey(orders: Orders): void {
+    const { state } = orders;
+    if (state !== this.orders.state) this.logger.log(`An operator wants this worker to be ${state}`);
+    // There is one way in which workers end well, and this is it.
+    if (state === 'stopping' && state !== this.orders.state) process.kill(process.pid, 'SIGTERM');
+    this.orders = orders;
+    const takes = state === 'working' && !this.draining;
+    this.workerStatus.serving = takes ? [...new Set(this.consumers.values())] : [];
+    this.applyPauses();
+  }
+
+  private applyPauses(): void {
+    for (const [consumer, queue] of this.consumers) consumer.pause(this.isSpent || this.isPaused(queue));
+  }
+
+  private isPaused(queue: string): boolean {
+    return this.orders.state !== 'working' || this.orders.paused.has(queue);
   }
 }

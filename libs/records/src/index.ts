@@ -31,4 +31,4 @@ export {
 export { named } from './waiting-for.js';
 export { readWhere, type Where } from './where.js';
 export { WorkerLock } from './worker-lock.js';
-export { WorkerStore } from './worker-store.js';
+export { type Orders, WorkerStore } from './worker-store.js';

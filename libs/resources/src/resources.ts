@@ -168,13 +168,18 @@ export const Queue = QueueView.extend({
 }).meta({ id: 'Queue' });
 export type Queue = z.output<typeof Queue>;
 
+/** What an operator wants of a worker. A quiet one takes no more jobs, and goes on being alive. */
+export const workerStates = ['working', 'quiet', 'stopping'] as const;
+export type WorkerState = (typeof workerStates)[number];
+
 export const WorkerView = z
   .strictObject({
     id: Count,
     name: z.string().describe('Host and process id'),
+    state: z.enum(workerStates).describe('What an operator wants of it; it does so within a second'),
     startedAt: Time,
     lastSeen: Time.describe('When it reported last; what it runs is as of now'),
-    queues: z.array(z.string()).readonly(),
+    queues: z.array(z.string()).readonly().describe('Whose jobs it takes; none while it is quiet or stops'),
     eventLoopLagMs: z.number().describe('How long its event loop was held up at most, in the last 5 s'),
     rssBytes: Count,
     running: Count,

@@ -177,6 +177,7 @@ describe('an action', () => {
     ...['/dead-letters/replay', '/dead-letters/discard'],
     ...['/queues/sample-picture/pause', '/queues/sample-mail/resume', `/batches/${id}/cancel`],
     ...['run', 'pause', 'resume'].map((action) => `/schedules/sample.nightly/${action}`),
+    ...['quiet', 'unquiet', 'stop'].map((action) => `/workers/1/${action}`),
   ];
   test.each(actions)('%p is not for a viewer, nor without the token of a page', async (path) => {
     expect((await post(path, { csrf: bob.csrf }, { cookie: bob.cookie })).status).toBe(403);

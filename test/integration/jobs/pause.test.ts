@@ -112,6 +112,68 @@ test('a queue that nobody knows cannot be paused', async () => {
   });
 });
 
+test('P8, P21: a quiet worker takes no more jobs and lives on; one that is stopped ends as at SIGTERM', async () => {
+  const api = await given('api');
+  const first = await given('worker');
+  const workers = async () => (await call(api, 'GET', '/workers')).body.items;
+  const ask = (which: unknown, action: string) => call(api, 'POST', `/workers/${which}/${action}`);
+  const running = await deliver(api);
+  await eventually(() => receiver.waiting.length === 1);
+
+  const [{ id, name }] = await workers();
+  expect(await ask(name, 'quiet')).toMatchObject({
+    status: 200,
+    body: { id, name, state: 'quiet', running: 1 },
+  });
+  await eventually(async () => (await workers())[0].queues.length === 0);
+  const waiting = await deliver(api);
+  expect((await call(api, 'GET', `/jobs/${waiting}`)).body.waitingFor).toEqual({
+    what: 'worker',
+    detail: 'no worker that is alive serves queue "sample-call"',
+  });
+  expect((await fetch(`${first.url}/health/ready`)).status).toBe(200);
+
+  const second = await given('worker');
+  await eventually(() => receiver.waiting.length === 2);
+  const { id: other } = (await workers()).at(-1);
+  expect(await ask(other, 'stop')).toMatchObject({ status: 200, body: { state: 'stopping', running: 1 } });
+  await eventually(() => second.output().includes('"inFlight":1'));
+  expect(await ask(other, 'unquiet')).toMatchObject({
+    status: 409,
+    body: { type: 'urn:warren:problem:worker-stopping' },
+  });
+  await eventually(async () => (await workers()).at(-1).queues.length === 0);
+  const last = await deliver(api);
+  expect(await stateOf(last)).toBe('queued');
+
+  expect((await ask(id, 'unquiet')).body).toMatchObject({ state: 'working' });
+  await eventually(() => receiver.waiting.length === 3);
+  receiver.open();
+  expect(await second.ended).toBe(0);
+  await eventually(async () =>
+    (await Promise.all([running, waiting, last].map(stateOf))).every((state) => state === 'succeeded'),
+  );
+  expect(receiver.received.toSorted()).toEqual([running, waiting, last].toSorted());
+  expect(await workers()).toMatchObject([
+    { id, state: 'working', queues: expect.arrayContaining(['sample-call']) },
+  ]);
+  for (const gone of [other, 'nobody', '99999999999999999999'])
+    expect(await ask(gone, 'quiet')).toMatchObject({
+      status: 404,
+      body: { type: 'urn:warren:problem:unknown-worker' },
+    });
+  expect(
+    await environment.sql(
+      `select action, subject, count from audit where action like 'worker.%' order by id limit 4`,
+    ),
+  ).toEqual([
+    { action: 'worker.quiet', subject: name, count: 1 },
+    { action: 'worker.stop', subject: String(other), count: 1 },
+    { action: 'worker.unquiet', subject: String(other), count: 0 },
+    { action: 'worker.unquiet', subject: String(id), count: 1 },
+  ]);
+});
+
 test('a worker that serves some queues leaves the others alone', async () => {
   const [api] = await Promise.all([
     given('api'),

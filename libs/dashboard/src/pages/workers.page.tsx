@@ -1,12 +1,13 @@
-import { Get } from '@nestjs/common';
+import { Get, NotFoundException, Param } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { grouped } from '#config';
 import { WorkerStore, type WorkerView } from '#records';
 import { address } from '../addresses.js';
+import { ActionButton } from '../components/forms.js';
 import { Page, Section } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
-import { JobName, Text, Time } from '../components/values.js';
-import { DashboardController } from '../dashboard.guard.js';
+import { Badge, JobName, Text, Time } from '../components/values.js';
+import { Action, DashboardController } from '../dashboard.guard.js';
 
 /** An event loop that is held up longer than this delays heartbeats and everybody else's jobs. */
 const HIGH_LAG_MS = 500;
@@ -31,10 +32,36 @@ export class WorkersPage {
       </Page>
     );
   }
+
+  @Action(':worker/quiet', 'worker.quiet', '/dashboard/workers')
+  quiet(@Param('worker') worker: string): Promise<void> {
+    return this.ask(worker, 'quiet');
+  }
+
+  @Action(':worker/unquiet', 'worker.unquiet', '/dashboard/workers')
+  unquiet(@Param('worker') worker: string): Promise<void> {
+    return this.ask(worker, 'working');
+  }
+
+  @Action(':worker/stop', 'worker.stop', '/dashboard/workers')
+  stop(@Param('worker') worker: string): Promise<void> {
+    return this.ask(worker, 'stopping');
+  }
+
+  private async ask(worker: string, state: WorkerView['state']): Promise<void> {
+    if (!(await this.workers.ask(worker, state))) throw new NotFoundException();
+  }
 }
 
 const columns: Column<WorkerView>[] = [
-  ['Worker', ({ name }) => <strong>{name}</strong>],
+  [
+    'Worker',
+    ({ name, state }) => (
+      <>
+        <strong>{name}</strong> {state !== 'working' && <Badge state={state} />}
+      </>
+    ),
+  ],
   ['Queues', ({ queues }) => queues.join(', ')],
   ['Running', 'running', 'number'],
   [
@@ -54,7 +81,20 @@ const columns: Column<WorkerView>[] = [
       </span>
     ),
   ],
+  ['Actions', (worker) => <QuietOrStop {...worker} />, 'actions'],
 ];
+
+function QuietOrStop({ id, name, state }: WorkerView) {
+  if (state === 'stopping') return null;
+  const path = `/dashboard/workers/${id}`;
+  const [action, label] = state === 'quiet' ? ['unquiet', 'Unquiet'] : ['quiet', 'Quiet'];
+  return (
+    <>
+      <ActionButton to={`${path}/${action}`} label={label} about={name} />
+      <ActionButton to={`${path}/stop`} label="Stop" about={name} kind="danger" />
+    </>
+  );
+}
 
 const jobColumns: Column<WorkerView['jobs'][number]>[] = [
   ['Job', (job) => <JobName {...job} />],

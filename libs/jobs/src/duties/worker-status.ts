@@ -12,14 +12,20 @@ const RESOLUTION_MS = 20;
 @Injectable()
 export class WorkerStatus extends Duty {
   private readonly delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  /** The queues that this worker serves. */
-  queues: readonly string[] = [];
+  private queues: readonly string[] = [];
 
   constructor(
     private readonly workers: WorkerStore,
     private readonly contracts: Contracts,
   ) {
     super({ name: 'Reporting the status of this worker', intervalMs: POLL_INTERVAL_MS });
+  }
+
+  /** The queues that this worker takes jobs of. */
+  set serving(queues: readonly string[]) {
+    if (queues.length === this.queues.length) return;
+    this.queues = queues;
+    this.wake();
   }
 
   override start(): void {
