@@ -319,7 +319,7 @@ test('P16: a queue that no contract has is named, and is deleted when it is empt
     await eventually(async () => (await result('show', home)).state === 'succeeded');
     await environment.sql('truncate audit');
     expect((await remove('before')).stdout).toBe('Deleted before, before.dead\n');
-    expect((await remove('jobs.retry.7s')).stdout).toBe('Deleted jobs.retry.7s\n');
+    expect(await result('queues', 'delete', 'jobs.retry.7s')).toEqual({ deleted: ['jobs.retry.7s'] });
     expect((await within('queues')).stdout).not.toMatch(/^(before|jobs\.retry)/m);
     expect(await environment.sql('select action, subject, count from audit order by id')).toEqual([
       { action: 'queue.delete', subject: 'before', count: 1 },

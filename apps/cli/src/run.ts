@@ -13,7 +13,9 @@ export interface Common {
 
 /** Adds a command with --json and usage examples. */
 export function command(parent: Command, usage: string, description: string, ...examples: string[]): Command {
+  // Otherwise a command that has others below it would take their --json for its own.
   return parent
+    .enablePositionalOptions()
     .command(usage)
     .description(description)
     .option('--json', 'print the result as JSON')
