@@ -3,6 +3,7 @@ import { addDeadLetters } from './dead-letters.js';
 import { addJobs } from './jobs.js';
 import { addQueues } from './queues.js';
 import { addRebuild } from './rebuild.js';
+import { addReencrypt } from './reencrypt.js';
 import { addSchedules } from './schedules.js';
 import { addWatch } from './watch.js';
 import { addWorkers } from './workers.js';
@@ -21,5 +22,6 @@ export function commandLine(): Command {
   addWorkers(program);
   addWatch(program);
   addRebuild(program);
+  addReencrypt(program);
   return program;
 }

@@ -1,12 +1,14 @@
 import { userInfo } from 'node:os';
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Contracts, Jobs, Queues, Relay } from '#jobs';
+import { Settings } from '#config';
+import { Contracts, Encryption, Jobs, Queues, Relay } from '#jobs';
 import { Broker } from '#rabbitmq';
 import {
   Audit,
   DeadJobStore,
   type Done,
+  EncryptedColumns,
   JobQueries,
   JobSearch,
   JobStore,
@@ -33,6 +35,8 @@ export async function openTools() {
     broker: app.get(Broker),
     contracts: app.get(Contracts),
     dead: app.get(DeadJobStore),
+    encryption: new Encryption(app.get(Settings)),
+    encryptedColumns: app.get(EncryptedColumns),
     jobs: app.get(Jobs),
     queues: app.get(Queues),
     queueStore: app.get(QueueStore),

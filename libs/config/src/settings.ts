@@ -68,6 +68,15 @@ const dashboardUser = z.string().transform((text, context) => {
   });
   return z.NEVER;
 });
+const encryptionKey = z.string().transform((text, context) => {
+  const [, id, key = ''] = /^([\w-]{1,32}):([A-Za-z0-9+/_-]{43}=?)$/.exec(text) ?? [];
+  if (id) return { id, key: Buffer.from(key, 'base64') };
+  context.addIssue({
+    code: 'custom',
+    message: 'each must be ID:KEY, with 32 random bytes in base64 as the key',
+  });
+  return z.NEVER;
+});
 const url = (...schemes: string[]) =>
   z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), {
     error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
@@ -135,6 +144,13 @@ const schema = z.object({
     .prefault('')
     .describe(
       'Who may use the dashboard, separated by commas: `operator:NAME:HASH`, or `viewer:NAME:HASH` who may only look; `npm run hash-password` makes the hash. Without any there is no dashboard, unless the api listens on loopback only: then everybody on the machine is an operator.',
+    ),
+  ENCRYPTION_KEYS: list
+    .pipe(z.array(encryptionKey))
+    .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, { error: 'names a key twice' })
+    .prefault('')
+    .describe(
+      'Keys for the parts of contracts that are `encrypted()`, separated by commas: `ID:KEY`, with a key of 32 bytes in base64. The first one encrypts, and all decrypt. See docs/security.md.',
     ),
   WORKER_QUEUES: list
     .prefault('')

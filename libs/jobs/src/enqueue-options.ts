@@ -9,6 +9,7 @@ import {
   toMilliseconds,
 } from '#define-job';
 import { checkText, checkTime, InputError, type JobKey, type NewRecord, type Queryable } from '#records';
+import { ENCRYPTED_FIELD } from './encryption.js';
 import type { NextJob } from './next.js';
 import { type KeptOptions, keptOptions } from './own-options.js';
 
@@ -173,12 +174,14 @@ const askedOf = ({ contract, payload, options: { next, ...options } }: NextJob):
   next: next && askedOf(next),
 });
 
-/** JSON text of a value, the same whatever the order of its keys. */
+/** JSON text of a value, the same whatever the order of its keys. What is encrypted differs each time, and does not count. */
 const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_, part) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
+  JSON.stringify(value, (key, part) =>
+    key === ENCRYPTED_FIELD
+      ? null
+      : typeof part === 'object' && part !== null && !Array.isArray(part)
+        ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : part,
   );
 
 /** Reads a delay of options. @returns milliseconds. @throws InputError */

@@ -3,6 +3,7 @@ export {
   type Contract,
   ContractError,
   defineJob,
+  encrypted,
   exponential,
   NonRetryableError,
   type OwnOptions,
@@ -21,6 +22,7 @@ export type { DeadLettering } from './dead-lettering.js';
 export type { IncomingJob } from './decode.js';
 export { PollIntervals } from './duties/poll-intervals.js';
 export { Relay, RelayModule } from './duties/relay.js';
+export { Encryption } from './encryption.js';
 export {
   type EnqueueOptions,
   idempotencyKeyOf,

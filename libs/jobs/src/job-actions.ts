@@ -1,6 +1,7 @@
 import type { AnyContract, Duration, JobState, ResultOf } from '#define-job';
 import { hasEnded, InputError, type JobQueries, type JobStore, type JobView } from '#records';
 import { Id } from '#resources';
+import type { Encryption } from './encryption.js';
 import { readDelay } from './enqueue-options.js';
 import { JobFailedError, ResultTimeoutError, UnknownJobError } from './errors.js';
 import type { JobWatcher } from './job-watcher.js';
@@ -26,6 +27,7 @@ export abstract class JobActions {
     protected readonly store: JobStore,
     protected readonly queries: JobQueries,
     protected readonly watcher: JobWatcher,
+    protected readonly encryption: Encryption,
   ) {}
 
   protected abstract contract(name: string): AnyContract;
@@ -71,7 +73,14 @@ export abstract class JobActions {
     signal?.throwIfAborted();
     if (!outcome) throw new UnknownJobError(id);
     const { name, state, result } = outcome;
-    if (state === 'succeeded') return parseOrThrow(this.contract(name), 'result', result) as ResultOf<C>;
+    if (state === 'succeeded') {
+      const contract = this.contract(name);
+      return parseOrThrow(
+        contract,
+        'result',
+        this.encryption.open(contract, 'result', result),
+      ) as ResultOf<C>;
+    }
     const job = hasEnded(state) && (await this.queries.find(id));
     throw job ? new JobFailedError(job) : new ResultTimeoutError(id, timeout);
   }

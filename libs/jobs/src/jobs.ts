@@ -22,6 +22,7 @@ import {
   viewOfNew,
 } from '#records';
 import { Contracts } from './contracts.js';
+import { Encryption } from './encryption.js';
 import { type EnqueueOptions, keyOf, placeOf } from './enqueue-options.js';
 import {
   ContractViolationError,
@@ -75,7 +76,7 @@ export class Jobs extends JobActions {
     private readonly redaction: Redaction,
     watcher: JobWatcher,
   ) {
-    super(store, queries, watcher);
+    super(store, queries, watcher, new Encryption(settings));
   }
 
   /**
@@ -237,7 +238,7 @@ export class Jobs extends JobActions {
       id: newJobId(),
       name: contract.name,
       queue: home,
-      payload: stored,
+      payload: this.encryption.seal(contract, 'payload', stored),
       maxAttempts: (kept?.retry ? retryPolicy(kept.retry) : contract.retry).maxAttempts,
       ...(contract.version !== FIRST_VERSION && { version: contract.version }),
       ...place,

@@ -1,6 +1,7 @@
 import type { Taken } from '#records';
 import type { Contracts } from './contracts.js';
 import type { IncomingJob } from './decode.js';
+import type { Encryption } from './encryption.js';
 import { JobSecrets } from './job-secrets.js';
 import { upgraded, upgradedPrevious } from './upgrade.js';
 
@@ -9,19 +10,23 @@ export function secretsOf(
   { name, value }: IncomingJob,
   { payload, version, previous }: Pick<Taken, 'payload' | 'version' | 'previous'>,
   contracts: Contracts,
+  encryption: Encryption,
 ): JobSecrets {
   return new JobSecrets(() => {
     const contract = contracts.find(name);
     const schema = contract?.payload;
-    const given = payload === null ? value : JSON.parse(payload);
+    const stored = payload === null ? value : JSON.parse(payload);
+    // What cannot be decrypted here is known to nobody here.
+    const given = ifItCan(() => encryption.open(contract, 'payload', stored)) ?? stored;
     const current = contract && ifItCan(() => upgraded(contract, 'payload', given, version));
     const before = previous ? contracts.find(previous.name)?.result : undefined;
+    const opened = previous && (ifItCan(() => encryption.openPrevious(previous, contracts)) ?? previous);
     return [
       [given, schema],
       [current, schema],
       [schema?.safeParse(current).data, schema],
-      [previous?.result, before],
-      [previous && ifItCan(() => upgradedPrevious(previous, contracts).result), before],
+      [opened?.result, before],
+      [opened && ifItCan(() => upgradedPrevious(opened, contracts).result), before],
     ];
   });
 }

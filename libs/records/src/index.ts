@@ -6,6 +6,7 @@ export { columns } from './columns.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
 export { type DeadCount, DeadJobStore, type DeadLetterState, SHOWN_GROUPS } from './dead-job-store.js';
 export type { DeadLetterFilter } from './dead-statements.js';
+export { EncryptedColumns } from './encrypted-columns.js';
 export { likeForms, type StoredError, saidBy } from './error-form.js';
 export { GoneWorkers } from './gone-workers.js';
 export { type Change, isAfter } from './history.js';

@@ -3,6 +3,7 @@ import { Settings } from '#config';
 import { Audit } from './audit.js';
 import { Database } from './database.js';
 import { DeadJobStore } from './dead-job-store.js';
+import { EncryptedColumns } from './encrypted-columns.js';
 import { JobQueries } from './job-queries.js';
 import { JobSearch } from './job-search.js';
 import { JobStore } from './job-store.js';
@@ -17,7 +18,7 @@ import { WorkerStore } from './worker-store.js';
 
 const parts = [
   ...[JobStore, OutboxStore, DeadJobStore, QueueStore, WorkerStore, UnprocessableMessages],
-  ...[JobQueries, Retention, WorkerLock, Audit, JobSearch, Throughput],
+  ...[JobQueries, EncryptedColumns, Retention, WorkerLock, Audit, JobSearch, Throughput],
   {
     provide: Database,
     inject: [Settings],

@@ -1,7 +1,7 @@
 import { v7 as uuid } from 'uuid';
 import { type AnyContract, type JobContext, type PayloadInput, toJson } from '#jobs';
 import { rootLog } from '#telemetry';
-import { MAX_PAYLOAD } from './memory-worker.js';
+import { memorySettings } from './memory-worker.js';
 
 /** A job as a handler gets it, and what the handler told of its progress. */
 export type TestJob<C extends AnyContract> = JobContext<C> & { told: { fraction: number; note?: string }[] };
@@ -22,7 +22,7 @@ export function givenJob<C extends AnyContract>(
     queue: contract.queue,
     attempt: 1,
     maxAttempts: contract.retry.maxAttempts,
-    payload: contract.payload.parse(JSON.parse(toJson(payload, MAX_PAYLOAD, '/payload'))),
+    payload: contract.payload.parse(JSON.parse(toJson(payload, memorySettings.MAX_PAYLOAD, '/payload'))),
     tags: [],
     createdAt: new Date('2026-01-02T03:04:05.678Z'),
     signal: new AbortController().signal,

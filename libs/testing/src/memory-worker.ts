@@ -14,8 +14,11 @@ import type { JobStore, Throughput } from '#records';
 import { rootLog } from '#telemetry';
 import type { MemoryStore } from './memory-store.js';
 
-/** As MAX_PAYLOAD has it. */
-export const MAX_PAYLOAD = 1024 * 1024;
+/** As far as they are read without services. */
+export const memorySettings = {
+  MAX_PAYLOAD: 1024 * 1024,
+  ENCRYPTION_KEYS: [{ id: 'memory', key: Buffer.alloc(32, 1) }],
+} as unknown as Settings;
 
 /** A message goes nowhere: what is to run next, the {@link MemoryStore} say. */
 export const nowhere = {
@@ -40,7 +43,7 @@ export class MemoryWorker {
       forget: () => {},
     };
     this.executor = new Executor(
-      { MAX_PAYLOAD } as Settings,
+      memorySettings,
       rootLog('test', 'silent'),
       contracts,
       records as unknown as JobStore,

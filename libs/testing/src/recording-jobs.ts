@@ -1,4 +1,3 @@
-import type { Settings } from '#config';
 import {
   type AnyContract,
   ContractRedaction,
@@ -10,7 +9,7 @@ import {
 } from '#jobs';
 import type { JobQueries, JobStore, NewRecord } from '#records';
 import { MemoryStore } from './memory-store.js';
-import { MAX_PAYLOAD, nowhere } from './memory-worker.js';
+import { memorySettings, nowhere } from './memory-worker.js';
 
 /** A job that was enqueued, with what it was enqueued with. */
 export interface RecordedJob<C extends AnyContract = AnyContract>
@@ -40,7 +39,7 @@ export class RecordingJobs extends Jobs {
     protected readonly known = new Contracts(contracts),
   ) {
     super(
-      { MAX_PAYLOAD } as Settings,
+      memorySettings,
       known,
       memory as unknown as JobStore,
       memory as unknown as JobQueries,
@@ -56,8 +55,10 @@ export class RecordingJobs extends Jobs {
     return [...this.memory.jobs.values()].flatMap(({ accepted }) => {
       const { id, name, queue, priority, delayMs, runAt, payload, next } = accepted;
       if (contract && name !== contract.name) return [];
-      const following = next && { name: next.name, payload: JSON.parse(next.payload) };
-      return [{ id, name, queue, priority, delayMs, runAt, payload: JSON.parse(payload), next: following }];
+      const plain = (of: string, json: string) =>
+        this.encryption.open(this.known.find(of), 'payload', JSON.parse(json));
+      const following = next && { name: next.name, payload: plain(next.name, next.payload) };
+      return [{ id, name, queue, priority, delayMs, runAt, payload: plain(name, payload), next: following }];
     });
   }
 

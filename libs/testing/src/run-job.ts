@@ -1,8 +1,18 @@
 import { v7 as uuid } from 'uuid';
-import { type AnyContract, Contracts, type Handler, type PayloadInput, type ResultOf, toJson } from '#jobs';
+import {
+  type AnyContract,
+  Contracts,
+  Encryption,
+  type Handler,
+  type PayloadInput,
+  type ResultOf,
+  toJson,
+} from '#jobs';
 import type { AttemptView, JobState, Previous } from '#records';
 import { MemoryStore } from './memory-store.js';
-import { MAX_PAYLOAD, MemoryWorker } from './memory-worker.js';
+import { MemoryWorker, memorySettings } from './memory-worker.js';
+
+const encryption = new Encryption(memorySettings);
 
 /** What is particular about an attempt that {@link runJob} runs. */
 export interface RunOptions {
@@ -53,7 +63,14 @@ export async function runJob<C extends AnyContract>(
   const records = new MemoryStore();
   const worker = new MemoryWorker(new Contracts([contract]), records);
   const { name, queue, retry } = contract;
-  const accepted = { id, name, queue, version, payload: toJson(payload, MAX_PAYLOAD, '/payload'), previous };
+  const accepted = {
+    id,
+    name,
+    queue,
+    version,
+    payload: toJson(payload, memorySettings.MAX_PAYLOAD, '/payload'),
+    previous,
+  };
   await records.insert({ ...accepted, maxAttempts: retry.maxAttempts });
   const job = records.get(id);
   job.attempt = attempt - 1;
@@ -71,7 +88,7 @@ export async function runJob<C extends AnyContract>(
   const [failure] = errors;
   return {
     ...{ id, state, progress },
-    ...(result === null ? {} : { result: JSON.parse(result) }),
+    ...(result !== null && { result: encryption.open(contract, 'result', JSON.parse(result)) }),
     ...(failure && { error: JSON.parse(failure.error) }),
     ...(runInMs > 0 && { runInMs }),
   };

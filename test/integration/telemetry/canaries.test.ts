@@ -24,11 +24,13 @@ const database = canary('database');
 const key = canary('api-key');
 const smtp = canary('smtp');
 const webhook = Buffer.from(canary('webhook').padEnd(32, '.')).toString('base64');
+const encryption = Buffer.from(canary('encryption').padEnd(32, '.').slice(0, 32)).toString('base64');
 const settings = {
   API_KEYS: key,
   LOG_LEVEL: 'trace',
   SMTP_URL: `smtp://mail:${smtp}@127.0.0.1:1`,
   WEBHOOK_SECRET: `whsec_${webhook}`,
+  ENCRYPTION_KEYS: `key:${encryption}`,
 };
 const card = `card-${canary('payload')}`;
 const nested = `card-${canary('nested')}`;
@@ -39,7 +41,20 @@ const foreign = canary('foreign');
 const scheduled = 'card-canary-schedule';
 
 /** What must be seen nowhere. The secrets in results are made of the card. */
-const secrets = [broker, database, key, smtp, webhook, card, nested, password, refused, foreign, scheduled];
+const secrets = [
+  broker,
+  database,
+  key,
+  smtp,
+  webhook,
+  encryption,
+  card,
+  nested,
+  password,
+  refused,
+  foreign,
+  scheduled,
+];
 
 let environment: Environment;
 let api: AppProcess;

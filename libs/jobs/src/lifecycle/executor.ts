@@ -7,6 +7,7 @@ import { Log, type StrayError } from '#telemetry';
 import { Contracts } from '../contracts.js';
 import { DeadLettering } from '../dead-lettering.js';
 import { decode, type IncomingJob, type JobDelivery } from '../decode.js';
+import { Encryption } from '../encryption.js';
 import { UnknownContractError } from '../errors.js';
 import type { Isolation } from '../isolation.js';
 import { Outbox } from '../outbox.js';
@@ -48,6 +49,7 @@ export class Executor {
   private readonly draining = new Drain(this.inFlight, this.running);
   private readonly gate = new Gate();
   private readonly runner: AttemptRunner;
+  private readonly encryption: Encryption;
   /** How many attempts ended in this process, in whatever way. */
   ended = 0;
 
@@ -62,8 +64,9 @@ export class Executor {
     private readonly throughput: Throughput,
     @Optional() private readonly admission?: Admission,
   ) {
+    this.encryption = new Encryption(settings);
     this.runner = new AttemptRunner(this.running, {
-      ...{ log, progress, contracts, maxPayload: settings.MAX_PAYLOAD },
+      ...{ log, progress, contracts, encryption: this.encryption, maxPayload: settings.MAX_PAYLOAD },
       stopping: this.draining.signal,
     });
   }
@@ -113,8 +116,9 @@ export class Executor {
   }
 
   /** @returns whether it is to be processed again: it was put off, and a copy came that may have brought it again. */
-  private async process(delivery: DeliveryInFlight, job: IncomingJob): Promise<boolean> {
-    const contract = this.contracts.find(job.name);
+  private async process(delivery: DeliveryInFlight, given: IncomingJob): Promise<boolean> {
+    const contract = this.contracts.find(given.name);
+    const job = this.encryption.sealJob(contract, given);
     const isKnown = contract !== undefined && job.version <= contract.version;
     const request = this.claimRequestOf(job, contract);
     // First of all: a job that waits for a thread has not started, and must keep no other one from it.
@@ -145,7 +149,7 @@ export class Executor {
     { confirm }: Permit,
   ): Promise<boolean> {
     const { job, claim, contract } = taken;
-    const secrets = secretsOf(job, claim, this.contracts);
+    const secrets = secretsOf(job, claim, this.contracts, this.encryption);
     const observed = new ObservedAttempt(delivery, job, contract, claim);
     const claimed = { ...taken, secrets, observed };
     const outcome = await observed.run(() => this.run(claimed, confirm));

@@ -2,6 +2,7 @@ import { type AnyContract, formatDuration, namesOf } from '#define-job';
 import { MAX_CRASHES, type Taken } from '#records';
 import type { Contracts } from '../contracts.js';
 import type { IncomingJob } from '../decode.js';
+import type { Encryption } from '../encryption.js';
 import {
   CrashedError,
   NoHandlerError,
@@ -13,6 +14,7 @@ import type { JobContext } from '../handler.js';
 import { Isolation, type Seat } from '../isolation.js';
 import type { JobSecrets } from '../job-secrets.js';
 import { parseOrThrow } from '../payload.js';
+import { hasEncrypted } from '../redact.js';
 import { UnprocessableMessageError } from '../unprocessable.js';
 import { upgraded, upgradedPrevious } from '../upgrade.js';
 import { AttemptContext, type Listeners } from './attempt-context.js';
@@ -37,6 +39,7 @@ export interface ClaimedJob {
 
 export interface AttemptTools extends Listeners {
   contracts: Contracts;
+  encryption: Encryption;
   maxPayload: number;
   /** Aborted when the worker lets go of what is in flight. */
   stopping: AbortSignal;
@@ -72,12 +75,15 @@ export class AttemptRunner {
 
   /** Runs the handler within its time and says how it ended. Never throws. */
   async run(claimed: ClaimedJob): Promise<Outcome> {
-    const { claim, secrets, observed } = claimed;
+    const { claim, contract, secrets, observed } = claimed;
     const attempt = new RunningAttempt(observed.about, claim.claim, secrets);
     try {
       if (claim.crashes >= MAX_CRASHES) throw new CrashedError(claim.crashes);
       if (claim.isLate) throw new StartDeadlineError(Number(claim.options?.startWithin));
-      return await this.handle(claimed, attempt);
+      const outcome = await this.handle(claimed, attempt);
+      if (contract && outcome.kind === 'succeeded')
+        outcome.result = this.tools.encryption.seal(contract, 'result', outcome.result);
+      return outcome;
     } catch (error) {
       return attempt.failureBy(error);
     } finally {
@@ -98,10 +104,14 @@ export class AttemptRunner {
       throw new UnprocessableMessageError(job.lacks ?? 'neither the message nor its record has a payload');
     const handler = this.handlers.get(contract.name);
     if (!handler || (handler instanceof Isolation && !seat)) throw new NoHandlerError(contract.name);
-    const { contracts, stopping, maxPayload } = this.tools;
-    const previous = claim.previous ? upgradedPrevious(claim.previous, contracts) : undefined;
+    const { contracts, encryption, stopping, maxPayload } = this.tools;
+    const previous = claim.previous
+      ? upgradedPrevious(encryption.openPrevious(claim.previous, contracts), contracts)
+      : undefined;
     const isOld = claim.version < contract.version;
-    const value = seat && !isOld ? undefined : payloadValue(job, claim);
+    const isAsStored = !isOld && !hasEncrypted(contract.payload);
+    const value =
+      seat && isAsStored ? undefined : encryption.open(contract, 'payload', payloadValue(job, claim));
     const current = isOld ? upgraded(contract, 'payload', value, claim.version) : value;
     // The output of an isolated handler's schema may not be able to cross to its thread.
     const payload = seat ? undefined : parseOrThrow(contract, 'payload', current);
@@ -115,7 +125,7 @@ export class AttemptRunner {
     const given = { name: contract.name, payload, previous };
     const context = new AttemptContext(job, claim, given, attempt, this.tools);
     if (handler instanceof Isolation) {
-      const json = isOld ? JSON.stringify(current) : (claim.payload ?? job.payload ?? 'null');
+      const json = isAsStored ? (claim.payload ?? job.payload ?? 'null') : JSON.stringify(current);
       return this.running.run(attempt, () => (seat as Seat).run(context, json, maxPayload));
     }
     return returned(contract, await this.running.run(attempt, () => handler(context)), maxPayload);
