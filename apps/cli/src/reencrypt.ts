@@ -30,5 +30,5 @@ async function reencrypt({ encryption, encryptedColumns, audited }: Tools, optio
     encryptedColumns.rewrite(renew, (seen) => say(`${counted(seen, 'record')} with encrypted parts seen`)),
   );
   for (const [message, count] of lost) say(`${counted(count, 'part')} left as they are: ${message}`);
-  answer(options, { changed }, () => `Encrypted ${counted(changed, 'record')} anew`);
+  answer(options, { changed }, () => `Encrypted ${counted(changed, 'record')} again`);
 }

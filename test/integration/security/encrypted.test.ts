@@ -187,7 +187,7 @@ test('an idempotency key is of the rest of the payload, since what is encrypted 
   await expect(enqueue('eve')).rejects.toThrow('was used for another job');
 });
 
-test('keys are changed without a stop: the first encrypts, all decrypt, and records are encrypted anew', async () => {
+test('keys are changed without a stop: the first encrypts, all decrypt, and records are encrypted again', async () => {
   const waiting = await producer.jobs.enqueue(Transfer, payload('ada'), {
     ...{ delay: '1h', next: nextJob(Notify, { phone: [MARK, MARK] }) },
   });
