@@ -1,13 +1,22 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { Cache, Duty } from '#common';
 import { Queues } from '#jobs';
-import { type OutcomeCounts, type Queue, QueueStore, Throughput } from '#records';
+import {
+  type ContractTimes,
+  JobSearch,
+  type OutcomeCounts,
+  type Queue,
+  QueueStore,
+  Throughput,
+} from '#records';
 
 /** How old what is shown may be. */
 const FRESH_MS = 1_000;
 /** How long a page waits for newer figures than it has: they may take a second to count. */
 const MAX_WAIT_MS = 50;
 const OLD_MS = 10_000;
+/** How long jobs take changes slowly, and some tens of milliseconds of the database go into it. */
+const TIMES = { freshMs: 10_000, freshFactor: 100, maxWaitMs: MAX_WAIT_MS };
 /** How often those who watch are told to look again although no figure has changed: time goes on. */
 const TELL_EVERY_MS = 5_000;
 
@@ -26,6 +35,7 @@ export interface Figures {
 @Injectable()
 export class Board extends Duty implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly latest = new Cache(() => this.read(), { freshMs: FRESH_MS, maxWaitMs: MAX_WAIT_MS });
+  private readonly latestTimes = new Cache(() => this.search.times(), TIMES);
   private readonly watchers = new Set<() => void>();
   private told = { text: '', at: 0 };
 
@@ -33,6 +43,7 @@ export class Board extends Duty implements OnApplicationBootstrap, OnModuleDestr
     private readonly queues: Queues,
     private readonly records: QueueStore,
     private readonly throughput: Throughput,
+    private readonly search: JobSearch,
   ) {
     super({ name: 'Gathering the figures of queues', intervalMs: FRESH_MS });
   }
@@ -54,6 +65,11 @@ export class Board extends Duty implements OnApplicationBootstrap, OnModuleDestr
       at: new Date(Date.now() - ageMs),
       areOld: ageMs > OLD_MS,
     };
+  }
+
+  /** How long the newest jobs took, by contract. */
+  times(): Promise<ContractTimes[]> {
+    return this.latestTimes.get();
   }
 
   /** @param tell called whenever there is something new to see. @returns the way to stop that. */

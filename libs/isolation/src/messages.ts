@@ -22,6 +22,8 @@ const pending: z.ZodType<PendingMessage> = z.object({
   ...{ traceparent: z.string().optional(), attempt: z.literal(1), claim: z.literal(0) },
 });
 
+const used = z.object({ cpuMs: z.number().nullable(), heapBytes: z.int() });
+
 const fromThread = z.discriminatedUnion('kind', [
   /** It serves the handlers of these contracts. */
   z.object({ kind: z.literal('ready'), contracts: z.array(z.string()) }),
@@ -33,9 +35,9 @@ const fromThread = z.discriminatedUnion('kind', [
   }),
   /** A log line, of a job or, as Nest's own lines, of none. */
   z.object({ kind: z.literal('log'), run: z.number().optional(), line: z.string() }),
-  z.object({ kind: z.literal('succeeded'), run: z.number(), result: z.string() }),
-  z.object({ kind: z.literal('snoozed'), run: z.number(), delay: z.number().min(0) }),
-  z.object({ kind: z.literal('threw'), run: z.number(), error: thrownSchema }),
+  z.object({ kind: z.literal('succeeded'), run: z.number(), result: z.string(), used }),
+  z.object({ kind: z.literal('snoozed'), run: z.number(), delay: z.number().min(0), used }),
+  z.object({ kind: z.literal('threw'), run: z.number(), error: thrownSchema, used }),
   /** A job that its handler has enqueued; its record is there. */
   z.object({ kind: z.literal('enqueued'), job: pending }),
   /** The job is over, but for what it left behind. */

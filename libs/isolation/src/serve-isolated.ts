@@ -9,6 +9,7 @@ import { IsolatedServer } from './isolated-server.js';
 import { Leftovers } from './leftovers.js';
 import type { FromThread, Owner, ToThread } from './messages.js';
 import { throttleProgress } from './throttle-progress.js';
+import { Usage } from './usage.js';
 
 /**
  * Makes a thread serve isolated handlers, in a Nest context of its own. Its entry needs no more than this:
@@ -85,11 +86,12 @@ class JobRunner {
     });
     const context = { ...job, ...tools, progress: safeProgress(tools, progress.note) };
     const owner: Owner = { run, job: job.id, name: job.name, attempt: job.attempt };
+    const usage = new Usage();
     const ending = await this.owners
       .run(owner, () => this.server.run(context, payload, maxBytes))
       .then(
-        (outcome) => ({ ...outcome, run }),
-        (error) => ({ kind: 'threw' as const, error: readThrown(error), run }),
+        (outcome) => ({ ...outcome, run, used: usage.end() }),
+        (error) => ({ kind: 'threw' as const, error: readThrown(error), run, used: usage.end() }),
       );
     progress.flush();
     this.attempt = undefined;

@@ -34,6 +34,8 @@ export interface ThreadOptions {
   log: Log;
 }
 
+type Ending = Extract<FromThread, { kind: 'succeeded' | 'snoozed' | 'threw' }>;
+
 interface Attempt {
   run: number;
   job: AttemptContext;
@@ -159,8 +161,13 @@ export class Thread {
     // A late message of an earlier job does not concern this one.
     else if (message.run !== attempt?.run) return;
     else if (message.kind === 'progress') attempt.job.progress(message.fraction, message.note);
-    else if (message.kind === 'threw') attempt.reject(toError(message.error));
-    else attempt.resolve(message);
+    else this.onEnd(attempt, message);
+  }
+
+  private onEnd(attempt: Attempt, { used, ...ending }: Ending): void {
+    attempt.job.hasUsed(used);
+    if (ending.kind === 'threw') attempt.reject(toError(ending.error));
+    else attempt.resolve(ending);
   }
 
   /** Its handler has enqueued a job. */

@@ -12,7 +12,7 @@ export { GoneWorkers } from './gone-workers.js';
 export { type Change, isAfter } from './history.js';
 export { JobQueries, type ListFilter, Redaction, viewOfNew, type WatchedJob } from './job-queries.js';
 export type * from './job-record.js';
-export { type FoundJob, JobSearch, type SearchFilter } from './job-search.js';
+export { type ContractTimes, type FoundJob, JobSearch, type SearchFilter } from './job-search.js';
 export { JobStore, PRODUCER_GRACE_MS } from './job-store.js';
 export { countsByState, hasOpenJobs, isOpen, makeDue, PUT_OFF_JOBS, SUCCEEDED_JOBS } from './jobs-in-sql.js';
 export { migrateDatabase } from './migrate.js';

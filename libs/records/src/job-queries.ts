@@ -195,11 +195,11 @@ const within = (column: 'payload' | 'result') =>
 export const DIED_AT = `
   select coalesce((attempts -> -1 ->> 'finishedAt')::timestamptz, finished_at) from jobs`;
 
-/** An attempt that ended otherwise than by success, as the record keeps it. */
+/** An attempt that ended otherwise than by success, or used what is told, as the record keeps it. */
 export interface StoredAttempt extends AttemptView {
   /** The claim that it ran under; absent when nobody claimed it. */
   claim?: number;
-  outcome: 'failed' | 'crashed' | 'cancelled';
+  outcome: 'failed' | 'crashed' | 'cancelled' | 'succeeded';
 }
 
 type Row = Omit<JobView, 'attempts' | 'error' | 'waitingFor'> &
@@ -212,7 +212,7 @@ function toView({ worker, attempts: stored, limitedBy, heldFor, ...row }: Row, f
     startedAt: timeOf(attempt.startedAt),
     finishedAt: timeOf(attempt.finishedAt),
   }));
-  if (state === 'running' || state === 'succeeded')
+  if (state === 'running' || (state === 'succeeded' && attempts.at(-1)?.outcome !== state))
     attempts.push({
       ...{ attempt, outcome: state, worker, error: null },
       startedAt: startedAt?.toISOString() ?? null,

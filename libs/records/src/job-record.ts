@@ -1,5 +1,5 @@
 import type { JobState, Priority } from '#define-job';
-import type { Previous } from '#resources';
+import type { Previous, Used } from '#resources';
 
 /** Versions of contracts, by name. */
 export type Known = Readonly<Record<string, number>>;
@@ -142,6 +142,8 @@ export interface Settlement {
   error?: string;
   /** A handler has begun with it: it is in time. */
   hasStarted?: boolean;
+  /** What an isolated attempt used; kept with it if it failed or succeeded. */
+  used?: Used;
   /** The attempt does not count: the worker released the job, or the handler snoozed. */
   released?: boolean;
   /** Of one that is tried again: how many attempts its contract allows now. */

@@ -39,6 +39,16 @@ const MAX_MS = 1_000;
 const TAGGED_JOBS = 10_000;
 const SHOWN_TAGS = 200;
 
+/** How long jobs of a contract have waited for a worker, and have run: of half of them at most, and of 95 %, in milliseconds. */
+export interface ContractTimes {
+  name: string;
+  count: number;
+  waited: [p50: number, p95: number];
+  ran: [p50: number, p95: number];
+}
+
+const MS_BETWEEN = (from: string, to: string) => `round(extract(epoch from ${to} - ${from}) * 1000)::float8`;
+
 /** Finds jobs for people, always at once: without indexes the newest are gone through, and it says where it can go on. */
 @Injectable()
 export class JobSearch {
@@ -47,6 +57,20 @@ export class JobSearch {
     private readonly views: JobQueries,
     @Optional() private readonly redaction?: Redaction,
   ) {}
+
+  /** Of the newest jobs those that have succeeded, by contract. */
+  times(): Promise<ContractTimes[]> {
+    const both = (ms: string) => `percentile_disc(array[0.5, 0.95]) within group (order by ${ms})`;
+    return rowsOf(this.database, {
+      name: 'contract-times',
+      text: `
+        select name, count(*)::int as count, ${both(MS_BETWEEN('least(run_at, started_at)', 'started_at'))} as waited,
+          ${both(MS_BETWEEN('started_at', 'finished_at'))} as ran
+        from (select name, state, run_at, started_at, finished_at from jobs order by id desc limit ${WINDOW}) newest
+        where state = 'succeeded' and started_at is not null group by name order by name`,
+      values: [],
+    });
+  }
 
   /** A page of jobs as {@link JobQueries.list} has them. @returns also how far back was looked when it might be full otherwise. */
   async list(

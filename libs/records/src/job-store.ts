@@ -227,7 +227,8 @@ export class JobStore {
   }
 
   private async settleAll(settlements: Settlement[]): Promise<(JobState | null)[]> {
-    const isPlain = ({ state, isFollowed }: Settlement) => state === 'succeeded' && !isFollowed;
+    const isPlain = ({ state, isFollowed, used }: Settlement) =>
+      state === 'succeeded' && !isFollowed && !used;
     const successes = settlements.filter(isPlain);
     const isWritten = successes.length > 0 && (await this.succeedAll(successes));
     const left = isWritten ? settlements.filter((settlement) => !isPlain(settlement)) : settlements;

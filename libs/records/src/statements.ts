@@ -190,6 +190,7 @@ export const succeed = (settlements: readonly Settlement[]): Statement => ({
   values: columns(settlements, 'id', 'claim', 'result'),
 });
 
+const IS_PLAIN_SUCCESS = `s.state = 'succeeded' and j.cancel_requested_at is null`;
 /** A job that is held again waits no longer than from its first hold. */
 const HELD_UNTIL = `case when s.hold_ms is not null
             then coalesce(j.held_until, now() + s.hold_ms * interval '1 millisecond') end`;
@@ -224,17 +225,19 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
             then ${formOf(`coalesce(${saidInSql('s.error')}, '')`)} else '' end,
           progress = case when s.state = 'succeeded' and j.cancel_requested_at is null then 1 else j.progress end,
           attempts = case
-            when s.error is null and j.cancel_requested_at is null then j.attempts
-            else j.attempts || jsonb_build_object(
+            when ${IS_PLAIN_SUCCESS} and s.used is null then j.attempts
+            when s.error is null and s.state <> 'succeeded' and j.cancel_requested_at is null then j.attempts
+            else j.attempts || (jsonb_build_object(
               'attempt', j.attempt, 'claim', j.claim, 'worker', $8::text, 'startedAt', j.started_at, 'finishedAt', now(),
               'outcome', case when j.cancel_requested_at is not null then 'cancelled'
-                when s.released then 'crashed' else 'failed' end,
-              'error', coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
-                'The handler took no notice of the cancellation and ended by itself'))) end
+                when s.released then 'crashed' when s.state = 'succeeded' then 'succeeded' else 'failed' end,
+              'error', case when not (${IS_PLAIN_SUCCESS}) then coalesce(s.error, jsonb_build_object('class', 'CancelledError', 'stack', null, 'message',
+                'The handler took no notice of the cancellation and ended by itself')) end)
+              || case when s.used is null then '{}' else jsonb_build_object('used', s.used) end) end
       from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[],
-                  $10::text[], $11::int[], $12::int[], $13::jsonb[], $14::float8[], $15::bool[])
+                  $10::text[], $11::int[], $12::int[], $13::jsonb[], $14::float8[], $15::bool[], $16::jsonb[])
         as s (id, claim, state, result, error, released, run_in, publish_in, limited_by, result_version, max_attempts,
-              hold_for, hold_ms, has_started)
+              hold_for, hold_ms, has_started, used)
       where j.id = s.id and j.claim = s.claim and ${STATE} = 'running'
       returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result,
         s.result_version
@@ -265,7 +268,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     ...columns(settlements, 'id', 'claim', 'state', 'result', 'error', 'released', 'runInMs'),
     worker,
     ...columns(settlements, 'publishInMs', 'limitedBy', 'resultVersion', 'maxAttempts', 'holdFor', 'holdMs'),
-    ...columns(settlements, 'hasStarted'),
+    ...columns(settlements, 'hasStarted', 'used'),
   ],
 });
 

@@ -35,6 +35,13 @@ export const JobError = Cause.extend({
 }).meta({ id: 'JobError' });
 export type JobError = z.output<typeof JobError>;
 
+/** What an isolated attempt used. */
+export const Used = z.strictObject({
+  cpuMs: z.number().nullable().describe('CPU time of its thread; null where the system does not tell'),
+  heapBytes: Count.describe('The most of its heap that was seen in use'),
+});
+export type Used = z.output<typeof Used>;
+
 export const AttemptView = z
   .strictObject({
     attempt: Count,
@@ -43,6 +50,7 @@ export const AttemptView = z
     startedAt: z.iso.datetime({ offset: true }).nullable(),
     finishedAt: z.iso.datetime({ offset: true }).nullable(),
     error: JobError.nullable(),
+    used: Used.optional().describe('Of an isolated attempt, unless it was killed'),
   })
   .meta({ id: 'Attempt' });
 export type AttemptView = z.output<typeof AttemptView>;

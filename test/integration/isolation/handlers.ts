@@ -73,6 +73,21 @@ export class WhereHandler {
   }
 }
 
+/** Fills so many megabytes of its heap. */
+export const Fill = defineJob({
+  ...once,
+  name: 'isolated.fill',
+  payload: z.object({ megabytes: z.int(), fails: z.boolean() }),
+});
+@JobHandler(Fill, { isolated: true })
+export class FillHandler {
+  handle({ payload: { megabytes, fails } }: JobContext<typeof Fill>) {
+    const heap = Array.from({ length: megabytes }, (_, n) => new Array(131_072).fill(n + 0.5));
+    if (fails) throw new Error(`${heap.length} are enough`);
+    return heap.length;
+  }
+}
+
 /** Waits for its signal, and obeys it or not. */
 export const Wait = defineJob({
   ...once,
@@ -239,6 +254,7 @@ export const contracts = [
   Quick,
   Spin,
   Where,
+  Fill,
   Wait,
   End,
   EndLater,
@@ -253,6 +269,7 @@ export const handlers = [
   QuickHandler,
   SpinHandler,
   WhereHandler,
+  FillHandler,
   WaitHandler,
   EndHandler,
   EndLaterHandler,

@@ -6,7 +6,7 @@ import type { AnyContract, PayloadInput } from '#jobs';
 import { JobQueries } from '#records';
 import { eventually } from '#testing';
 import type { AppOptions } from '#testing/services';
-import { Ask, Deaf, End, EndLater, Nested, Plain, Spin, Wait, Where } from './handlers.js';
+import { Ask, Deaf, End, EndLater, Fill, Nested, Plain, Spin, Wait, Where } from './handlers.js';
 import { isolatingWorker } from './isolating-worker.js';
 
 /** One at a time, so that a job runs only when the slot of the one before is free. */
@@ -131,6 +131,22 @@ describe('With one worker', () => {
     });
     expect(await where()).toEqual(first.result);
     expect((await run(Plain, {})).result).toEqual({ isMainThread: true });
+  });
+
+  test('what an attempt used in its thread is kept with it, however it ended', async () => {
+    for (const [fails, outcome] of [
+      [false, 'succeeded'],
+      [true, 'failed'],
+    ] as const) {
+      const { attempts } = await run(Fill, { megabytes: 40, fails });
+      const used = { cpuMs: expect.any(Number), heapBytes: expect.any(Number) };
+      expect(attempts).toMatchObject([{ attempt: 1, outcome, worker: expect.any(String), used }]);
+      expect(attempts[0]?.used?.cpuMs).toBeGreaterThan(0);
+      expect(attempts[0]?.used?.heapBytes).toBeGreaterThan(40 * 1_048_576);
+    }
+    expect((await run(Plain, {})).attempts).toEqual([
+      expect.not.objectContaining({ used: expect.anything() }),
+    ]);
   });
 
   test('progress is told while the handler computes', async () => {

@@ -51,6 +51,22 @@ test('a worker that stops leaves the counts of what it did, by queue and by time
   }
 });
 
+test('of the newest jobs those that succeeded tell how long they waited and ran, by contract', async () => {
+  await environment.sql(
+    `insert into jobs (id, name, queue, state, payload, max_attempts, run_at, started_at, finished_at)
+     select ('f0000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'timed', 'other',
+       case when n > 20 then 'dead' else 'succeeded' end, '{}', 1, now(), now() + n * interval '1 second',
+       now() + n * interval '1.5 seconds'
+     from generate_series(1, 25) n`,
+  );
+  const times = await producer.app.get(JobSearch).times();
+  expect(times).toEqual([
+    { name: 'timed', count: 20, waited: [10_000, 19_000], ran: [5_000, 9_500] },
+    expect.objectContaining({ name: 'work', count: 2 }),
+  ]);
+  await environment.sql(`delete from jobs where name = 'timed'`);
+});
+
 test('a search looks at so many jobs and says where it can go on', async () => {
   await environment.sql(
     `insert into jobs (id, name, queue, state, payload, max_attempts, run_at, created_at, finished_at)

@@ -1,4 +1,5 @@
-import type { AttemptView, JobView } from '#records';
+import { grouped } from '#config';
+import type { AttemptView, JobView, Used } from '#records';
 import { Badge, duration, Failure, Long, Text, Time } from './values.js';
 
 /** What became of a job, newest first: what matters most is what happened last. */
@@ -24,7 +25,12 @@ const Event = ({ kind, label, at }: { kind?: string; label: string; at?: Date | 
   </li>
 );
 
-const Attempt = ({ attempt, outcome, worker, startedAt, finishedAt, error }: AttemptView) => (
+const usedIn = ({ cpuMs, heapBytes }: Used) =>
+  [cpuMs !== null && `${grouped(cpuMs)} ms of CPU`, `${grouped(Math.ceil(heapBytes / 1_048_576))} MB of heap`]
+    .filter(Boolean)
+    .join(', ');
+
+const Attempt = ({ attempt, outcome, worker, startedAt, finishedAt, error, used }: AttemptView) => (
   <li class={outcome}>
     <h3>
       Attempt {attempt} <Badge state={outcome} />
@@ -34,6 +40,7 @@ const Attempt = ({ attempt, outcome, worker, startedAt, finishedAt, error }: Att
       {finishedAt && startedAt && `, duration ${duration(startedAt, finishedAt)}`}
       {worker && [', on ', <Text of={worker} kind="id" />]}
     </p>
+    {used && <p class="hint">{usedIn(used)}</p>}
     {outcome === 'crashed' && !error && <p>The worker died, or lost its machine, while it had this job.</p>}
     {error && <Failure kind="error" error={error} />}
     {error?.stack && (

@@ -57,7 +57,11 @@ function relative(ms: number): string {
 /** How long something took: `340 ms`, `2.1 s`, `4 min 10 s`, `3 d 2 h`. */
 export function duration(from: Date | string | null, to: Date | string | null): string {
   if (!from || !to) return '';
-  const ms = Math.max(0, new Date(to).getTime() - new Date(from).getTime());
+  return durationOf(Math.max(0, new Date(to).getTime() - new Date(from).getTime()));
+}
+
+/** The same in milliseconds. */
+export function durationOf(ms: number): string {
   if (ms < 1_000) return `${ms} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1_000);

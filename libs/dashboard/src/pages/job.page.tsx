@@ -134,6 +134,7 @@ const JobFacts = (job: JobView) => (
         Enqueued: job.createdAt,
         Starts: job.state === 'scheduled' && job.runAt,
         'Next attempt': job.state === 'retrying' && job.runAt,
+        Waited: job.startedAt && job.startedAt >= job.runAt && duration(job.runAt, job.startedAt),
         Started: job.startedAt,
         Ended: job.finishedAt && job.finishedAt,
         Duration: duration(job.startedAt, job.finishedAt) || null,

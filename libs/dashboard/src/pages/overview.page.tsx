@@ -1,14 +1,14 @@
 import { Get, NotFoundException, Param, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { counted, grouped } from '#config';
-import { type OutcomeCounts, QueueStore, Throughput } from '#records';
+import { type ContractTimes, type OutcomeCounts, QueueStore, Throughput } from '#records';
 import { address } from '../addresses.js';
 import { Board, type QueueRow } from '../board.js';
 import { Chart } from '../components/chart.js';
 import { ActionButton } from '../components/forms.js';
 import { Page, Section, Tabs } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
-import { Badge, Count, None, Text, Time } from '../components/values.js';
+import { Badge, Count, durationOf, None, Text, Time } from '../components/values.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
 
 /** What the chart may look back over: bars, and seconds of each. */
@@ -34,9 +34,10 @@ export class OverviewPage {
   async show(@Query('range') asked: string): Promise<VNode> {
     const range: Range = Object.hasOwn(ranges, asked) ? (asked as Range) : '1h';
     const { steps, stepS, label } = ranges[range];
-    const [{ queues, at, areOld }, tallies] = await Promise.all([
+    const [{ queues, at, areOld }, tallies, times] = await Promise.all([
       this.board.figures(),
       this.throughput.since(steps, stepS),
+      this.board.times(),
     ]);
     const tabs = Object.keys(ranges).map((name) => ({
       label: name,
@@ -60,6 +61,14 @@ export class OverviewPage {
           </p>
           <Table caption="Queues" columns={columns} rows={queues} />
         </Section>
+        {times.length > 0 && (
+          <Section title="How long jobs take">
+            <p class="hint">
+              Of the newest 20,000 jobs, those that succeeded: half of them, and 95 %, at most.
+            </p>
+            <Table caption="How long jobs take, by contract" columns={timeColumns} rows={times} />
+          </Section>
+        )}
       </Page>
     );
   }
@@ -177,6 +186,20 @@ const columns: Column<QueueRow>[] = [
     'number',
   ],
   ['Actions', (row) => <PauseOrResume {...row} />, 'actions'],
+];
+
+const taken = (label: string, of: 'waited' | 'ran', index: 0 | 1): Column<ContractTimes> => [
+  label,
+  (row) => durationOf(row[of][index]),
+  'number',
+];
+const timeColumns: Column<ContractTimes>[] = [
+  ['Contract', ({ name }) => <Text to={address('/jobs', { name })} of={name} kind="name" />],
+  ['Jobs', 'count', 'number'],
+  taken('Waited, p50', 'waited', 0),
+  taken('Waited, p95', 'waited', 1),
+  taken('Ran, p50', 'ran', 0),
+  taken('Ran, p95', 'ran', 1),
 ];
 
 function PauseOrResume({ queue, paused }: QueueRow) {

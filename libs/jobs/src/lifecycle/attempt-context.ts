@@ -1,4 +1,4 @@
-import type { Previous, Taken } from '#records';
+import type { Previous, Taken, Used } from '#records';
 import { currentTraceparent, type Log, scrubbedLog } from '#telemetry';
 import type { IncomingJob } from '../decode.js';
 import type { JobContext } from '../handler.js';
@@ -48,6 +48,11 @@ export class AttemptContext implements JobContext {
     this.previous = previous;
     this.#running = running;
     this.#listeners = listeners;
+  }
+
+  /** For who runs it elsewhere. */
+  hasUsed(used: Used): void {
+    this.#running.used = used;
   }
 
   get signal(): AbortSignal {

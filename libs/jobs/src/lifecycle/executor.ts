@@ -157,7 +157,7 @@ export class Executor {
     const retry = contract ? this.contracts.retryOf(contract, claim) : NO_RETRY;
     const decision = decide(outcome, retry, claim.attempt, secrets);
     if ('problem' in decision) observed.hadNoDelay(decision.problem, this.log, secrets);
-    const state = await this.settle(claimed, decision);
+    const state = await this.settle(claimed, decision, outcome);
     const isHeld = outcome.kind === 'held';
     if (!isHeld) this.ended++;
     observed.settled(outcome, state, this.log, this.throughput, secrets);
@@ -232,6 +232,7 @@ export class Executor {
   private settle(
     { job: { id }, claim: { claim, isFollowed }, contract, observed }: ClaimedJob,
     { settlement }: Decision,
+    { used }: Outcome,
   ): Promise<JobState | null> {
     this.progress.forget(id);
     // A worker that stops releases what it can in the time that is left.
@@ -242,6 +243,7 @@ export class Executor {
       claim,
       isFollowed,
       hasStarted: observed.hasStarted,
+      used,
       resultVersion: isFollowed ? contract?.version : undefined,
     };
     return this.persistently(() => this.store.settle(end), until);

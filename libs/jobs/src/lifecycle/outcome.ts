@@ -7,11 +7,12 @@ import {
   retryPolicy,
   toMilliseconds,
 } from '#define-job';
-import { type Known, type Settlement, type StoredError, saidBy } from '#records';
+import { type Known, type Settlement, type StoredError, saidBy, type Used } from '#records';
 import type { JobSecrets } from '../job-secrets.js';
 import { readThrown, type Thrown, toError } from '../thrown.js';
 
-export type Outcome =
+/** How an attempt ended, and what it used if it ran isolated. */
+export type Outcome = { used?: Used } & (
   | { kind: 'succeeded'; result: string }
   | { kind: 'failed'; error: unknown }
   /** By its handler; or by a limit, right before it would have started. */
@@ -23,7 +24,8 @@ export type Outcome =
   /** The worker stops before the handler was done; the attempt does not count. */
   | { kind: 'released' }
   /** The worker ends by an uncaught error, of this attempt or possibly of it. */
-  | { kind: 'crashed'; error: unknown };
+  | { kind: 'crashed'; error: unknown }
+);
 
 /** What follows from an outcome: what the record says, and which message goes out before the delivery is acknowledged. */
 export interface Decision {

@@ -83,9 +83,9 @@ export class AttemptRunner {
       const outcome = await this.handle(claimed, attempt);
       if (contract && outcome.kind === 'succeeded')
         outcome.result = this.tools.encryption.seal(contract, 'result', outcome.result);
-      return outcome;
+      return attempt.used ? { ...outcome, used: attempt.used } : outcome;
     } catch (error) {
-      return attempt.failureBy(error);
+      return { ...attempt.failureBy(error), used: attempt.used };
     } finally {
       this.running.ended(attempt);
       observed.stopped();

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { type Duration, toMilliseconds } from '#define-job';
+import type { Used } from '#records';
 import { CancelledError, JobTimeoutError, WorkerStoppingError } from '../errors.js';
 import type { JobSecrets } from '../job-secrets.js';
 import { readThrown, toError } from '../thrown.js';
@@ -29,6 +30,8 @@ export class RunningAttempt {
   private uncaught: { error: unknown } | undefined;
   /** It ends the worker: it has crashed, whatever its handler still returns. */
   isCulprit = false;
+  /** What it used, if it ran isolated. */
+  used: Used | undefined;
 
   /** @param claim the number of its claim. @param secrets what nobody may quote. */
   constructor(
