@@ -16,7 +16,7 @@ const FRESH_MS = 1_000;
 const MAX_WAIT_MS = 50;
 const OLD_MS = 10_000;
 /** How long jobs take changes slowly, and some tens of milliseconds of the database go into it. */
-const TIMES = { freshMs: 10_000, freshFactor: 100, maxWaitMs: MAX_WAIT_MS };
+const TIMES = { freshMs: 10_000, freshFactor: 20, maxWaitMs: MAX_WAIT_MS };
 /** How often those who watch are told to look again although no figure has changed: time goes on. */
 const TELL_EVERY_MS = 5_000;
 

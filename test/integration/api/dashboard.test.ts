@@ -357,6 +357,30 @@ test('P16: the overview names a queue that nobody serves, with how many wait and
   });
 });
 
+test('pages say how long a job waited and ran, and what its thread used; the overview does by contract', async () => {
+  const id = '01900000-0000-7000-8000-00000000abcd';
+  const used = {
+    attempt: 1,
+    outcome: 'succeeded',
+    worker: 'w:1',
+    error: null,
+    used: { cpuMs: 1234, heapBytes: 9e6 },
+  };
+  await environment.sql(
+    `insert into jobs (id, name, queue, state, payload, max_attempts, attempt, run_at, started_at, finished_at, attempts)
+     values ($1, 'call.timed', 'call-timed', 'succeeded', '{}', 1, 1, now() - interval '90 s', now() - interval '60 s',
+       now(), jsonb_build_array($2::jsonb))`,
+    [id, used],
+  );
+  const job = await (await get(`/jobs/${id}`, {}, open)).text();
+  expect(job).toMatch(/<dt>Waited<\/dt><dd>30\.0 s</);
+  expect(job).toContain('1,234 ms of CPU, 9 MB of heap');
+  await eventually(async () => {
+    const page = await (await get('', {}, open)).text();
+    return /call\.timed.*?>1<.*?>30\.0 s<.*?>30\.0 s<.*?>1 min 0 s<.*?>1 min 0 s</s.test(page);
+  }, 60_000);
+});
+
 test('what an error was caused by stands wherever the error is shown', async () => {
   const apps = await Promise.all([
     givenProducer(environment, { contracts: [Call] }),
