@@ -212,9 +212,10 @@ function describe({
       : [
           '',
           table(
-            ['ATTEMPT', 'OUTCOME', 'STARTED', 'FINISHED', 'WORKER', 'ERROR'],
-            attempts.map(({ attempt, outcome, startedAt, finishedAt, worker, error }) => [
+            ['ATTEMPT', 'OUTCOME', 'STARTED', 'FINISHED', 'WORKER', 'CPU, HEAP', 'ERROR'],
+            attempts.map(({ attempt, outcome, startedAt, finishedAt, worker, error, used }) => [
               ...[attempt, outcome, asDate(startedAt), asDate(finishedAt), worker],
+              used ? `${used.cpuMs ?? '?'} ms, ${Math.ceil(used.heapBytes / 2 ** 20)} MiB` : null,
               error && `${error.class}: ${error.message}`,
             ]),
           ),
