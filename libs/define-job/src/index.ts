@@ -2,6 +2,7 @@ export * from './define-job.js';
 export * from './duration.js';
 export * from './errors.js';
 export { adviceOn } from './fits-json.js';
+export * from './given-options.js';
 export { pointerTo } from './json-pointer.js';
 export type { OwnOptions } from './own-options.js';
 export * from './retry.js';

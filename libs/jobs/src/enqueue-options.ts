@@ -3,27 +3,18 @@ import {
   type AnyContract,
   type Duration,
   firstNameOf,
+  type GivenOptions,
+  type NextJob,
   type OwnOptions,
-  type Priority,
   priorities,
   toMilliseconds,
 } from '#define-job';
 import { checkText, checkTime, InputError, type JobKey, type NewRecord, type Queryable } from '#records';
 import { ENCRYPTED_FIELD } from './encryption.js';
-import type { NextJob } from './next.js';
 import { type KeptOptions, keptOptions } from './own-options.js';
 
-export interface EnqueueOptions extends OwnOptions {
-  /** Run no earlier than this long from now. */
-  delay?: Duration | number;
-  /** Run no earlier than this. */
-  runAt?: Date;
-  /** Wait in this queue rather than the contract's own. It must be the queue of some contract. */
-  queue?: string;
-  /** Where the queue has priorities; `normal` when absent. */
-  priority?: Priority;
-  /** What the job is found by, such as `tenant:acme`: at most 10 of at most 100 characters. Jobs that follow it have them, too. */
-  tags?: readonly string[];
+/** What a job is enqueued with, and how the call itself is to be made. */
+export interface EnqueueOptions extends GivenOptions {
   /**
    * Insert into this transaction of the caller's own: the job exists if and only if the transaction commits. The
    * relay publishes it then, within some seconds.
@@ -36,19 +27,6 @@ export interface EnqueueOptions extends OwnOptions {
   idempotencyKey?: string;
   /** Whose idempotency key it is: the same key of two clients is two keys. */
   client?: string;
-  /**
-   * No second job of the contract with this key is enqueued while one waits or runs, nor within the time `for` after
-   * it was enqueued: the first one is returned then, whatever its payload. A replay asks for the same.
-   */
-  unique?: { key: string; for?: Duration | number };
-  /**
-   * Run `delay` from now; anyone who enqueues again with the same key before that replaces the payload and the other
-   * options, and the time counts from then, to `max` after the first at most: one job, and the last payload wins.
-   * (The other way round, first one wins and then quiet for a time, is `unique` with `for`.)
-   */
-  debounce?: { key: string; delay: Duration | number; max?: Duration | number };
-  /** The job that is enqueued when this one succeeds, once, and is given its result: `next: nextJob(SendEmail, mail)`. */
-  next?: NextJob;
 }
 
 /** How long an idempotency key is kept. Clients try again for minutes or hours; a day is what Stripe's API keeps. */

@@ -5,7 +5,13 @@ export {
   defineJob,
   encrypted,
   exponential,
+  type JobToEnqueue,
+  job,
+  MAX_CHAIN,
+  type NextJob,
+  type NextOptions,
   NonRetryableError,
+  nextJob,
   type OwnOptions,
   type PayloadInput,
   type PayloadOf,
@@ -50,7 +56,7 @@ export { JobServer } from './job-server.js';
 export { JobServerModule } from './job-server.module.js';
 export { JobTransport } from './job-transport.js';
 export { JobWatcher, type Watcher } from './job-watcher.js';
-export { type EnqueuedJob, Jobs, type JobToEnqueue, job } from './jobs.js';
+export { type EnqueuedJob, Jobs } from './jobs.js';
 export { FACADE, facade, JobsModule, type JobsModuleOptions } from './jobs.module.js';
 export { toJson } from './json.js';
 export { payloadSchema } from './json-schema.js';
@@ -61,7 +67,6 @@ export { meterOf } from './lifecycle/meter.js';
 export { decide, type Outcome } from './lifecycle/outcome.js';
 export { type Returned, returned } from './lifecycle/returned.js';
 export { encode } from './message.js';
-export { MAX_CHAIN, type NextJob, type NextOptions, nextJob } from './next.js';
 export { OneShot, type OneShotLimits } from './one-shot.js';
 export { Outbox, type PendingMessage } from './outbox.js';
 export { fittingJson, isTooDeep, parseOrThrow, toViolations } from './payload.js';

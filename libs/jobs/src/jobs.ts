@@ -4,8 +4,11 @@ import {
   type AnyContract,
   ContractError,
   FIRST_VERSION,
+  type GivenOptions,
   type JobState,
-  type OwnOptions,
+  type JobToEnqueue,
+  MAX_CHAIN,
+  type NextJob,
   type PayloadInput,
   retryPolicy,
 } from '#define-job';
@@ -36,7 +39,6 @@ import { newJobId } from './job-id.js';
 import { JobWatcher } from './job-watcher.js';
 import { meterOf } from './lifecycle/meter.js';
 import { creating } from './lifecycle/spans.js';
-import { MAX_CHAIN, type NextJob } from './next.js';
 import { Outbox } from './outbox.js';
 import { keptOptions } from './own-options.js';
 import { fittingJson } from './payload.js';
@@ -49,20 +51,6 @@ export interface EnqueuedJob<C extends AnyContract = AnyContract> extends JobVie
 
 /** How many violations are told of many payloads. */
 const MAX_VIOLATIONS = 20;
-
-/** One of the jobs of {@link Jobs.enqueueAll}. Made by {@link job}. */
-export interface JobToEnqueue {
-  contract: AnyContract;
-  payload: unknown;
-  options?: Omit<EnqueueOptions, 'idempotencyKey' | 'client' | 'transaction'>;
-}
-
-/** Names a job to enqueue, for {@link Jobs.enqueueAll}. */
-export const job = <C extends AnyContract>(
-  contract: C,
-  payload: PayloadInput<C>,
-  options?: JobToEnqueue['options'],
-): JobToEnqueue => ({ contract, payload, options });
 
 /** The producer: how jobs are put in, and looked after. */
 @Injectable()
@@ -216,10 +204,7 @@ export class Jobs extends JobActions {
   prepare(
     contract: AnyContract,
     payload: unknown,
-    options: Pick<
-      EnqueueOptions,
-      'delay' | 'runAt' | 'queue' | 'priority' | 'tags' | 'next' | 'debounce' | keyof OwnOptions
-    > = {},
+    options: Omit<GivenOptions, 'unique'> = {},
     pointer = '/payload',
   ): NewRecord {
     const { queue, priority, next, startWithin = contract.startWithin } = options;
