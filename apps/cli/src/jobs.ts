@@ -224,6 +224,7 @@ function describe({
       ({ class: type, code, message }) =>
         `Caused by ${clean(`${type}${code ? ` ${code}` : ''}: ${message}`)}`,
     ),
+    ...(error?.onDead ? [`onDead failed: ${clean(error.onDead)}`] : []),
     ...(error?.stack ? ['', ...error.stack.split('\n').map(clean)] : []),
   ].join('\n');
 }

@@ -3,6 +3,7 @@ import { type Duration, MAX_START_WITHIN, problemWithDuration } from './duration
 import { ContractError } from './errors.js';
 import { misfitOf } from './fits-json.js';
 import { type Ages, agesOf, type Keep, problemWithKeep } from './keep.js';
+import type { OnDead } from './on-dead.js';
 import { problemWithRetry, type Retry, type RetryPolicy, retryPolicy } from './retry.js';
 import { FIRST_VERSION, problemWithVersions, type Steps, type TypedSteps } from './versions.js';
 
@@ -26,6 +27,8 @@ export interface Contract<
   readonly timeout: Duration;
   /** How long after its time to run a job may start: one that could not is a dead letter. */
   readonly startWithin: Duration | undefined;
+  /** Names the job that is enqueued, once, when a job is dead. */
+  readonly onDead: OnDead | undefined;
   /** Gives the whole queue priorities: jobs of high priority overtake, those of low one wait, and none starves. */
   readonly priorities: boolean;
   /** How long its jobs are kept after their end, by the state that they ended in; otherwise as `JOB_RETENTION` says. */
@@ -110,6 +113,7 @@ export function defineJob<
   retry?: Retry;
   timeout?: Duration;
   startWithin?: Duration;
+  onDead?: OnDead;
   priorities?: boolean;
   keep?: Keep;
   version?: Version;
@@ -127,10 +131,10 @@ export function defineJob<
     movedFrom = [],
     keep = {},
   } = definition;
-  const { name, queue, payload, startWithin, upgrade, upgradeResult } = definition;
+  const { name, queue, payload, startWithin, onDead, upgrade, upgradeResult } = definition;
   const contract = Object.freeze({
     ...{ name, queue, payload, result, retry: retryPolicy(retry), timeout, startWithin, priorities, version },
-    keep: agesOf(keep),
+    ...{ keep: agesOf(keep), onDead },
     upgrade: { ...upgrade } as Steps,
     upgradeResult: upgradeResult && ({ ...upgradeResult } as Steps),
     renamedFrom: [renamedFrom].flat(),
@@ -145,7 +149,8 @@ export function defineJob<
       ? undefined
       : problemWithDuration('startWithin', startWithin, MAX_START_WITHIN)) ??
     problemWithKeep(keep) ??
-    problemWithVersions(contract);
+    problemWithVersions(contract) ??
+    (onDead === undefined || typeof onDead === 'function' ? undefined : 'onDead must be a function');
   if (problem) throw new ContractError(`defineJob(${JSON.stringify(name)}): ${problem}`);
   return contract;
 }

@@ -4,6 +4,7 @@ export * from './errors.js';
 export { adviceOn } from './fits-json.js';
 export * from './given-options.js';
 export { pointerTo } from './json-pointer.js';
+export type * from './on-dead.js';
 export type { OwnOptions } from './own-options.js';
 export * from './retry.js';
 export { retryAfter } from './retry-after.js';

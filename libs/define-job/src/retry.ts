@@ -134,6 +134,7 @@ export function problemWithRetry(retry: unknown): string | undefined {
 const isList = (value: unknown): value is readonly Duration[] => Array.isArray(value);
 const isOwn = (value: Exponential | OwnRetry): value is OwnRetry =>
   (value as OwnRetry | null)?.delay !== undefined;
-const isPromise = (value: unknown): value is PromiseLike<unknown> =>
+/** Whether a function that must not be asynchronous gave a promise. */
+export const isPromise = (value: unknown): value is PromiseLike<unknown> =>
   typeof (value as { then?: unknown } | null)?.then === 'function';
 const shown = (value: unknown) => (typeof value === 'number' ? value : JSON.stringify(value));

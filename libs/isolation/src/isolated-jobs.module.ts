@@ -30,7 +30,7 @@ export class IsolatedJobsModule {
       module: IsolatedJobsModule,
       global: true,
       imports: [SettingsModule.forRoot(withSmallPool), RecordsModule],
-      providers: [...facade(contracts), { provide: Outbox, useClass: WorkersOutbox }],
+      providers: [...facade({ contracts }), { provide: Outbox, useClass: WorkersOutbox }],
       exports: [RecordsModule, ...FACADE],
     };
   }

@@ -4,6 +4,7 @@ import {
   type Duration,
   type JobRetry,
   namesOf,
+  type OnDead,
   problemWithRetry,
   type RetryPolicy,
   retryPolicy,
@@ -21,9 +22,13 @@ export class Contracts {
 
   /**
    * @param contracts a module's exports (`import * as contracts from '#contracts'`) or a list.
+   * @param onDead for jobs whose contract has none of its own.
    * @throws ContractError when two contracts have one name, now or before, or an entry was not made by `defineJob`.
    */
-  constructor(contracts: Record<string, AnyContract> | readonly AnyContract[]) {
+  constructor(
+    contracts: Record<string, AnyContract> | readonly AnyContract[],
+    readonly onDead?: OnDead,
+  ) {
     for (const [key, contract] of Object.entries(contracts)) {
       if (!contract?.name || !contract.queue || !contract.payload) {
         throw new ContractError(

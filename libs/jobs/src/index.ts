@@ -22,6 +22,7 @@ export {
   secret,
   snooze,
 } from '#define-job';
+export { AfterDeath } from './after-death.js';
 export { ContractRedaction } from './contract-redaction.js';
 export { Contracts } from './contracts.js';
 export type { DeadLettering } from './dead-lettering.js';

@@ -1,4 +1,5 @@
 import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common';
+import { AfterDeath } from './after-death.js';
 import { DeadLettering } from './dead-lettering.js';
 import { Cancellations } from './duties/cancellations.js';
 import { DeadLetterKeeper } from './duties/dead-letter-keeper.js';
@@ -25,7 +26,7 @@ export class JobServerModule {
       module: JobServerModule,
       imports: [RelayModule, JobErrorModule, ...parts],
       providers: [
-        ...[JobServer, HandlerRegistry, Executor, Invoker, Progress, DeadLettering, OneShot],
+        ...[JobServer, HandlerRegistry, Executor, Invoker, Progress, AfterDeath, DeadLettering, OneShot],
         ...[Cancellations, DeadLetterKeeper, HeldJobs, Pauses, Rescuer, StartDeadlines, WorkerStatus],
       ],
       exports: [JobServer, Executor, OneShot, RelayModule, ...(parts as DynamicModule[])],

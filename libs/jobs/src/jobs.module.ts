@@ -1,6 +1,6 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { type Settings, SettingsModule } from '#config';
-import type { AnyContract } from '#define-job';
+import type { AnyContract, OnDead } from '#define-job';
 import { RabbitMQModule } from '#rabbitmq';
 import { RecordsModule, Redaction } from '#records';
 import { ContractRedaction } from './contract-redaction.js';
@@ -13,14 +13,19 @@ import { Queues } from './queues.js';
 export interface JobsModuleOptions {
   /** A module's exports (`import * as contracts from '#contracts'`), or a list. */
   contracts: Record<string, AnyContract> | readonly AnyContract[];
+  /** Names the job that is enqueued when one is dead whose contract has no `onDead`; never for jobs that this one has made. */
+  onDead?: OnDead;
   /** Where the settings come from; the environment when absent. */
   settings?: () => Settings;
 }
 
 /** What injects {@link Jobs}, wherever its {@link Outbox} publishes. */
 export const FACADE = [Contracts, Redaction, Jobs, JobWatcher];
-export const facade = (contracts: JobsModuleOptions['contracts']): Provider[] => [
-  { provide: Contracts, useFactory: () => new Contracts(contracts) },
+export const facade = ({
+  contracts,
+  onDead,
+}: Pick<JobsModuleOptions, 'contracts' | 'onDead'>): Provider[] => [
+  { provide: Contracts, useFactory: () => new Contracts(contracts, onDead) },
   { provide: Redaction, useClass: ContractRedaction },
   ...[Jobs, JobWatcher],
 ];
@@ -31,12 +36,12 @@ export const facade = (contracts: JobsModuleOptions['contracts']): Provider[] =>
  */
 @Module({})
 export class JobsModule {
-  static forRoot({ contracts, settings }: JobsModuleOptions): DynamicModule {
+  static forRoot({ settings, ...options }: JobsModuleOptions): DynamicModule {
     return {
       module: JobsModule,
       global: true,
       imports: [SettingsModule.forRoot(settings), RecordsModule, RabbitMQModule],
-      providers: [...facade(contracts), Outbox, Queues],
+      providers: [...facade(options), Outbox, Queues],
       exports: [RecordsModule, RabbitMQModule, ...FACADE, Outbox, Queues],
     };
   }

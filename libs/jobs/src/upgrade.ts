@@ -1,4 +1,4 @@
-import { type AnyContract, NonRetryableError } from '#define-job';
+import { type AnyContract, isPromise, NonRetryableError } from '#define-job';
 import type { Previous } from '#records';
 import type { Contracts } from './contracts.js';
 import { PayloadError } from './errors.js';
@@ -65,6 +65,3 @@ export function upgradedPrevious(previous: Previous, contracts: Contracts): Prev
   if (!contract || version === undefined || version >= contract.version) return previous;
   return { ...previous, result: upgraded(contract, 'result', result, version), version: contract.version };
 }
-
-const isPromise = (value: unknown): value is PromiseLike<unknown> =>
-  typeof (value as { then?: unknown } | null)?.then === 'function';

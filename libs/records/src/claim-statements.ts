@@ -1,7 +1,8 @@
 import { columns } from './columns.js';
 import type { ClaimRequest, Postponement } from './job-record.js';
 import type { Statement } from './records-database.js';
-import { epochMs, IS_LATE, lockOf, STATE, unnestUnseen } from './statements.js';
+import { epochMs, IS_LATE } from './start-by.js';
+import { lockOf, STATE, unnestUnseen } from './statements.js';
 
 /** How a worker takes delivered jobs, or puts them off. `m` is a message, `j` the job of its id, `$4` the worker. */
 

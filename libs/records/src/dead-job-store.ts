@@ -11,8 +11,11 @@ import {
   valuesOf,
 } from './dead-statements.js';
 import { formOf, saidInSql } from './error-form.js';
+import { insertFollowing } from './following.js';
+import type { FollowingRecord, Taken } from './job-record.js';
 import { RecordsDatabase, rowsOf } from './records-database.js';
-import { comesAfter, epochMs, IS_LATE, withStartBy } from './statements.js';
+import { epochMs, IS_LATE, withStartBy } from './start-by.js';
+import { comesAfter } from './statements.js';
 
 /** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
 const PAGE = 1_000;
@@ -50,6 +53,17 @@ export interface Death {
   queue: string;
   /** What the record says of it, as JSON text. */
   error: string;
+  /** The job that is accepted then. */
+  onDead?: FollowingRecord;
+}
+
+/** What is known of a job that is about to be dead. */
+export interface Dying extends Pick<Taken, 'version' | 'options' | 'tags'> {
+  id: string;
+  name: string;
+  /** As JSON text. */
+  payload: string | null;
+  traceparent: string | null;
 }
 
 /** How many dead records a queue has, and of how many the letter may not be in the broker yet. */
@@ -201,28 +215,47 @@ export class DeadJobStore {
    * @returns how many.
    */
   async deadLetter(deaths: readonly Death[], why: 'by broker' | 'late'): Promise<number> {
-    const { rowCount } = await this.database.query({
+    const rows = await rowsOf(this.database, {
       name: `dead-letter-${why}`,
       text: `
-        update jobs j set state = 'dead', queue = d.queue, attempt = d.attempt, finished_at = now(), publish_at = now(),
-          held_until = null, held_for = null, limited_by = null,
-          error_form = ${formOf(saidInSql('d.error'))},
-          attempts = attempts || jsonb_build_object('attempt', d.attempt, 'outcome', $5::text, 'error', d.error,
-            'worker', null, 'startedAt', null, 'finishedAt', now())
-        from unnest($1::uuid[], $2::int[], $3::text[], $4::jsonb[]) as d (id, attempt, queue, error)
-        where j.id = d.id and j.attempt = d.attempt - 1
-          and ${why === 'late' ? `state in ('scheduled', 'queued') and ${IS_LATE}` : `state in ('queued', 'retrying')`}`,
-      values: [...columns(deaths, 'id', 'attempt', 'queue', 'error'), why === 'late' ? 'failed' : 'crashed'],
+        with dead as (
+          update jobs j set state = 'dead', queue = d.queue, attempt = d.attempt, finished_at = now(), publish_at = now(),
+            held_until = null, held_for = null, limited_by = null,
+            error_form = ${formOf(saidInSql('d.error'))},
+            attempts = attempts || jsonb_build_object('attempt', d.attempt, 'outcome', $6::text, 'error', d.error,
+              'worker', null, 'startedAt', null, 'finishedAt', now())
+          from unnest($1::uuid[], $2::int[], $3::text[], $4::jsonb[], $5::json[]) as d (id, attempt, queue, error, on_dead)
+          where j.id = d.id and j.attempt = d.attempt - 1
+            and ${why === 'late' ? `state in ('scheduled', 'queued') and ${IS_LATE}` : `state in ('queued', 'retrying')`}
+          returning j.id, j.name, j.state, d.on_dead as next, null::json as result, null::int as result_version
+        ), followed as (${insertFollowing('dead')}
+        )
+        select from dead`,
+      values: [
+        ...columns(deaths, 'id', 'attempt', 'queue', 'error', 'onDead'),
+        why === 'late' ? 'failed' : 'crashed',
+      ],
     });
-    return rowCount ?? 0;
+    return rows.length;
+  }
+
+  /** What is known of jobs that are about to be dead. */
+  async dying(ids: readonly string[]): Promise<Dying[]> {
+    return rowsOf(this.database, {
+      name: 'dying',
+      text: `
+        select id, name, payload::text as payload, version, options, tags, traceparent from jobs
+        where id = any ($1::uuid[])`,
+      values: [ids],
+    });
   }
 
   /** The jobs that could not start in time and still wait, those that are late for longest first. */
-  async late(limit: number): Promise<(Omit<Death, 'error'> & { startWithin: number })[]> {
+  async late(limit: number): Promise<(Omit<Death, 'error'> & { name: string; startWithin: number })[]> {
     return rowsOf(this.database, {
       name: 'late',
       text: `
-        select id, attempt + 1 as attempt, queue, (options ->> 'startWithin')::float8 as "startWithin" from jobs
+        select id, name, attempt + 1 as attempt, queue, (options ->> 'startWithin')::float8 as "startWithin" from jobs
         where options ? 'startBy' and state in ('scheduled', 'queued')
           and (options ->> 'startBy')::float8 <= ${epochMs('now()')}
         order by (options ->> 'startBy')::float8 limit $1`,

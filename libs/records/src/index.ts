@@ -4,7 +4,14 @@ export { type Action, Audit, type AuditLine, type Via } from './audit.js';
 export { MAX_CRASHES } from './claims.js';
 export { columns } from './columns.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
-export { type DeadCount, DeadJobStore, type DeadLetterState, SHOWN_GROUPS } from './dead-job-store.js';
+export {
+  type DeadCount,
+  DeadJobStore,
+  type DeadLetterState,
+  type Death,
+  type Dying,
+  SHOWN_GROUPS,
+} from './dead-job-store.js';
 export type { DeadLetterFilter } from './dead-statements.js';
 export { EncryptedColumns } from './encrypted-columns.js';
 export { likeForms, type StoredError, saidBy } from './error-form.js';

@@ -36,6 +36,9 @@ export type JobOptions = Readonly<Record<string, unknown>>;
 /** A job that will be accepted when another one succeeds; its delay counts from then. */
 export type NextRecord = Omit<NewRecord, 'runAt' | 'batch' | 'previous' | 'rerunOf'>;
 
+/** A job that is accepted when another one has ended, in whatever way. */
+export type FollowingRecord = Omit<NewRecord, 'batch' | 'previous' | 'rerunOf'>;
+
 /** A key that one job may hold at a time; a second job with it is not made. */
 export interface JobKey {
   /** What the key is for and whose it is; keys of different scopes have nothing to do with each other. */
@@ -140,6 +143,8 @@ export interface Settlement {
   resultVersion?: number;
   /** Keeps the attempt, with this error as JSON text: as failed, or as crashed if it is released. */
   error?: string;
+  /** The job that is accepted if it is dead. */
+  onDead?: FollowingRecord;
   /** A handler has begun with it: it is in time. */
   hasStarted?: boolean;
   /** What an isolated attempt used; kept with it if it failed or succeeded. */

@@ -17,6 +17,7 @@ import type {
 import { OPEN_STATES } from './jobs-in-sql.js';
 import { insertedAs, insertKeyed } from './keyed-inserts.js';
 import { type Queryable, RecordsDatabase, rowsOf } from './records-database.js';
+import { withStartBy } from './start-by.js';
 import { StatementBatcher } from './statement-batcher.js';
 import * as sql from './statements.js';
 import { WorkerLock } from './worker-lock.js';
@@ -207,7 +208,7 @@ export class JobStore {
       text: `
         with t as (select coalesce($3::timestamptz, now() + $2::float8 * interval '1 millisecond') as run_at)
         update jobs j set run_at = t.run_at, publish_at = t.run_at, limited_by = null,
-          options = ${sql.withStartBy('j.options', 't.run_at', 'startBy')}
+          options = ${withStartBy('j.options', 't.run_at', 'startBy')}
         from t
         where j.id = $1 and j.state = 'scheduled'`,
       values: [id, to.delayMs ?? null, to.runAt ?? null],

@@ -1,8 +1,10 @@
 import type { JobState } from '#define-job';
 import { columns } from './columns.js';
 import { formOf, saidInSql } from './error-form.js';
+import { insertFollowing } from './following.js';
 import type { JobKey, KeyedRecord, NewRecord, Settlement } from './job-record.js';
 import type { Statement } from './records-database.js';
+import { epochMs, withStartBy } from './start-by.js';
 import { WORKER_LOCK_CLASS } from './worker-lock.js';
 
 /** These take any number of rows, one array for each column, and read the database's clock only: others may be wrong. */
@@ -23,9 +25,6 @@ export const unnestUnseen = (...arrays: string[]) =>
 export const comesAfter = (last: string) =>
   `id >= coalesce(${last}::uuid, '00000000-0000-0000-0000-000000000000') and id is distinct from ${last}`;
 
-/** A time as milliseconds since 1970: parsing its text takes the driver longer than the rest of a row. */
-export const epochMs = (column: string) => `date_part('epoch', ${column}) * 1000`;
-
 /** Whether the index `jobs_state` has a job. */
 export const HAS_STATE_INDEXED = `state <> 'succeeded' and (state <> 'queued' or publish_at is null or held_until is not null)`;
 /** Whether a queued job is not in it: the relay publishes it in seconds, unless its producer does. */
@@ -37,17 +36,6 @@ export const jobsIn = (state?: JobState) =>
     ? `((select * from jobs where state = 'queued' and ${HAS_STATE_INDEXED} order by id desc)
         union all (select * from jobs where ${IS_QUEUED_IN_OUTBOX} order by id desc))`
     : 'jobs';
-
-/**
- * The options of a job with the time by which it must have started, counted from when it may run, if they say within which.
- *
- * @param key only if they have this.
- */
-export const withStartBy = (options: string, runAt: string, key: 'startWithin' | 'startBy' = 'startWithin') =>
-  `case when ${options} ? '${key}' then ${options} || jsonb_build_object('startBy',
-     ${epochMs(runAt)} + (${options} ->> 'startWithin')::float8) else ${options} end`;
-/** Whether a job `j` could not start in time. */
-export const IS_LATE = `coalesce((j.options ->> 'startBy')::float8 <= ${epochMs('now()')}, false)`;
 
 /** @param keyed a join with the keys that were taken, which leaves the other records out. */
 const insertText = (keyed = '') => `
@@ -197,8 +185,8 @@ const HELD_UNTIL = `case when s.hold_ms is not null
 
 /**
  * Writes nothing for a claim that is not the newest one any more. A job that was to be cancelled meanwhile ends as
- * cancelled, whatever its handler made of it. The job that follows on success is inserted by the same statement, so
- * it exists if and only if this one succeeded.
+ * cancelled, whatever its handler made of it. The job that follows on success, or on death, is inserted by the same
+ * statement, so it exists if and only if this one ended so.
  *
  * @returns those that it has written, and those that were written before by the same claim.
  */
@@ -235,27 +223,14 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
                 'The handler took no notice of the cancellation and ended by itself')) end)
               || case when s.used is null then '{}' else jsonb_build_object('used', s.used) end) end
       from unnest($1::uuid[], $2::int[], $3::text[], $4::json[], $5::jsonb[], $6::bool[], $7::float8[], $9::float8[],
-                  $10::text[], $11::int[], $12::int[], $13::jsonb[], $14::float8[], $15::bool[], $16::jsonb[])
+                  $10::text[], $11::int[], $12::int[], $13::jsonb[], $14::float8[], $15::bool[], $16::jsonb[],
+                  $17::json[])
         as s (id, claim, state, result, error, released, run_in, publish_in, limited_by, result_version, max_attempts,
-              hold_for, hold_ms, has_started, used)
+              hold_for, hold_ms, has_started, used, on_dead)
       where j.id = s.id and j.claim = s.claim and ${STATE} = 'running'
-      returning j.id, j.claim, j.state, j.name, j.next, case when j.next is not null then j.result end as result,
-        s.result_version
-    ), followed as (
-      insert into jobs (id, name, queue, payload, max_attempts, version, next, traceparent, options, tags, previous, state,
-        run_at, publish_at)
-      select n.id, n.name, n.queue, n.payload::json, n."maxAttempts", coalesce(n.version, 1), n.next,
-             n.traceparent, ${withStartBy('n.options', 'n.run_at')}, n.tags, json_build_object('id', s.id, 'name', s.name, 'result', s.result, 'version', s.result_version),
-             case when n."delayMs" > 0 then 'scheduled' else 'queued' end, n.run_at, n.run_at
-      from settled s
-      cross join lateral (
-        select *, now() + coalesce("delayMs", 0) * interval '1 millisecond' as run_at
-        from json_to_record(s.next) as r (
-          id uuid, name text, queue text, payload text, "maxAttempts" int, version int, "delayMs" float8, next json,
-          traceparent text, options jsonb, tags jsonb)
-      ) n
-      where s.state = 'succeeded' and s.next is not null
-      on conflict (id) do nothing
+      returning j.id, j.claim, j.state, j.name, s.result_version, case when j.next is not null then j.result end as result,
+        case j.state when 'succeeded' then j.next when 'dead' then s.on_dead end as next
+    ), followed as (${insertFollowing('settled')}
     )
     select id, claim, state from settled
     union all
@@ -268,7 +243,7 @@ export const settle = (settlements: readonly Settlement[], worker: string): Stat
     ...columns(settlements, 'id', 'claim', 'state', 'result', 'error', 'released', 'runInMs'),
     worker,
     ...columns(settlements, 'publishInMs', 'limitedBy', 'resultVersion', 'maxAttempts', 'holdFor', 'holdMs'),
-    ...columns(settlements, 'hasStarted', 'used'),
+    ...columns(settlements, 'hasStarted', 'used', 'onDead'),
   ],
 });
 

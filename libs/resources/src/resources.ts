@@ -32,6 +32,7 @@ export const JobError = Cause.extend({
     .array(Cause)
     .optional()
     .describe('What caused it, and the errors of an aggregate; the last one lies deepest'),
+  onDead: z.string().optional().describe('Why `onDead` has enqueued nothing for the death by it'),
 }).meta({ id: 'JobError' });
 export type JobError = z.output<typeof JobError>;
 

@@ -37,7 +37,7 @@ const MAX_RUNS = 1_000;
  * Delays, snoozes and times to run are as good as over; limits do not hold; an isolated handler runs in this thread.
  */
 export class InlineJobs extends RecordingJobs {
-  private readonly worker = new MemoryWorker(this.known, this.memory);
+  private readonly worker = new MemoryWorker(this.known, this.memory, this);
 
   /** Runs the jobs of a contract by a handler made without Nest. */
   handle<C extends AnyContract>(contract: C, handler: Handler<C>): this {
@@ -86,6 +86,7 @@ export class InlineJobs extends RecordingJobs {
       await this.worker.attempt(id);
     }
     if (job.state === 'succeeded' && job.accepted.next) await this.finish(job.accepted.next.id);
+    if (job.state === 'dead' && job.onDead) await this.finish(job.onDead);
   }
 }
 

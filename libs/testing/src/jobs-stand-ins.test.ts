@@ -19,6 +19,7 @@ import {
   type JobContext,
   JobHandler,
   Jobs,
+  job,
   NonRetryableError,
   nextJob,
   snooze,
@@ -133,6 +134,17 @@ describe('InlineJobs', () => {
       error: { message: 'no sums today' },
     });
     expect(told).toEqual([]);
+  });
+
+  test('the job that onDead names runs, too', async () => {
+    const Doomed = defineJob({
+      ...{ name: 'sum.doomed', queue: 'sum', payload: z.unknown(), retry: [] },
+      onDead: ({ error }) => job(Tell, { to: error.message }),
+    });
+    const doomed = { handle: () => Promise.reject(new Error('ada')) };
+    const jobs = new InlineJobs({ Doomed, Tell }).handle(Doomed, doomed).handle(Tell, tell);
+    await jobs.enqueue(Doomed, {});
+    expect(told).toEqual([['ada', undefined]]);
   });
 
   test('a job without a handler is dead, as it would be', async () => {

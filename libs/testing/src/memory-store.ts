@@ -27,6 +27,8 @@ export interface MemoryRecord {
   /** JSON text, as are the errors of its failed attempts. */
   result: string | null;
   errors: { attempt: number; error: string }[];
+  /** The job that `onDead` named. */
+  onDead?: string;
   /** All that its handler told of its progress. */
   progress: { fraction: number; note?: string }[];
 }
@@ -126,11 +128,13 @@ export class MemoryStore
     error,
     released,
     runInMs = 0,
+    onDead,
   }: Settlement): Promise<JobState> {
     const job = this.get(id);
     if (error) job.errors.push({ attempt: job.attempt, error });
     Object.assign(job, { state, result: result ?? null, runInMs });
     if (released) job.attempt--;
+    if (onDead) job.onDead = (await this.insert(onDead)).id;
     const { next, name } = job.accepted;
     if (state === 'succeeded' && next)
       await this.insert({

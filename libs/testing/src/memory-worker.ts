@@ -1,16 +1,18 @@
 import type { Settings } from '#config';
 import {
+  AfterDeath,
   type AnyContract,
   type Contracts,
   type DeadLettering,
   Executor,
   encode,
   type JobContext,
+  type Jobs,
   type Outbox,
   type Progress,
 } from '#jobs';
 import type { Delivery } from '#rabbitmq';
-import type { JobStore, Throughput } from '#records';
+import type { DeadJobStore, JobStore, Throughput } from '#records';
 import { rootLog } from '#telemetry';
 import type { MemoryStore } from './memory-store.js';
 
@@ -37,14 +39,16 @@ export class MemoryWorker {
   constructor(
     private readonly contracts: Contracts,
     private readonly records: MemoryStore,
+    jobs?: Jobs,
   ) {
     const progress: Pick<Progress, 'note' | 'forget'> = {
       note: (id, _, fraction, note) => void records.get(id).progress.push({ fraction, note }),
       forget: () => {},
     };
+    const log = rootLog('test', 'silent');
     this.executor = new Executor(
       memorySettings,
-      rootLog('test', 'silent'),
+      log,
       contracts,
       records as unknown as JobStore,
       // What is encoded here is a job.
@@ -52,6 +56,8 @@ export class MemoryWorker {
       nowhere as unknown as Outbox,
       progress as Progress,
       { note: () => {} } as unknown as Throughput,
+      undefined,
+      jobs && new AfterDeath(jobs, contracts, undefined as unknown as DeadJobStore, log),
     );
   }
 

@@ -9,7 +9,15 @@ import {
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadSettings, type Settings } from '#config';
-import { type AnyContract, JobServer, JobServerModule, Jobs, JobsModule, PollIntervals } from '#jobs';
+import {
+  type AnyContract,
+  JobServer,
+  JobServerModule,
+  Jobs,
+  JobsModule,
+  type JobsModuleOptions,
+  PollIntervals,
+} from '#jobs';
 import { Broker } from '#rabbitmq';
 import { Log, rootLog } from '#telemetry';
 import { eventually } from '#testing';
@@ -21,6 +29,8 @@ export interface AppOptions extends Pick<ModuleMetadata, 'imports'> {
   handlers?: Type[];
   providers?: Provider[];
   settings?: Partial<Settings>;
+  /** For jobs whose contract has none. */
+  onDead?: JobsModuleOptions['onDead'];
   /** Where a worker logs; nowhere when absent. */
   log?: Log;
 }
@@ -128,7 +138,7 @@ function producerOf(environment: Environment, { contracts, settings, imports = [
 
 function workerOf(
   environment: Environment,
-  { contracts, settings, handlers, providers, imports, log = rootLog('test', 'silent') }: AppOptions,
+  { contracts, onDead, settings, handlers, providers, imports, log = rootLog('test', 'silent') }: AppOptions,
 ): Type {
   @Global()
   @Module({
@@ -151,7 +161,7 @@ function workerOf(
   @Module({
     imports: [
       SurroundingsModule,
-      JobsModule.forRoot({ contracts, settings: () => settingsOf(environment, settings) }),
+      JobsModule.forRoot({ contracts, onDead, settings: () => settingsOf(environment, settings) }),
       JobServerModule.forRoot(imports),
     ],
     controllers: handlers,

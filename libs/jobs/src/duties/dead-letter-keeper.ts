@@ -3,6 +3,7 @@ import { validate as isUuid } from 'uuid';
 import { Duty, TransientError } from '#common';
 import { Broker, deadLetterQueue, EXCHANGE } from '#rabbitmq';
 import { type DeadCount, DeadJobStore, type DeadLetterState, OutboxStore, WorkerLock } from '#records';
+import { AfterDeath } from '../after-death.js';
 import { Contracts } from '../contracts.js';
 import { type DeadLetter, readDeadLetter, returnDeadLetter } from '../dead-letter-message.js';
 import { DeadLettering } from '../dead-lettering.js';
@@ -43,6 +44,7 @@ export class DeadLetterKeeper extends Duty {
     private readonly outboxStore: OutboxStore,
     private readonly queues: Queues,
     private readonly lock: WorkerLock,
+    private readonly afterDeath: AfterDeath,
     @Optional() intervals?: PollIntervals,
   ) {
     const intervalMs = intervals?.deadLetterKeeper ?? POLL_INTERVAL_MS;
@@ -168,10 +170,10 @@ export class DeadLetterKeeper extends Duty {
   }
 
   /** The broker gave up on a message that nobody claimed: its job is dead, and its record must say so. */
-  private async giveUp({ id, attempt, reason }: DeadLetter, queue: string): Promise<void> {
+  private async giveUp({ id, name, attempt, reason }: DeadLetter, queue: string): Promise<void> {
     const error = describeError(new Error(`The broker gave this job up: ${reason}`));
-    const death = { id, attempt: Number(attempt), queue, error: JSON.stringify(error) };
-    await this.dead.deadLetter([death], 'by broker');
+    const death = { id, name, attempt: Number(attempt), queue, error: JSON.stringify(error) };
+    await this.dead.deadLetter(await this.afterDeath.addToAll([death]), 'by broker');
   }
 
   private async record(

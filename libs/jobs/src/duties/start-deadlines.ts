@@ -1,6 +1,7 @@
 import { Injectable, Optional } from '@nestjs/common';
 import { Duty } from '#common';
 import { DeadJobStore, WorkerLock } from '#records';
+import { AfterDeath } from '../after-death.js';
 import { StartDeadlineError } from '../errors.js';
 import { describeError } from '../lifecycle/outcome.js';
 import { PollIntervals } from './poll-intervals.js';
@@ -15,6 +16,7 @@ export class StartDeadlines extends Duty {
   constructor(
     private readonly dead: DeadJobStore,
     private readonly lock: WorkerLock,
+    private readonly afterDeath: AfterDeath,
     @Optional() intervals?: PollIntervals,
   ) {
     super({ name: 'Looking for late jobs', intervalMs: intervals?.startDeadlines ?? POLL_INTERVAL_MS });
@@ -29,7 +31,7 @@ export class StartDeadlines extends Duty {
       const { stack: _, ...error } = describeError(new StartDeadlineError(startWithin));
       return { ...job, error: JSON.stringify({ ...error, stack: null }) };
     });
-    const count = await this.dead.deadLetter(deaths, 'late');
+    const count = await this.dead.deadLetter(await this.afterDeath.addToAll(deaths), 'late');
     if (count > 0) this.logger.warn({ msg: 'Dead-lettering jobs that could not start in time', count });
     return late.length === LIMIT;
   }

@@ -4,6 +4,7 @@ import { Settings } from '#config';
 import { type AnyContract, FIRST_VERSION, isJobName, type JobState } from '#define-job';
 import { type Claim, type ClaimRequest, JobStore, MAX_CRASHES, type Refused, Throughput } from '#records';
 import { Log, type StrayError } from '#telemetry';
+import { AfterDeath } from '../after-death.js';
 import { Contracts } from '../contracts.js';
 import { DeadLettering } from '../dead-lettering.js';
 import { decode, type IncomingJob, type JobDelivery } from '../decode.js';
@@ -63,6 +64,7 @@ export class Executor {
     private readonly progress: Progress,
     private readonly throughput: Throughput,
     @Optional() private readonly admission?: Admission,
+    @Optional() private readonly afterDeath?: AfterDeath,
   ) {
     this.encryption = new Encryption(settings);
     this.runner = new AttemptRunner(this.running, {
@@ -157,6 +159,7 @@ export class Executor {
     const retry = contract ? this.contracts.retryOf(contract, claim) : NO_RETRY;
     const decision = decide(outcome, retry, claim.attempt, secrets);
     if ('problem' in decision) observed.hadNoDelay(decision.problem, this.log, secrets);
+    if (decision.deadReason !== undefined) this.afterDeath?.addTo(decision, claimed);
     const state = await this.settle(claimed, decision, outcome);
     const isHeld = outcome.kind === 'held';
     if (!isHeld) this.ended++;
