@@ -67,10 +67,9 @@ export class Executor {
     @Optional() private readonly afterDeath?: AfterDeath,
   ) {
     this.encryption = new Encryption(settings);
-    this.runner = new AttemptRunner(this.running, {
-      ...{ log, progress, contracts, encryption: this.encryption, maxPayload: settings.MAX_PAYLOAD },
-      stopping: this.draining.signal,
-    });
+    const { encryption, draining } = this;
+    const tools = { log, progress, contracts, encryption, maxPayload: settings.MAX_PAYLOAD };
+    this.runner = new AttemptRunner(this.running, { ...tools, stopping: draining.signal });
   }
 
   register(contract: AnyContract, handler: RunHandler | Isolation): void {
@@ -167,7 +166,7 @@ export class Executor {
 
     // Released, or crashed: unacknowledged, the message returns to its queue as the channel closes.
     if (state === 'queued' && !isHeld) return false;
-    const isNext = decision.deadReason !== undefined || decision.retryDelay !== undefined;
+    const isNext = (decision.deadReason ?? decision.retryDelay) !== undefined;
     if (isNext && state === decision.settlement.state) await this.publish(claimed, decision);
     if (decision.settlement.released) return delivery.ackUnlessCopied();
     delivery.ack();
@@ -242,11 +241,7 @@ export class Executor {
     const until = settlement.released ? AbortSignal.timeout(STOP_GRACE_MS) : this.draining.signal;
     const end = {
       ...settlement,
-      id,
-      claim,
-      isFollowed,
-      hasStarted: observed.hasStarted,
-      used,
+      ...{ id, claim, isFollowed, hasStarted: observed.hasStarted, used },
       resultVersion: isFollowed ? contract?.version : undefined,
     };
     return this.persistently(() => this.store.settle(end), until);
