@@ -14,6 +14,9 @@ import { buildTopology, EXCHANGE, priorityQueue, type Topology } from '#rabbitmq
 import type { Ages, Homes, Known, Taken } from '#records';
 import type { IncomingJob } from './decode.js';
 
+/** Of a job whose contract is not known. */
+const NO_RETRY = retryPolicy([]);
+
 /** The contracts that an app was given, by name. */
 export class Contracts {
   /** By their names, and by those that they had before. */
@@ -69,10 +72,10 @@ export class Contracts {
   }
 
   /** When a failed job is tried again: as it was enqueued to be, or as its contract says. */
-  retryOf(contract: AnyContract, { options }: Pick<Taken, 'options'>): RetryPolicy {
+  retryOf(contract: AnyContract | undefined, { options }: Pick<Taken, 'options'>): RetryPolicy {
     const own = options?.retry;
     // A newer producer may know policies that this worker does not.
-    if (own === undefined || problemWithRetry(own) !== undefined) return contract.retry;
+    if (own === undefined || problemWithRetry(own) !== undefined) return contract?.retry ?? NO_RETRY;
     const policy = retryPolicy(own as JobRetry);
     const delays = new Set([...this].flatMap(({ retry }) => retry.queues.map(toMilliseconds)));
     return { ...policy, queues: policy.queues.filter((delay) => delays.has(toMilliseconds(delay))) };

@@ -21,7 +21,7 @@ import { Drain } from './drain.js';
 import { Gate } from './gate.js';
 import { type DeliveryInFlight, InFlight } from './in-flight.js';
 import { ObservedAttempt } from './observe.js';
-import { type Decision, decide, describeError, NO_RETRY, type Outcome } from './outcome.js';
+import { type Decision, decide, describeError, type Outcome } from './outcome.js';
 import { AttemptRunner, type ClaimedJob, type RunHandler } from './run-attempt.js';
 import { STOP_GRACE_MS } from './running-attempt.js';
 import { RunningAttempts } from './running-attempts.js';
@@ -155,8 +155,7 @@ export class Executor {
     const claimed = { ...taken, secrets, observed };
     const outcome = await observed.run(() => this.run(claimed, confirm));
     observed.ended(outcome);
-    const retry = contract ? this.contracts.retryOf(contract, claim) : NO_RETRY;
-    const decision = decide(outcome, retry, claim.attempt, secrets);
+    const decision = decide(outcome, this.contracts.retryOf(contract, claim), claim.attempt, secrets);
     if ('problem' in decision) observed.hadNoDelay(decision.problem, this.log, secrets);
     if (decision.deadReason !== undefined) this.afterDeath?.addTo(decision, claimed);
     const state = await this.settle(claimed, decision, outcome);

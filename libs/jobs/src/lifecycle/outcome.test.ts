@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { NonRetryableError, RetryAfterError, retryPolicy, toMilliseconds } from '#define-job';
 import { saidBy } from '#records';
-import { decide, describeError, FALLBACK_DELAY, NO_RETRY } from './outcome.js';
+import { decide, describeError, FALLBACK_DELAY } from './outcome.js';
 
 const retry = retryPolicy(['5s', '1m']);
 
@@ -138,7 +138,9 @@ describe('describeError', () => {
       { class: 'string', message: 'a text' },
     ]);
     expect(saidBy(described)).toBe('fetch failed: a text');
-    expect(decide({ kind: 'failed', error: all }, NO_RETRY, 1).deadReason).toBe('AggregateError: a text');
+    expect(decide({ kind: 'failed', error: all }, retryPolicy([]), 1).deadReason).toBe(
+      'AggregateError: a text',
+    );
     expect(saidBy(describeError(new Error('why: connect timed out', { cause: timedOut })))).toBe(
       'why: connect timed out',
     );

@@ -4,7 +4,6 @@ import {
   NonRetryableError,
   RetryAfterError,
   type RetryPolicy,
-  retryPolicy,
   toMilliseconds,
 } from '#define-job';
 import { type Known, type Settlement, type StoredError, saidBy, type Used } from '#records';
@@ -40,8 +39,6 @@ export interface Decision {
 
 /** When a policy's own function throws, or gives what is no delay. */
 export const FALLBACK_DELAY: Duration = '1m';
-/** Of a job whose contract is not known. */
-export const NO_RETRY = retryPolicy([]);
 
 /** How long the relay leaves a message to this worker, which is about to publish it. */
 const PUBLISH_GRACE_MS = 5_000;
