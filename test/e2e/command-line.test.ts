@@ -172,6 +172,50 @@ test('whatever there is not is said to be missing, with exit code 3, by every co
   }
 });
 
+test('jobs are found by tags and payloads, cancelled, moved and enqueued again, one or many', async () => {
+  const enqueue = async (failures: number) =>
+    (
+      await result(
+        'enqueue',
+        'sample.flaky',
+        JSON.stringify({ failures }),
+        '--delay',
+        '1h',
+        '--tag',
+        'cli',
+        '--tag',
+        'x',
+      )
+    ).id;
+  const [one, two] = [await enqueue(1), await enqueue(2)];
+  const idsOf = async (line: string) =>
+    JSON.parse((await within(`list --json ${line}`)).stdout).items.map(({ id }: JobView) => id);
+  expect(await idsOf('--tag cli')).toEqual([two, one]);
+  expect(await idsOf('--where /failures:1')).toEqual([one]);
+  expect((await within('list --where failures')).code).toBe(2);
+
+  expect(await within('reschedule --tag cli --delay 2h --yes')).toMatchObject({
+    code: 0,
+    stdout: 'Rescheduled 2 jobs\n',
+  });
+  expect((await within('reschedule --tag cli')).code).toBe(2);
+  expect((await within(`rerun ${one}`)).code).toBe(1);
+  expect((await within('cancel --tag cli')).code).toBe(2);
+  expect(await within('cancel --tag cli --yes')).toMatchObject({ code: 0, stdout: 'Cancelled 2 jobs\n' });
+  expect((await within('cancel --tag cli --yes')).code).toBe(3);
+
+  const again = JSON.parse((await within(`rerun ${one} --payload {"failures":0} --json`)).stdout);
+  expect(again).toMatchObject({ rerunOf: one, payload: { failures: 0 }, tags: ['cli', 'x'] });
+  expect((await within(`rerun ${one} --payload {"failures":-1}`)).code).toBe(1);
+  expect(await within('rerun --tag cli --state cancelled --patch {"failures":0} --yes --json')).toMatchObject(
+    {
+      stdout: '{"count":1}\n',
+    },
+  );
+  const lines = await environment.sql('select action, count from audit order by id desc limit 1');
+  expect(lines).toEqual([{ action: 'jobs.rerun', count: 1 }]);
+});
+
 describe('dead letters', () => {
   test('P12: they are counted by cause, and discarded by a filter when that is confirmed', async () => {
     const [first] = await givenDead(3, HOSTILE);

@@ -2,9 +2,10 @@ import { Body, Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { AuditedPost, ProblemException } from '#http';
+import { Jobs } from '#jobs';
 import { DeadJobStore, JobQueries } from '#records';
 import { Count, DeadGroup, Done, Id, JobView, MessageView } from '#resources';
-import { DeadLettersBody, DeadLettersQuery, ReplayBody } from './requests.js';
+import { DeadLettersBody, DeadLettersQuery, ReplayBody, shownDone } from './requests.js';
 
 /** A job, and what was received when no job could be made of it. */
 const DeadLetter = JobView.extend({ message: MessageView.nullable() }).meta({ id: 'DeadLetter' });
@@ -21,6 +22,7 @@ export class DeadLettersController {
   constructor(
     private readonly dead: DeadJobStore,
     private readonly views: JobQueries,
+    private readonly jobs: Jobs,
   ) {}
 
   @Get()
@@ -49,9 +51,12 @@ export class DeadLettersController {
   @AuditedPost('replay', 'dead-letters.replay')
   @ApiOperation({ summary: 'Send dead letters back to work' })
   @ApiResponse({ status: 200, standardSchema: Done })
-  async replay(@Body({ schema: ReplayBody }) { perSecond, ...filter }: ReplayBody): Promise<Done> {
-    const { count, leftOut } = await this.dead.replayAll(filter, { perSecond });
-    return leftOut > 0 ? { count, leftOut } : { count };
+  @ApiResponse({ status: 422, description: 'An edited payload does not fit its contract' })
+  async replay(
+    @Body({ schema: ReplayBody }) { perSecond, payload, patch, ...filter }: ReplayBody,
+  ): Promise<Done> {
+    const edit = this.jobs.editOf({ payload, patch }, filter.ids?.length === 1);
+    return shownDone(await this.dead.replayAll(filter, { perSecond, edit }));
   }
 
   @AuditedPost('discard', 'dead-letters.discard')

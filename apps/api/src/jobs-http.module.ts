@@ -3,6 +3,7 @@ import { HttpModule } from '#http';
 import { DeadLettersController } from './dead-letters.controller.js';
 import { JobEventsController } from './job-events.controller.js';
 import { JobsController } from './jobs.controller.js';
+import { ManyJobsController } from './many-jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { QueuesController } from './queues.controller.js';
 import { StartupCheck } from './startup-check.js';
@@ -14,6 +15,7 @@ import { WorkersController } from './workers.controller.js';
   imports: [HttpModule],
   controllers: [
     JobsController,
+    ManyJobsController,
     JobEventsController,
     DeadLettersController,
     QueuesController,

@@ -17,6 +17,7 @@ import {
   JobsPage,
   ListQuery,
   parseIdempotencyKey,
+  RerunBody,
   RescheduleBody,
 } from './requests.js';
 
@@ -174,6 +175,26 @@ export class JobsController {
     const job = await this.find(id);
     if (moved) return job;
     throw new ProblemException(409, 'not-scheduled', `The job is ${job.state}, not scheduled`);
+  }
+
+  @AuditedPost(':id/rerun', 'job.rerun', 202)
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiOperation({
+    summary: 'Enqueue a job that has ended again, as it is or with another payload',
+    description:
+      'The new job has its queue, priority, tags, options and what follows it, and none of its keys.',
+  })
+  @ApiResponse({ status: 202, description: 'The new job, with `rerunOf`', standardSchema: JobView })
+  @ApiResponse({ status: 409, description: 'The job has not ended' })
+  @ApiResponse({ status: 422, description: 'The payload does not fit its contract' })
+  async rerun(
+    @Param('id') id: string,
+    @Body({ schema: RerunBody }) edit: RerunBody,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<JobView> {
+    const job = await this.jobs.rerun(id, edit);
+    reply.header('location', `/jobs/${job.id}`);
+    return job;
   }
 
   @AuditedPost(':id/replay', 'job.replay')

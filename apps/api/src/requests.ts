@@ -4,7 +4,7 @@ import { type JobRetry, MAX_DURATION, MAX_START_WITHIN, problemWithRetry } from 
 import { ProblemException, text } from '#http';
 import { KEY_LENGTH, MAX_DELAY_DAYS, MAX_TAGS, TAG, TAG_LENGTH } from '#jobs';
 import { jobStates, priorities, readWhere } from '#records';
-import { Count, JobView, Time } from '#resources';
+import { Count, type Done, JobView, Time } from '#resources';
 
 /** What requests must look like, checked before anything is done. */
 
@@ -31,7 +31,7 @@ const span = (most: Duration) =>
       }
       return z.NEVER;
     });
-const Delay = span(`${MAX_DELAY_DAYS}d`);
+export const Delay = span(`${MAX_DELAY_DAYS}d`);
 const Timeout = span(MAX_DURATION).refine((milliseconds) => milliseconds > 0, 'must be 1 ms or more');
 const StartWithin = span(MAX_START_WITHIN).refine((milliseconds) => milliseconds > 0, 'must be 1 ms or more');
 
@@ -151,44 +151,19 @@ export function parseIdempotencyKey(header: string | undefined): string | undefi
   throw new ProblemException(400, 'bad-idempotency-key', `Idempotency-Key ${key.error.issues[0]?.message}`);
 }
 
+export const oneTime: Parameters<z.ZodType<{ delay?: number; runAt?: Date }>['refine']> = [
+  ({ delay, runAt }) => (delay === undefined) !== (runAt === undefined),
+  { error: 'give either delay or runAt' },
+];
 export const RescheduleBody = z
   .strictObject({ delay: Delay.optional(), runAt: Time.optional() })
-  .refine(({ delay, runAt }) => (delay === undefined) !== (runAt === undefined), {
-    error: 'give either delay or runAt',
-  });
+  .refine(...oneTime);
 export type RescheduleBody = z.output<typeof RescheduleBody>;
 
 const Cursor = z
   .string()
   .transform((text) => Buffer.from(text, 'base64url').toString())
   .pipe(z.uuid({ error: 'is not a valid cursor: use the `next` of the page before' }));
-
-const deadLetters = {
-  queue: Name.optional(),
-  name: Name.optional(),
-  error: Text.min(1).optional().describe("Part of the first 300 characters of the last error's message"),
-  errorForm: Text.optional().describe('The whole of it, as the groups show it'),
-  from: Time.optional().describe('Died then or later'),
-  to: Time.optional().describe('Died before then'),
-};
-export const DeadLettersQuery = z.strictObject(deadLetters);
-export type DeadLettersQuery = z.output<typeof DeadLettersQuery>;
-
-export const DeadLettersBody = z.strictObject({
-  ...deadLetters,
-  ids: z.array(z.uuid()).max(10_000).optional(),
-});
-export type DeadLettersBody = z.output<typeof DeadLettersBody>;
-
-export const ReplayBody = DeadLettersBody.extend({
-  perSecond: z
-    .int()
-    .min(1)
-    .max(100_000)
-    .optional()
-    .meta({ description: 'Jobs that come back in each second; the others are scheduled', default: 1_000 }),
-});
-export type ReplayBody = z.output<typeof ReplayBody>;
 
 /** A JSON Pointer and a value. */
 export const WhereText = z
@@ -202,6 +177,62 @@ export const WhereText = z
       return z.NEVER;
     }
   });
+
+const notBothEdits: Parameters<z.ZodType<{ payload?: unknown; patch?: unknown }>['refine']> = [
+  ({ payload, patch }) => payload === undefined || patch === undefined,
+  { error: 'payload and patch exclude each other', path: ['patch'] },
+];
+
+export const deadLetters = {
+  queue: Name.optional(),
+  name: Name.optional(),
+  error: Text.min(1).optional().describe("Part of the first 300 characters of the last error's message"),
+  errorForm: Text.optional().describe('The whole of it, as the groups show it'),
+  from: Time.optional().describe('Died then or later'),
+  to: Time.optional().describe('Died before then'),
+  tag: Tag.optional(),
+  where: WhereText.optional().describe('Their payload has a value at a place'),
+};
+export const DeadLettersQuery = z.strictObject(deadLetters);
+export type DeadLettersQuery = z.output<typeof DeadLettersQuery>;
+
+export const DeadLettersBody = z.strictObject({
+  ...deadLetters,
+  ids: z.array(z.uuid()).max(10_000).optional(),
+});
+export type DeadLettersBody = z.output<typeof DeadLettersBody>;
+
+export const PerSecond = z
+  .int()
+  .min(1)
+  .max(100_000)
+  .optional()
+  .meta({ description: 'Jobs that come in each second; the others are scheduled', default: 1_000 });
+export const Patch = z
+  .unknown()
+  .optional()
+  .describe('A JSON Merge Patch (RFC 7396) for each payload, which has to fit its contract then');
+const EditedPayload = z
+  .unknown()
+  .optional()
+  .describe('In place of its own. What is `[redacted]` in it stays as it is');
+
+export const ReplayBody = DeadLettersBody.extend({
+  perSecond: PerSecond,
+  payload: EditedPayload,
+  patch: Patch,
+})
+  .refine(({ payload, ids }) => payload === undefined || ids?.length === 1, {
+    ...{ error: 'is for one of `ids`; `patch` is for many', path: ['payload'] },
+  })
+  .refine(...notBothEdits);
+export type ReplayBody = z.output<typeof ReplayBody>;
+
+export const RerunBody = z
+  .strictObject({ payload: EditedPayload, patch: Patch })
+  .refine(...notBothEdits)
+  .default({});
+export type RerunBody = z.output<typeof RerunBody>;
 
 export const ListQuery = z.strictObject({
   state: z.enum(jobStates).optional(),
@@ -228,6 +259,10 @@ export type JobsPage = z.output<typeof JobsPage>;
 
 /** As the command line has them, ids go on; a cursor is opaque. */
 export const cursorOf = (id: string | null) => id && Buffer.from(id).toString('base64url');
+
+/** The answer to what was done to many. */
+export const shownDone = ({ count, leftOut }: Required<Done>): Done =>
+  leftOut > 0 ? { count, leftOut } : { count };
 
 const TagCount = z.strictObject({ tag: z.string(), count: Count });
 

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addDeadLetters } from './dead-letters.js';
 import { addJobs } from './jobs.js';
+import { addManyJobs } from './many-jobs.js';
 import { addQueues } from './queues.js';
 import { addRebuild } from './rebuild.js';
 import { addReencrypt } from './reencrypt.js';
@@ -16,6 +17,7 @@ export function commandLine(): Command {
     .showHelpAfterError('Add --help for what there is.')
     .exitOverride();
   addJobs(program);
+  addManyJobs(program);
   addDeadLetters(program);
   addQueues(program);
   addSchedules(program);

@@ -1,21 +1,16 @@
 import type { Command } from 'commander';
-import type { DeadLetterFilter, Done } from '#records';
-import { type Bulk, confirm, mustBeMeant } from './confirm.js';
-import { Failure, notFound } from './exit.js';
+import { actOn, type BulkOptions, filterOf, withEdit, withFilter, withSelection } from './bulk.js';
 import { mustBeKnown } from './known.js';
-import { answer, progressBar, say, table } from './output.js';
-import { type Common, command, stopIf, withTools } from './run.js';
+import { answer, table } from './output.js';
+import { command, withTools } from './run.js';
 import type { Tools } from './tools.js';
-import { readCount, readIds, readTime } from './values.js';
 
-interface ActionOptions extends Common, Bulk, Omit<DeadLetterFilter, 'ids' | 'errorForm'> {
-  perSecond?: number;
-}
-
-const actions = {
-  replay: { ask: 'Replay', doing: 'Replaying', done: 'Replayed' },
-  discard: { ask: 'Discard', doing: 'Discarding', done: 'Discarded' },
+const what = {
+  noun: 'dead letter',
+  subject: 'dead-letters',
+  count: ({ dead }: Tools, filter: Parameters<Tools['dead']['count']>[0]) => dead.count(filter),
 } as const;
+const held = 'another job holds their unique key, or their payload does not fit then';
 
 /** Adds the commands dead, replay and discard. */
 export function addDeadLetters(program: Command): void {
@@ -27,25 +22,32 @@ export function addDeadLetters(program: Command): void {
       'dead',
       'dead --queue email --from 2027-01-31',
     ),
-  ).action((options: ActionOptions) => withTools((tools) => groups(tools, options)));
+    'died',
+  ).action((options: BulkOptions) => withTools((tools) => groups(tools, options)));
 
-  withFilter(
-    command(
-      program,
-      'replay',
-      'send dead letters back to work, attempts counted from zero',
-      'replay 01890a5d-ac96-774b-bcce-b302099a8057',
-      'replay --queue email --error ECONNREFUSED --per-second 50',
-      'replay --all --yes',
+  withEdit(
+    withSelection(
+      command(
+        program,
+        'replay',
+        'send dead letters back to work, attempts counted from zero',
+        'replay 01890a5d-ac96-774b-bcce-b302099a8057',
+        'replay --queue email --error ECONNREFUSED --per-second 50',
+        'replay --where /customer/id:42 --patch \'{"currency":"EUR"}\'',
+        'replay --all --yes',
+      ),
+      'died',
     ),
-  )
-    .argument('[ids...]', '', readIds)
-    .option('--all', 'all dead letters')
-    .option('--yes', 'do not ask')
-    .option('--per-second <number>', 'jobs that come back in each second (default: 1000)', readCount(100_000))
-    .action((ids: string[], options: ActionOptions) => run('replay', ids, options));
+  ).action((ids: string[], options: BulkOptions) =>
+    actOn(ids, options, {
+      ...what,
+      ...{ action: 'replay', words: ['Replay', 'Replaying', 'Replayed'], leftOut: held },
+      act: async ({ dead, jobs }, filter, change, edit) =>
+        dead.replayAll(filter, { ...change, edit: jobs.editOf(edit, filter.ids?.length === 1) }),
+    }),
+  );
 
-  withFilter(
+  withSelection(
     command(
       program,
       'discard',
@@ -53,24 +55,19 @@ export function addDeadLetters(program: Command): void {
       'discard 01890a5d-ac96-774b-bcce-b302099a8057',
       'discard --name webhook.deliver --to 2027-01-31T00:00:00Z',
     ),
-  )
-    .argument('[ids...]', '', readIds)
-    .option('--all', 'all dead letters')
-    .option('--yes', 'do not ask')
-    .action((ids: string[], options: ActionOptions) => run('discard', ids, options));
+    'died',
+  ).action((ids: string[], options: BulkOptions) =>
+    actOn(ids, options, {
+      ...what,
+      ...{ action: 'discard', words: ['Discard', 'Discarding', 'Discarded'] },
+      act: async ({ dead }, filter, change) => ({ count: await dead.discard(filter, change) }),
+    }),
+  );
 }
 
-const withFilter = (command: Command): Command =>
-  command
-    .option('--queue <queue>', 'of this queue')
-    .option('--name <name>', 'of this contract')
-    .option('--error <text>', 'whose last error has this in its message')
-    .option('--from <time>', 'that died then or later', readTime)
-    .option('--to <time>', 'that died before then', readTime);
-
-async function groups(tools: Tools, options: ActionOptions): Promise<void> {
+async function groups(tools: Tools, options: BulkOptions): Promise<void> {
   const { counted } = await import('#config');
-  const { count, groups } = await tools.dead.groups(filterOf(options));
+  const { count, groups } = await tools.dead.groups(await filterOf(options));
   if (count === 0) await mustBeKnown(tools, options);
   answer(options, { count, groups }, () =>
     [
@@ -82,61 +79,3 @@ async function groups(tools: Tools, options: ActionOptions): Promise<void> {
     ].join('\n'),
   );
 }
-
-async function run(action: keyof typeof actions, ids: string[], options: ActionOptions): Promise<void> {
-  const isFiltered = Object.values(filterOf(options)).some((value) => value !== undefined);
-  mustBeMeant(ids.length > 0 || isFiltered, options);
-  await withTools((tools, signal) => change(tools, signal, action, ids, options));
-}
-
-async function change(
-  tools: Tools,
-  signal: AbortSignal,
-  action: keyof typeof actions,
-  ids: string[],
-  options: ActionOptions,
-): Promise<void> {
-  const { counted } = await import('#config');
-  const { filter, total } = await meant(tools, ids, options);
-  const { ask, doing, done } = actions[action];
-  if (filter.ids && total < filter.ids.length)
-    say(`Of the ids, ${counted(filter.ids.length - total, 'is', 'are')} not of a dead letter that fits`);
-  if (!filter.ids) await confirm(`${ask} ${counted(total, 'dead letter')}?`, options);
-
-  const bar = progressBar(doing, total);
-  const { dead, audited } = tools;
-  const change = { perSecond: options.perSecond, signal, onProgress: bar.show };
-  const subject = JSON.stringify({ ids: filter.ids, ...filterOf(options) });
-  const act = async (): Promise<Done> =>
-    action === 'replay' ? dead.replayAll(filter, change) : { count: await dead.discard(filter, change) };
-  const { count, leftOut = 0 } = await audited(`dead-letters.${action}`, subject, act).finally(bar.end);
-  const held = `left out ${leftOut}: another job holds their unique key`;
-  if (count === 0 && leftOut > 0) throw new Failure(`${done} nothing, ${held}`);
-  stopIf(
-    signal,
-    `${done} ${count} of ${counted(total, 'dead letter')}; the same command goes on with the rest`,
-  );
-  answer(
-    options,
-    leftOut > 0 ? { count, leftOut } : { count },
-    () => `${done} ${counted(count, 'dead letter')}${leftOut > 0 ? `; ${held}` : ''}`,
-  );
-}
-
-/** Selects and counts letters that died until now: those that die later were not confirmed. */
-async function meant(tools: Tools, ids: string[], options: ActionOptions) {
-  const given = filterOf(options);
-  const filter = {
-    ...given,
-    ids: ids.length > 0 ? [...new Set(ids)] : undefined,
-    to: given.to ?? (await tools.dead.now()),
-  };
-  const total = await tools.dead.count(filter);
-  if (total === 0) await mustBeKnown(tools, given);
-  if (total === 0) throw notFound('No dead letter fits');
-  return { filter, total };
-}
-
-const filterOf = ({ queue, name, error, from, to }: ActionOptions): DeadLetterFilter => ({
-  ...{ queue, name, error, from, to },
-});

@@ -38,4 +38,6 @@ const EXPECTED: Record<string, number> = {
   ContractError: EXIT.wrongUse,
   InputError: EXIT.wrongUse,
   UnknownContractError: EXIT.notFound,
+  UnknownJobError: EXIT.notFound,
+  NotEndedError: EXIT.failed,
 };

@@ -3,12 +3,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { type JobRetry, type JobState, jobStates, type Priority, priorities } from '#define-job';
 import type { JobView, MessageView } from '#records';
+import { type BulkOptions, withSelection, withState } from './bulk.js';
 import { Failure, notFound, wrongUse } from './exit.js';
 import { mustBeKnown } from './known.js';
+import { cancelMany, isOne } from './many-jobs.js';
 import { answer, clean, cut, table, toJson } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
-import { readCount, readId, readRetry, readTags, readTime } from './values.js';
+import { readCount, readDelay, readId, readJson, readRetry, readTags, readTime } from './values.js';
 
 /** How long to wait for the broker. Without it, a worker's relay publishes the job. */
 const BROKER_TIMEOUT_MS = 2_000;
@@ -93,14 +95,22 @@ export function addJobs(program: Command): void {
       await withTools((tools) => enqueue(tools, name, payload, options));
     });
 
-  command(
-    program,
-    'cancel',
-    'cancel a job; one that runs is told',
-    'cancel 01890a5d-ac96-774b-bcce-b302099a8057',
-  )
-    .argument('<id>', '', readId)
-    .action((id: string, options: Common) => withTools((tools) => cancel(tools, id, options)));
+  withState(
+    withSelection(
+      command(
+        program,
+        'cancel',
+        'cancel jobs; those that run are told',
+        'cancel 01890a5d-ac96-774b-bcce-b302099a8057',
+        'cancel --queue email --to 2027-01-31',
+      ),
+      'were enqueued',
+    ),
+  ).action(async (ids: string[], options: BulkOptions) => {
+    const [id] = ids;
+    if (id === undefined || !isOne(ids, options)) return cancelMany(ids, options);
+    await withTools((tools) => cancel(tools, id, options));
+  });
 }
 
 async function list(tools: Tools, { cursor, where, ...options }: ListOptions): Promise<void> {
@@ -163,25 +173,6 @@ async function find({ queries }: Tools, id: string): Promise<JobView> {
   const job = await queries.find(id);
   if (!job) throw notFound(`No job has the id ${id}`);
   return job;
-}
-
-async function readJson(text: string): Promise<unknown> {
-  const { parse } = await import('secure-json-parse');
-  try {
-    return parse(text);
-  } catch (error) {
-    throw wrongUse(`The payload is not valid JSON: ${clean((error as Error).message)}`);
-  }
-}
-
-async function readDelay(text: string | undefined): Promise<number | undefined> {
-  if (text === undefined) return undefined;
-  const { toMilliseconds } = await import('#config');
-  try {
-    return toMilliseconds(text as Parameters<typeof toMilliseconds>[0]);
-  } catch (error) {
-    throw wrongUse((error as Error).message);
-  }
 }
 
 function describe({

@@ -6,6 +6,7 @@ import { Contracts, Encryption, Jobs, Queues, Relay } from '#jobs';
 import { Broker } from '#rabbitmq';
 import {
   Audit,
+  BulkStore,
   DeadJobStore,
   type Done,
   EncryptedColumns,
@@ -33,6 +34,7 @@ export async function openTools() {
     audited: <Result extends number | Done>(action: string, subject: string, task: () => Promise<Result>) =>
       audit.record({ actor: account(), via: 'cli', action, subject }, task),
     broker: app.get(Broker),
+    bulk: app.get(BulkStore),
     contracts: app.get(Contracts),
     dead: app.get(DeadJobStore),
     encryption: new Encryption(app.get(Settings)),

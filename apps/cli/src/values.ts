@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { type JobRetry, problemWithRetry } from '#define-job';
+import { wrongUse } from './exit.js';
+import { clean } from './output.js';
 
 /** Parses a time. A date alone means 00:00 UTC; a time without an offset is local. */
 export function readTime(text: string): Date {
@@ -41,3 +43,24 @@ export const readTags = (tag: string, before: string[] = []): string[] => [...be
 
 /** Parses one of several ids, and adds it to those before. */
 export const readIds = (text: string, before: string[] = []): string[] => [...before, readId(text)];
+
+/** Parses JSON, with keys that are safe. */
+export async function readJson(text: string): Promise<unknown> {
+  const { parse } = await import('secure-json-parse');
+  try {
+    return parse(text);
+  } catch (error) {
+    throw wrongUse(`The payload is not valid JSON: ${clean((error as Error).message)}`);
+  }
+}
+
+/** Parses a duration. @returns milliseconds. */
+export async function readDelay(text: string | undefined): Promise<number | undefined> {
+  if (text === undefined) return undefined;
+  const { toMilliseconds } = await import('#config');
+  try {
+    return toMilliseconds(text as Parameters<typeof toMilliseconds>[0]);
+  } catch (error) {
+    throw wrongUse((error as Error).message);
+  }
+}

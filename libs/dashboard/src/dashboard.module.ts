@@ -11,8 +11,10 @@ import { serveDashboard } from './http.js';
 import { AuditPage } from './pages/audit.page.js';
 import { BatchesPage } from './pages/batches.page.js';
 import { DeadLettersPage } from './pages/dead-letters.page.js';
+import { EditPage } from './pages/edit.page.js';
 import { JobPage } from './pages/job.page.js';
 import { JobsPage } from './pages/jobs.page.js';
+import { ManyJobsPage } from './pages/many-jobs.page.js';
 import { OverviewPage } from './pages/overview.page.js';
 import { SchedulesPage } from './pages/schedules.page.js';
 import { SignInPage } from './pages/sign-in.page.js';
@@ -28,7 +30,9 @@ import { Sessions } from './sessions.js';
     EventsController,
     OverviewPage,
     JobsPage,
+    ManyJobsPage,
     JobPage,
+    EditPage,
     DeadLettersPage,
     SchedulesPage,
     BatchesPage,

@@ -3,7 +3,6 @@ import {
   type CallHandler,
   type ExecutionContext,
   HttpCode,
-  HttpException,
   Injectable,
   type NestInterceptor,
   Post,
@@ -14,6 +13,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { Audit, type Done, type Action as Entry, type Via } from '#records';
+import { toProblem } from './problem.filter.js';
 
 const ACTION = 'action';
 
@@ -46,19 +46,19 @@ class AuditInterceptor implements NestInterceptor {
 
   private async audited(entry: Entry, next: CallHandler): Promise<unknown> {
     let answer: unknown;
-    let refusal: HttpException | undefined;
+    let refusal: { error: unknown } | undefined;
     await this.audit.record<Done>(entry, async () => {
       try {
         answer = await lastValueFrom(next.handle());
         return doneBy(answer);
       } catch (error) {
         // What was refused changed nothing; after any other error nobody knows.
-        if (!(error instanceof HttpException)) throw error;
-        refusal = error;
+        if (toProblem(error).status >= 500) throw error;
+        refusal = { error };
         return { count: 0 };
       }
     });
-    if (refusal) throw refusal;
+    if (refusal) throw refusal.error;
     return answer;
   }
 }
@@ -84,6 +84,8 @@ const actorOf = (client: string | undefined) => (client ? `key:${client.slice(0,
 /** The id or name in the path, or the filter in the body. */
 function subjectOf({ params, body }: FastifyRequest): string {
   const [named] = Object.values((params ?? {}) as Record<string, string>);
-  const { csrf: _, ...filter } = (body ?? {}) as Record<string, unknown>;
-  return named ?? JSON.stringify(filter);
+  // A payload may have secrets in it.
+  const { csrf: _, payload, patch, ...filter } = (body ?? {}) as Record<string, unknown>;
+  const edited = (payload ?? patch) !== undefined && { edited: true };
+  return named ?? JSON.stringify({ ...filter, ...edited });
 }

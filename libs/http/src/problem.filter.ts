@@ -5,9 +5,11 @@ import { z } from 'zod';
 import {
   ContractViolationError,
   IdempotencyConflictError,
+  NotEndedError,
   PayloadError,
   toViolations,
   UnknownContractError,
+  UnknownJobError,
 } from '#jobs';
 import { DatabaseUnavailableError, InputError, OverloadedError } from '#records';
 import { isDocs } from './docs-key.js';
@@ -104,6 +106,8 @@ export function toProblem(error: unknown): Problem {
       errors: [{ pointer: `/options/${error.option.replaceAll('.', '/')}`, detail: error.detail }],
     });
   }
+  if (error instanceof UnknownJobError) return problemOf(404, 'unknown-job', error.message);
+  if (error instanceof NotEndedError) return problemOf(409, 'not-ended', error.message);
   if (error instanceof PayloadError)
     return problemOf(error.tooLarge ? 413 : 422, 'payload-unusable', error.message);
   if (error instanceof IdempotencyConflictError)

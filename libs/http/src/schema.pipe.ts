@@ -9,9 +9,9 @@ import { MISFIT, ProblemException } from './problem.filter.js';
 export class SchemaPipe implements PipeTransform {
   transform(value: unknown, { schema, type }: ArgumentMetadata): unknown {
     if (!schema) return value;
-    if (value === undefined && type === 'body')
-      throw new ProblemException(400, 'no-body', 'The request has no body: send JSON');
     const checked = schema['~standard'].validate(value);
+    if (value === undefined && type === 'body' && (checked instanceof Promise || checked.issues))
+      throw new ProblemException(400, 'no-body', 'The request has no body: send JSON');
     return checked instanceof Promise ? checked.then((result) => read(result, type)) : read(checked, type);
   }
 }

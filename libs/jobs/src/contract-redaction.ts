@@ -18,9 +18,14 @@ export class ContractRedaction extends Redaction {
     const shown = shownPayload(job, this.contracts.find(job.name));
     const result = this.result(job.name, job.result);
     const previous = job.previous && this.previous(job.previous);
+    const { originalPayload } = job;
     // Of most jobs nothing is secret, and they need no copy.
     const isSame = shown.payload === job.payload && result === job.result && previous === job.previous;
-    return isSame && shown.upgradedPayload === undefined ? job : { ...job, ...shown, result, previous };
+    if (isSame && shown.upgradedPayload === undefined && originalPayload === undefined) return job;
+    const original = originalPayload !== undefined && {
+      originalPayload: redact(originalPayload, this.contracts.find(job.name)?.payload),
+    };
+    return { ...job, ...shown, ...original, result, previous };
   }
 
   redactMessage(message: StoredMessage, name: string): MessageView {

@@ -120,6 +120,14 @@ export class UnknownJobError extends Error {
   }
 }
 
+/** A job that is to be enqueued again has not ended. */
+export class NotEndedError extends Error {
+  override readonly name = 'NotEndedError';
+  constructor({ id, state }: Pick<JobView, 'id' | 'state'>) {
+    super(`The job ${id} is ${state}: only a job that has ended can be enqueued again`);
+  }
+}
+
 /** The job whose result is wanted has ended, and not well. */
 export class JobFailedError extends Error {
   override readonly name = 'JobFailedError';

@@ -29,6 +29,7 @@ export type { DeadLettering } from './dead-lettering.js';
 export type { IncomingJob } from './decode.js';
 export { PollIntervals } from './duties/poll-intervals.js';
 export { Relay, RelayModule } from './duties/relay.js';
+export type { PayloadEdit } from './edit.js';
 export { Encryption } from './encryption.js';
 export {
   type EnqueueOptions,

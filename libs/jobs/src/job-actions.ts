@@ -1,10 +1,43 @@
-import type { AnyContract, Duration, JobState, ResultOf } from '#define-job';
-import { hasEnded, InputError, type JobQueries, type JobStore, type JobView } from '#records';
+import type { Settings } from '#config';
+import {
+  type AnyContract,
+  type Duration,
+  type JobState,
+  NonRetryableError,
+  type ResultOf,
+} from '#define-job';
+import {
+  type BulkStore,
+  type Done,
+  type Edit,
+  hasEnded,
+  InputError,
+  type JobFilter,
+  type JobQueries,
+  type JobStore,
+  type JobView,
+  type NewRecord,
+  type NextRecord,
+  type RateOptions,
+  type StoredJob,
+} from '#records';
 import { Id } from '#resources';
-import type { Encryption } from './encryption.js';
+import type { Contracts } from './contracts.js';
+import { editedPayload, isEdit, type PayloadEdit } from './edit.js';
+import { Encryption } from './encryption.js';
 import { readDelay } from './enqueue-options.js';
-import { JobFailedError, ResultTimeoutError, UnknownJobError } from './errors.js';
+import {
+  JobFailedError,
+  NotEndedError,
+  PayloadError,
+  ResultTimeoutError,
+  UnknownContractError,
+  UnknownJobError,
+} from './errors.js';
+import { newJobId } from './job-id.js';
 import type { JobWatcher } from './job-watcher.js';
+import { creating } from './lifecycle/spans.js';
+import { attemptsOf } from './own-options.js';
 import { parseOrThrow } from './payload.js';
 
 /** A job of a contract, by its id; what enqueued it knows the contract. */
@@ -23,14 +56,36 @@ export interface ResultOptions {
 
 /** What can be done with jobs that were enqueued before. */
 export abstract class JobActions {
+  protected readonly encryption: Encryption;
+
   constructor(
+    protected readonly settings: Settings,
+    protected readonly contracts: Contracts,
     protected readonly store: JobStore,
     protected readonly queries: JobQueries,
     protected readonly watcher: JobWatcher,
-    protected readonly encryption: Encryption,
-  ) {}
+    private readonly bulk: BulkStore,
+  ) {
+    this.encryption = new Encryption(settings);
+  }
 
-  protected abstract contract(name: string): AnyContract;
+  /** The contract of a name. @throws UnknownContractError */
+  contract(name: string): AnyContract {
+    const contract = this.contracts.find(name);
+    if (!contract) throw new UnknownContractError(name);
+    return contract;
+  }
+
+  hasQueue(name: string): boolean {
+    return this.contracts.queues.has(name);
+  }
+
+  hasPriorities(name: string): boolean {
+    return this.contracts.prioritised.has(name);
+  }
+
+  /** Records a job and publishes it. */
+  protected abstract accept(record: NewRecord): Promise<JobView & { isNew: boolean }>;
 
   /** A job as `GET /jobs/{id}` shows it, without its secrets. */
   async find(id: string): Promise<JobView | undefined> {
@@ -84,7 +139,98 @@ export abstract class JobActions {
     const job = hasEnded(state) && (await this.queries.find(id));
     throw job ? new JobFailedError(job) : new ResultTimeoutError(id, timeout);
   }
+
+  /**
+   * Enqueues a job that has ended once more, as a new one that names the old one as `rerunOf`: with its queue, priority,
+   * tags, options and what follows it, and none of its keys. The old one stays as it is.
+   *
+   * @throws UnknownJobError, NotEndedError; ContractViolationError, PayloadError when the payload does not fit.
+   */
+  async rerun(id: string, edit: PayloadEdit = {}): Promise<JobView> {
+    const job = Id.safeParse(id).success ? await this.queries.stored(id) : undefined;
+    if (!job) throw new UnknownJobError(id);
+    if (!hasEnded(job.state)) throw new NotEndedError(job);
+    const { isNew: _, ...made } = await this.accept(this.rerunOf(job, edit));
+    return made;
+  }
+
+  /**
+   * The same of all that a filter means, so many in each second, but for those that were enqueued again before: killed
+   * half-way, the same call goes on with the rest.
+   *
+   * @returns how many; and how many were left out since their payload does not fit, or nobody knows their contract.
+   */
+  rerunAll(
+    filter: JobFilter,
+    { patch, ...options }: Pick<PayloadEdit, 'patch'> & RateOptions = {},
+  ): Promise<Required<Done>> {
+    return this.bulk.rerun(
+      filter,
+      unlessMisfit((job) => this.rerunOf(job, { patch })),
+      options,
+    );
+  }
+
+  /**
+   * How dead letters are edited before they are replayed: for `DeadJobStore.replayAll`.
+   *
+   * @param isOne what does not fit is an error then, and else left out.
+   */
+  editOf(edit: PayloadEdit, isOne = false): Edit | undefined {
+    if (!isEdit(edit)) return undefined;
+    const make: Edit = (job) => {
+      const contract = this.contract(job.name);
+      const queue = this.hasQueue(job.queue) ? job.queue : contract.queue;
+      const edited = this.editedPayload(contract, job, edit);
+      return { ...job, queue, ...edited, maxAttempts: attemptsOf(contract, job.options) };
+    };
+    return isOne ? make : unlessMisfit(make);
+  }
+
+  private editedPayload(
+    contract: AnyContract,
+    job: Pick<StoredJob, 'payload' | 'version'>,
+    edit: PayloadEdit,
+  ) {
+    return editedPayload(contract, job, edit, this.encryption, this.settings.MAX_PAYLOAD);
+  }
+
+  private rerunOf(job: StoredJob, edit: PayloadEdit): NewRecord {
+    const contract = this.contract(job.name);
+    const queue = this.hasQueue(job.queue) ? job.queue : contract.queue;
+    const step = creating(contract.name);
+    step.end();
+    return {
+      ...{ id: newJobId(), name: contract.name, queue, rerunOf: job.id },
+      ...this.editedPayload(contract, job, edit),
+      maxAttempts: attemptsOf(contract, job.options),
+      priority: this.hasPriorities(queue) ? job.priority : undefined,
+      options: job.options ?? undefined,
+      tags: job.tags ?? undefined,
+      next: job.next ? renewed(job.next) : undefined,
+      previous: job.previous ?? undefined,
+      traceparent: step.traceparent,
+    };
+  }
 }
+
+/** What follows a job follows its rerun, too: as jobs of their own. */
+const renewed = ({ next, ...record }: NextRecord): NextRecord => ({
+  ...record,
+  id: newJobId(),
+  next: next && renewed(next),
+});
+
+const unlessMisfit =
+  <Job, Made>(make: (job: Job) => Made | undefined) =>
+  (job: Job): Made | undefined => {
+    try {
+      return make(job);
+    } catch (error) {
+      if (error instanceof NonRetryableError || error instanceof PayloadError) return undefined;
+      throw error;
+    }
+  };
 
 function checkId(option: string, id: unknown): void {
   if (!Id.safeParse(id).success) throw new InputError(option, 'must be the id of a job, a UUID');

@@ -10,9 +10,9 @@ import {
   MAX_CHAIN,
   type NextJob,
   type PayloadInput,
-  retryPolicy,
 } from '#define-job';
 import {
+  BulkStore,
   type InsertedRecord,
   type JobKey,
   JobQueries,
@@ -25,22 +25,15 @@ import {
   viewOfNew,
 } from '#records';
 import { Contracts } from './contracts.js';
-import { Encryption } from './encryption.js';
 import { type EnqueueOptions, keyOf, placeOf } from './enqueue-options.js';
-import {
-  ContractViolationError,
-  IdempotencyConflictError,
-  PayloadError,
-  UnknownContractError,
-  type Violation,
-} from './errors.js';
+import { ContractViolationError, IdempotencyConflictError, PayloadError, type Violation } from './errors.js';
 import { JobActions, type JobOf } from './job-actions.js';
 import { newJobId } from './job-id.js';
 import { JobWatcher } from './job-watcher.js';
 import { meterOf } from './lifecycle/meter.js';
 import { creating } from './lifecycle/spans.js';
 import { Outbox } from './outbox.js';
-import { keptOptions } from './own-options.js';
+import { attemptsOf, keptOptions } from './own-options.js';
 import { fittingJson } from './payload.js';
 import { publishMany, publishNew } from './publish-new.js';
 
@@ -56,15 +49,16 @@ const MAX_VIOLATIONS = 20;
 @Injectable()
 export class Jobs extends JobActions {
   constructor(
-    private readonly settings: Settings,
-    private readonly contracts: Contracts,
+    settings: Settings,
+    contracts: Contracts,
     store: JobStore,
     queries: JobQueries,
     private readonly outbox: Outbox,
     private readonly redaction: Redaction,
     watcher: JobWatcher,
+    bulk: BulkStore,
   ) {
-    super(store, queries, watcher, new Encryption(settings));
+    super(settings, contracts, store, queries, watcher, bulk);
   }
 
   /**
@@ -89,8 +83,12 @@ export class Jobs extends JobActions {
       meterOf(contract).enqueued();
       return this.show(record, inserted as InsertedRecord, undefined);
     }
+    return this.accept(record);
+  }
+
+  protected async accept(record: NewRecord): Promise<EnqueuedJob<never>> {
     const inserted = await this.store.insert(record);
-    meterOf(contract).enqueued();
+    meterOf(record).enqueued();
     if (inserted.state === 'queued') await publishNew(this.outbox, record);
     return this.show(record, inserted, await this.queries.recentQueueFacts());
   }
@@ -180,21 +178,6 @@ export class Jobs extends JobActions {
     throw new ContractViolationError(names, 'payload', violations.slice(0, MAX_VIOLATIONS));
   }
 
-  /** The contract of a name. @throws UnknownContractError */
-  contract(name: string): AnyContract {
-    const contract = this.contracts.find(name);
-    if (!contract) throw new UnknownContractError(name);
-    return contract;
-  }
-
-  hasQueue(name: string): boolean {
-    return this.contracts.queues.has(name);
-  }
-
-  hasPriorities(name: string): boolean {
-    return this.contracts.prioritised.has(name);
-  }
-
   /**
    * Checks a job and makes its record, which is recorded nowhere yet: for what records jobs in its own way.
    *
@@ -224,7 +207,7 @@ export class Jobs extends JobActions {
       name: contract.name,
       queue: home,
       payload: this.encryption.seal(contract, 'payload', stored),
-      maxAttempts: (kept?.retry ? retryPolicy(kept.retry) : contract.retry).maxAttempts,
+      maxAttempts: attemptsOf(contract, kept),
       ...(contract.version !== FIRST_VERSION && { version: contract.version }),
       ...place,
       ...(kept && { options: kept }),

@@ -1,10 +1,12 @@
 import {
+  type AnyContract,
   type Duration,
   type JobRetry,
   MAX_START_WITHIN,
   type OwnOptions,
   problemWithDuration,
   problemWithRetry,
+  retryPolicy,
   toMilliseconds,
 } from '#define-job';
 import { InputError, type JobOptions } from '#records';
@@ -30,6 +32,10 @@ export function keptOptions({ retry, timeout, startWithin }: OwnOptions): KeptOp
     kept.startWithin = milliseconds('startWithin', startWithin, MAX_START_WITHIN);
   return Object.keys(kept).length > 0 ? kept : undefined;
 }
+
+/** How often a job is tried. */
+export const attemptsOf = ({ retry }: AnyContract, kept?: KeptOptions | null): number =>
+  (kept?.retry ? retryPolicy(kept.retry) : retry).maxAttempts;
 
 function milliseconds(option: keyof OwnOptions, value: Duration | number, most?: Duration): number {
   const problem = problemWithDuration(option, value, most);

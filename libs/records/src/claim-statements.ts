@@ -34,7 +34,8 @@ const CLAIMED = `
       coalesce(
         j.attempts -> -1 ->> 'outcome' = 'crashed' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
       j.version, coalesce(j.held_until <= now(), false) as "isHeldOver", ${IS_LATE} as "isLate",
-      case when m.wants_payload or j.version <> coalesce(m.version, 1) then j.payload::text end as payload`;
+      case when m.wants_payload or j.version <> coalesce(m.version, 1) or j.original_payload is not null
+        then j.payload::text end as payload`;
 
 const claimValues = (requests: readonly ClaimRequest[], worker: number): unknown[] => [
   ...columns(requests, 'id', 'attempt', 'name'),

@@ -1,39 +1,48 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import type { JobState } from '#define-job';
 import type { DeadGroup, Done } from '#resources';
 import { columns } from './columns.js';
-import {
-  type DeadLetterFilter,
-  GROUPS,
-  MATCHES,
-  TAKE_KEYS,
-  TAKE_NOTHING,
-  valuesOf,
-} from './dead-statements.js';
+import { type Edit, editPage } from './edit-page.js';
 import { formOf, saidInSql } from './error-form.js';
 import { insertFollowing } from './following.js';
+import { type DeadLetterFilter, GROUPS, IS_DEAD, TAKE_KEYS, valuesOf } from './job-filter.js';
+import {
+  type BulkChange,
+  type BulkOptions,
+  changePage,
+  countMatching,
+  inPages,
+  type Position,
+  type RateOptions,
+} from './job-pages.js';
+import { Redaction } from './job-queries.js';
 import type { FollowingRecord, Taken } from './job-record.js';
 import { RecordsDatabase, rowsOf } from './records-database.js';
 import { epochMs, IS_LATE, withStartBy } from './start-by.js';
 import { comesAfter } from './statements.js';
 
-/** Jobs that one statement replays, discards or compares, so that a hundred thousand are no long transaction. */
+/** Jobs that one statement compares. */
 const PAGE = 1_000;
-/** Replayed jobs a second by default: one relay publishes some thousands, and new jobs want their share. */
-const REPLAY_PER_SECOND = 1_000;
 export const SHOWN_GROUPS = 200;
 
-export interface BulkOptions {
-  /** Ends it after the current page; the same call goes on later. */
-  signal?: AbortSignal;
-  /** Told how many are done so far. */
-  onProgress?: (count: number) => void;
+export interface ReplayOptions extends RateOptions {
+  /** Gives each of them another payload; the one that it was enqueued with is kept beside that. */
+  edit?: Edit;
 }
 
-export interface ReplayOptions extends BulkOptions {
-  /** Jobs that come back in each second; the others are scheduled for later ones. */
-  perSecond?: number;
-}
+// A new claim number: the note that the dead letter was published must not be taken for one of the job's message.
+const REPLAY: BulkChange = {
+  ...{ states: IS_DEAD, time: 'finished_at', allowed: TAKE_KEYS },
+  set: `
+    state = case when page.run_at > now() then 'scheduled' else 'queued' end, run_at = page.run_at, error_form = '',
+    publish_at = page.run_at, held_until = null, claim = claim + 1, attempt = 0, crashes = 0, finished_at = null,
+    progress = null, progress_note = null, cancel_requested_at = null,
+    options = ${withStartBy('jobs.options', 'page.run_at')}`,
+};
+const DISCARD: BulkChange = {
+  ...{ states: IS_DEAD, time: 'finished_at' },
+  set: `state = 'discarded', finished_at = now(), publish_at = null, error_form = ''`,
+};
 
 /** What a record says of a job whose message lies in a dead-letter queue. */
 export interface DeadLetterState {
@@ -76,7 +85,10 @@ export interface DeadCount {
 /** Dead jobs. Replays and discards change the records only; `DeadLetterKeeper` makes the dead-letter queues follow. */
 @Injectable()
 export class DeadJobStore {
-  constructor(private readonly database: RecordsDatabase) {}
+  constructor(
+    private readonly database: RecordsDatabase,
+    @Optional() private readonly redaction?: Redaction,
+  ) {}
 
   /**
    * Sends dead letters back to work, attempts and crashes counted from zero; the relay publishes them, so many in each
@@ -89,18 +101,20 @@ export class DeadJobStore {
     return (await this.replayAll(filter, options)).count;
   }
 
-  /** As {@link replay}. @returns how many, and how many were left out. */
-  async replayAll(
+  /** As {@link replay}. @returns how many, and how many were left out: those whose edited payload does not fit, too. */
+  replayAll(
     filter: DeadLetterFilter,
-    { perSecond = REPLAY_PER_SECOND, ...options }: ReplayOptions = {},
+    { perSecond, edit, ...options }: ReplayOptions = {},
   ): Promise<Required<Done>> {
-    // A new claim number: the note that the dead letter was published must not be taken for one of the job's message.
-    const change = `
-      state = case when page.run_at > now() then 'scheduled' else 'queued' end, run_at = page.run_at, error_form = '',
-      publish_at = page.run_at, held_until = null, claim = claim + 1, attempt = 0, crashes = 0, finished_at = null,
-      progress = null, progress_note = null, cancel_requested_at = null,
-      options = ${withStartBy('jobs.options', 'page.run_at')}`;
-    return this.inPages(change, filter, perSecond, options, TAKE_KEYS);
+    return this.change(filter, options, (values, position) =>
+      edit
+        ? this.database.transaction((transaction) =>
+            editPage(transaction, values, position, edit, (ids, from) =>
+              changePage(transaction, REPLAY, valuesOf({ ids }, undefined), from, perSecond),
+            ),
+          )
+        : changePage(this.database, REPLAY, values, position, perSecond),
+    );
   }
 
   /** The job that holds the unique key of another one, which therefore cannot be replayed. */
@@ -117,17 +131,16 @@ export class DeadJobStore {
 
   /** Gives dead letters up for good; their records stay. In pages, as {@link replay}. @returns how many. */
   async discard(filter: DeadLetterFilter, options: BulkOptions = {}): Promise<number> {
-    const change = `state = 'discarded', finished_at = now(), publish_at = null, error_form = ''`;
-    return (await this.inPages(change, filter, REPLAY_PER_SECOND, options)).count;
+    const turn = (values: unknown[], position: Position) =>
+      changePage(this.database, DISCARD, values, position);
+    return (await this.change(filter, options, turn)).count;
   }
 
   async count(filter: DeadLetterFilter = {}): Promise<number> {
+    if (filter.error === undefined) return countMatching(this.database, REPLAY, filter, this.redaction);
     const [row] = await rowsOf<{ count: number }>(this.database, {
-      text:
-        filter.error === undefined
-          ? `select count(*)::int as count from jobs where ${MATCHES}`
-          : `${GROUPS} select coalesce(sum(count), 0)::int as count from groups`,
-      values: valuesOf(filter),
+      text: `${GROUPS} select coalesce(sum(count), 0)::int as count from groups`,
+      values: valuesOf(filter, this.redaction),
     });
     return row?.count ?? 0;
   }
@@ -146,7 +159,7 @@ export class DeadJobStore {
           select queue, name, error_form as "errorForm", count, oldest, newest, (sum(count) over ())::int as total
           from groups order by count desc, newest desc limit ${SHOWN_GROUPS}
         ) g`,
-      values: valuesOf(filter),
+      values: valuesOf(filter, this.redaction),
     });
     return { count: rows[0]?.total ?? 0, groups: rows.map(({ total: _, ...group }) => group) };
   }
@@ -263,38 +276,12 @@ export class DeadJobStore {
     });
   }
 
-  private async inPages(
-    change: string,
+  private async change(
     filter: DeadLetterFilter,
-    perSecond: number,
-    { signal, onProgress }: BulkOptions,
-    allowed = TAKE_NOTHING,
+    options: BulkOptions,
+    turn: (values: unknown[], position: Position) => Promise<Position | undefined>,
   ): Promise<Required<Done>> {
-    const start = await this.now();
-    let [count, leftOut] = [0, 0];
-    for (let after: string | null = null; !signal?.aborted; ) {
-      const [row]: { last: string | null; found: number; changed: number }[] = await rowsOf(this.database, {
-        text: `
-          with found as (
-            select id, name, unique_key from jobs where ${MATCHES} and ${comesAfter('$8')}
-            order by id limit $9 for update
-          ), ${allowed}, page as (
-            select id, $10::timestamptz + (row_number() over (order by id) + $11::int - 1) / $12::int
-              * interval '1 second' as run_at
-            from allowed
-          ), changed as (
-            update jobs set ${change} from page where jobs.id = page.id returning 1
-          )
-          select (select id from found order by id desc limit 1) as last, (select count(*)::int from found) as found,
-                 (select count(*)::int from changed) as changed`,
-        values: [...valuesOf(filter), after, PAGE, start, count, perSecond],
-      });
-      if (!row?.last) break;
-      after = row.last;
-      count += row.changed;
-      leftOut += row.found - row.changed;
-      onProgress?.(count);
-    }
-    return { count, leftOut };
+    const values = valuesOf(filter, this.redaction);
+    return inPages(options, await this.now(), (position) => turn(values, position));
   }
 }

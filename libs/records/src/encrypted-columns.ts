@@ -5,7 +5,7 @@ import { comesAfter } from './statements.js';
 
 /** The columns whose JSON may hold encrypted parts, by table. Those of a lib that was removed do not exist. */
 const COLUMNS: Record<string, readonly string[]> = {
-  jobs: ['payload', 'result', 'next', 'previous'],
+  jobs: ['payload', 'original_payload', 'result', 'next', 'previous'],
   batches: ['on_complete', 'on_success'],
 };
 const PAGE = 200;

@@ -1,6 +1,7 @@
 export { hasEnded, type JobState, jobStates, type Priority, priorities } from '#define-job';
 export type * from '#resources';
 export { type Action, Audit, type AuditLine, type Via } from './audit.js';
+export { type BulkAction, BulkStore } from './bulk-store.js';
 export { MAX_CRASHES } from './claims.js';
 export { columns } from './columns.js';
 export { Database, DatabaseUnavailableError, type Queryable, SchemaError } from './database.js';
@@ -12,11 +13,13 @@ export {
   type Dying,
   SHOWN_GROUPS,
 } from './dead-job-store.js';
-export type { DeadLetterFilter } from './dead-statements.js';
+export type { Edit } from './edit-page.js';
 export { EncryptedColumns } from './encrypted-columns.js';
 export { likeForms, type StoredError, saidBy } from './error-form.js';
 export { GoneWorkers } from './gone-workers.js';
 export { type Change, isAfter } from './history.js';
+export type { DeadLetterFilter, JobFilter } from './job-filter.js';
+export { PER_SECOND, type RateOptions } from './job-pages.js';
 export { JobQueries, type ListFilter, Redaction, viewOfNew, type WatchedJob } from './job-queries.js';
 export type * from './job-record.js';
 export { type ContractTimes, type FoundJob, JobSearch, type SearchFilter } from './job-search.js';
@@ -29,6 +32,7 @@ export { RecordsModule } from './records.module.js';
 export { RecordsDatabase, type Statement } from './records-database.js';
 export { type Ages, type Pruned, Retention } from './retention.js';
 export { eachApart, OverloadedError, StatementBatcher } from './statement-batcher.js';
+export type { StoredJob } from './stored-job.js';
 export * from './text.js';
 export { type OutcomeCounts, outcomes, Throughput } from './throughput.js';
 export {

@@ -6,6 +6,7 @@ import { type Change, type HistoryRow, historyOf, timeOf } from './history.js';
 import type { NewRecord } from './job-record.js';
 import { RecordsDatabase } from './records-database.js';
 import { jobsIn } from './statements.js';
+import { type StoredJob, storedJobs } from './stored-job.js';
 import { type StoredMessage, UnprocessableMessages } from './unprocessable-messages.js';
 import { isWaiting, QUEUE_FACTS, type QueueFacts, type Waiting, waitingFor } from './waiting-for.js';
 
@@ -92,6 +93,11 @@ export class JobQueries {
     return rows[0]?.payload;
   }
 
+  /** A job as it is stored, secrets and all. */
+  async stored(id: string): Promise<StoredJob | undefined> {
+    return (await storedJobs(this.database, [id]))[0];
+  }
+
   /** The state of a job, and its result as it was returned, secrets and all. */
   async outcomeOf(id: string): Promise<{ name: string; state: JobState; result: unknown } | undefined> {
     const { rows } = await this.database.query<{ name: string; state: JobState; result: unknown }>({
@@ -166,7 +172,7 @@ export class JobQueries {
     const { rows } = await this.database.query<Row>({
       text: `
         select j.id, j.name, j.queue, j.priority, j.version, j.state, j.progress, j.progress_note as "progressNote",
-          j.attempt, j.max_attempts as "maxAttempts", ${within('payload')}, ${within('result')}, j.attempts,
+          j.attempt, j.max_attempts as "maxAttempts", ${within('payload')}, ${within('original_payload', 'originalPayload')}, ${within('result')}, j.attempts,
           j.created_at as "createdAt", j.run_at as "runAt", j.started_at as "startedAt",
           j.finished_at as "finishedAt", j.cancel_requested_at as "cancelRequestedAt", j.batch, j.previous,
           coalesce(j.tags, '[]') as tags, j.rerun_of as "rerunOf",
@@ -188,8 +194,8 @@ export class JobQueries {
   }
 }
 
-const within = (column: 'payload' | 'result') =>
-  `case when pg_column_size(j.${column}) <= $1::bigint then j.${column} end as ${column}`;
+const within = (column: string, name = column) =>
+  `case when pg_column_size(j.${column}) <= $1::bigint then j.${column} end as "${name}"`;
 
 /** When a dead letter died; its last attempt says so even if it was sent back to work since. */
 export const DIED_AT = `
@@ -205,7 +211,10 @@ export interface StoredAttempt extends AttemptView {
 type Row = Omit<JobView, 'attempts' | 'error' | 'waitingFor'> &
   Waiting & { attempts: StoredAttempt[]; worker: string | null };
 
-function toView({ worker, attempts: stored, limitedBy, heldFor, ...row }: Row, facts?: QueueFacts): JobView {
+function toView(
+  { worker, attempts: stored, limitedBy, heldFor, originalPayload, ...row }: Row,
+  facts?: QueueFacts,
+): JobView {
   const { state, attempt, startedAt, finishedAt } = row;
   const attempts: AttemptView[] = stored.map(({ claim: _, ...attempt }) => ({
     ...attempt,
@@ -219,7 +228,14 @@ function toView({ worker, attempts: stored, limitedBy, heldFor, ...row }: Row, f
       finishedAt: finishedAt?.toISOString() ?? null,
     });
   const error = state === 'succeeded' ? null : (stored.findLast(({ error }) => error)?.error ?? null);
-  return { ...row, waitingFor: waitingFor({ ...row, limitedBy, heldFor }, facts), error, attempts };
+  const edited = originalPayload !== null && { originalPayload };
+  return {
+    ...row,
+    ...edited,
+    waitingFor: waitingFor({ ...row, limitedBy, heldFor }, facts),
+    error,
+    attempts,
+  };
 }
 
 /** A job as {@link JobQueries.find} would show it right after it was inserted, but with its secrets. */

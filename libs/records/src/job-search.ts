@@ -4,8 +4,7 @@ import { saidInSql } from './error-form.js';
 import { DIED_AT, JobQueries, type ListFilter, Redaction } from './job-queries.js';
 import { RecordsDatabase, rowsOf } from './records-database.js';
 import { jobsIn } from './statements.js';
-import { InputError } from './text.js';
-import { hasValue, type Where } from './where.js';
+import { hasValue, hiddenAt, type Where } from './where.js';
 
 /** A job in a list, with the beginning of what its newest failed attempt died of. */
 export type FoundJob = Pick<
@@ -190,10 +189,3 @@ function searching(
 }
 
 const all = (conditions: string[]) => (conditions.length > 0 ? `where ${conditions.join(' and ')}` : '');
-
-/** @throws InputError when the place is secret whatever the contract. */
-export function hiddenAt({ path }: Where, redaction: Redaction | undefined): string[] {
-  const hidden = redaction?.hiddenAt(path) ?? (redaction ? undefined : []);
-  if (hidden) return hidden;
-  throw new InputError('where', 'names what is secret');
-}

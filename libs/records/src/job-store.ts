@@ -14,7 +14,7 @@ import type {
   Postponement,
   Settlement,
 } from './job-record.js';
-import { OPEN_STATES } from './jobs-in-sql.js';
+import { CANCEL, OPEN_STATES } from './jobs-in-sql.js';
 import { insertedAs, insertKeyed } from './keyed-inserts.js';
 import { type Queryable, RecordsDatabase, rowsOf } from './records-database.js';
 import { withStartBy } from './start-by.js';
@@ -165,11 +165,7 @@ export class JobStore {
     return rowsOf(this.database, {
       name: 'cancel',
       text: `
-        update jobs j
-        set state = case when j.state = 'running' then j.state else 'cancelled' end,
-            finished_at = case when j.state = 'running' then null else now() end,
-            publish_at = case when j.state = 'running' then j.publish_at end,
-            cancel_requested_at = coalesce(j.cancel_requested_at, now())
+        update jobs j set ${CANCEL}
         where j.id = any ($1::uuid[]) and j.state in (${OPEN_STATES})
         returning j.id, j.state`,
       values: [ids],

@@ -7,6 +7,12 @@ export const OPEN_STATES = jobStates
   .filter((state) => !hasEnded(state))
   .map((state) => `'${state}'`)
   .join(', ');
+/** What a cancellation sets: a job that waits ends at once, one that runs is told. */
+export const CANCEL = `
+  state = case when state = 'running' then state else 'cancelled' end,
+  finished_at = case when state = 'running' then null else now() end,
+  publish_at = case when state = 'running' then publish_at end,
+  cancel_requested_at = coalesce(cancel_requested_at, now())`;
 const IS_PUT_OFF = `publish_at is not null and state in ('scheduled', 'retrying', 'running')`;
 
 /** Jobs that were put off, as a table: `id`, and the time `until` which. */

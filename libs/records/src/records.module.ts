@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Settings } from '#config';
 import { Audit } from './audit.js';
+import { BulkStore } from './bulk-store.js';
 import { Database } from './database.js';
 import { DeadJobStore } from './dead-job-store.js';
 import { EncryptedColumns } from './encrypted-columns.js';
@@ -18,7 +19,7 @@ import { WorkerStore } from './worker-store.js';
 
 const parts = [
   ...[JobStore, OutboxStore, DeadJobStore, QueueStore, WorkerStore, UnprocessableMessages],
-  ...[JobQueries, EncryptedColumns, Retention, WorkerLock, Audit, JobSearch, Throughput],
+  ...[JobQueries, BulkStore, EncryptedColumns, Retention, WorkerLock, Audit, JobSearch, Throughput],
   {
     provide: Database,
     inject: [Settings],

@@ -1,3 +1,4 @@
+import type { Redaction } from './job-queries.js';
 import { checkText, InputError } from './text.js';
 
 /** A value that payloads have at a place: a filter for jobs that no index helps. */
@@ -26,3 +27,10 @@ export function readWhere(text: string): Where {
 export const hasValue = ({ path, value, hidden }: Record<'path' | 'value' | 'hidden', string>): string =>
   `name <> all (${hidden}::text[]) and ${value}::text = case when position('\\u' in payload::text) > 0
     then payload_text(payload, ${path}::text[]) else payload #>> ${path}::text[] end`;
+
+/** @throws InputError when the place is secret whatever the contract. */
+export function hiddenAt({ path }: Where, redaction: Redaction | undefined): string[] {
+  const hidden = redaction?.hiddenAt(path) ?? (redaction ? undefined : []);
+  if (hidden) return hidden;
+  throw new InputError('where', 'names what is secret');
+}

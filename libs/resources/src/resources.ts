@@ -92,6 +92,10 @@ export const JobView = z
       .unknown()
       .optional()
       .describe('As the contract takes it now, if that is of a newer version and its upgrade fits'),
+    originalPayload: z
+      .unknown()
+      .optional()
+      .describe('What it was enqueued with, if it was replayed with an edited payload'),
     result: z.unknown(),
     error: JobError.nullable().describe('What the newest failed attempt died of, unless the job succeeded'),
     attempts: z.array(AttemptView),

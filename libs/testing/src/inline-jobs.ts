@@ -6,9 +6,10 @@ import {
   invoke,
   type JobToEnqueue,
   JobTransport,
+  type PayloadEdit,
   type PayloadInput,
 } from '#jobs';
-import { hasEnded } from '#records';
+import { hasEnded, type JobView } from '#records';
 import { MemoryWorker } from './memory-worker.js';
 import { RecordingJobs } from './recording-jobs.js';
 
@@ -75,6 +76,12 @@ export class InlineJobs extends RecordingJobs {
     const jobs = await super.enqueueAll(given, options);
     for (const { id, isNew } of jobs) if (isNew) await this.finish(id);
     return jobs;
+  }
+
+  override async rerun(id: string, edit?: PayloadEdit): Promise<JobView> {
+    const job = await super.rerun(id, edit);
+    await this.finish(job.id);
+    return job;
   }
 
   /** Runs a job to its end, and what follows it. A handler that enqueues jobs itself runs them within its own attempt. */

@@ -12,6 +12,7 @@ import type {
   NewRecord,
   Queryable,
   Settlement,
+  StoredJob,
 } from '#records';
 import { hasEnded, viewOfNew } from '#records';
 
@@ -38,7 +39,7 @@ export class MemoryStore
   implements
     Pick<JobStore, 'insert' | 'insertMany' | 'insertInto' | 'insertKeyed' | 'insertKeyedInto' | 'insertAll'>,
     Pick<JobStore, 'cancel' | 'claim' | 'settle'>,
-    Pick<JobQueries, 'find' | 'outcomeOf' | 'recentQueueFacts' | 'statesOf'>
+    Pick<JobQueries, 'find' | 'outcomeOf' | 'stored' | 'recentQueueFacts' | 'statesOf'>
 {
   readonly jobs = new Map<string, MemoryRecord>();
   private readonly holders = new Map<string, { job: string; key: JobKey; until: number }>();
@@ -147,6 +148,14 @@ export class MemoryStore
   async find(id: string): Promise<JobView | undefined> {
     const job = this.jobs.get(id);
     return job && toView(job);
+  }
+
+  async stored(id: string): Promise<StoredJob | undefined> {
+    const job = this.jobs.get(id);
+    if (!job) return undefined;
+    const { priority = 'normal', version = 1, ...given } = job.accepted;
+    const { options = null, tags = null, next = null, previous = null } = given;
+    return { ...given, state: job.state, priority, version, options, tags, next, previous };
   }
 
   async outcomeOf(id: string) {

@@ -7,7 +7,7 @@ import {
   type Outbox,
   type PayloadInput,
 } from '#jobs';
-import type { JobQueries, JobStore, NewRecord } from '#records';
+import type { BulkStore, JobQueries, JobStore, NewRecord } from '#records';
 import { MemoryStore } from './memory-store.js';
 import { memorySettings, nowhere } from './memory-worker.js';
 
@@ -47,6 +47,8 @@ export class RecordingJobs extends Jobs {
       new ContractRedaction(known),
       // What has not ended when it is looked at goes on for ever.
       { ended: async () => false } as unknown as JobWatcher,
+      // Filters are SQL.
+      undefined as unknown as BulkStore,
     );
   }
 

@@ -173,8 +173,9 @@ describe('an action', () => {
   });
   const id = '01900000-0000-7000-8000-000000000000';
   const actions = [
-    ...['cancel', 'start', 'replay', 'discard'].map((action) => `/jobs/${id}/${action}`),
+    ...['cancel', 'start', 'replay', 'discard', 'rerun'].map((action) => `/jobs/${id}/${action}`),
     ...['/dead-letters/replay', '/dead-letters/discard'],
+    ...['cancel', 'reschedule', 'rerun'].map((action) => `/jobs/many/${action}`),
     ...['/queues/sample-picture/pause', '/queues/sample-mail/resume', `/batches/${id}/cancel`],
     ...['run', 'pause', 'resume'].map((action) => `/schedules/sample.nightly/${action}`),
     ...['quiet', 'unquiet', 'stop'].map((action) => `/workers/1/${action}`),
@@ -194,6 +195,71 @@ describe('an action', () => {
       { actor: 'ada', count: 0, refusal: isOld },
       { actor: 'bob', count: 0, refusal: expect.stringContaining('takes an operator') },
     ]);
+  });
+  test('on a job that has ended shows what is changed in its payload and what is wrong, before it runs again', async () => {
+    const api = (path: string, body: object) =>
+      fetch(`${open.url}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }).then((answer) => answer.json() as Promise<JobView>);
+    const payload = { to: 'ada@example.com', subject: 'Hello', text: 'hush-hush' };
+    const job = await api('/jobs', { name: 'sample.mail', payload, options: { tags: ['edited'] } });
+    const { cookie } = ada;
+    await post(`/jobs/${job.id}/cancel`, { csrf: ada.csrf }, { cookie });
+    const page = async (answer: Promise<Response>) => {
+      const [{ status }, html] = [await answer, await (await answer).text()];
+      expect(html).not.toContain('hush-hush');
+      return { status, html };
+    };
+    const check = (text: string) =>
+      page(post(`/jobs/${job.id}/edit`, { csrf: ada.csrf, payload: text }, { cookie }));
+    expect((await page(get(`/jobs/${job.id}/edit`, { cookie }))).html).toContain(
+      '&quot;text&quot;: &quot;[redacted]',
+    );
+    expect((await page(get(`/jobs/${job.id}`, { cookie: bob.cookie }))).html).not.toContain('/edit');
+    expect(
+      (await post(`/jobs/${job.id}/edit`, { csrf: bob.csrf, payload: '{}' }, { cookie: bob.cookie })).status,
+    ).toBe(403);
+
+    expect((await check('{')).html).toMatch(/role="alert"[\s\S]*JSON/);
+    const wrong = await check(JSON.stringify({ ...(job.payload as object), to: 'nobody' }));
+    expect(wrong.html).toMatch(/role="alert"[\s\S]*<code>\/payload\/to<\/code>/);
+    expect(wrong.html).not.toContain('Run again as a new job');
+    const text = JSON.stringify({ ...(job.payload as object), to: 'eve@example.com' });
+    const right = await check(text);
+    expect(right.html).toMatch(/<code>\/to<\/code> <del>.*ada@example.com.*<ins>.*eve@example.com/);
+    expect(right.html).toContain('Run again as a new job');
+
+    const again = await post(`/jobs/${job.id}/rerun`, { csrf: ada.csrf, payload: text }, { cookie });
+    expect(again.status).toBe(303);
+    const [made] = await environment.sql('select id, payload from jobs where rerun_of = $1', [job.id]);
+    expect(made?.payload).toEqual({ ...payload, to: 'eve@example.com' });
+    expect(again.headers.get('location')).toContain(made?.id);
+    expect((await page(get(`/jobs/${made?.id}`, { cookie }))).html).toContain(`/dashboard/jobs/${job.id}`);
+  });
+  test('on many jobs says how many they are before it is done to them', async () => {
+    const { cookie, csrf } = ada;
+    const html = async (path: string) => (await get(path, { cookie })).text();
+    expect(await html('/jobs?tag=edited')).toContain('/dashboard/jobs/many?tag=edited&amp;action=cancel');
+    expect(await html('/jobs/many?tag=edited&action=cancel')).toContain('Cancel: 1 job?');
+    expect((await get('/jobs/many?action=cancel', { cookie })).status).toBe(400);
+    expect((await post('/jobs/many/cancel', { csrf, tag: '' }, { cookie })).status).toBe(400);
+    const done = await post(
+      '/jobs/many/cancel',
+      { csrf, tag: 'edited', where: '/to:eve@example.com' },
+      { cookie },
+    );
+    expect(done.status).toBe(303);
+    const path = (done.headers.get('location') ?? '').replace('/dashboard', '');
+    expect(await html(path)).toContain('1 job cancelled.');
+    expect(await html('/jobs/many?tag=edited&action=rerun')).toContain('Run again: 1 job?');
+    const form = { csrf, tag: 'edited', patch: '{"to":"bob@example.com"}', perSecond: '50' };
+    expect((await post('/jobs/many/rerun', { ...form, patch: '{' }, { cookie })).status).toBe(400);
+    expect((await post('/jobs/many/rerun', form, { cookie })).status).toBe(303);
+    expect(
+      await environment.sql(`select 1 from jobs where payload ->> 'to' = 'bob@example.com'`),
+    ).toHaveLength(1);
   });
   test.each(['queue=a&queue=%00', `queue=${'x'.repeat(300)}`, `errorForm=${'x'.repeat(700)}`, 'error='])(
     'is not done to all dead letters because it is not clear which are meant: %.20s',

@@ -530,6 +530,117 @@ describe('dead letters', () => {
   });
 });
 
+describe('POST /jobs/{id}/rerun', () => {
+  const next = { name: 'sample.report', payload: { from: '2026-01-01', to: '2026-01-02' } };
+  async function givenEnded(): Promise<string> {
+    const options = { tags: ['again'], next, unique: { key: 'k' } };
+    const { body: job } = await call('POST', '/jobs', { name: 'sample.mail', payload: mail, options });
+    await call('POST', `/jobs/${job.id}/cancel`);
+    return job.id;
+  }
+
+  test('makes a new job of one that has ended, with its options and without its key', async () => {
+    const id = await givenEnded();
+    const { status, headers, body } = await call('POST', `/jobs/${id}/rerun`);
+    expect([status, headers.get('location')]).toEqual([202, `/jobs/${body.id}`]);
+    expect(body).toMatchObject({ rerunOf: id, state: 'queued', tags: ['again'], payload: { to: mail.to } });
+    const [{ next: before }, { next: after }] = [(await call('GET', `/jobs/${id}`)).body, body];
+    expect(after).toEqual(expect.any(String));
+    expect(after).not.toBe(before);
+    expect(await environment.sql(`select payload from jobs where id = '${body.id}'`)).toEqual([
+      { payload: mail },
+    ]);
+
+    expect(await call('POST', `/jobs/${body.id}/rerun`)).toMatchObject({ status: 409 });
+    expect((await call('POST', `/jobs/${randomUUID()}/rerun`)).status).toBe(404);
+  });
+
+  test('takes another payload, or a patch of it, which the contract checks; what was not shown stays', async () => {
+    const id = await givenEnded();
+    const shown = (await call('GET', `/jobs/${id}`)).body.payload;
+    const rerun = (body: object) => call('POST', `/jobs/${id}/rerun`, body);
+    expect(await rerun({ payload: { ...shown, to: 'nobody' } })).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/payload/to' }] },
+    });
+    expect((await rerun({ payload: shown, patch: {} })).status).toBe(422);
+    const { body } = await rerun({ payload: { ...shown, to: 'eve@example.com' } });
+    const { body: patched } = await rerun({ patch: { to: 'bob@example.com' } });
+    const rows = await environment.sql('select payload from jobs where id = any($1) order by id', [
+      [body.id, patched.id],
+    ]);
+    expect(rows.map(({ payload }) => payload)).toEqual([
+      { ...mail, to: 'eve@example.com' },
+      { ...mail, to: 'bob@example.com' },
+    ]);
+    expect((await call('GET', `/jobs/${id}`)).body.payload.to).toBe(mail.to);
+  });
+
+  test('a dead letter is replayed edited, with what it was enqueued with beside that, and an audit line without it', async () => {
+    const { body: job } = await call('POST', '/jobs', { name: 'sample.mail', payload: mail });
+    await environment.sql(
+      `update jobs set state = 'dead', publish_at = null, finished_at = now() where id = $1`,
+      [job.id],
+    );
+    const replay = (body: object) => call('POST', '/dead-letters/replay', { ids: [job.id], ...body });
+    expect((await replay({ payload: { to: 7 } })).body.errors[0].pointer).toBe('/payload/to');
+    const many = { name: 'sample.mail', payload: mail };
+    expect((await call('POST', '/dead-letters/replay', many)).status).toBe(422);
+    expect((await replay({ payload: { ...job.payload, to: 'eve@example.com' } })).body).toEqual({ count: 1 });
+    expect((await call('GET', `/jobs/${job.id}`)).body).toMatchObject({
+      ...{ state: 'queued', payload: { to: 'eve@example.com' } },
+      originalPayload: { to: mail.to, text: '[redacted]' },
+    });
+    const lines = await environment.sql<{ subject: string; count: number }>(
+      'select subject, count from audit order by id desc limit 3',
+    );
+    expect(lines[0]).toEqual({ subject: JSON.stringify({ ids: [job.id], edited: true }), count: 1 });
+    expect(JSON.stringify(lines)).not.toContain('eve@example.com');
+  });
+});
+
+describe('Many jobs', () => {
+  const enqueue = async (tag: string, options: object = {}, to = mail.to): Promise<string> => {
+    const body = { name: 'sample.mail', payload: { ...mail, to }, options: { tags: [tag], ...options } };
+    return (await call('POST', '/jobs', body)).body.id;
+  };
+  const stateOf = async (id: string) => (await call('GET', `/jobs/${id}`)).body.state;
+  const many = async (action: string, body: object) => (await call('POST', `/jobs/${action}`, body)).body;
+
+  test('are cancelled by a filter, and never all of them by none', async () => {
+    const ids = [await enqueue('many'), await enqueue('many', { delay: '1h' }), await enqueue('few')];
+    expect((await call('POST', '/jobs/cancel', {})).status).toBe(422);
+    expect((await call('POST', '/jobs/cancel', { tags: 'many' })).status).toBe(422);
+    expect(await many('cancel', { tag: 'many', to: '2020-01-01T00:00:00Z' })).toEqual({ count: 0 });
+    expect(await many('cancel', { tag: 'many', state: 'scheduled' })).toEqual({ count: 1 });
+    expect(await many('cancel', { tag: 'many' })).toEqual({ count: 1 });
+    expect(await Promise.all(ids.map(stateOf))).toEqual(['cancelled', 'cancelled', 'queued']);
+  });
+
+  test('are rescheduled by a filter, so many to each second', async () => {
+    for (let n = 0; n < 3; n++) await enqueue('later', { delay: '1h' });
+    const runAt = '2027-01-31T09:00:00.000Z';
+    expect((await call('POST', '/jobs/reschedule', { tag: 'later' })).status).toBe(422);
+    expect(await many('reschedule', { tag: 'later', runAt, perSecond: 2 })).toEqual({ count: 3 });
+    const { body } = await call('GET', '/jobs?tag=later');
+    const times = body.items.map((job: { runAt: string }) => job.runAt);
+    expect(times).toEqual(['2027-01-31T09:00:01.000Z', runAt, runAt]);
+  });
+
+  test('are enqueued again by a filter, patched, but for those that were before and those that then do not fit', async () => {
+    const [job, misfit] = [await enqueue('rerun', {}, 'x@example.com'), await enqueue('rerun')];
+    await many('cancel', { tag: 'rerun' });
+    await environment.sql(`update jobs set payload = '{"to": "x@example.com"}' where id = $1`, [misfit]);
+    const filter = { tag: 'rerun', state: 'cancelled', where: '/to:x@example.com' };
+    const body = { ...filter, patch: { to: 'y@example.com' }, perSecond: 50 };
+    expect(await many('rerun', body)).toEqual({ count: 1, leftOut: 1 });
+    expect(await many('rerun', body)).toEqual({ count: 0, leftOut: 1 });
+    const { items } = (await call('GET', '/jobs?tag=rerun&where=/to:y@example.com')).body;
+    expect(items.map(({ rerunOf }: { rerunOf: string }) => rerunOf)).toEqual([job]);
+    expect((await call('POST', '/jobs/rerun', { patch: {} })).status).toBe(422);
+  });
+});
+
 describe('POST /jobs/{id}/reschedule', () => {
   test('moves a scheduled job to another time, and refuses one that is not scheduled', async () => {
     const body = { name: 'sample.mail', payload: mail, options: { delay: '1h' } };

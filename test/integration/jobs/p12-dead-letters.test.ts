@@ -197,3 +197,56 @@ test('P12: a message in the dead-letter queue changes no job that it does not st
     ]),
   ).toEqual(waiting.toSorted().map((id) => ({ id, state: 'retrying', attempt: 2, attempts: [] })));
 });
+
+test('P12: a dead letter runs with the payload that it was replayed with, and keeps the one that it died with', async () => {
+  const ids = await givenDead(3);
+  works = true;
+  const { jobs } = producer;
+  const edit = (patch: unknown) => jobs.editOf({ patch });
+  expect(await dead.replayAll({ queue: 'fail' }, { edit: edit({ n: 'none' }) })).toEqual({
+    count: 0,
+    leftOut: 3,
+  });
+  expect(await deadIds()).toEqual([...ids].sort());
+  expect((await jobs.find(ids[0]!))?.originalPayload).toBeUndefined();
+
+  expect(
+    await dead.replayAll({ queue: 'fail', where: { path: ['n'], value: '2' } }, { edit: edit({ n: 42 }) }),
+  ).toEqual({
+    count: 1,
+    leftOut: 0,
+  });
+  const edited = await eventually(async () => {
+    const job = await jobs.find(ids[2]!);
+    return job?.state === 'succeeded' && job;
+  });
+  expect(edited).toMatchObject({ payload: { n: 42 }, originalPayload: { n: 2 }, attempt: 1 });
+  await untilTheyFit();
+});
+
+test('jobs that ended are enqueued again once, at a rate, however often the same is asked and by how many at once', async () => {
+  const ids = await givenDead(250);
+  works = true;
+  const { jobs } = producer;
+  const filter = { queue: 'fail', error: 'is even' };
+  const abortion = new AbortController();
+  const onProgress = () => abortion.abort();
+  const first = await jobs.rerunAll(filter, { signal: abortion.signal, onProgress });
+  expect(first).toEqual({ count: 100, leftOut: 0 });
+  const rest = await Promise.all([1, 2].map(() => jobs.rerunAll(filter, { perSecond: 10 })));
+  expect(rest.reduce((sum, { count }) => sum + count, 0)).toBe(25);
+  expect(await jobs.rerunAll(filter)).toEqual({ count: 0, leftOut: 0 });
+
+  const [row] = await environment.sql(
+    `select count(*)::int as n, count(distinct rerun_of)::int as olds, max(run_at) - min(run_at) > '1.5 s' as spread
+     from jobs where rerun_of = any ($1)`,
+    [ids],
+  );
+  expect(row).toEqual({ n: 125, olds: 125, spread: true });
+  await eventually(async () => {
+    const left = await environment.sql(
+      `select 1 from jobs where rerun_of is not null and state <> 'succeeded'`,
+    );
+    return left.length === 0;
+  }, 30_000);
+});

@@ -15,7 +15,7 @@ import {
   JobHandler,
   nextJob,
 } from '#jobs';
-import { EncryptedColumns, JobQueries } from '#records';
+import { DeadJobStore, EncryptedColumns, JobQueries } from '#records';
 import { forwardedLog } from '#telemetry';
 import { eventually, InlineJobs, runJob } from '#testing';
 import {
@@ -157,6 +157,17 @@ test('what a contract marks as encrypted is plain text in its handlers only', as
   expect(JSON.stringify(await environment.drainQueue('money.dead'))).not.toContain(MARK);
   expect(logged.join('\n')).toContain('Sending to [redacted]');
   expect([...logged, ...KeptLines.lines].join('\n')).not.toContain(MARK);
+
+  const again = await jobs.rerun(dead.id, { patch: { customer: 'eve' } });
+  const edit = jobs.editOf(
+    { payload: { customer: 'bob', iban: '[redacted]', isUrgent: '[redacted]' } },
+    true,
+  );
+  await producer.app.get(DeadJobStore).replayAll({ ids: [dead.id] }, { edit });
+  for (const [id, customer] of [[again.id, 'eve'] as const, [dead.id, 'bob'] as const])
+    expect(await ended(id)).toMatchObject({ state: 'succeeded', payload: { customer, iban: '[redacted]' } });
+  expect((await jobs.find(dead.id))?.originalPayload).toMatchObject({ customer: 'dies', iban: '[redacted]' });
+  expect(await dump()).not.toContain(MARK);
 }, 60_000);
 
 test('nor do the files of the database hold it', async () => {

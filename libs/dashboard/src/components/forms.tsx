@@ -21,18 +21,46 @@ interface ActionProps {
   fields?: Fields;
   /** What it is done to, where several buttons on a page have the same label. */
   about?: string;
+  /** What else it asks for. */
+  children?: ComponentChildren;
 }
 
 /** A button that changes something; nothing for those who may not press it. */
-export function ActionButton({ to, label, kind, fields = {}, about }: ActionProps) {
+export function ActionButton({ to, label, kind, fields = {}, about, children }: ActionProps) {
   if (!useMayAct()) return null;
   return (
     <form method="post" action={to}>
       <Token />
       {hidden(fields)}
+      {children}
       <button type="submit" class={kind} aria-label={about && `${label} ${about}`}>
         {label}
       </button>
+    </form>
+  );
+}
+
+interface EditorProps {
+  to: string;
+  label: string;
+  name: string;
+  value: string;
+  submit: string;
+}
+
+/** A text of many lines that is sent; nothing for those who may change nothing. */
+export function Editor({ to, label, name, value, submit }: EditorProps) {
+  if (!useMayAct()) return null;
+  return (
+    <form method="post" action={to} class="editor">
+      <Token />
+      <label>
+        {label}
+        <textarea name={name} rows={20} spellcheck={false} autoComplete="off">
+          {value}
+        </textarea>
+      </label>
+      <button type="submit">{submit}</button>
     </form>
   );
 }
@@ -61,6 +89,7 @@ interface FieldProps {
   name: string;
   value?: string;
   placeholder?: string;
+  type?: 'datetime-local';
   /** What may be chosen, or something else. */
   suggestions?: readonly string[];
 }

@@ -3,7 +3,16 @@ import type { VNode } from 'preact';
 import { z } from 'zod';
 import { counted, grouped } from '#config';
 import { text } from '#http';
-import { type DeadGroup, DeadJobStore, type Done, likeForms, SHOWN_GROUPS } from '#records';
+import { Jobs } from '#jobs';
+import {
+  type DeadGroup,
+  DeadJobStore,
+  type DeadLetterFilter,
+  type Done,
+  likeForms,
+  readWhere,
+  SHOWN_GROUPS,
+} from '#records';
 import { address, jobPath, optionalText } from '../addresses.js';
 import { ActionButton, Field, Filters } from '../components/forms.js';
 import { Page } from '../components/page.js';
@@ -11,6 +20,11 @@ import { type Column, Facts, Table } from '../components/table.js';
 import { Count, Text } from '../components/values.js';
 import { useMayAct } from '../components/viewer.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
+import { readPatch } from './many-jobs.page.js';
+
+/** A time as browsers write it, by UTC. */
+const Moment = z.iso.datetime({ local: true });
+const optionalMoment = optionalText.transform((text) => Moment.safeParse(text).data);
 
 /** Which dead letters are meant, as forms say it. Whatever else a form says is a mistake, and never means all of them. */
 const Filter = z.object({
@@ -19,6 +33,10 @@ const Filter = z.object({
   error: text(200).min(1).optional(),
   // What a group has in common; empty when its jobs left no message.
   errorForm: text(600).optional(),
+  tag: text(100).min(1).optional(),
+  where: text(500).min(1).optional(),
+  from: Moment.optional(),
+  to: Moment.optional(),
 });
 type Filter = z.output<typeof Filter>;
 /** The same for looking at them. One number is as good as any: what is looked for is a kind of error. */
@@ -26,6 +44,23 @@ const Look = z.object({
   queue: optionalText,
   name: optionalText,
   error: optionalText.transform((text) => text && likeForms(text)),
+  tag: optionalText,
+  where: optionalText,
+  from: optionalMoment,
+  to: optionalMoment,
+});
+const meant = ({ where, from, to, ...filter }: Filter): DeadLetterFilter => ({
+  ...filter,
+  where: where === undefined ? undefined : readWhere(where),
+  from: from === undefined ? undefined : new Date(`${from}Z`),
+  to: to === undefined ? undefined : new Date(`${to}Z`),
+});
+const Details = z.object({
+  perSecond: z.preprocess(
+    (text) => text || undefined,
+    z.coerce.number().int().min(1).max(100_000).optional(),
+  ),
+  patch: z.string().optional(),
 });
 
 const actions = {
@@ -33,7 +68,7 @@ const actions = {
     label: 'Replay',
     kind: 'primary',
     meaning:
-      'They go back to work with attempts counted from zero, at most a thousand in a second. What caused the error should be put right first.',
+      'They go back to work with attempts counted from zero, so many in each second. What caused the error should be put right first; a patch (JSON Merge Patch) changes each payload, and what it was before stays in the record.',
   },
   discard: {
     label: 'Discard',
@@ -45,13 +80,16 @@ type ActionName = keyof typeof actions;
 
 @DashboardController('/dead-letters')
 export class DeadLettersPage {
-  constructor(private readonly dead: DeadJobStore) {}
+  constructor(
+    private readonly dead: DeadJobStore,
+    private readonly jobs: Jobs,
+  ) {}
 
   @Get()
   async show(@Query() query: Record<string, unknown>): Promise<VNode> {
     const filter = Look.parse(query);
     const isFiltered = Object.values(filter).some((value) => value !== undefined);
-    const { count, groups } = await this.dead.groups(filter);
+    const { count, groups } = await this.dead.groups(meant(filter));
     const most = groups.length === SHOWN_GROUPS ? ` The ${SHOWN_GROUPS} most frequent errors.` : '';
     return (
       <Page
@@ -72,10 +110,14 @@ export class DeadLettersPage {
           />
           <Field label="Name" name="name" value={filter.name} />
           <Field label="Queue" name="queue" value={filter.queue} />
+          <Field label="Tag" name="tag" value={filter.tag} />
+          <Field label="Payload has" name="where" value={filter.where} placeholder="/customer/id:42" />
+          <Field label="From (UTC)" name="from" value={filter.from} type="datetime-local" />
+          <Field label="To (UTC)" name="to" value={filter.to} type="datetime-local" />
         </Filters>
         <Table
           caption="Dead letters by error"
-          columns={columns}
+          columns={columnsOf(filter)}
           rows={groups}
           empty={
             isFiltered ? ['Nothing fits these filters'] : ['No dead letters', 'No job has failed for good.']
@@ -91,7 +133,7 @@ export class DeadLettersPage {
     if (action !== 'replay' && action !== 'discard')
       throw new BadRequestException('Unknown action: use replay or discard.');
     const filter = filterOf(query);
-    const count = await this.dead.count(filter);
+    const count = await this.dead.count(meant(filter));
     const { label, kind, meaning } = actions[action];
     const { errorForm: _, ...back } = filter;
     const to = address(`/dead-letters/${action}`);
@@ -101,7 +143,10 @@ export class DeadLettersPage {
         <p>{meaning}</p>
         <div class="actions">
           {count > 0 && (
-            <ActionButton to={to} label={`${label} ${grouped(count)}`} kind={kind} fields={filter} />
+            <ActionButton to={to} label={`${label} ${grouped(count)}`} kind={kind} fields={filter}>
+              {action === 'replay' && <Field label="Patch" name="patch" placeholder='{"currency":"EUR"}' />}
+              {action === 'replay' && <Field label="A second" name="perSecond" placeholder="1000" />}
+            </ActionButton>
           )}
           <Text to={address('/dead-letters', back)} of="Back" kind="button" />
         </div>
@@ -111,12 +156,16 @@ export class DeadLettersPage {
 
   @Action('replay', 'dead-letters.replay')
   async replay(@Body() body: unknown) {
-    return done('replay', await this.dead.replayAll(filterOf(body)));
+    const details = Details.safeParse(body);
+    if (!details.success) throw new BadRequestException('How many a second is a number from 1 to 100000.');
+    const { patch, perSecond } = details.data;
+    const edit = this.jobs.editOf({ patch: readPatch(patch) });
+    return done('replay', await this.dead.replayAll(meant(filterOf(body)), { edit, perSecond }));
   }
 
   @Action('discard', 'dead-letters.discard')
   async discard(@Body() body: unknown) {
-    return done('discard', { count: await this.dead.discard(filterOf(body)) });
+    return done('discard', { count: await this.dead.discard(meant(filterOf(body))) });
   }
 }
 
@@ -133,8 +182,11 @@ function noticeOf(query: Record<string, unknown>): string | undefined {
   const left = Math.trunc(Number(query.left)) || 0;
   if (query.done === 'discard') return `${dead(count)} given up for good. The records stay.`;
   if (query.done !== 'replay') return undefined;
-  const leftOut = left > 0 ? ` ${grouped(left)} left out: other jobs hold their unique keys.` : '';
-  return `${dead(count)} sent back to work, at most a thousand in a second.${leftOut}`;
+  const leftOut =
+    left > 0
+      ? ` ${grouped(left)} left out: other jobs hold their unique keys, or their payload does not fit.`
+      : '';
+  return `${dead(count)} sent back to work.${leftOut}`;
 }
 
 function filterOf(form: unknown): Filter {
@@ -160,17 +212,33 @@ function Choices({ filter, what = '' }: { filter: Filter; what?: string }) {
   );
 }
 
-const Meant = ({ queue, name, error, errorForm }: Filter) => (
+const Meant = ({ queue, name, error, errorForm, tag, where, from, to }: Filter) => (
   <Facts
     of={{
       Name: name,
       Queue: queue,
       'Error contains': error && <Text of={error} kind="error" />,
       Error: errorForm !== undefined && <Text of={errorForm || 'without a message'} kind="error" />,
-      Which: !queue && !name && !error && errorForm === undefined && 'all',
+      Tag: tag,
+      'Payload has': where,
+      'From (UTC)': from,
+      'To (UTC)': to,
+      Which: !(queue || name || error || tag || where || from || to) && errorForm === undefined && 'all',
     }}
   />
 );
+
+/** Each is a filter of its own, within what is looked at. */
+const columnsOf = (filter: Filter): Column<DeadGroup>[] => [
+  ...columns,
+  [
+    'Actions',
+    ({ queue, name, errorForm }) => (
+      <Choices filter={{ ...filter, error: undefined, queue, name, errorForm }} />
+    ),
+    'actions',
+  ],
+];
 
 const columns: Column<DeadGroup>[] = [
   [
@@ -194,5 +262,4 @@ const columns: Column<DeadGroup>[] = [
   ['Queue', 'queue'],
   ['Newest', 'newest'],
   ['Oldest', 'oldest'],
-  ['Actions', ({ queue, name, errorForm }) => <Choices filter={{ queue, name, errorForm }} />, 'actions'],
 ];

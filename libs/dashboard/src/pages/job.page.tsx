@@ -1,6 +1,8 @@
-import { Get, NotFoundException, Param, Query } from '@nestjs/common';
+import { Body, Get, NotFoundException, Param, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
+import { parse } from 'secure-json-parse';
 import { grouped } from '#config';
+import { Jobs } from '#jobs';
 import { DeadJobStore, hasEnded, JobQueries, JobStore, type JobView, type MessageView } from '#records';
 import { Id } from '#resources';
 import { address, jobPath } from '../addresses.js';
@@ -20,6 +22,7 @@ import {
   Tags,
   Text,
 } from '../components/values.js';
+import { useMayAct } from '../components/viewer.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
 
 /** What an action led to, by the word that the address carries. */
@@ -28,6 +31,7 @@ const notices: Record<string, string> = {
   replayed: 'Sent back to work, with attempts counted from zero.',
   discarded: 'Given up for good. The record stays.',
   hurried: 'Starts now.',
+  again: 'Enqueued again, as this job.',
   held: 'Nothing was changed: another job holds its unique key. Replay it when that one has ended.',
   late: 'Nothing was changed: the job had moved on by then.',
 };
@@ -38,6 +42,7 @@ export class JobPage {
     private readonly views: JobQueries,
     private readonly records: JobStore,
     private readonly dead: DeadJobStore,
+    private readonly jobs: Jobs,
   ) {}
 
   @Get()
@@ -64,6 +69,9 @@ export class JobPage {
             {job.upgradedPayload !== undefined && (
               <Value title="Payload, upgraded" of={job.upgradedPayload} />
             )}
+            {job.originalPayload !== undefined && (
+              <Value title="Payload, before it was edited" of={job.originalPayload} />
+            )}
             {message && <Received {...message} />}
             {job.previous && <Value title="Result of the job before" of={job.previous.result} />}
             {job.state === 'succeeded' && <Value title="Result" of={job.result} />}
@@ -86,8 +94,16 @@ export class JobPage {
   }
 
   @Action('replay', 'job.replay')
-  replay(@Param('id') id: string) {
-    return this.change(id, 'replayed', () => this.dead.replay({ ids: [id] }));
+  replay(@Param('id') id: string, @Body() { payload }: { payload?: string } = {}) {
+    const edit = this.jobs.editOf({ payload: payload === undefined ? undefined : parse(payload) }, true);
+    return this.change(id, 'replayed', () => this.dead.replay({ ids: [id] }, { edit }));
+  }
+
+  @Action('rerun', 'job.rerun')
+  async rerun(@Param('id') id: string, @Body() { payload }: { payload?: string } = {}) {
+    const edit = { payload: payload === undefined ? undefined : parse(payload) };
+    const job = await this.jobs.rerun(id, edit);
+    return { url: `${jobPath(job.id)}?done=again`, count: 1 };
   }
 
   @Action('discard', 'job.discard')
@@ -114,6 +130,10 @@ const Actions = ({ id, state, cancelRequestedAt }: JobView) => (
     {state === 'dead' && <ActionButton to={`${jobPath(id)}/replay`} label="Replay" kind="primary" />}
     {state === 'dead' && <ActionButton to={`${jobPath(id)}/discard`} label="Discard" kind="danger" />}
     {state === 'scheduled' && <ActionButton to={`${jobPath(id)}/start`} label="Start now" kind="primary" />}
+    {hasEnded(state) && <ActionButton to={`${jobPath(id)}/rerun`} label="Run again" />}
+    {hasEnded(state) && useMayAct() && (
+      <Text to={`${jobPath(id)}/edit`} of="Edit and run again" kind="button" />
+    )}
     {!hasEnded(state) && !cancelRequestedAt && (
       <ActionButton to={`${jobPath(id)}/cancel`} label="Cancel" kind="danger" />
     )}
@@ -143,6 +163,7 @@ const JobFacts = (job: JobView) => (
         ),
         Follows: job.previous && <JobName {...job.previous} />,
         Then: job.next && <JobLink id={job.next} />,
+        'Rerun of': job.rerunOf && <JobLink id={job.rerunOf} />,
         Tags: job.tags.length > 0 && <Tags of={job.tags} />,
         Trace: job.traceId && <Text of={job.traceId} kind="id" />,
       }}

@@ -11,6 +11,7 @@ import { Page, Paging, Tabs } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
 import { Badge, duration, JobName, Progress, Tags, Text, Time } from '../components/values.js';
 import { DashboardController } from '../dashboard.guard.js';
+import { Choices, doneOf } from './many-jobs.page.js';
 
 const PAGE_SIZE = 50;
 
@@ -36,7 +37,7 @@ export class JobsPage {
 
   @Get()
   async show(
-    @Query() query: unknown,
+    @Query() query: Record<string, unknown>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<VNode | undefined> {
     const filter = Filter.parse(query);
@@ -50,9 +51,15 @@ export class JobsPage {
       this.countStates(),
       this.search.tags(),
     ]);
+    const { state, name, queue, tag, where } = filter;
     const none = filter.before ? 'You have seen the oldest.' : 'Nothing fits these filters.';
     return (
-      <Page title="Jobs" here="Jobs">
+      <Page
+        title="Jobs"
+        here="Jobs"
+        notice={doneOf(query)}
+        actions={!filter.batch && <Choices filter={{ state, name, queue, tag, where }} />}
+      >
         <States filter={filter} counts={counts} />
         {this.filters(
           filter,
