@@ -1,11 +1,12 @@
-import { Injectable, Optional } from '@nestjs/common';
+import { Injectable, Optional, type Type } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
-import { ContractError } from '#define-job';
+import { ContractError, problemWithDuration } from '#define-job';
 import { Contracts } from './contracts.js';
-import type { HandlerExtras } from './handler.js';
+import type { BatchSize, HandlerExtras, JobContext } from './handler.js';
 import { Invoker } from './invoker.js';
 import { Isolation } from './isolation.js';
 import { Admission } from './lifecycle/admission.js';
+import { Collector } from './lifecycle/collector.js';
 import { Executor } from './lifecycle/executor.js';
 
 const extrasOf = ({ extras = {} }: MessageHandler) => extras as Partial<HandlerExtras>;
@@ -14,6 +15,8 @@ const extrasOf = ({ extras = {} }: MessageHandler) => extras as Partial<HandlerE
 @Injectable()
 export class HandlerRegistry {
   private readonly isolated = new Set<string>();
+  /** How many jobs handlers take in one call. */
+  private readonly sizes = new Map<string, number>();
 
   constructor(
     private readonly contracts: Contracts,
@@ -44,17 +47,36 @@ export class HandlerRegistry {
     return isIsolated ? this.isolation?.threads : undefined;
   }
 
+  /** What handlers of a queue cannot be given, when so many of its jobs run at once. */
+  warningsOf(queue: string, prefetch: number): string[] {
+    return this.contracts.ofQueue(queue).flatMap(({ name }) => {
+      const size = this.sizes.get(name) ?? 0;
+      return size <= prefetch
+        ? []
+        : `${name} takes ${size} jobs in one call, and this worker runs ${prefetch} of queue "${queue}" at once: set WORKER_PREFETCH to ${queue}=${size} or more`;
+    });
+  }
+
   private registerOne(handler: MessageHandler): void {
-    const { contract, handler: type, isolated, limits } = extrasOf(handler);
+    const { contract, handler: type, isolated, batch, limits } = extrasOf(handler);
     if (!contract || !type) return;
     if (isolated) this.isolated.add(contract.name);
+    if (batch) this.sizes.set(contract.name, batch.size);
     const isolation = isolated ? this.isolation : undefined;
-    this.executor.register(contract, isolation ?? this.invoker.callOf(type, handler));
+    this.executor.register(
+      contract,
+      isolation ?? (batch ? this.collector(type, handler, batch) : this.invoker.callOf(type, handler)),
+    );
     if (limits) this.admission?.register(contract, limits);
   }
 
+  private collector(type: Type, handler: MessageHandler, batch: BatchSize): Collector {
+    const call = this.invoker.callOf<readonly JobContext[]>(type, handler);
+    return new Collector((jobs) => this.executor.running.runMany(() => call(jobs)), batch);
+  }
+
   private problemWith(pattern: string, found: MessageHandler): string | undefined {
-    const { contract, handler, isolated, limits } = extrasOf(found);
+    const { contract, handler, isolated, batch, limits } = extrasOf(found);
     const next = found.next as MessageHandler | undefined;
     if (!handler)
       return (
@@ -72,6 +94,12 @@ export class HandlerRegistry {
       return `${className} handles ${contract.name}, which is not among the contracts: export it from there`;
     if (isolated && !this.isolation)
       return `${className} is isolated, which takes an IsolationModule: add it to the worker's parts, or drop the option`;
+    if (isolated && batch)
+      return `${className} is isolated, and takes many jobs in one call: drop one of the two options`;
+    const isSize = Number.isInteger(batch?.size ?? 1) && (batch?.size ?? 1) >= 1;
+    if (!isSize) return `${className}: batch: size must be a whole number from 1 on, not ${batch?.size}`;
+    const problem = batch && problemWithDuration('batch: within', batch.within);
+    if (problem) return `${className}: ${problem}`;
     if (limits && !this.admission)
       return `${className} has limits, which take a LimitsModule: add it to the worker's parts, or drop the options`;
     return undefined;

@@ -9,6 +9,7 @@ import type { Log } from '#telemetry';
 export const JOB_TRANSPORT = Symbol('warren jobs');
 
 const ISOLATED = Symbol('isolated handler');
+const MANY = Symbol('handler of many jobs');
 
 /** What a handler is given for one attempt. */
 export interface JobContext<C extends AnyContract = AnyContract> {
@@ -43,6 +44,20 @@ export interface Handler<C extends AnyContract> {
   handle(job: JobContext<C>): Promise<ResultOf<C> | Snooze> | ResultOf<C> | Snooze;
 }
 
+/** A class that does the work of many jobs of one contract in one call: `@JobHandler(Contract, { batch: { … } })`. */
+export interface BatchHandler<C extends AnyContract> {
+  handle(jobs: readonly JobContext<C>[]): Promise<BatchResults<C>> | BatchResults<C>;
+}
+
+/** What became of each job, by its id: its result, or why it failed. A job that is missing has failed. */
+export type BatchResults<C extends AnyContract> = ReadonlyMap<string, ResultOf<C> | Snooze | Error>;
+
+/** How many jobs a {@link BatchHandler} is given in one call at most, and how long the first of them waits for others. */
+export interface BatchSize {
+  size: number;
+  within: Duration;
+}
+
 /** Limits that hold across all workers; `LimitsModule` keeps them. */
 export interface HandlerLimits<C extends AnyContract = AnyContract> {
   /**
@@ -63,6 +78,8 @@ export interface JobHandlerOptions<C extends AnyContract = AnyContract>
    * handlers alone, may be killed at its time-out and has a memory limit. See `docs/isolation.md`.
    */
   isolated?: boolean;
+  /** Call it with many jobs at once; the class is a {@link BatchHandler} then. */
+  batch?: BatchSize;
 }
 
 /**
@@ -76,14 +93,24 @@ export interface JobHandlerOptions<C extends AnyContract = AnyContract>
  * }
  * ```
  */
-export function JobHandler<C extends AnyContract>(contract: C, options: JobHandlerOptions<C> = {}) {
-  const { isolated = false, rateLimit, concurrency, ...scope } = options;
+export function JobHandler<C extends AnyContract>(
+  contract: C,
+  options: JobHandlerOptions<C> & { batch: BatchSize },
+): Decorates<BatchHandler<C>>;
+export function JobHandler<C extends AnyContract>(
+  contract: C,
+  options?: JobHandlerOptions<C> & { batch?: undefined },
+): Decorates<Handler<C>>;
+export function JobHandler<C extends AnyContract>(
+  contract: C,
+  options: JobHandlerOptions<C> = {},
+): Decorates<Handler<C> | BatchHandler<C>> {
+  const { isolated = false, batch, rateLimit, concurrency, ...scope } = options;
   const limits = rateLimit || concurrency ? { rateLimit, concurrency } : undefined;
-  // biome-ignore lint/suspicious/noExplicitAny: a handler's constructor takes whatever Nest is to inject
-  return <T extends new (...args: any[]) => Handler<C>>(target: T): void => {
+  return (target): void => {
     const handle = Object.getOwnPropertyDescriptor(target.prototype, 'handle');
     if (!handle) throw new ContractError(`${target.name} has no method handle(job): @JobHandler needs one`);
-    const extras: HandlerExtras = { contract, handler: target, isolated, limits };
+    const extras: HandlerExtras = { contract, handler: target, isolated, batch, limits };
     // A contract that is undefined here, by a circular import for example, is reported when the worker starts.
     EventPattern<string>(contract?.name ?? target.name, JOB_TRANSPORT, extras)(
       target.prototype,
@@ -92,16 +119,26 @@ export function JobHandler<C extends AnyContract>(contract: C, options: JobHandl
     );
     Controller(scope)(target);
     Reflect.defineMetadata(ISOLATED, isolated, target);
+    Reflect.defineMetadata(MANY, batch !== undefined, target);
   };
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: a handler's constructor takes whatever Nest is to inject
+type Decorates<Instance> = <T extends new (...args: any[]) => Instance>(target: T) => void;
 
 /** What {@link JobHandler} leaves for the `JobServer`. */
 export interface HandlerExtras extends Record<string, unknown> {
   contract: AnyContract | undefined;
   handler: Type;
   isolated: boolean;
+  batch: BatchSize | undefined;
   limits: HandlerLimits | undefined;
 }
 
 /** Whether a class is a handler with `isolated: true`, for the module that threads run. */
 export const isIsolated = (target: Type): boolean => Reflect.getMetadata(ISOLATED, target) === true;
+
+/** Whether a handler takes many jobs in one call. */
+export const takesMany = (
+  handler: Handler<AnyContract> | BatchHandler<AnyContract>,
+): handler is BatchHandler<AnyContract> => Reflect.getMetadata(MANY, handler.constructor) === true;

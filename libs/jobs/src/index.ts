@@ -43,12 +43,16 @@ export {
 } from './enqueue-options.js';
 export * from './errors.js';
 export {
+  type BatchHandler,
+  type BatchResults,
+  type BatchSize,
   type Handler,
   type HandlerLimits,
   isIsolated,
   type JobContext,
   JobHandler,
   type JobHandlerOptions,
+  takesMany,
 } from './handler.js';
 export { invoke } from './invoker.js';
 export { Isolation, type Seat } from './isolation.js';
@@ -64,6 +68,7 @@ export { toJson } from './json.js';
 export { payloadSchema } from './json-schema.js';
 export { Admission, type Deferral, type Permit } from './lifecycle/admission.js';
 export type { AttemptContext } from './lifecycle/attempt-context.js';
+export { resultOf } from './lifecycle/collector.js';
 export { Executor } from './lifecycle/executor.js';
 export { meterOf } from './lifecycle/meter.js';
 export { decide, type Outcome } from './lifecycle/outcome.js';

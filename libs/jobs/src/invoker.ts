@@ -9,10 +9,8 @@ import {
 import { ApplicationConfig, ModuleRef } from '@nestjs/core';
 import type { MessageHandler } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
-import type { AnyContract } from '#define-job';
-import type { Handler, JobContext } from './handler.js';
+import type { JobContext } from './handler.js';
 import { JobErrorFilter } from './job-error.filter.js';
-import type { RunHandler } from './lifecycle/run-attempt.js';
 
 const ENHANCERS = [GUARDS_METADATA, INTERCEPTORS_METADATA, PIPES_METADATA, EXCEPTION_FILTERS_METADATA];
 
@@ -28,10 +26,13 @@ export class Invoker {
   ) {}
 
   /** How to call a handler, given its class and the function that Nest made of it, once the app is initialised. */
-  callOf(type: Type, wrapped: MessageHandler): RunHandler {
+  callOf<Job extends JobContext | readonly JobContext[]>(
+    type: Type,
+    wrapped: MessageHandler,
+  ): (job: Job) => Promise<unknown> {
     if (!this.isBare(type)) return (job) => invoke(wrapped, job);
-    const handler = this.modules.get<Handler<AnyContract>>(type, { strict: false });
-    const handle = (job: JobContext) => handler.handle(job);
+    const handler = this.modules.get<{ handle(job: Job): unknown }>(type, { strict: false });
+    const handle = (job: Job) => handler.handle(job);
     return (job) => invoke(handle, job);
   }
 
@@ -65,10 +66,7 @@ export class Invoker {
 }
 
 /** Calls a handler and waits for what it gives: a value, a promise, or, with interceptors, an observable. */
-export async function invoke(
-  handler: (job: JobContext, context: JobContext) => unknown,
-  job: JobContext,
-): Promise<unknown> {
+export async function invoke<Job>(handler: (job: Job, context: Job) => unknown, job: Job): Promise<unknown> {
   const result = await handler(job, job);
   return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
 }

@@ -190,6 +190,7 @@ export class JobServer extends JobTransport implements OnModuleDestroy {
 
   private consume(queue: string): void {
     const prefetch = this.prefetchOf(queue);
+    for (const warning of this.handlers.warningsOf(queue, prefetch)) this.logger.warn(warning);
     const shares = this.contracts.prioritised.has(queue) ? sharesOf(prefetch) : { normal: prefetch };
     for (const [priority, share] of Object.entries(shares) as [Priority, number][]) {
       const atOnce = Math.min(share, this.maxAttempts);

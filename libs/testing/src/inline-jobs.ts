@@ -1,5 +1,6 @@
 import {
   type AnyContract,
+  type BatchHandler,
   type EnqueuedJob,
   type EnqueueOptions,
   type Handler,
@@ -8,9 +9,10 @@ import {
   JobTransport,
   type PayloadEdit,
   type PayloadInput,
+  resultOf,
 } from '#jobs';
 import { hasEnded, type JobView } from '#records';
-import { MemoryWorker } from './memory-worker.js';
+import { callOne, MemoryWorker } from './memory-worker.js';
 import { RecordingJobs } from './recording-jobs.js';
 
 /** A job that snoozes this often waits for something that does not come while nobody waits. */
@@ -41,8 +43,10 @@ export class InlineJobs extends RecordingJobs {
   private readonly worker = new MemoryWorker(this.known, this.memory, this);
 
   /** Runs the jobs of a contract by a handler made without Nest. */
-  handle<C extends AnyContract>(contract: C, handler: Handler<C>): this {
-    this.worker.register(contract, (job) => handler.handle(job));
+  handle<C extends AnyContract>(contract: C, handler: Handler<C>): this;
+  handle<C extends AnyContract>(contract: C, handler: BatchHandler<C>): this;
+  handle<C extends AnyContract>(contract: C, handler: Handler<C> | BatchHandler<C>): this {
+    this.worker.register(contract, (job) => callOne(handler, job));
     return this;
   }
 
@@ -105,8 +109,10 @@ class InlineServer extends JobTransport {
 
   listen(callback: () => void): void {
     for (const handler of this.getHandlers().values()) {
-      const { contract } = handler.extras as { contract: AnyContract };
-      this.register(contract, (job) => invoke(handler, job));
+      const { contract, batch } = handler.extras as { contract: AnyContract; batch?: object };
+      this.register(contract, async (job) =>
+        batch ? resultOf(await invoke(handler, [job]), job) : invoke(handler, job),
+      );
     }
     callback();
   }

@@ -2,14 +2,18 @@ import type { Settings } from '#config';
 import {
   AfterDeath,
   type AnyContract,
+  type BatchHandler,
   type Contracts,
   type DeadLettering,
   Executor,
   encode,
+  type Handler,
   type JobContext,
   type Jobs,
   type Outbox,
   type Progress,
+  resultOf,
+  takesMany,
 } from '#jobs';
 import type { Delivery } from '#rabbitmq';
 import type { DeadJobStore, JobStore, Throughput } from '#records';
@@ -28,6 +32,13 @@ export const nowhere = {
   room: Number.POSITIVE_INFINITY,
   backpressure: () => undefined,
 };
+
+/** Calls a handler, with one job also where it takes many. */
+export const callOne = async <C extends AnyContract>(
+  handler: Handler<C> | BatchHandler<C>,
+  job: JobContext,
+): Promise<unknown> =>
+  takesMany(handler) ? resultOf(await handler.handle([job]), job) : (handler as Handler<C>).handle(job);
 
 /**
  * The worker's own `Executor` over records in memory: a job is encoded, decoded, claimed, run and settled by the code that

@@ -2,9 +2,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import {
+  type BatchHandler,
   defineJob,
   type Handler,
   type JobContext,
+  JobHandler,
   NonRetryableError,
   RetryAfterError,
   secret,
@@ -124,4 +126,22 @@ test('an error that quotes a secret is kept without it', async () => {
   });
   const { error } = await runJob(Greet, telling, { ...payload, token: 'a very secret token' });
   expect(error?.message).toBe('wrong token [redacted]');
+});
+
+test('a handler that takes many jobs in one call is given one, and what it returns for that counts', async () => {
+  @JobHandler(Greet, { batch: { size: 100, within: '1h' } })
+  class GreetAll implements BatchHandler<typeof Greet> {
+    handle(jobs: readonly Greeting[]) {
+      return new Map(
+        jobs.flatMap(({ id, payload: { name } }) => {
+          if (name === 'nobody') return [];
+          return [[id, name === 'eve' ? new NonRetryableError('not her') : { greeting: `Hello ${name}` }]];
+        }),
+      );
+    }
+  }
+  const run = (name: string) => runJob(Greet, new GreetAll(), { ...payload, name });
+  expect(await run('Ada')).toMatchObject({ state: 'succeeded', result: { greeting: 'Hello Ada' } });
+  expect(await run('eve')).toMatchObject({ state: 'dead', error: { message: 'not her' } });
+  expect(await run('nobody')).toMatchObject({ state: 'retrying', error: { class: 'Error' } });
 });

@@ -1,6 +1,7 @@
 import { v7 as uuid } from 'uuid';
 import {
   type AnyContract,
+  type BatchHandler,
   Contracts,
   Encryption,
   type Handler,
@@ -10,7 +11,7 @@ import {
 } from '#jobs';
 import type { AttemptView, JobState, Previous } from '#records';
 import { MemoryStore } from './memory-store.js';
-import { MemoryWorker, memorySettings } from './memory-worker.js';
+import { callOne, MemoryWorker, memorySettings } from './memory-worker.js';
 
 const encryption = new Encryption(memorySettings);
 
@@ -54,9 +55,21 @@ export interface JobRun<C extends AnyContract> {
  * @param handler made by its constructor, or by Nest's testing module: `module.get(SendEmailHandler)`. Guards, pipes,
  * interceptors and filters do not run; `InlineJobs` runs them.
  */
-export async function runJob<C extends AnyContract>(
+export function runJob<C extends AnyContract>(
   contract: C,
   handler: Handler<C>,
+  payload: PayloadInput<C>,
+  options?: RunOptions,
+): Promise<JobRun<C>>;
+export function runJob<C extends AnyContract>(
+  contract: C,
+  handler: BatchHandler<C>,
+  payload: PayloadInput<C>,
+  options?: RunOptions,
+): Promise<JobRun<C>>;
+export async function runJob<C extends AnyContract>(
+  contract: C,
+  handler: Handler<C> | BatchHandler<C>,
   payload: PayloadInput<C>,
   { id = uuid(), attempt = 1, version = contract.version, previous, cancel }: RunOptions = {},
 ): Promise<JobRun<C>> {
@@ -79,7 +92,7 @@ export async function runJob<C extends AnyContract>(
   worker.register(contract, (context) => {
     cancel?.addEventListener('abort', stop);
     if (cancel?.aborted) stop();
-    return handler.handle(context);
+    return callOne(handler, context);
   });
   await worker.attempt(id);
   cancel?.removeEventListener('abort', stop);

@@ -10,7 +10,6 @@ import { DeadLettering } from '../dead-lettering.js';
 import { decode, type IncomingJob, type JobDelivery } from '../decode.js';
 import { Encryption } from '../encryption.js';
 import { UnknownContractError } from '../errors.js';
-import type { Isolation } from '../isolation.js';
 import { Outbox } from '../outbox.js';
 import { keptOptions } from '../own-options.js';
 import { Progress } from '../progress.js';
@@ -22,7 +21,7 @@ import { Gate } from './gate.js';
 import { type DeliveryInFlight, InFlight } from './in-flight.js';
 import { ObservedAttempt } from './observe.js';
 import { type Decision, decide, describeError, type Outcome } from './outcome.js';
-import { AttemptRunner, type ClaimedJob, type RunHandler } from './run-attempt.js';
+import { type AnyHandler, AttemptRunner, type ClaimedJob } from './run-attempt.js';
 import { STOP_GRACE_MS } from './running-attempt.js';
 import { RunningAttempts } from './running-attempts.js';
 
@@ -72,7 +71,7 @@ export class Executor {
     this.runner = new AttemptRunner(this.running, { ...tools, stopping: draining.signal });
   }
 
-  register(contract: AnyContract, handler: RunHandler | Isolation): void {
+  register(contract: AnyContract, handler: AnyHandler): void {
     this.runner.register(contract, handler);
   }
 

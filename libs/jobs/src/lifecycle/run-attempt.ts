@@ -18,6 +18,7 @@ import { hasEncrypted } from '../redact.js';
 import { UnprocessableMessageError } from '../unprocessable.js';
 import { upgraded, upgradedPrevious } from '../upgrade.js';
 import { AttemptContext, type Listeners } from './attempt-context.js';
+import { Collector } from './collector.js';
 import { LoopTurns } from './loop-turns.js';
 import type { ObservedAttempt } from './observe.js';
 import type { Outcome } from './outcome.js';
@@ -27,6 +28,9 @@ import type { RunningAttempts } from './running-attempts.js';
 
 /** Runs a handler through Nest's guards, pipes, interceptors and filters. */
 export type RunHandler = (job: JobContext) => Promise<unknown>;
+
+/** Whatever runs the jobs of a contract. */
+export type AnyHandler = RunHandler | Isolation | Collector;
 
 export interface ClaimedJob {
   job: IncomingJob;
@@ -47,7 +51,7 @@ export interface AttemptTools extends Listeners {
 
 /** Runs claimed jobs. */
 export class AttemptRunner {
-  private readonly handlers = new Map<string, RunHandler | Isolation>();
+  private readonly handlers = new Map<string, AnyHandler>();
   private readonly turns = new LoopTurns();
 
   constructor(
@@ -55,7 +59,7 @@ export class AttemptRunner {
     private readonly tools: AttemptTools,
   ) {}
 
-  register(contract: AnyContract, handler: RunHandler | Isolation): void {
+  register(contract: AnyContract, handler: AnyHandler): void {
     for (const name of namesOf(contract)) this.handlers.set(name, handler);
   }
 
@@ -92,10 +96,11 @@ export class AttemptRunner {
     }
   }
 
-  private async handle(
-    { job, claim, contract, seat, observed }: ClaimedJob,
-    attempt: RunningAttempt,
-  ): Promise<Outcome> {
+  /** What runs a job. @throws why it cannot be run here. */
+  private handlerOf({ job, claim, contract, seat }: ClaimedJob): {
+    contract: AnyContract;
+    handler: AnyHandler;
+  } {
     const unknown = this.tools.contracts.unknownOf(job, claim);
     const end = claim.isHeldOver ? ', and no worker that does came while it was held (HOLD_UNKNOWN)' : '';
     if (!contract) throw new UnknownContractError(job.name, end);
@@ -104,6 +109,12 @@ export class AttemptRunner {
       throw new UnprocessableMessageError(job.lacks ?? 'neither the message nor its record has a payload');
     const handler = this.handlers.get(contract.name);
     if (!handler || (handler instanceof Isolation && !seat)) throw new NoHandlerError(contract.name);
+    return { contract, handler };
+  }
+
+  private async handle(claimed: ClaimedJob, attempt: RunningAttempt): Promise<Outcome> {
+    const { job, claim, seat, observed } = claimed;
+    const { contract, handler } = this.handlerOf(claimed);
     const { contracts, encryption, stopping, maxPayload } = this.tools;
     const previous = claim.previous
       ? upgradedPrevious(encryption.openPrevious(claim.previous, contracts), contracts)
@@ -120,10 +131,14 @@ export class AttemptRunner {
     // What has not begun when the worker lets go of its jobs begins elsewhere.
     if (stopping.aborted) return { kind: 'released' };
     observed.started();
-    const own = claim.options?.timeout;
-    attempt.startTimeout(typeof own === 'number' ? formatDuration(own) : contract.timeout);
+    const begin = () => attempt.startTimeout(timeoutOf(contract, claim));
     const given = { name: contract.name, payload, previous };
     const context = new AttemptContext(job, claim, given, attempt, this.tools);
+    if (handler instanceof Collector) {
+      const result = await this.running.run(attempt, () => handler.run(context, begin));
+      return returned(contract, result, maxPayload);
+    }
+    begin();
     if (handler instanceof Isolation) {
       const json = isAsStored ? (claim.payload ?? job.payload ?? 'null') : JSON.stringify(current);
       return this.running.run(attempt, () => (seat as Seat).run(context, json, maxPayload));
@@ -131,6 +146,9 @@ export class AttemptRunner {
     return returned(contract, await this.running.run(attempt, () => handler(context)), maxPayload);
   }
 }
+
+const timeoutOf = ({ timeout }: AnyContract, { options }: Taken) =>
+  typeof options?.timeout === 'number' ? formatDuration(options.timeout) : timeout;
 
 const payloadValue = (job: IncomingJob, { payload }: Taken): unknown =>
   payload === null ? job.value : JSON.parse(payload);

@@ -3,15 +3,23 @@ import type { StrayError } from '#telemetry';
 import { describeError } from './outcome.js';
 import type { RunningAttempt } from './running-attempt.js';
 
+/** The context of a call that is of many attempts. */
+const MANY = Symbol('many attempts');
+
 /** The attempts that run here, each in an async context of its own, which shows where an uncaught error came from. */
 export class RunningAttempts {
   private readonly attempts = new Map<string, RunningAttempt>();
-  private readonly context = new AsyncLocalStorage<RunningAttempt>();
+  private readonly context = new AsyncLocalStorage<RunningAttempt | typeof MANY>();
   private isEnding = false;
 
   run<T>(attempt: RunningAttempt, handle: () => Promise<T>): Promise<T> {
     this.attempts.set(keyOf(attempt), attempt);
     return attempt.outcomeOf(this.context.run(attempt, handle));
+  }
+
+  /** Runs a call that is of many attempts: an uncaught error of it may be of any of those that run. */
+  runMany<T>(call: () => T): T {
+    return this.context.run(MANY, call);
   }
 
   /** The attempt's handler runs no more, or is not waited for any longer. */
@@ -39,7 +47,8 @@ export class RunningAttempts {
    * @returns the fields of the log line.
    */
   blame(error: unknown): StrayError {
-    const culprit = this.context.getStore();
+    const owner = this.context.getStore();
+    const culprit = owner === MANY ? undefined : owner;
     const isFirst = !this.isEnding;
     this.isEnding = true;
     const involved = culprit ? [culprit] : [...this.attempts.values()];
