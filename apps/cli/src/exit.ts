@@ -40,4 +40,5 @@ const EXPECTED: Record<string, number> = {
   UnknownContractError: EXIT.notFound,
   UnknownJobError: EXIT.notFound,
   NotEndedError: EXIT.failed,
+  EnqueueRefusedError: EXIT.failed,
 };

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
   ContractViolationError,
+  EnqueueRefusedError,
   IdempotencyConflictError,
   NotEndedError,
   PayloadError,
@@ -106,6 +107,7 @@ export function toProblem(error: unknown): Problem {
       errors: [{ pointer: `/options/${error.option.replaceAll('.', '/')}`, detail: error.detail }],
     });
   }
+  if (error instanceof EnqueueRefusedError) return problemOf(422, 'refused', error.message);
   if (error instanceof UnknownJobError) return problemOf(404, 'unknown-job', error.message);
   if (error instanceof NotEndedError) return problemOf(409, 'not-ended', error.message);
   if (error instanceof PayloadError)

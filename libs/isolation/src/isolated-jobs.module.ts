@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type DynamicModule, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { type Settings, SettingsModule } from '#config';
 import { FACADE, facade, type JobsModuleOptions, Outbox, type PendingMessage } from '#jobs';
 import { RecordsModule } from '#records';
@@ -29,7 +30,7 @@ export class IsolatedJobsModule {
     return {
       module: IsolatedJobsModule,
       global: true,
-      imports: [SettingsModule.forRoot(withSmallPool), RecordsModule],
+      imports: [SettingsModule.forRoot(withSmallPool), RecordsModule, DiscoveryModule],
       providers: [...facade({ contracts }), { provide: Outbox, useClass: WorkersOutbox }],
       exports: [RecordsModule, ...FACADE],
     };

@@ -69,14 +69,14 @@ export function placeOf({
 
 /** Checks tags. @returns each of them once; undefined where there is none. @throws InputError */
 function readTags(tags: readonly string[]): readonly string[] | undefined {
-  if (!Array.isArray(tags) || tags.length > MAX_TAGS)
-    throw new InputError('tags', `must be at most ${MAX_TAGS} texts`);
+  const once = Array.isArray(tags) ? [...new Set(tags)] : undefined;
+  if (!once || once.length > MAX_TAGS) throw new InputError('tags', `must be at most ${MAX_TAGS} texts`);
   for (const [index, tag] of tags.entries()) {
     checkText(`tags.${index}`, tag, TAG_LENGTH);
     if (!TAG.test(tag))
       throw new InputError(`tags.${index}`, 'must have only characters that can be printed');
   }
-  return tags.length > 0 ? [...new Set(tags)] : undefined;
+  return once.length > 0 ? once : undefined;
 }
 
 /** The key that an enqueued job is to hold, if any. @throws InputError */

@@ -112,6 +112,11 @@ export class IdempotencyConflictError extends Error {
   }
 }
 
+/** A hook does not let a job be enqueued. */
+export class EnqueueRefusedError extends Error {
+  override readonly name = 'EnqueueRefusedError';
+}
+
 /** No job has this id: it never had, or its record was pruned. */
 export class UnknownJobError extends Error {
   override readonly name = 'UnknownJobError';

@@ -31,6 +31,7 @@ export { PollIntervals } from './duties/poll-intervals.js';
 export { Relay, RelayModule } from './duties/relay.js';
 export type { PayloadEdit } from './edit.js';
 export { Encryption } from './encryption.js';
+export { type BeforeEnqueue, EnqueueHook, EnqueueHooks, type JobToCome } from './enqueue-hooks.js';
 export {
   type EnqueueOptions,
   idempotencyKeyOf,

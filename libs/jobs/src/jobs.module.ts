@@ -1,10 +1,12 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { type Settings, SettingsModule } from '#config';
 import type { AnyContract, OnDead } from '#define-job';
 import { RabbitMQModule } from '#rabbitmq';
 import { RecordsModule, Redaction } from '#records';
 import { ContractRedaction } from './contract-redaction.js';
 import { Contracts } from './contracts.js';
+import { EnqueueHooks } from './enqueue-hooks.js';
 import { JobWatcher } from './job-watcher.js';
 import { Jobs } from './jobs.js';
 import { Outbox } from './outbox.js';
@@ -20,14 +22,14 @@ export interface JobsModuleOptions {
 }
 
 /** What injects {@link Jobs}, wherever its {@link Outbox} publishes. */
-export const FACADE = [Contracts, Redaction, Jobs, JobWatcher];
+export const FACADE = [Contracts, Redaction, Jobs, JobWatcher, EnqueueHooks];
 export const facade = ({
   contracts,
   onDead,
 }: Pick<JobsModuleOptions, 'contracts' | 'onDead'>): Provider[] => [
   { provide: Contracts, useFactory: () => new Contracts(contracts, onDead) },
   { provide: Redaction, useClass: ContractRedaction },
-  ...[Jobs, JobWatcher],
+  ...[Jobs, JobWatcher, EnqueueHooks],
 ];
 
 /**
@@ -40,7 +42,7 @@ export class JobsModule {
     return {
       module: JobsModule,
       global: true,
-      imports: [SettingsModule.forRoot(settings), RecordsModule, RabbitMQModule],
+      imports: [SettingsModule.forRoot(settings), RecordsModule, RabbitMQModule, DiscoveryModule],
       providers: [...facade(options), Outbox, Queues],
       exports: [RecordsModule, RabbitMQModule, ...FACADE, Outbox, Queues],
     };

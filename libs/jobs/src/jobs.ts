@@ -25,6 +25,7 @@ import {
   viewOfNew,
 } from '#records';
 import { Contracts } from './contracts.js';
+import { EnqueueHooks } from './enqueue-hooks.js';
 import { type EnqueueOptions, keyOf, placeOf } from './enqueue-options.js';
 import { ContractViolationError, IdempotencyConflictError, PayloadError, type Violation } from './errors.js';
 import { JobActions, type JobOf } from './job-actions.js';
@@ -57,6 +58,7 @@ export class Jobs extends JobActions {
     private readonly redaction: Redaction,
     watcher: JobWatcher,
     bulk: BulkStore,
+    protected readonly hooks: EnqueueHooks,
   ) {
     super(settings, contracts, store, queries, watcher, bulk);
   }
@@ -182,7 +184,8 @@ export class Jobs extends JobActions {
    * Checks a job and makes its record, which is recorded nowhere yet: for what records jobs in its own way.
    *
    * @param pointer where in the caller's request the payload stands, for errors.
-   * @throws ContractViolationError, PayloadError when the payload cannot be accepted; InputError when an option cannot.
+   * @throws ContractViolationError, PayloadError when the payload cannot be accepted; InputError when an option cannot;
+   * what a hook throws.
    */
   prepare(
     contract: AnyContract,
@@ -190,6 +193,7 @@ export class Jobs extends JobActions {
     options: Omit<GivenOptions, 'unique'> = {},
     pointer = '/payload',
   ): NewRecord {
+    if (this.hooks.all.length > 0) ({ payload, options } = this.hooks.apply({ contract, payload, options }));
     const { queue, priority, next, startWithin = contract.startWithin } = options;
     const place = placeOf(options);
     const kept = keptOptions({ ...options, startWithin });

@@ -1,7 +1,9 @@
 import {
   type AnyContract,
+  type BeforeEnqueue,
   ContractRedaction,
   Contracts,
+  EnqueueHooks,
   Jobs,
   type JobWatcher,
   type Outbox,
@@ -13,7 +15,7 @@ import { memorySettings, nowhere } from './memory-worker.js';
 
 /** A job that was enqueued, with what it was enqueued with. */
 export interface RecordedJob<C extends AnyContract = AnyContract>
-  extends Pick<NewRecord, 'id' | 'name' | 'queue' | 'priority' | 'delayMs' | 'runAt'> {
+  extends Pick<NewRecord, 'id' | 'name' | 'queue' | 'priority' | 'delayMs' | 'runAt' | 'tags'> {
   payload: PayloadInput<C>;
   /** The contract and the payload of the job that follows, if any. */
   next?: { name: string; payload: unknown };
@@ -49,18 +51,26 @@ export class RecordingJobs extends Jobs {
       { ended: async () => false } as unknown as JobWatcher,
       // Filters are SQL.
       undefined as unknown as BulkStore,
+      new EnqueueHooks(),
     );
+  }
+
+  /** Has these hooks called before jobs are enqueued, in this order. */
+  use(...hooks: BeforeEnqueue[]): this {
+    this.hooks.all.push(...hooks);
+    return this;
   }
 
   /** What was enqueued so far, of one contract or of all, oldest first. */
   enqueued<C extends AnyContract>(contract?: C): RecordedJob<C>[] {
     return [...this.memory.jobs.values()].flatMap(({ accepted }) => {
-      const { id, name, queue, priority, delayMs, runAt, payload, next } = accepted;
+      const { id, name, queue, priority, delayMs, runAt, tags, payload, next } = accepted;
       if (contract && name !== contract.name) return [];
       const plain = (of: string, json: string) =>
         this.encryption.open(this.known.find(of), 'payload', JSON.parse(json));
       const following = next && { name: next.name, payload: plain(next.name, next.payload) };
-      return [{ id, name, queue, priority, delayMs, runAt, payload: plain(name, payload), next: following }];
+      const kept = { id, name, queue, priority, delayMs, runAt, tags };
+      return [{ ...kept, payload: plain(name, payload), next: following }];
     });
   }
 
