@@ -162,7 +162,7 @@ test('whatever there is not is said to be missing, with exit code 3, by every co
     ...['list', 'list --state dead', 'dead', 'dead --error gone', 'replay', 'discard'].flatMap((command) =>
       ['--queue nowhere', '--name nobody'].map((filter) => `${command} ${filter}`),
     ),
-    ...['run', 'pause', 'resume'].map((command) => `schedules ${command} nobody`),
+    ...['run', 'pause', 'resume', 'delete'].map((command) => `schedules ${command} nobody`),
     ...['pause nowhere', 'resume nowhere', 'enqueue nobody {}'],
     ...['quiet', 'unquiet', 'stop'].map((command) => `workers ${command} nobody`),
     'enqueue sample.flaky {"failures":0} --queue nowhere',
@@ -372,6 +372,22 @@ test('P16: a queue that no contract has is named, and is deleted when it is empt
   } finally {
     await close();
   }
+});
+
+test('schedules are made, changed and deleted at run time', async () => {
+  const put = (cron: string) => result('schedules', 'put', 'digest.acme', cron, 'sample.nightly', '{}');
+  expect(await put('0 7 29 2 *')).toMatchObject({
+    name: 'digest.acme',
+    madeBy: 'run-time',
+    cron: '0 7 29 2 *',
+  });
+  expect(await put('0 8 29 2 *')).toMatchObject({ cron: '0 8 29 2 *' });
+  for (const [line, words] of [
+    ['schedules put digest.acme x sample.nightly', 'five fields'],
+    ['schedules delete sample.nightly', "declared by the workers' code"],
+  ] as const)
+    expect(await jobs(line.split(' '))).toMatchObject({ code: 2, stderr: expect.stringContaining(words) });
+  expect((await within('schedules delete digest.acme')).stdout).toContain('Deleted digest.acme');
 });
 
 test('schedules are shown, paused and resumed', async () => {

@@ -1,23 +1,122 @@
-import { Controller, Get, Module, Param, Res } from '@nestjs/common';
+import { Body, Controller, Get, Module, Param, Query, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { AuditedPost, ProblemException } from '#http';
+import { type Duration, toMilliseconds } from '#config';
+import { AuditedDelete, AuditedPost, AuditedPut, ProblemException, text } from '#http';
+import { ContractError, Jobs } from '#jobs';
 import { JobView } from '#resources';
-import { ScheduleMetrics, Schedules, SchedulesModule, ScheduleView } from '#schedules';
+import {
+  MAX_LISTED,
+  missedPolicies,
+  overlapPolicies,
+  ScheduleMetrics,
+  ScheduleOfCodeError,
+  Schedules,
+  SchedulesModule,
+  ScheduleView,
+} from '#schedules';
 
-/** Recurring jobs over HTTP, as the workers have declared them. */
+const ScheduleBody = z
+  .strictObject({
+    cron: z
+      .string()
+      .min(1)
+      .meta({ examples: ['30 2 * * *'] }),
+    timeZone: z
+      .string()
+      .optional()
+      .meta({ examples: ['Europe/Berlin'], default: 'UTC' }),
+    job: z.string().min(1).describe('The contract of its jobs'),
+    payload: z.unknown(),
+    missed: z.enum(missedPolicies).optional(),
+    overlap: z.enum(overlapPolicies).optional(),
+    jitter: z
+      .custom<Duration>(isDuration, 'must be a duration such as "30s"')
+      .optional()
+      .meta({ type: 'string' }),
+  })
+  .meta({ id: 'ScheduleBody' });
+type ScheduleBody = z.output<typeof ScheduleBody>;
+
+function isDuration(value: unknown): boolean {
+  try {
+    return toMilliseconds(value as Duration) >= 0;
+  } catch {
+    return false;
+  }
+}
+
+const ListQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(MAX_LISTED).default(MAX_LISTED),
+  cursor: text(100).optional().describe('The `next` of the page before'),
+});
+const SchedulesPage = z.strictObject({
+  items: z.array(ScheduleView),
+  next: z.string().nullable().describe('The `cursor` of the next page'),
+});
+
+const unknown = () => new ProblemException(404, 'unknown-schedule', 'No schedule has this name');
+
+function refuse(error: Error): never {
+  if (error instanceof ScheduleOfCodeError)
+    throw new ProblemException(409, 'schedule-of-code', error.message);
+  if (error instanceof ContractError) throw new ProblemException(422, 'request-does-not-fit', error.message);
+  throw error;
+}
+
+/** Recurring jobs over HTTP: those that the workers have declared, and those made here. */
 @ApiTags('schedules')
 @ApiBearerAuth()
 @Controller('schedules')
 export class SchedulesController {
-  constructor(private readonly schedules: Schedules) {}
+  constructor(
+    private readonly schedules: Schedules,
+    private readonly jobs: Jobs,
+  ) {}
 
   @Get()
-  @ApiOperation({ summary: 'List the schedules, each with its next five ticks' })
-  @ApiResponse({ status: 200, standardSchema: z.strictObject({ items: z.array(ScheduleView) }) })
-  async list(): Promise<{ items: ScheduleView[] }> {
-    return { items: await this.schedules.list() };
+  @ApiOperation({ summary: 'List the schedules by name, each with its next five ticks' })
+  @ApiResponse({ status: 200, standardSchema: SchedulesPage })
+  async list(
+    @Query({ schema: ListQuery }) { cursor, limit }: z.output<typeof ListQuery>,
+  ): Promise<z.output<typeof SchedulesPage>> {
+    const items = await this.schedules.list({ after: cursor, limit });
+    return { items, next: items.length === limit ? (items.at(-1)?.name ?? null) : null };
+  }
+
+  @AuditedPut(':name', 'schedule.put')
+  @ApiOperation({
+    summary: 'Make a schedule, or change one that was made so',
+    description:
+      'Beside those that the workers declare, which cannot be changed. Only a new cron expression or time zone changes its next tick.',
+  })
+  @ApiResponse({ status: 200, description: 'The schedule', standardSchema: ScheduleView })
+  @ApiResponse({ status: 201, description: 'The schedule, which is new', standardSchema: ScheduleView })
+  @ApiResponse({ status: 404, description: 'No contract has this name' })
+  @ApiResponse({ status: 409, description: "The workers' code declares it" })
+  @ApiResponse({ status: 422, description: 'Something of it cannot be used; the errors say what' })
+  async put(
+    @Param('name') name: string,
+    @Body({ schema: ScheduleBody }) { job, ...rest }: ScheduleBody,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ScheduleView> {
+    const contract = this.jobs.contract(job);
+    const isNew = await this.schedules.put({ ...rest, name, job: contract }).catch(refuse);
+    if (isNew) reply.status(201);
+    return this.find(name);
+  }
+
+  @AuditedDelete(':name', 'schedule.delete')
+  @ApiOperation({
+    summary: 'Delete a schedule that the workers do not declare',
+    description: 'Its jobs stay.',
+  })
+  @ApiResponse({ status: 204, description: 'It is gone' })
+  @ApiResponse({ status: 404, description: 'No schedule has this name' })
+  @ApiResponse({ status: 409, description: "The workers' code declares it" })
+  async delete(@Param('name') name: string): Promise<void> {
+    if (!(await this.schedules.delete(name).catch(refuse))) throw unknown();
   }
 
   @AuditedPost(':name/run', 'schedule.run', 202)
@@ -66,7 +165,7 @@ export class SchedulesController {
 
   private async find(name: string): Promise<ScheduleView> {
     const schedule = await this.schedules.find(name);
-    if (!schedule) throw new ProblemException(404, 'unknown-schedule', 'No schedule has this name');
+    if (!schedule) throw unknown();
     return schedule;
   }
 }

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
-import type { ScheduleView } from '#schedules';
-import { Failure, notFound } from './exit.js';
+import type { Missed, Overlap, ScheduleView } from '#schedules';
+import { Failure, notFound, wrongUse } from './exit.js';
 import { answer, clean, table, unchanged } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
+import { readJson } from './values.js';
 
 /** Adds the command group schedules. */
 export function addSchedules(program: Command): void {
@@ -41,6 +42,52 @@ export function addSchedules(program: Command): void {
     }),
   );
 
+  command(
+    group,
+    'put <name> <cron> <job> [payload]',
+    'make a schedule, or change one that was made so; the payload is JSON',
+    `schedules put digest.acme '0 7 * * *' digest.send '{"tenant":"acme"}' --time-zone Europe/Berlin`,
+  )
+    .option('--time-zone <name>', 'whose clock it goes by, such as Europe/Berlin', 'UTC')
+    .option('--missed <policy>', 'what becomes of missed ticks: skip, once or all')
+    .option('--overlap <policy>', 'while the job before runs: allow or skip')
+    .action((name: string, cron: string, job: string, payload = '{}', options: PutOptions) =>
+      withTools(async (tools) => {
+        const { timeZone, missed, overlap } = options;
+        const contract = tools.contracts.find(job);
+        if (!contract) throw notFound(`No contract is named ${clean(job)}`);
+        const definition = {
+          name,
+          cron,
+          timeZone,
+          job: contract,
+          payload: await readJson(payload),
+          missed,
+          overlap,
+        };
+        await tools.audited('schedule.put', name, async () => {
+          await tools.schedules.put(definition).catch(refuse);
+          return 1;
+        });
+        answer(options, await find(tools, name), ({ next }) => `${name} fires at ${next[0]?.toISOString()}`);
+      }),
+    );
+
+  command(
+    group,
+    'delete <name>',
+    'delete a schedule that the workers do not declare; its jobs stay',
+    'schedules delete digest.acme',
+  ).action((name: string, options: Common) =>
+    withTools(async (tools) => {
+      await find(tools, name);
+      await tools.audited('schedule.delete', name, async () =>
+        Number(await tools.schedules.delete(name).catch(refuse)),
+      );
+      answer(options, { deleted: name }, () => `Deleted ${name}`);
+    }),
+  );
+
   for (const [action, description] of [
     ['pause', 'let no tick fire until the schedule is resumed'],
     ['resume', 'let a schedule fire again, from its next tick on'],
@@ -58,6 +105,13 @@ export function addSchedules(program: Command): void {
         }),
     );
   }
+}
+
+type PutOptions = Common & { timeZone: string; missed?: Missed; overlap?: Overlap };
+
+/** What the person who asked for it has to change. */
+function refuse(error: Error): never {
+  throw /^(Contract|ScheduleOfCode)Error$/.test(error.name) ? wrongUse(error.message) : error;
 }
 
 async function find({ schedules }: Tools, name: string): Promise<ScheduleView> {

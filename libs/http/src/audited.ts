@@ -1,11 +1,13 @@
 import {
   applyDecorators,
   type CallHandler,
+  Delete,
   type ExecutionContext,
   HttpCode,
   Injectable,
   type NestInterceptor,
   Post,
+  Put,
   SetMetadata,
   UseInterceptors,
 } from '@nestjs/common';
@@ -32,6 +34,11 @@ export const Audited = (name: string) =>
 /** An audited action: `@AuditedPost(':id/cancel', 'job.cancel')` is `POST :id/cancel`, and answers 200. */
 export const AuditedPost = (path: string, name: string, status = 200) =>
   applyDecorators(Post(path), HttpCode(status), Audited(name));
+
+/** The same for `PUT` and `DELETE` of one thing. */
+export const AuditedPut = (path: string, name: string) => applyDecorators(Put(path), Audited(name));
+export const AuditedDelete = (path: string, name: string) =>
+  applyDecorators(Delete(path), HttpCode(204), Audited(name));
 
 @Injectable()
 class AuditInterceptor implements NestInterceptor {

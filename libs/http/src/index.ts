@@ -1,5 +1,5 @@
 export { Client } from './api-key.guard.js';
-export { Audited, AuditedPost, entryOf, type Sender } from './audited.js';
+export { Audited, AuditedDelete, AuditedPost, AuditedPut, entryOf, type Sender } from './audited.js';
 export type { Intake } from './bodies.js';
 export { Connections } from './connections.js';
 export { isDocs } from './docs-key.js';

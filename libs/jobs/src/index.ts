@@ -81,7 +81,7 @@ export { fittingJson, isTooDeep, parseOrThrow, toViolations } from './payload.js
 export { type Progress, safeProgress } from './progress.js';
 export { QueueMetrics } from './queue-metrics.js';
 export { adviceOn, Queues } from './queues.js';
-export { redact } from './redact.js';
+export { hasEncrypted, redact } from './redact.js';
 export { readThrown, type Thrown, thrownSchema, toError } from './thrown.js';
 export { describeMessage } from './unprocessable.js';
 export { UpgradeError, upgraded } from './upgrade.js';

@@ -1,4 +1,11 @@
-export { defineSchedule, type Missed, type Overlap, type Schedule } from './schedule.js';
+export {
+  defineSchedule,
+  type Missed,
+  missedPolicies,
+  type Overlap,
+  overlapPolicies,
+  type Schedule,
+} from './schedule.js';
 export { ScheduleMetrics } from './schedule-metrics.js';
-export { Schedules, ScheduleView } from './schedules.js';
+export { MAX_LISTED, ScheduleOfCodeError, Schedules, ScheduleView } from './schedules.js';
 export { SchedulesModule } from './schedules.module.js';

@@ -4,7 +4,7 @@ import { lookUp, metrics, type Sample } from '#telemetry';
 import { Schedules } from './schedules.js';
 import * as sql from './statements.js';
 
-/** Metrics of the active schedules, the same whichever app is asked: one app provides it, the api. */
+/** Metrics of the active schedules of the code (those made at run time may be very many), the same whichever app is asked: one app provides it, the api. */
 @Injectable()
 export class ScheduleMetrics {
   constructor(
@@ -16,7 +16,7 @@ export class ScheduleMetrics {
 
   private async read(): Promise<Sample[]> {
     const [schedules, { rows }] = await Promise.all([
-      this.schedules.list(),
+      this.schedules.list({ isOfCode: true }),
       this.database.query<{ name: string; at: Date }>(sql.lastSuccesses),
     ]);
     const active = schedules.filter(({ state }) => state === 'active');

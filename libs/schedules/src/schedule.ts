@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Duration, toMilliseconds } from '#config';
-import { type AnyContract, ContractError, fittingJson, type PayloadInput } from '#jobs';
+import { type AnyContract, ContractError, fittingJson, hasEncrypted, type PayloadInput } from '#jobs';
 import { Ticks, type Timing } from './ticks.js';
 
 /** What becomes of ticks at which no worker ran: none is made up for, one for all of them, or each of the newest 100. */
@@ -47,16 +47,7 @@ const NAME_LENGTH = 100;
  *
  * @throws ContractError when anything of it cannot be used: zone, expression, payload. It says what and why.
  */
-export function defineSchedule<C extends AnyContract>(definition: {
-  name: string;
-  cron: string;
-  timeZone?: string;
-  job: C;
-  payload: PayloadInput<C>;
-  missed?: Missed;
-  overlap?: Overlap;
-  jitter?: Duration;
-}): Schedule {
+export function defineSchedule<C extends AnyContract>(definition: ScheduleDefinition<C>): Schedule {
   const { name, cron, timeZone = 'UTC', job, payload, jitter = '0ms' } = definition;
   const { missed = 'once', overlap = 'allow' } = definition;
   const fail = (problem: string): never => {
@@ -77,12 +68,27 @@ export function defineSchedule<C extends AnyContract>(definition: {
   }
   attempt(() => new Ticks({ cron, timeZone }));
   if (!job?.payload) fail('job is not a contract: make one with defineJob. Is its import circular?');
+  if (hasEncrypted(job.payload))
+    fail(
+      `${job.name} has encrypted() parts, and a schedule's payload is stored as it is: let another job enqueue it`,
+    );
   // As the database will have it, and as each tick will find it.
   const stored = attempt(() => JSON.parse(fittingJson(job, 'payload', payload, Number.POSITIVE_INFINITY)));
   if (!['skip', 'once', 'all'].includes(missed)) fail('missed must be "skip", "once" or "all"');
   if (!['allow', 'skip'].includes(overlap)) fail('overlap must be "allow" or "skip"');
   const jitterMs = attempt(() => toMilliseconds(jitter));
   return Object.freeze({ name, cron, timeZone, job, payload: stored, missed, overlap, jitterMs });
+}
+
+export interface ScheduleDefinition<C extends AnyContract = AnyContract> {
+  name: string;
+  cron: string;
+  timeZone?: string;
+  job: C;
+  payload: PayloadInput<C>;
+  missed?: Missed;
+  overlap?: Overlap;
+  jitter?: Duration;
 }
 
 export function toSpec({ name: _, job, ...rest }: Schedule): Spec {

@@ -6,6 +6,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { Duty } from '#common';
+import { namesOf } from '#define-job';
 import { ContractError, Contracts, Jobs } from '#jobs';
 import { eachApart, type Queryable, RecordsDatabase } from '#records';
 import { decideTicks, dueTicks } from './decide-ticks.js';
@@ -78,14 +79,17 @@ export class Scheduler extends Duty implements OnModuleInit, OnApplicationBootst
       await this.declare();
     const known = [...this.known.values()].map(({ schedule: { name }, spec }) => ({ name, spec }));
     const storable = known.filter(({ name }) => !this.unstorable.has(name));
-    const { rows } = await this.database.query<{ name: string }>(sql.due(storable));
-    for (const { name } of rows) {
+    const jobs = [...this.contracts].flatMap(namesOf);
+    const { rows } = await this.database.query<{ name: string; spec: Spec }>(sql.due(storable, jobs));
+    for (const { name, spec } of rows) {
       // A schedule that cannot fire must not block the others.
-      await this.fire(this.known.get(name) as Known).then(
+      await this.fire(name, spec).then(
         () => this.failures.delete(name),
         (error) => this.onFailure(name, error),
       );
     }
+    const isMore = rows.length === sql.DUE_AT_ONCE && rows.some(({ name }) => !this.failures.has(name));
+    if (isMore) await this.run();
   }
 
   private async declare(): Promise<void> {
@@ -114,7 +118,8 @@ export class Scheduler extends Duty implements OnModuleInit, OnApplicationBootst
     this.declaredAt = Date.now();
   }
 
-  private async fire({ schedule, spec, ticks }: Known): Promise<void> {
+  private async fire(name: string, given: Spec): Promise<void> {
+    const { schedule, spec, ticks } = this.known.get(name) ?? this.madeAtRunTime(name, given);
     await this.database.transaction(async (transaction) => {
       const { rows } = await transaction.query(sql.take(schedule.name, spec));
       const [row] = rows as { planned: Date; now: Date; busy: boolean }[];
@@ -129,6 +134,10 @@ export class Scheduler extends Duty implements OnModuleInit, OnApplicationBootst
       const job = await this.enqueue(schedule, decisions, transaction);
       await transaction.query(sql.advance(schedule.name, ticks.after(row.now), job));
     });
+  }
+
+  private madeAtRunTime(name: string, spec: Spec): Known {
+    return { schedule: { ...spec, name, job: this.jobs.contract(spec.job) }, spec, ticks: new Ticks(spec) };
   }
 
   /** @returns the newest job's id, if there is one. */

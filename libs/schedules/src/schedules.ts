@@ -1,11 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
-import { type Duration, formatDuration } from '#config';
-import { Contracts, Jobs, redact } from '#jobs';
+import { type Duration, formatDuration, Settings } from '#config';
+import { type AnyContract, Contracts, fittingJson, Jobs, redact } from '#jobs';
 import { type JobView, type Queryable, RecordsDatabase } from '#records';
 import { Id, Time } from '#resources';
 import { type TickDecision, tickOutcomes } from './decide-ticks.js';
-import { missedPolicies, overlapPolicies, type Spec } from './schedule.js';
+import {
+  defineSchedule,
+  missedPolicies,
+  overlapPolicies,
+  type ScheduleDefinition,
+  type Spec,
+  toSpec,
+} from './schedule.js';
 import * as sql from './statements.js';
 import { Ticks } from './ticks.js';
 
@@ -24,6 +31,7 @@ export const ScheduleView = z
     state: z
       .enum(['active', 'paused', 'disabled'])
       .describe("`disabled`: the workers' code does not declare it any more"),
+    madeBy: z.enum(['code', 'run-time']).describe('Those of the code cannot be changed at run time'),
     lastTick: z
       .strictObject({ at: Time, outcome: z.enum(tickOutcomes), job: Id.nullable() })
       .nullable()
@@ -39,6 +47,7 @@ interface Row {
   spec: Spec;
   paused: boolean;
   disabled: boolean;
+  atRunTime: boolean;
   nextAt: Date;
   lastJob: string | null;
   tick: Date | null;
@@ -46,17 +55,73 @@ interface Row {
   job: string | null;
 }
 
-/** Looks at schedules and operates them, as the workers have declared them. */
+/** More than a person reads; each takes some ticks of reckoning. */
+export const MAX_LISTED = 1_000;
+
+/** A schedule of the code cannot be changed at run time. */
+export class ScheduleOfCodeError extends Error {
+  override readonly name = 'ScheduleOfCodeError';
+  constructor(schedule: string) {
+    super(`The schedule ${schedule} is declared by the workers' code: change it there, or take another name`);
+  }
+}
+
+/** Looks at schedules and operates them: those that the workers have declared, and those made at run time. */
 @Injectable()
 export class Schedules {
   constructor(
     private readonly database: RecordsDatabase,
     private readonly jobs: Jobs,
     private readonly contracts: Contracts,
+    private readonly settings: Settings,
   ) {}
 
-  async list(): Promise<ScheduleView[]> {
-    return (await this.database.query<Row>(sql.view(null))).rows.map((row) => this.view(row));
+  /** Schedules by name, from the one after `after` on, at most `limit`; if `isOfCode`, those that the code declares. */
+  async list({
+    limit = MAX_LISTED,
+    ...which
+  }: {
+    after?: string;
+    limit?: number;
+    isOfCode?: boolean;
+  } = {}): Promise<ScheduleView[]> {
+    const { rows } = await this.database.query<Row>(sql.view(null, { limit, ...which }));
+    return rows.map((row) => this.view(row));
+  }
+
+  /**
+   * Makes a schedule at run time, or changes one that was made so: as `defineSchedule`, beside those of the code.
+   *
+   * ```ts
+   * await this.schedules.put({ name: `digest.${tenant}`, cron: '0 7 * * *', timeZone, job: SendDigest, payload: { tenant } });
+   * ```
+   *
+   * @returns whether it is new. @throws ContractViolationError when the payload does not fit; ContractError when anything else
+   * cannot be used; ScheduleOfCodeError when the code declares it.
+   */
+  async put<C extends AnyContract>(definition: ScheduleDefinition<C>): Promise<boolean> {
+    const { job, payload } = definition;
+    // First by itself: it says where in the payload something does not fit.
+    if (job?.payload) fittingJson(job, 'payload', payload, this.settings.MAX_PAYLOAD);
+    const schedule = defineSchedule(definition);
+    const [{ now }] = (await this.database.query<{ now: Date }>(sql.clock)).rows as [{ now: Date }];
+    const nextAt = new Ticks(schedule).after(now);
+    const { rows } = await this.database.query<{ isNew: boolean }>(
+      sql.put(schedule.name, toSpec(schedule), nextAt),
+    );
+    if (!rows[0]) throw new ScheduleOfCodeError(schedule.name);
+    return rows[0].isNew;
+  }
+
+  /**
+   * Deletes a schedule that was made at run time, or is disabled; its jobs stay.
+   *
+   * @returns whether there was one. @throws ScheduleOfCodeError when the code declares it.
+   */
+  async delete(name: string): Promise<boolean> {
+    if ((await this.database.query(sql.remove(name))).rows.length > 0) return true;
+    if (await this.find(name)) throw new ScheduleOfCodeError(name);
+    return false;
   }
 
   async find(name: string): Promise<ScheduleView | undefined> {
@@ -112,7 +177,18 @@ export class Schedules {
   }
 }
 
-function toView({ name, spec, paused, disabled, nextAt, lastJob, tick, outcome, job }: Row): ScheduleView {
+function toView({
+  name,
+  spec,
+  paused,
+  disabled,
+  atRunTime,
+  nextAt,
+  lastJob,
+  tick,
+  outcome,
+  job,
+}: Row): ScheduleView {
   const { jitterMs, ...shown } = spec;
   const state = disabled ? 'disabled' : paused ? 'paused' : 'active';
   return {
@@ -120,6 +196,7 @@ function toView({ name, spec, paused, disabled, nextAt, lastJob, tick, outcome, 
     ...shown,
     jitter: formatDuration(jitterMs),
     state,
+    madeBy: atRunTime ? 'run-time' : 'code',
     lastTick: tick && { at: tick, outcome, job },
     lastJob,
     next: state === 'active' ? [nextAt, ...ticksAfter(spec, nextAt)] : [],

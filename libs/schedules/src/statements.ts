@@ -23,7 +23,7 @@ export const declare = (schedules: readonly Declaration[], isStart: boolean): St
     select d.name, d.spec, d.next_at
     from unnest($1::text[], $2::jsonb[], $3::timestamptz[]) as d (name, spec, next_at) order by d.name
     on conflict (name) do update
-    set spec = excluded.spec, disabled = false, confirmed_at = now(),
+    set spec = excluded.spec, disabled = false, at_run_time = false, confirmed_at = now(),
         next_at = case
           when not s.disabled and s.spec -> 'cron' = excluded.spec -> 'cron'
             and s.spec -> 'timeZone' = excluded.spec -> 'timeZone' then s.next_at
@@ -37,20 +37,30 @@ export const declare = (schedules: readonly Declaration[], isStart: boolean): St
 export const disableOthers = (names: readonly string[], isStart: boolean): Statement => ({
   text: `
     update schedules s set disabled = true, confirmed_at = now()
-    where name <> all ($1) and ($2 or disabled or confirmed_at < now() - $3 * interval '1 millisecond')
+    where name <> all ($1) and not at_run_time and ($2 or disabled or confirmed_at < now() - $3 * interval '1 millisecond')
     returning name, (select b.disabled from schedules b where b.name = s.name) as "before"`,
   values: [names, isStart, UNCONFIRMED_MS],
 });
 
-/** Names of the schedules that are due and that the code knows as they are written. */
-export const due = (schedules: readonly Omit<Declaration, 'nextAt'>[]): Statement => ({
+/** Those that are fired by one look; the next one comes at once if there may be more. */
+export const DUE_AT_ONCE = 200;
+
+/** The schedules that are due: those that the code knows as they are written, and those made at run time for jobs that it knows. */
+export const due = (
+  schedules: readonly Omit<Declaration, 'nextAt'>[],
+  jobs: readonly string[],
+): Statement => ({
   name: 'due-schedules',
   text: `
-    select s.name from schedules s
+    select s.name, s.spec, s.next_at from schedules s
     join unnest($1::text[], $2::jsonb[]) as m (name, spec) on m.name = s.name and m.spec = s.spec
-    where s.next_at <= now() and not s.paused and not s.disabled
-    order by s.next_at`,
-  values: columns(schedules, 'name', 'spec'),
+    where s.next_at <= now() and not s.paused and not s.disabled and not s.at_run_time
+    union all (
+      select name, spec, next_at from schedules
+      where at_run_time and not paused and next_at <= now() and spec ->> 'job' = any ($3)
+      order by next_at limit ${DUE_AT_ONCE})
+    order by next_at limit ${DUE_AT_ONCE}`,
+  values: [...columns(schedules, 'name', 'spec'), jobs],
 });
 
 /** Locks a schedule that is still due; one that another worker holds is passed over. */
@@ -59,7 +69,7 @@ export const take = (name: string, spec: Spec): Statement => ({
   text: `
     select s.next_at as "planned", now() as now, ${isOpen('s.last_job')} as busy
     from schedules s
-    where s.name = $1 and s.spec = $2::jsonb and s.next_at <= now() and not s.paused and not s.disabled
+    where s.name = $1 and s.spec = $2::jsonb and s.next_at <= now() and not s.paused and (s.at_run_time or not s.disabled)
     for update of s skip locked`,
   values: [name, JSON.stringify(spec)],
 });
@@ -87,17 +97,21 @@ export const advance = (name: string, nextAt: Date, lastJob: string | undefined)
   values: [name, nextAt, lastJob],
 });
 
-/** Everything that clients see, of one schedule or of all. */
-export const view = (name: string | null): Statement => ({
+/** Everything that clients see, of one schedule or of those after another one. */
+export const view = (
+  name: string | null,
+  { after, limit = 1, isOfCode }: { after?: string; limit?: number; isOfCode?: boolean } = {},
+): Statement => ({
   text: `
-    select s.name, s.spec, s.paused, s.disabled, s.next_at as "nextAt", s.last_job as "lastJob",
+    select s.name, s.spec, s.paused, s.at_run_time as "atRunTime", s.disabled and not s.at_run_time as disabled, s.next_at as "nextAt", s.last_job as "lastJob",
            t.tick, t.outcome, t.job
     from schedules s
     left join lateral (
       select tick, outcome, job from schedule_ticks where schedule = s.name order by tick desc limit 1) t on true
-    where $1::text is null or s.name = $1
-    order by s.name`,
-  values: [name],
+    where ($1::text is null or s.name = $1) and ($2::text is null or s.name > $2)
+      and ($4::boolean is null or s.at_run_time <> $4)
+    order by s.name limit $3`,
+  values: [name, after ?? null, limit, isOfCode ?? null],
 });
 
 /** When a job of each schedule last succeeded: the newest that did among those of its ticks, or one started by hand. */
@@ -109,11 +123,12 @@ export const lastSuccesses: Statement = {
       select t.job from schedule_ticks t join ${SUCCEEDED_JOBS} d on d.id = t.job
       where t.schedule = s.name
       order by t.tick desc limit 1))
+    where not s.at_run_time
     group by s.name`,
 };
 
 export const lock = (name: string): Statement => ({
-  text: 'select spec, paused, disabled, now() as now from schedules where name = $1 for update',
+  text: 'select spec, paused, disabled and not at_run_time as disabled, now() as now from schedules where name = $1 for update',
   values: [name],
 });
 
@@ -130,4 +145,28 @@ export const resume = (name: string, nextAt: Date): Statement => ({
 export const noteJob = (name: string, job: string): Statement => ({
   text: 'update schedules set last_job = $2 where name = $1',
   values: [name, job],
+});
+
+/** Makes or changes a schedule at run time, unless the code declares it. Only a new timing changes its next tick. */
+export const put = (name: string, spec: Spec, nextAt: Date): Statement => ({
+  text: `
+    insert into schedules as s (name, spec, next_at, at_run_time) values ($1, $2, $3, true)
+    on conflict (name) do update
+    set spec = excluded.spec, at_run_time = true, disabled = false,
+        next_at = case
+          when s.at_run_time and s.spec -> 'cron' = excluded.spec -> 'cron'
+            and s.spec -> 'timeZone' = excluded.spec -> 'timeZone' then s.next_at
+          else excluded.next_at end
+    where s.at_run_time or s.disabled
+    returning xmax = 0 as "isNew"`,
+  values: [name, JSON.stringify(spec), nextAt],
+});
+
+/** Deletes one that was made at run time, or that the code does not declare any more. */
+export const remove = (name: string): Statement => ({
+  text: `
+    with gone as (delete from schedules where name = $1 and (at_run_time or disabled) returning name)
+    , ticks as (delete from schedule_ticks t using gone where t.schedule = gone.name)
+    select name from gone`,
+  values: [name],
 });

@@ -19,9 +19,16 @@ afterAll(async () => {
   await environment?.close();
 });
 
-async function call(method: string, path: string) {
-  const response = await fetch(`${api.url}${path}`, { method });
-  const body = JSON.parse(await response.text());
+async function call(method: string, path: string, given?: unknown) {
+  const response = await fetch(`${api.url}${path}`, {
+    method,
+    ...(given !== undefined && {
+      body: JSON.stringify(given),
+      headers: { 'content-type': 'application/json' },
+    }),
+  });
+  const text = await response.text();
+  const body = text ? JSON.parse(text) : undefined;
   expectDocumented(method, path, response.status, body);
   return { status: response.status, headers: response.headers, body };
 }
@@ -86,11 +93,55 @@ test('a disabled schedule is listed as such, and does not run: 409', async () =>
   });
 });
 
+test('PUT and DELETE /schedules/{name} make, change and delete a schedule beside those of the code', async () => {
+  const digest = { cron: '0 7 29 2 *', timeZone: 'Europe/Berlin', job: 'sample.nightly', payload: {} };
+  const path = '/schedules/digest.acme';
+  expect(await call('PUT', path, digest)).toMatchObject({
+    ...{ status: 201, body: { name: 'digest.acme', ...digest, madeBy: 'run-time', state: 'active' } },
+  });
+  expect(await call('PUT', path, { ...digest, overlap: 'skip', jitter: '30s' })).toMatchObject({
+    ...{ status: 200, body: { overlap: 'skip', jitter: '30s', next: { length: 5 } } },
+  });
+  expect((await call('POST', `${path}/run`)).status).toBe(202);
+  const { body: page } = await call('GET', '/schedules?limit=1');
+  expect(page).toMatchObject({ items: [{ name: 'digest.acme' }], next: 'digest.acme' });
+  expect((await call('GET', `/schedules?cursor=${page.next}`)).body).toMatchObject({
+    ...{ items: expect.arrayContaining([expect.objectContaining({ name: 'sample.nightly' })]), next: null },
+  });
+  for (const [wrong, status, words] of [
+    [{ cron: 'x' }, 422, 'five fields'],
+    [{ job: 'no.such' }, 404, 'no.such'],
+    [{ payload: 7 }, 422, 'does not fit'],
+    [{ jitter: 'soon' }, 422, 'not what this call takes'],
+    [{ also: 1 }, 422, 'not what this call takes'],
+  ] as [object, number, string][]) {
+    const { status: got, body } = await call('PUT', path, { ...digest, ...wrong });
+    expect([got, body.detail]).toEqual([status, expect.stringContaining(words)]);
+  }
+  for (const method of ['PUT', 'DELETE'])
+    expect(
+      await call(method, '/schedules/sample.nightly', method === 'PUT' ? digest : undefined),
+    ).toMatchObject({ status: 409, body: { type: 'urn:warren:problem:schedule-of-code' } });
+  expect((await call('DELETE', path)).status).toBe(204);
+  expect((await call('DELETE', path)).status).toBe(404);
+  const audits = await environment
+    .sql<{ action: string; count: number }>(
+      `select action, changed as count from audit where subject = 'digest.acme' order by id`,
+    )
+    .catch(() =>
+      environment.sql<{ action: string }>(`select action from audit where subject = 'digest.acme'`),
+    );
+  expect(audits.map(({ action }) => action)).toEqual(
+    expect.arrayContaining(['schedule.put', 'schedule.delete']),
+  );
+});
+
 test('the calls stand in the OpenAPI document', async () => {
   const { body } = await call('GET', '/openapi.json');
   const paths = Object.keys(body.paths).filter((path) => path.startsWith('/schedules'));
   expect(paths.sort()).toEqual([
     '/schedules',
+    '/schedules/{name}',
     '/schedules/{name}/pause',
     '/schedules/{name}/resume',
     '/schedules/{name}/run',

@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { INestApplicationContext } from '@nestjs/common';
 import { z } from 'zod';
-import { defineJob } from '#jobs';
+import { defineJob, encrypted } from '#jobs';
 import { defineSchedule, type Schedule, Schedules, SchedulesModule } from '#schedules';
 import { eventually } from '#testing';
 import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
@@ -256,4 +256,111 @@ test('the start fails for two schedules of one name, and for a job that the app 
   await expect(start(defineSchedule({ ...hourly, job: Other, payload: {} }))).rejects.toThrow(
     'enqueues other, which is not among the contracts',
   );
+});
+
+describe('at run time', () => {
+  const digest = { name: 'note.digest', cron: hourly.cron, job: Note, payload: { text: 'acme' } } as const;
+
+  test('a schedule is made, changed and deleted in code, and fires in the workers that know its job', async () => {
+    const schedules = await givenScheduler(defineSchedule(hourly));
+    expect(await schedules.put(digest)).toBe(true);
+    expect(await schedules.put({ ...digest, payload: { text: 'new' } })).toBe(false);
+    expect(await schedules.find('note.digest')).toMatchObject({
+      ...{
+        state: 'active',
+        madeBy: 'run-time',
+        payload: { text: 'new' },
+        missed: 'once',
+        next: { length: 5 },
+      },
+    });
+    expect(await schedules.find('note.hourly')).toMatchObject({ madeBy: 'code' });
+    await missThree();
+    await isDecided();
+    await eventually(async () => (await jobs()).length === 2);
+    expect(new Set((await jobs()).map(({ payload }) => (payload as { text: string }).text))).toEqual(
+      new Set(['hello', 'new']),
+    );
+    expect(await schedules.delete('note.digest')).toBe(true);
+    expect(await schedules.delete('note.digest')).toBe(false);
+    expect(await jobs()).toHaveLength(2);
+  });
+
+  test('only another time changes when it fires next', async () => {
+    const schedules = await givenScheduler();
+    await schedules.put(digest);
+    await environment.sql(`update schedules set next_at = now() + interval '3 days', paused = true`);
+    const nextAt = async () => (await rows())[0]?.next_at.getTime() ?? 0;
+    const before = await nextAt();
+    await schedules.put({ ...digest, payload: { text: 'b' }, overlap: 'skip' });
+    expect(await nextAt()).toBe(before);
+    await schedules.put({ ...digest, cron: '59 23 31 12 *' });
+    expect(await nextAt()).not.toBe(before);
+    expect(await schedules.find('note.digest')).toMatchObject({ state: 'paused' });
+  });
+
+  test('one of the code is neither changed nor deleted, and the code may take over a name', async () => {
+    const schedules = await givenScheduler(defineSchedule(hourly));
+    for (const way of [schedules.put({ ...digest, name: 'note.hourly' }), schedules.delete('note.hourly')])
+      await expect(way).rejects.toThrow("declared by the workers' code");
+    await schedules.put(digest);
+    await stopSchedulers();
+    const later = await givenScheduler(defineSchedule({ ...digest, payload: { text: 'of the code' } }));
+    await eventually(async () => (await later.find('note.digest'))?.madeBy === 'code');
+    expect(await later.find('note.hourly')).toMatchObject({ state: 'disabled' });
+    expect(await later.delete('note.hourly')).toBe(true);
+  });
+
+  test('a start of workers that do not declare it leaves it alone, and so does one of earlier code', async () => {
+    const schedules = await givenScheduler();
+    await schedules.put(digest);
+    await stopSchedulers();
+    // As earlier code does with what it does not declare.
+    await environment.sql('update schedules set disabled = true');
+    const later = await givenScheduler();
+    expect(await later.find('note.digest')).toMatchObject({ state: 'active' });
+    await environment.sql(`update schedules set next_at = now() - interval '2 hours 45 minutes'`);
+    await eventually(async () => (await jobs()).length === 1);
+  });
+
+  test('what cannot be used is refused, and nothing is written', async () => {
+    const schedules = await givenScheduler();
+    const Secret = defineJob({
+      name: 'note',
+      queue: 'note',
+      payload: z.object({ text: encrypted(z.string()) }),
+    });
+    for (const [wrong, message] of [
+      [{ payload: { text: 7 } }, 'does not fit'],
+      [{ cron: '61 * * * *' }, 'cron'],
+      [{ timeZone: '+02:00' }, 'timeZone'],
+      [{ name: 'Not a name' }, 'name must be'],
+      [{ missed: 'never' }, 'missed must be'],
+      [{ job: Secret }, 'encrypted()'],
+    ] as [object, string][])
+      await expect(schedules.put({ ...digest, ...wrong } as never)).rejects.toThrow(message);
+    expect(await rows()).toEqual([]);
+  });
+
+  test('of ten thousand only those that are due are looked at', async () => {
+    const schedules = await givenScheduler();
+    await schedules.put(digest);
+    await environment.sql(`
+      insert into schedules (name, spec, next_at, at_run_time)
+      select 'many.' || n, spec, now() + interval '1 day', true
+      from schedules, generate_series(1, 10000) as n`);
+    await environment.sql('analyze schedules');
+    await environment.sql(
+      `update schedules set next_at = now() - interval '2 hours 45 minutes' where name ~ '^many.[0-9]{1,2}7$'`,
+    );
+    await eventually(async () => (await jobs()).length === 99);
+    const [plan] = await environment.sql<{ 'QUERY PLAN': string }>(
+      `explain select name from schedules where at_run_time and not paused and next_at <= now()`,
+    );
+    expect(plan?.['QUERY PLAN']).toMatch(/schedules_due/);
+    expect(await schedules.list()).toHaveLength(1_000);
+    expect((await schedules.list({ after: 'note', limit: 5 })).map(({ name }) => name)).toEqual([
+      'note.digest',
+    ]);
+  });
 });
