@@ -91,15 +91,27 @@ class WaywardHandler {
 }
 JobHandler(Wayward)(WaywardHandler);
 
+/** Many in one call, which ends its worker if one of them does. */
+const Together = defineJob({ ...Wayward, name: 'wayward.together', queue: 'together', retry: [] });
+class TogetherHandler {
+  async handle(jobs) {
+    for (const { id } of jobs) console.log(`started ${id}`);
+    const culprit = jobs.find(({ payload }) => payload.way !== 'healthy');
+    if (culprit) await ways[culprit.payload.way](culprit);
+    return new Map(jobs.map(({ id }) => [id, null]));
+  }
+}
+JobHandler(Together, { batch: { size: 3, within: '500ms' } })(TogetherHandler);
+
 class WaywardModule {}
 Module({
   imports: [
     WorkerRoleModule.forRoot({
-      contracts: [Wayward],
+      contracts: [Wayward, Together],
       settings: () => loadSettings({ ...process.env, SHUTDOWN_GRACE: '3s' }),
     }),
   ],
-  controllers: [WaywardHandler],
+  controllers: [WaywardHandler, TogetherHandler],
 })(WaywardModule);
 
 const app = await NestFactory.create(WaywardModule, new FastifyAdapter(), untilLogged);

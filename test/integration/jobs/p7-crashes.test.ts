@@ -13,12 +13,10 @@ import {
 } from '#testing/services';
 
 /** As in `wayward-worker.js`: what a job does is called by its name there. */
-const Wayward = defineJob({
-  name: 'wayward.do',
-  queue: 'wayward',
-  payload: z.object({ way: z.string() }),
-  retry: [],
-});
+const once = { payload: z.object({ way: z.string() }), retry: [] };
+const Wayward = defineJob({ ...once, name: 'wayward.do', queue: 'wayward' });
+/** The same, of a handler that takes many in one call. */
+const Together = defineJob({ ...once, name: 'wayward.together', queue: 'together' });
 const STARTS = 8;
 /** pino's number of it. */
 const FATAL = 60;
@@ -39,8 +37,8 @@ let producer: Producer;
 let workers: AppProcess[] = [];
 
 beforeAll(async () => {
-  environment = await givenEnvironment([Wayward]);
-  producer = await givenProducer(environment, { contracts: [Wayward] });
+  environment = await givenEnvironment([Wayward, Together]);
+  producer = await givenProducer(environment, { contracts: [Wayward, Together] });
 });
 afterAll(async () => {
   await producer?.close();
@@ -94,6 +92,19 @@ test('P7, P3: a job whose stray promise rejects is dead after three workers, and
   expect(await view(neighbour)).toMatchObject({ state: 'succeeded', attempts: [{ outcome: 'succeeded' }] });
   expect(startsOf(neighbour)).toBe(1);
 });
+
+test('P7: of many jobs in one call, the one that ends their worker is found when each runs alone, and the others succeed', async () => {
+  const payloads = ['healthy', 'rejection', 'healthy'].map((way) => ({ way }));
+  const [first, culprit, second] = await producer.jobs.enqueueMany(Together, payloads);
+  expect(await superviseUntilEnded(culprit!.id)).toEqual([1, 1, 1]);
+  const { state, error, attempts } = await view(culprit!.id);
+  expect([state, error?.class]).toEqual(['dead', 'CrashedError']);
+  expect(attempts.map(({ outcome }) => outcome)).toEqual(['crashed', 'crashed', 'crashed', 'failed']);
+  for (const { id } of [first!, second!])
+    expect(await eventually(async () => (await view(id)).finishedAt && view(id))).toMatchObject({
+      state: 'succeeded',
+    });
+}, 60_000);
 
 test('P7: in whatever way jobs end their worker, each is lost by what it did itself, and its neighbour succeeds', async () => {
   const culprits = new Map<string, string>();

@@ -162,6 +162,33 @@ describe('a claim', () => {
       { attempt: 1, outcome: 'running' },
     ]);
   });
+
+  test('a crash is a start: a job that crashed in time is not late later, by a rescue or a takeover', async () => {
+    const options = { startWithin: 3_600_000 };
+    const jobs = [uuidv7(), uuidv7()];
+    const common = { name: 'a.b', queue: 'a', payload: '{}', maxAttempts: 1, options };
+    await one.records.insertMany(jobs.map((id) => ({ ...common, id })));
+    const three = await givenRecords();
+    const taken = (worker: Worker, id: string, attempt: number) =>
+      worker.records.claim({ id, name: 'a.b', attempt, wantsPayload: false });
+    for (const id of jobs)
+      expect(await taken(three, id, 1)).toMatchObject({
+        isLate: false,
+        options: { startBy: expect.any(Number) },
+      });
+    const gone = await three.lock.id();
+    await three.lock.onApplicationShutdown();
+    expect(
+      await eventually(async () => {
+        const claim = await taken(two, jobs[0]!, 1);
+        return claim.taken && claim;
+      }),
+    ).toMatchObject({ crashes: 1, options });
+    await two.outbox.rescue([gone]);
+    const rows = await environment.sql(`select options from jobs where id = any ($1)`, [jobs]);
+    expect(rows).toEqual([{ options }, { options }]);
+  });
+
   test('P3: a release that comes after the job was rescued writes nothing, and says so', async () => {
     const lost = await givenRecords();
     expect(await claim(lost, 1)).toMatchObject({ taken: true, claim: 1 });

@@ -83,6 +83,7 @@ export const Failure = ({ kind, error }: { kind: 'problem' | 'error'; error: Sto
     <p class={kind}>
       <Said {...error} />
     </p>
+    {error.onDead && <p class="problem">onDead failed: {error.onDead}</p>}
     {error.causes && error.causes.length > 0 && (
       <ul class="error" aria-label="Caused by">
         {error.causes.map((cause) => (
