@@ -59,6 +59,28 @@ export interface EnqueueOptions<C extends AnyContract> extends OwnOptions {
   wait?: number;
 }
 
+/** One of the jobs of `enqueueAll`. */
+export type JobToEnqueue<C extends AnyContract> = C extends AnyContract
+  ? {
+      name: C['name'];
+      payload: PayloadInput<C>;
+      options?: Omit<EnqueueOptions<C>, 'idempotencyKey' | 'signal' | 'wait'>;
+    }
+  : never;
+
+/** Which jobs are meant; at least one of these has to be said. */
+export interface ManyJobs<C extends AnyContract> {
+  ids?: readonly string[];
+  name?: C['name'];
+  queue?: string;
+  tag?: string;
+  state?: JobState;
+  where?: string;
+  error?: string;
+  from?: Date | string;
+  to?: Date | string;
+}
+
 /** The job has ended, and not well. */
 export class JobFailedError extends Error {
   override readonly name = 'JobFailedError';
@@ -134,6 +156,24 @@ class JobCalls<C extends AnyContract> {
   /** Cancels a job that waits; tells one that runs. @throws ProblemError when it has ended. */
   cancel(id: string): Promise<Job<C>> {
     return this.send(pathOf(id, '/cancel'), { method: 'POST' });
+  }
+
+  /** Enqueues a job that has ended again, as a new one, maybe with another payload. It is sent once only. @throws ProblemError */
+  rerun(id: string, edit: { payload?: unknown; patch?: unknown } = {}): Promise<Job<C>> {
+    return this.send(pathOf(id, '/rerun'), { method: 'POST', body: edit, isOnce: true });
+  }
+
+  /** Does something to all jobs that a filter means. @returns how many; `leftOut` are those that could not be enqueued again. */
+  many(
+    action: 'cancel' | 'reschedule' | 'rerun',
+    filter: ManyJobs<C> & { delay?: Duration | number; runAt?: Date; patch?: unknown; perSecond?: number },
+  ): Promise<{ count: number; leftOut?: number }> {
+    return this.send(`/jobs/${action}`, { method: 'POST', body: filter });
+  }
+
+  /** Enqueues jobs of any contracts, all or none. It is sent once only, as keys are those of the jobs. */
+  async enqueueAll(jobs: readonly JobToEnqueue<C>[]): Promise<{ id: string; state: JobState }[]> {
+    return (await this.send('/jobs/bulk', { method: 'POST', body: { jobs }, isOnce: true })).items;
   }
 
   /** What happens to a job, from its beginning until it has ended. A connection that breaks is made again. */

@@ -78,6 +78,20 @@ test('a job is enqueued, run, looked at, listed and cancelled, with the types of
   expect(later.state).toBe('scheduled');
   expect((await client.cancel(later.id)).state).toBe('cancelled');
 
+  const again = await client.rerun(later.id, { patch: { subject: 'Again' } });
+  expect(again).toMatchObject({ rerunOf: later.id, payload: { subject: 'Again' } });
+  const options = { delay: '1h', tags: ['client'] } as const;
+  const all = await client.enqueueAll([
+    { name: 'sample.mail', payload: mail, options },
+    { name: 'sample.flaky', payload: { failures: 0 }, options },
+  ]);
+  expect(all.map(({ state }) => state)).toEqual(['scheduled', 'scheduled']);
+  expect((await client.list({ tag: 'client', where: '/failures:0' })).items).toMatchObject([
+    { id: all[1]?.id },
+  ]);
+  expect(await client.many('reschedule', { tag: 'client', delay: '2h', perSecond: 1 })).toEqual({ count: 2 });
+  expect(await client.many('cancel', { tag: 'client' })).toEqual({ count: 2 });
+
   // @ts-expect-error: there is no such contract
   await expect(client.enqueue('sample.none', {})).rejects.toThrow(ProblemError);
   // @ts-expect-error: this is not what the contract says
