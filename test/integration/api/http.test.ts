@@ -363,14 +363,6 @@ describe('Tags and payloads', () => {
       { tag: 'two words', count: 1 },
     ]);
     expect(lookedBackTo).toBeNull();
-    const options = { tags: ['of a batch'] };
-    const batch = { name: 'sample.mail', payloads: [mail], options, onComplete: next };
-    const { body } = await call('POST', '/batches', batch);
-    expect(await idsOf('tag=of+a+batch')).toHaveLength(1);
-    const [made] = await environment.sql(
-      `select on_complete -> 'tags' as tags from batches where id = '${body.id}'`,
-    );
-    expect(made).toEqual(options);
   });
 
   test.each([

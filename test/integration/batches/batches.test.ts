@@ -62,6 +62,7 @@ test('10,000 jobs in one request all run, and what follows is enqueued once', as
   const { status, headers, body } = await call('POST', '/batches', {
     name: 'sample.flaky',
     payloads: Array.from({ length: 10_000 }, () => works),
+    options: { tags: ['nightly'] },
     onComplete: following,
     onSuccess: following,
   });
@@ -83,6 +84,7 @@ test('10,000 jobs in one request all run, and what follows is enqueued once', as
       const { body } = await call<JobView>('GET', `/jobs/${id}`);
       return body.state === 'succeeded' ? body : undefined;
     });
+    expect(job.tags).toEqual(['nightly']);
     expect(job.previous).toEqual({
       id: done.id,
       name: 'sample.flaky',
@@ -92,6 +94,7 @@ test('10,000 jobs in one request all run, and what follows is enqueued once', as
   expect(await environment.sql('select id from jobs')).toHaveLength(10_002);
   const listed = await call<{ items: JobView[] }>('GET', `/jobs?batch=${body.id}&limit=3`);
   expect(listed.body.items.map(({ batch }) => batch)).toEqual([body.id, body.id, body.id]);
+  expect((await call<{ items: JobView[] }>('GET', '/jobs?tag=nightly')).body.items).toHaveLength(50);
 }, 120_000);
 
 test('what follows is enqueued exactly once when the last two jobs end at the same moment and a worker is killed meanwhile', async () => {
