@@ -12,10 +12,12 @@ import { AuditPage } from './pages/audit.page.js';
 import { BatchesPage } from './pages/batches.page.js';
 import { DeadLettersPage } from './pages/dead-letters.page.js';
 import { EditPage } from './pages/edit.page.js';
+import { EnqueuePage } from './pages/enqueue.page.js';
 import { JobPage } from './pages/job.page.js';
 import { JobsPage } from './pages/jobs.page.js';
 import { ManyJobsPage } from './pages/many-jobs.page.js';
 import { OverviewPage } from './pages/overview.page.js';
+import { SchedulePage } from './pages/schedule.page.js';
 import { SchedulesPage } from './pages/schedules.page.js';
 import { SignInPage } from './pages/sign-in.page.js';
 import { WorkersPage } from './pages/workers.page.js';
@@ -33,8 +35,10 @@ import { Sessions } from './sessions.js';
     ManyJobsPage,
     JobPage,
     EditPage,
+    EnqueuePage,
     DeadLettersPage,
     SchedulesPage,
+    SchedulePage,
     BatchesPage,
     WorkersPage,
     AuditPage,

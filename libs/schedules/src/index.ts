@@ -5,6 +5,7 @@ export {
   type Overlap,
   overlapPolicies,
   type Schedule,
+  type ScheduleDefinition,
 } from './schedule.js';
 export { ScheduleMetrics } from './schedule-metrics.js';
 export { MAX_LISTED, ScheduleOfCodeError, Schedules, ScheduleView } from './schedules.js';

@@ -9,6 +9,7 @@ import {
   defineSchedule,
   missedPolicies,
   overlapPolicies,
+  type Schedule,
   type ScheduleDefinition,
   type Spec,
   toSpec,
@@ -100,10 +101,7 @@ export class Schedules {
    * cannot be used; ScheduleOfCodeError when the code declares it.
    */
   async put<C extends AnyContract>(definition: ScheduleDefinition<C>): Promise<boolean> {
-    const { job, payload } = definition;
-    // First by itself: it says where in the payload something does not fit.
-    if (job?.payload) fittingJson(job, 'payload', payload, this.settings.MAX_PAYLOAD);
-    const schedule = defineSchedule(definition);
+    const schedule = this.check(definition);
     const [{ now }] = (await this.database.query<{ now: Date }>(sql.clock)).rows as [{ now: Date }];
     const nextAt = new Ticks(schedule).after(now);
     const { rows } = await this.database.query<{ isNew: boolean }>(
@@ -111,6 +109,14 @@ export class Schedules {
     );
     if (!rows[0]) throw new ScheduleOfCodeError(schedule.name);
     return rows[0].isNew;
+  }
+
+  /** Makes nothing. @throws as {@link put} does. */
+  check<C extends AnyContract>(definition: ScheduleDefinition<C>): Schedule {
+    const { job, payload } = definition;
+    // First by itself: it says where in the payload something does not fit.
+    if (job?.payload) fittingJson(job, 'payload', payload, this.settings.MAX_PAYLOAD);
+    return defineSchedule(definition);
   }
 
   /**

@@ -238,6 +238,70 @@ describe('an action', () => {
     expect(again.headers.get('location')).toContain(made?.id);
     expect((await page(get(`/jobs/${made?.id}`, { cookie }))).html).toContain(`/dashboard/jobs/${job.id}`);
   });
+  test('a job is enqueued by hand, from an example of its payload, when that fits its contract', async () => {
+    const { cookie, csrf } = ada;
+    const html = async (answer: Promise<Response>) => (await answer).text();
+    expect(await html(get('/enqueue', { cookie }))).toContain('<option value="sample.mail"');
+    const first = await html(get('/enqueue?name=sample.mail', { cookie }));
+    expect(first).toContain('&quot;to&quot;: &quot;ada@example.com&quot;');
+    expect(await html(get('/enqueue?name=sample.mail', { cookie: bob.cookie }))).not.toContain('<textarea');
+    const check = (payload: string) =>
+      html(post('/enqueue', { csrf, name: 'sample.mail', payload }, { cookie }));
+    expect(await check('{')).toMatch(/role="alert"[\s\S]*JSON/);
+    const wrong = await check('{"to":"nobody","subject":"","text":""}');
+    expect(wrong).toMatch(/role="alert"[\s\S]*<code>\/payload\/to<\/code>/);
+    expect(wrong).not.toContain('action="/dashboard/enqueue/run"');
+    const payload = '{"to":"by-hand@example.com","subject":"Hello","text":"hush-hush"}';
+    expect(await check(payload)).toContain('action="/dashboard/enqueue/run"');
+    const done = await post('/enqueue/run', { csrf, name: 'sample.mail', payload }, { cookie });
+    const [made] = await environment.sql(
+      `select id from jobs where payload ->> 'to' = 'by-hand@example.com'`,
+    );
+    expect([done.status, done.headers.get('location')]).toEqual([303, `/dashboard/jobs/${made?.id}`]);
+    const [line] = await environment.sql(`select actor from audit where action = 'job.enqueue'`);
+    expect(line).toEqual({ actor: 'ada' });
+    for (const wrong of [{ name: 'no.such' }, { payload: '{' }, { payload: '{"to":1}' }]) {
+      const form = { csrf, name: 'sample.mail', payload, ...wrong };
+      const { status } = await post('/enqueue/run', form, { cookie });
+      expect(status).toBeGreaterThanOrEqual(400);
+      expect(status).toBeLessThan(500);
+    }
+  });
+  test('a schedule is made, changed and deleted on a page, which says what is wrong with it', async () => {
+    const { cookie, csrf } = ada;
+    const given = {
+      csrf,
+      name: 'digest.acme',
+      cron: '0 7 29 2 *',
+      timeZone: 'Europe/Berlin',
+      job: 'sample.nightly',
+    };
+    const put = (wrong: object = {}) =>
+      post('/schedules/edit', { ...given, payload: '{}', ...wrong }, { cookie });
+    for (const [wrong, words] of [
+      [{ cron: 'x' }, 'five fields'],
+      [{ timeZone: 'Mars' }, 'IANA name'],
+      [{ job: 'no.such' }, 'no.such'],
+      [{ payload: '{' }, 'JSON'],
+      [{ payload: '7' }, '/payload'],
+      [{ name: 'Not a name' }, 'name must be'],
+    ] as const) {
+      const answer = await put(wrong);
+      expect(answer.status).toBe(200);
+      expect(await answer.text()).toMatch(new RegExp(`role="alert"[\\s\\S]*${words}`));
+    }
+    expect(await (await put()).text()).toContain('action="/dashboard/schedules/put"');
+    const done = await post('/schedules/put', { ...given, payload: '{}' }, { cookie });
+    expect([done.status, done.headers.get('location')]).toEqual([303, '/dashboard/schedules']);
+    const list = await (await get('/schedules', { cookie })).text();
+    expect(list).toContain('digest.acme');
+    expect(await (await get('/schedules/edit?name=digest.acme', { cookie })).text()).toContain('0 7 29 2 *');
+    expect((await post('/schedules/digest.acme/delete', { csrf }, { cookie })).status).toBe(303);
+    expect(await environment.sql(`select from schedules where name = 'digest.acme'`)).toEqual([]);
+    expect((await post('/schedules/put', { ...given, cron: 'x', payload: '{}' }, { cookie })).status).toBe(
+      422,
+    );
+  });
   test('on many jobs says how many they are before it is done to them', async () => {
     const { cookie, csrf } = ada;
     const html = async (path: string) => (await get(path, { cookie })).text();

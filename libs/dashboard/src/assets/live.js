@@ -87,5 +87,19 @@ if (events) {
   document.addEventListener('visibilitychange', listen);
   listen();
 }
+const editor = document.querySelector('form.editor');
+let typing;
+/** Says what is wrong with a text while somebody types. */
+async function check() {
+  const body = new URLSearchParams(new FormData(editor));
+  const response = await fetch(editor.action, { method: 'POST', body }).catch(() => undefined);
+  if (!response?.ok || response.redirected) return;
+  const next = new DOMParser().parseFromString(await response.text(), 'text/html').querySelector('#checked');
+  if (next) become(document.querySelector('#checked'), next);
+}
+editor?.addEventListener('input', () => {
+  clearTimeout(typing);
+  typing = setTimeout(check, 300);
+});
 tellTimes();
 setInterval(tellTimes, 1_000);

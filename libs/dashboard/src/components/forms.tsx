@@ -46,14 +46,22 @@ interface EditorProps {
   name: string;
   value: string;
   submit: string;
+  fields?: Fields;
+  /** What else is asked. */
+  children?: ComponentChildren;
 }
 
-/** A text of many lines that is sent; nothing for those who may change nothing. */
-export function Editor({ to, label, name, value, submit }: EditorProps) {
+/**
+ * A text of many lines that is sent; nothing for those who may change nothing. The script checks it while somebody types: it
+ * puts what the answer has in {@link Checked} into the page.
+ */
+export function Editor({ to, label, name, value, submit, fields = {}, children }: EditorProps) {
   if (!useMayAct()) return null;
   return (
     <form method="post" action={to} class="editor">
       <Token />
+      {hidden(fields)}
+      {children}
       <label>
         {label}
         <textarea name={name} rows={20} spellcheck={false} autoComplete="off">
@@ -65,21 +73,24 @@ export function Editor({ to, label, name, value, submit }: EditorProps) {
   );
 }
 
+export const Checked = ({ children }: { children: ComponentChildren }) => <div id="checked">{children}</div>;
+
 interface FilterProps {
   to: string;
   /** What is kept of the filter beside the fields. */
   fields?: Fields;
   /** The same page without this filter, when there is one. */
   clear?: string;
+  submit?: string;
   children: ComponentChildren;
 }
 
-/** Chooses what a list shows. */
-export const Filters = ({ to, fields = {}, clear, children }: FilterProps) => (
+/** Chooses what a page shows. */
+export const Filters = ({ to, fields = {}, clear, submit = 'Filter', children }: FilterProps) => (
   <form class="actions" method="get" action={to}>
     {hidden(fields)}
     {children}
-    <button type="submit">Filter</button>
+    <button type="submit">{submit}</button>
     {clear && <Text to={clear} of="Clear" />}
   </form>
 );

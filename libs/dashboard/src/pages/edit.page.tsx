@@ -5,7 +5,7 @@ import { ContractViolationError, Jobs, PayloadError, UnknownContractError } from
 import { JobQueries, type JobView } from '#records';
 import { jobPath } from '../addresses.js';
 import { Changes, changesOf, Problems } from '../components/changes.js';
-import { ActionButton, Editor } from '../components/forms.js';
+import { ActionButton, Checked, Editor } from '../components/forms.js';
 import { Page, Section } from '../components/page.js';
 import { Text } from '../components/values.js';
 import { DashboardController } from '../dashboard.guard.js';
@@ -78,25 +78,31 @@ function Edited({ job, text, problems = [], changes }: EditedProps) {
       <p class="hint">
         What is [redacted] stays as it is. The job itself keeps the payload that it was enqueued with.
       </p>
-      {problems.length > 0 && <Problems of={problems} />}
-      {changes && (
-        <Section title="Changes">
-          <Changes of={changes} />
-        </Section>
-      )}
-      {isFine && (
-        <div class="actions">
-          <ActionButton
-            to={`${jobPath(job.id)}/rerun`}
-            label="Run again as a new job"
-            kind="primary"
-            fields={fields}
-          />
-          {job.state === 'dead' && (
-            <ActionButton to={`${jobPath(job.id)}/replay`} label="Replay with this payload" fields={fields} />
-          )}
-        </div>
-      )}
+      <Checked>
+        {problems.length > 0 && <Problems of={problems} />}
+        {changes && (
+          <Section title="Changes">
+            <Changes of={changes} />
+          </Section>
+        )}
+        {isFine && (
+          <div class="actions">
+            <ActionButton
+              to={`${jobPath(job.id)}/rerun`}
+              label="Run again as a new job"
+              kind="primary"
+              fields={fields}
+            />
+            {job.state === 'dead' && (
+              <ActionButton
+                to={`${jobPath(job.id)}/replay`}
+                label="Replay with this payload"
+                fields={fields}
+              />
+            )}
+          </div>
+        )}
+      </Checked>
       <Editor to={`${jobPath(job.id)}/edit`} label="Payload" name="payload" value={text} submit="Check" />
       <Text to={jobPath(job.id)} of="Back" kind="button" />
     </Page>

@@ -58,7 +58,12 @@ export class JobsPage {
         title="Jobs"
         here="Jobs"
         notice={doneOf(query)}
-        actions={!filter.batch && <Choices filter={{ state, name, queue, tag, where }} />}
+        actions={
+          <>
+            <Text to={address('/enqueue', { name })} of="Enqueue" kind="button" />
+            {!filter.batch && <Choices filter={{ state, name, queue, tag, where }} />}
+          </>
+        }
       >
         <States filter={filter} counts={counts} />
         {this.filters(

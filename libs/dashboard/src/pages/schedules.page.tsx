@@ -1,7 +1,7 @@
 import { Get, NotFoundException, Param, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { Schedules, type ScheduleView } from '#schedules';
-import { jobPath } from '../addresses.js';
+import { address, jobPath } from '../addresses.js';
 import { ActionButton } from '../components/forms.js';
 import { Page } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
@@ -19,7 +19,12 @@ export class SchedulesPage {
   async show(@Query('done') done: string): Promise<VNode> {
     const notice = done === 'late' ? 'Nothing was changed: the schedule is disabled.' : undefined;
     return (
-      <Page title="Schedules" here="Schedules" notice={notice}>
+      <Page
+        title="Schedules"
+        here="Schedules"
+        notice={notice}
+        actions={<Text to={`${HERE}/edit`} of="New" kind="button" />}
+      >
         <Table caption="Schedules" columns={columns} rows={await this.schedules.list()} empty={NONE} />
       </Page>
     );
@@ -42,6 +47,12 @@ export class SchedulesPage {
   async resume(@Param('name') name: string): Promise<void> {
     await this.mustExist(name);
     await this.schedules.resume(name);
+  }
+
+  @Action(':name/delete', 'schedule.delete', HERE)
+  async delete(@Param('name') name: string): Promise<void> {
+    await this.mustExist(name);
+    await this.schedules.delete(name);
   }
 
   private async mustExist(name: string): Promise<void> {
@@ -85,11 +96,18 @@ const Ticks = ({ times: [first, ...others] }: { times: ScheduleView['next'] }) =
   </details>
 );
 
-function Buttons({ name, state }: ScheduleView) {
-  if (state === 'disabled') return null;
+function Buttons({ name, state, madeBy }: ScheduleView) {
   const path = `${HERE}/${encodeURIComponent(name)}`;
+  const deletion = <ActionButton to={`${path}/delete`} label="Delete" about={name} kind="danger" />;
+  if (state === 'disabled') return <div class="actions">{deletion}</div>;
   return (
     <div class="actions">
+      {madeBy === 'run-time' && (
+        <>
+          <Text to={address('/schedules/edit', { name })} of="Change" kind="button" />
+          {deletion}
+        </>
+      )}
       <ActionButton to={`${path}/run`} label="Run now" about={name} />
       {state === 'paused' ? (
         <ActionButton to={`${path}/resume`} label="Resume" about={name} kind="primary" />
