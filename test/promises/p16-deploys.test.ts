@@ -118,7 +118,7 @@ const reaches = (id: string | null, expected: object): Promise<JobView> =>
     const job = await find(id);
     expect(job).toMatchObject(expected);
     return job;
-  }, 20_000);
+  }, 60_000);
 
 beforeAll(async () => {
   environment = await givenEnvironment([...newest.contracts, ...broken, ...Object.values(contracts)]);
