@@ -50,10 +50,7 @@ const delays = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300, '1 hour', '9999
 /** The ways to enqueue, each with the options that it knows. */
 const WAYS: [known: RegExp, enqueue: (options: never) => Promise<unknown>][] = [
   [/./, async (options) => producer.jobs.enqueue(Note, {}, options)],
-  [
-    /^(?!unique|priority|debounce)/,
-    async (options) => producer.app.get(Batches).enqueue(Note, [{}], options),
-  ],
+  [/^(?!unique|priority|debounce)/, async (given) => producer.app.get(Batches).enqueue(Note, [{}], given)],
   [
     /^(queue|delay|retry|timeout|startWithin)$/,
     async (options) => producer.jobs.enqueue(Note, {}, { next: nextJob(Note, {}, options) }),
