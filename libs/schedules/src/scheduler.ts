@@ -37,6 +37,10 @@ export class Scheduler extends Duty implements OnModuleInit, OnApplicationBootst
   private declaredAt: number | undefined;
   /** Schedules that the database does not take as the code declares them. */
   private readonly unstorable = new Set<string>();
+  /** What could not fire, until all others were looked at: many of them must not keep the others from being looked at. */
+  private readonly passedOver = new Set<string>();
+  /** More are due than one look takes. */
+  private isBehind = false;
   /** What fails at the moment, by the schedule. */
   private readonly failures = new Map<string, string>();
 
@@ -74,28 +78,35 @@ export class Scheduler extends Duty implements OnModuleInit, OnApplicationBootst
     return this.stop();
   }
 
-  protected async run(): Promise<void> {
+  /** @returns whether there may be more. */
+  protected async run(): Promise<boolean> {
     if (this.declaredAt === undefined || Date.now() - this.declaredAt > CONFIRM_EVERY_MS)
       await this.declare();
     const known = [...this.known.values()].map(({ schedule: { name }, spec }) => ({ name, spec }));
     const storable = known.filter(({ name }) => !this.unstorable.has(name));
     const jobs = [...this.contracts].flatMap(namesOf);
-    const { rows } = await this.database.query<{ name: string; spec: Spec }>(sql.due(storable, jobs));
+    const { rows } = await this.database.query<{ name: string; spec: Spec }>(
+      sql.due(storable, jobs, [...this.passedOver]),
+    );
     for (const { name, spec } of rows) {
       // A schedule that cannot fire must not block the others.
       await this.fire(name, spec).then(
         () => this.failures.delete(name),
-        (error) => this.onFailure(name, error),
+        (error) => {
+          this.passedOver.add(name);
+          this.onFailure(name, error);
+        },
       );
     }
-    const isMore = rows.length === sql.DUE_AT_ONCE && rows.some(({ name }) => !this.failures.has(name));
-    if (isMore) await this.run();
+    this.isBehind = rows.length >= sql.DUE_AT_ONCE;
+    return this.isBehind;
   }
 
   private async declare(): Promise<void> {
     const isStart = this.declaredAt === undefined;
     const [clock] = (await this.database.query<{ now: Date }>(sql.clock)).rows as [{ now: Date }];
     this.unstorable.clear();
+    if (!this.isBehind) this.passedOver.clear();
     await eachApart(
       [...this.known.values()],
       async (known) => {

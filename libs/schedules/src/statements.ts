@@ -45,22 +45,24 @@ export const disableOthers = (names: readonly string[], isStart: boolean): State
 /** Those that are fired by one look; the next one comes at once if there may be more. */
 export const DUE_AT_ONCE = 200;
 
-/** The schedules that are due: those that the code knows as they are written, and those made at run time for jobs that it knows. */
+/** The schedules that are due, but for those that are passed over: those that the code knows as they are written, and those made at run time for jobs that it knows. */
 export const due = (
   schedules: readonly Omit<Declaration, 'nextAt'>[],
   jobs: readonly string[],
+  passedOver: readonly string[],
 ): Statement => ({
   name: 'due-schedules',
   text: `
     select s.name, s.spec, s.next_at from schedules s
     join unnest($1::text[], $2::jsonb[]) as m (name, spec) on m.name = s.name and m.spec = s.spec
     where s.next_at <= now() and not s.paused and not s.disabled and not s.at_run_time
+      and s.name <> all ($4)
     union all (
       select name, spec, next_at from schedules
-      where at_run_time and not paused and next_at <= now() and spec ->> 'job' = any ($3)
+      where at_run_time and not paused and next_at <= now() and spec ->> 'job' = any ($3) and name <> all ($4)
       order by next_at limit ${DUE_AT_ONCE})
-    order by next_at limit ${DUE_AT_ONCE}`,
-  values: [...columns(schedules, 'name', 'spec'), jobs],
+    order by next_at`,
+  values: [...columns(schedules, 'name', 'spec'), jobs, passedOver],
 });
 
 /** Locks a schedule that is still due; one that another worker holds is passed over. */

@@ -342,6 +342,24 @@ describe('at run time', () => {
     expect(await rows()).toEqual([]);
   });
 
+  test('very many that cannot fire keep no other one from it', async () => {
+    const schedules = await givenScheduler();
+    await schedules.put(digest);
+    // Their payload does not fit any more, and they have been due for longer.
+    await environment.sql(`
+      insert into schedules (name, spec, next_at, at_run_time)
+      select 'bad.' || n, jsonb_set(spec, '{payload}', '7'), now() - interval '3 hours', true
+      from schedules, generate_series(1, 450) as n`);
+    await environment.sql(
+      `update schedules set next_at = now() - interval '2 hours 45 minutes' where name = 'note.digest'`,
+    );
+    await eventually(async () => (await jobs()).length === 1);
+    const [{ due = 0 } = {}] = await environment.sql<{ due: number }>(
+      'select count(*)::int as due from schedules where next_at < now()',
+    );
+    expect(due).toBe(450);
+  });
+
   test('of ten thousand only those that are due are looked at', async () => {
     const schedules = await givenScheduler();
     await schedules.put(digest);
