@@ -80,28 +80,16 @@ function readTags(tags: readonly string[]): readonly string[] | undefined {
 }
 
 /** The key that an enqueued job is to hold, if any. @throws InputError */
-export function keyOf(
-  contract: AnyContract,
-  record: NewRecord,
-  {
-    idempotencyKey,
-    client,
-    unique,
-    debounce,
-    delay,
-    runAt,
-    queue,
-    next,
-    priority,
-    ...others
-  }: EnqueueOptions,
-): JobKey | undefined {
+export function keyOf(contract: AnyContract, record: NewRecord, options: EnqueueOptions): JobKey | undefined {
+  const { idempotencyKey, client, unique, debounce } = options;
+  if (unique === undefined && debounce === undefined && idempotencyKey === undefined) return undefined;
   const given = Object.entries({ unique, debounce, idempotencyKey }).filter(([, key]) => key !== undefined);
   const [[first] = [], [second] = []] = given;
   if (first && second)
     throw new InputError(first, `and ${second} exclude each other: each says by itself which jobs are one`);
   if (idempotencyKey !== undefined) {
-    const wanted = [firstNameOf(contract), queue, delay ?? runAt ?? null, next, priority, ...ownOf(others)];
+    const { delay, runAt = null, queue, next, priority } = options;
+    const wanted = [firstNameOf(contract), queue, delay ?? runAt, next, priority, ...ownOf(options)];
     return idempotencyKeyOf({ idempotencyKey, client }, wanted, [record.payload]);
   }
   if (debounce !== undefined) {

@@ -194,9 +194,9 @@ export class Jobs extends JobActions {
     pointer = '/payload',
   ): NewRecord {
     if (this.hooks.all.length > 0) ({ payload, options } = this.hooks.apply({ contract, payload, options }));
-    const { queue, priority, next, startWithin = contract.startWithin } = options;
+    const { queue, priority, next } = options;
     const place = placeOf(options);
-    const kept = keptOptions({ ...options, startWithin });
+    const kept = keptOptions(options, contract);
     // The payload as it was given: the handler's side applies defaults and transformations, once.
     const stored = fittingJson(contract, 'payload', payload, this.settings.MAX_PAYLOAD, pointer);
     const home = queue ?? contract.queue;

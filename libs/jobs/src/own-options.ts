@@ -18,8 +18,18 @@ export interface KeptOptions extends JobOptions {
   startWithin?: number;
 }
 
-/** Checks what a job is to have in place of what its contract says. @returns undefined when it has nothing. @throws InputError */
-export function keptOptions({ retry, timeout, startWithin }: OwnOptions): KeptOptions | undefined {
+/**
+ * Checks what a job is to have in place of what its contract says.
+ *
+ * @param contract whose deadline to start holds where the job has none. @returns undefined when it has nothing.
+ * @throws InputError
+ */
+export function keptOptions(
+  { retry, timeout, startWithin: own }: OwnOptions,
+  contract?: Pick<AnyContract, 'startWithin'>,
+): KeptOptions | undefined {
+  const startWithin = own === undefined ? contract?.startWithin : own;
+  if (retry === undefined && timeout === undefined && startWithin === undefined) return undefined;
   const kept: KeptOptions = {};
   if (retry !== undefined) {
     const isFunction = typeof Object(retry).delay === 'function';
@@ -30,7 +40,7 @@ export function keptOptions({ retry, timeout, startWithin }: OwnOptions): KeptOp
   if (timeout !== undefined) kept.timeout = milliseconds('timeout', timeout);
   if (startWithin !== undefined)
     kept.startWithin = milliseconds('startWithin', startWithin, MAX_START_WITHIN);
-  return Object.keys(kept).length > 0 ? kept : undefined;
+  return kept;
 }
 
 /** How often a job is tried. */

@@ -23,4 +23,4 @@ async function publishInParts(outbox: Outbox, records: readonly NewRecord[]): Pr
 }
 
 const send = (outbox: Outbox, { id, name, queue, payload, version, priority, traceparent }: NewRecord) =>
-  outbox.publish({ ...{ id, name, queue, payload, version, priority, traceparent }, attempt: 1, claim: 0 });
+  outbox.publish({ id, name, queue, payload, version, priority, traceparent, attempt: 1, claim: 0 });

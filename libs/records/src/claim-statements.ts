@@ -33,7 +33,7 @@ const CLAIMED = `
       j.previous, j.options, j.tags, case when j.next is not null then true end as "isFollowed", ${epochMs('j.created_at')} as "createdMs", date_part('epoch', now() - j.run_at) as waited,
       coalesce(
         j.attempts -> -1 ->> 'outcome' = 'crashed' and (j.attempts -> -1 ->> 'claim')::int = j.claim - 1, false) as rescued,
-      j.version, coalesce(j.held_until <= now(), false) as "isHeldOver", ${IS_LATE} as "isLate",
+      j.version, case when j.held_until <= now() then true end as "isHeldOver", case when ${IS_LATE} then true end as "isLate",
       case when m.wants_payload or j.version <> coalesce(m.version, 1) or j.original_payload is not null
         then j.payload::text end as payload`;
 

@@ -253,7 +253,17 @@ export function viewOfNew(
     version,
     state,
     waitingFor: waitingFor(
-      { ...record, version, state, runAt, attempt: 0, limitedBy: null, heldFor: null },
+      {
+        name: record.name,
+        queue: record.queue,
+        maxAttempts: record.maxAttempts,
+        version,
+        state,
+        runAt,
+        attempt: 0,
+        limitedBy: null,
+        heldFor: null,
+      },
       facts,
     ),
     progress: null,

@@ -106,9 +106,9 @@ export interface Taken {
   /** Of the contract that the payload is of. */
   version: number;
   /** It has waited for a worker that knows it for as long as it may. */
-  isHeldOver: boolean;
+  isHeldOver: true | null;
   /** It could not start within the time that it had for that. */
-  isLate: boolean;
+  isLate: true | null;
   previous: Previous | null;
   options: JobOptions | null;
   tags: readonly string[] | null;

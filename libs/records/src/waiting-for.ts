@@ -57,13 +57,15 @@ export function waitingFor(job: Waiting, facts?: QueueFacts): WaitingFor | null 
 function workerFor({ name, version, queue, heldFor }: Waiting, { workers }: QueueFacts): string {
   const serving = workers.filter(({ queues }) => queues.includes(queue));
   if (serving.length === 0) return `no worker that is alive serves queue "${queue}"`;
-  const needed = { [name]: version, ...heldFor };
   // A worker of earlier code says nothing of what it knows.
   const knows = ({ contracts }: (typeof serving)[number]) =>
     contracts
-      ? Object.entries(needed).every(([name, version]) => (contracts[name] ?? 0) >= version)
+      ? (contracts[name] ?? 0) >= version &&
+        (!heldFor || Object.entries(heldFor).every(([name, version]) => (contracts[name] ?? 0) >= version))
       : !heldFor;
-  return serving.some(knows) ? `a free worker of queue "${queue}"` : `a worker that knows ${named(needed)}`;
+  return serving.some(knows)
+    ? `a free worker of queue "${queue}"`
+    : `a worker that knows ${named({ [name]: version, ...heldFor })}`;
 }
 
 /** Versions of contracts, for people. */

@@ -27,6 +27,8 @@ import { RunningAttempts } from './running-attempts.js';
 
 /** How often a job of an unknown contract is said to be tried: as one of a contract without `retry`. */
 const UNKNOWN_ATTEMPTS = 5;
+/** The options of a job that nobody but its message knows. */
+const NONE = {};
 /** The permit of a job without limits. */
 const UNLIMITED: Permit = {};
 /** The permit of a job that could not start when it was admitted. If it can start now, it is put off and admitted again. */
@@ -148,10 +150,10 @@ export class Executor {
     taken: Omit<ClaimedJob, 'secrets' | 'observed'>,
     { confirm }: Permit,
   ): Promise<boolean> {
-    const { job, claim, contract } = taken;
+    const { job, claim, contract, seat } = taken;
     const secrets = secretsOf(job, claim, this.contracts, this.encryption);
     const observed = new ObservedAttempt(delivery, job, contract, claim);
-    const claimed = { ...taken, secrets, observed };
+    const claimed = { job, claim, contract, seat, secrets, observed };
     const outcome = await observed.run(() => this.run(claimed, confirm));
     observed.ended(outcome);
     const decision = decide(outcome, this.contracts.retryOf(contract, claim), claim.attempt, secrets);
@@ -239,7 +241,11 @@ export class Executor {
     const until = settlement.released ? AbortSignal.timeout(STOP_GRACE_MS) : this.draining.signal;
     const end = {
       ...settlement,
-      ...{ id, claim, isFollowed, hasStarted: observed.hasStarted, used },
+      id,
+      claim,
+      isFollowed,
+      hasStarted: observed.hasStarted,
+      used,
       resultVersion: isFollowed ? contract?.version : undefined,
     };
     return this.persistently(() => this.store.settle(end), until);
@@ -285,7 +291,7 @@ export class Executor {
     const request = { id, name, attempt, wantsPayload: payload === null, version: given };
     if (payload === null || !(contract || this.maySoonBeKnown(job))) return request;
     const maxAttempts = contract?.retry.maxAttempts ?? UNKNOWN_ATTEMPTS;
-    const options = contract && keptOptions({ startWithin: contract.startWithin });
+    const options = contract && keptOptions(NONE, contract);
     return {
       ...request,
       record: { id, name, queue, priority, traceparent, payload, maxAttempts, version: given, options },
