@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { AuditedPost, ProblemException } from '#http';
+import { AuditedPost, jobInPath, named, OfContracts, ProblemException } from '#http';
 import { Jobs } from '#jobs';
 import { DeadJobStore, JobQueries } from '#records';
 import { Count, DeadGroup, Done, Id, JobView, MessageView } from '#resources';
@@ -17,6 +17,7 @@ type DeadGroups = z.output<typeof DeadGroups>;
 /** Dead letters, many at once: all, or those that a filter names. Killed half-way, the same call goes on with the rest. */
 @ApiTags('dead letters')
 @ApiBearerAuth()
+@OfContracts(named)
 @Controller('dead-letters')
 export class DeadLettersController {
   constructor(
@@ -37,6 +38,7 @@ export class DeadLettersController {
   }
 
   @Get(':id')
+  @OfContracts(jobInPath)
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiOperation({ summary: 'Look at a dead letter, a job or an unprocessable message' })
   @ApiResponse({ status: 200, standardSchema: DeadLetter })

@@ -1,7 +1,7 @@
 import { Controller, Get, Headers, Param, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { announceEvents, ProblemException } from '#http';
+import { announceEvents, jobInPath, OfContracts, ProblemException } from '#http';
 import { JobWatcher } from '#jobs';
 import { hasEnded, isAfter, JobQueries } from '#records';
 import { Id } from '#resources';
@@ -10,6 +10,7 @@ import { JobEvents } from './job-events.js';
 /** What becomes of a job, told as it happens. */
 @ApiTags('jobs')
 @ApiBearerAuth()
+@OfContracts(jobInPath)
 @Controller('jobs/:id/events')
 export class JobEventsController {
   constructor(

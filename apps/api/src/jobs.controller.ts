@@ -3,7 +3,18 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
-import { AuditedPost, Client, type Intake, ProblemException } from '#http';
+import {
+  AuditedPost,
+  Client,
+  type Intake,
+  jobInPath,
+  May,
+  named,
+  OfContracts,
+  ProblemException,
+  Scoped,
+  scopeMissing,
+} from '#http';
 import { Jobs, JobWatcher } from '#jobs';
 import { DeadJobStore, hasEnded, JobQueries, JobSearch, JobStore } from '#records';
 import { Id, JobView } from '#resources';
@@ -27,6 +38,7 @@ const BULK_INTAKE: Intake = { bodyLimit: 16 * 1024 * 1024 };
 /** Jobs over HTTP. */
 @ApiTags('jobs')
 @ApiBearerAuth()
+@OfContracts(jobInPath)
 @Controller('jobs')
 export class JobsController {
   constructor(
@@ -39,6 +51,8 @@ export class JobsController {
   ) {}
 
   @Post()
+  @Scoped('enqueue')
+  @OfContracts(named)
   @HttpCode(202)
   @ApiOperation({ summary: 'Enqueue a job', description: 'Once this answers 202 the job cannot be lost.' })
   @ApiResponse({
@@ -72,8 +86,12 @@ export class JobsController {
     @Headers('idempotency-key') key: string | undefined,
     @Headers('prefer') prefer: string | undefined,
     @Client() client: string,
+    @May('read') mayRead: boolean,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<JobView> {
+    const waitMs = preferredWaitMs(prefer);
+    if (waitMs !== undefined && !mayRead)
+      throw scopeMissing('To wait for the end of the job takes a key with the scope read', 'read');
     const { contract, payload, options } = jobOf(this.jobs, body);
     const idempotencyKey = parseIdempotencyKey(key);
     const { isNew, ...job } = await this.jobs.enqueue(contract, payload, {
@@ -82,7 +100,7 @@ export class JobsController {
     });
     reply.header('location', `/jobs/${job.id}`).header('vary', 'Prefer');
     if (!isNew) reply.status(200);
-    const waitMs = preferredWaitMs(prefer);
+    if (!isNew && !mayRead) return withoutContent(job);
     if (waitMs === undefined) return job;
     reply.header(APPLIED_HEADER, `wait=${waitMs / 1_000}`);
     const hasEndedInTime = await this.watcher.ended(job.id, waitMs, { client: reply.raw });
@@ -94,6 +112,8 @@ export class JobsController {
   }
 
   @Post('bulk')
+  @Scoped('enqueue')
+  @OfContracts(named)
   @HttpCode(202)
   @RouteConfig({ intake: BULK_INTAKE })
   @ApiOperation({
@@ -120,6 +140,7 @@ export class JobsController {
   }
 
   @Get()
+  @OfContracts(named)
   @ApiOperation({ summary: 'List jobs, newest first' })
   @ApiResponse({ status: 200, standardSchema: JobsPage })
   async list(@Query({ schema: ListQuery }) query: ListQuery): Promise<JobsPage> {
@@ -242,3 +263,9 @@ export class JobsController {
     return job;
   }
 }
+
+/** For those who may enqueue only: somebody else may have made the job that holds the key. */
+const withoutContent = ({ originalPayload: _, ...job }: JobView): JobView => ({
+  ...job,
+  ...{ payload: null, result: null, error: null, progressNote: null, attempts: [], tags: [] },
+});

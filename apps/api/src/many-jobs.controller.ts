@@ -1,6 +1,6 @@
 import { Body, Controller } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { AuditedPost } from '#http';
+import { AuditedPost, named, OfContracts } from '#http';
 import { Jobs } from '#jobs';
 import { BulkStore } from '#records';
 import { Done } from '#resources';
@@ -13,6 +13,7 @@ const counted = { status: 200, standardSchema: Done.pick({ count: true }) };
 /** Jobs, many at once: those that a filter names. Killed half-way, the same call goes on with the rest. */
 @ApiTags('jobs')
 @ApiBearerAuth()
+@OfContracts(named)
 @Controller('jobs')
 export class ManyJobsController {
   constructor(

@@ -2,12 +2,14 @@ import { Controller, Get, type INestApplication } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiExcludeController, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
+import { Scoped } from '#http';
 import { type AnyContract, Contracts, payloadSchema } from '#jobs';
 import { serveDocs } from './docs.js';
 import { NextBody } from './requests.js';
 
 /** The api, described for programs. */
 @ApiExcludeController()
+@Scoped('any')
 @Controller('openapi.json')
 export class OpenApiController {
   document: OpenAPIObject | undefined;

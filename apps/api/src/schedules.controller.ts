@@ -3,7 +3,16 @@ import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagg
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { type Duration, toMilliseconds } from '#config';
-import { AuditedDelete, AuditedPost, AuditedPut, ProblemException, text } from '#http';
+import {
+  AuditedDelete,
+  AuditedPost,
+  AuditedPut,
+  type ContractsOf,
+  named,
+  OfContracts,
+  ProblemException,
+  text,
+} from '#http';
 import { ContractError, Jobs } from '#jobs';
 import { JobView } from '#resources';
 import {
@@ -56,6 +65,15 @@ const SchedulesPage = z.strictObject({
   next: z.string().nullable().describe('The `cursor` of the next page'),
 });
 
+/** That of the schedule in the path, and the one that it is to have. */
+const ofSchedule: ContractsOf = async (request, modules) => {
+  const { name } = request.params as { name: string };
+  const schedule = await modules.get(Schedules, { strict: false }).find(name);
+  const wanted = (await named(request, modules)) ?? [];
+  const all = schedule ? [schedule.job, ...wanted] : wanted;
+  return all.length > 0 ? all : undefined;
+};
+
 const unknown = () => new ProblemException(404, 'unknown-schedule', 'No schedule has this name');
 
 function refuse(error: Error): never {
@@ -86,6 +104,7 @@ export class SchedulesController {
   }
 
   @AuditedPut(':name', 'schedule.put')
+  @OfContracts(ofSchedule)
   @ApiOperation({
     summary: 'Make a schedule, or change one that was made so',
     description:
@@ -108,6 +127,7 @@ export class SchedulesController {
   }
 
   @AuditedDelete(':name', 'schedule.delete')
+  @OfContracts(ofSchedule)
   @ApiOperation({
     summary: 'Delete a schedule that the workers do not declare',
     description: 'Its jobs stay.',
@@ -120,6 +140,7 @@ export class SchedulesController {
   }
 
   @AuditedPost(':name/run', 'schedule.run', 202)
+  @OfContracts(ofSchedule)
   @ApiOperation({ summary: "Enqueue a schedule's job now", description: 'Its ticks stay as they are.' })
   @ApiResponse({
     status: 202,
@@ -143,6 +164,7 @@ export class SchedulesController {
   }
 
   @AuditedPost(':name/pause', 'schedule.pause')
+  @OfContracts(ofSchedule)
   @ApiOperation({ summary: 'Let no tick of a schedule fire until it is resumed' })
   @ApiResponse({ status: 200, description: 'The schedule', standardSchema: ScheduleView })
   @ApiResponse({ status: 404, description: 'No schedule has this name' })
@@ -152,6 +174,7 @@ export class SchedulesController {
   }
 
   @AuditedPost(':name/resume', 'schedule.resume')
+  @OfContracts(ofSchedule)
   @ApiOperation({
     summary: 'Let a schedule fire again',
     description: 'From its next tick on; what fell into the pause is not made up for.',

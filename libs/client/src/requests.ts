@@ -25,7 +25,14 @@ export class ProblemError extends Error {
 
   constructor(
     readonly status: number,
-    readonly problem: { type?: string; detail?: string; errors?: { pointer?: string; detail: string }[] },
+    readonly problem: {
+      type?: string;
+      detail?: string;
+      errors?: { pointer?: string; detail: string }[];
+      /** What the key is not for, when the status is 403. */
+      scope?: string;
+      contract?: string;
+    },
   ) {
     const places = (problem.errors ?? []).map(({ pointer = '', detail }) => `; ${pointer} ${detail}`);
     super(`${status} ${problem.detail ?? ''}${places.join('')}`);

@@ -33,6 +33,7 @@ test.each([
   ],
   ['API_KEYS', `${fit.API_KEYS},replace-me-with-a-key`, 'an example or a placeholder'],
   ['API_KEYS', 'xxxxxxxxxxxxxxxxxxxx', 'an example or a placeholder'],
+  ['API_KEYS', 'enqueue+read:shop:xxxxxxxxxxxxxxxxxxxx', 'an example or a placeholder'],
   ['WEBHOOK_SECRET', `whsec_${'A'.repeat(44)}`.slice(0, 50), 'an example or a placeholder'],
   ['SMTP_URL', 'smtp://mail:password@mail.internal', 'set one of your own'],
 ])('production refuses %s=%s', (name, value, why) => {

@@ -56,8 +56,8 @@ const ADVICE = {
 };
 
 function isGuessable(secret: string): boolean {
-  // Such as whsec_, which says what kind of secret it is.
-  const bare = secret.replace(/^[a-z]+_/, '');
+  // Such as whsec_, which says what kind of secret it is; and what an API key may do, before the last colon.
+  const bare = secret.replace(/^.*:(?=.{16})/, '').replace(/^[a-z]+_/, '');
   return WELL_KNOWN.test(bare) || new Set(bare).size < FEW_CHARACTERS;
 }
 

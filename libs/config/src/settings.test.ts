@@ -34,6 +34,36 @@ test('several addresses, queues and keys are separated by commas', () => {
   expect(settings.WORKER_QUEUES).toEqual(['email', 'image']);
 });
 
+const KEY = 'k'.repeat(16);
+test.each<[string, object]>([
+  [`${KEY},${KEY}`, { key: KEY }],
+  [`some:thing:${KEY}`, { key: `some:thing:${KEY}` }],
+  [`enqueue:shop:${KEY}`, { key: KEY, limits: { name: 'shop', scopes: ['enqueue'] } }],
+  [
+    `enqueue+read:shop:email.*+report.generate:${KEY}`,
+    {
+      key: KEY,
+      limits: { name: 'shop', scopes: ['enqueue', 'read'], contracts: ['email.*', 'report.generate'] },
+    },
+  ],
+])('the API keys %p', (text, first) => {
+  expect(loadSettings({ API_KEYS: text }).API_KEYS[0]).toEqual(first);
+});
+
+test.each([
+  [`enqueue+raed:shop:${KEY}`, '"raed" is none of the scopes enqueue, read, operate'],
+  ['read:shop:short', 'must be SCOPES:NAME:KEY'],
+  [`read:${KEY}`, 'must be SCOPES:NAME:KEY'],
+  [`read:a shop:${KEY}`, 'must be SCOPES:NAME:KEY'],
+  [`read:shop:email.*:more:${KEY}`, 'must be SCOPES:NAME:KEY'],
+  [`read:shop::${KEY}`, 'the contracts of shop must be names or patterns'],
+  [`read:shop:email.(send|drop):${KEY}`, 'the contracts of shop must be names or patterns'],
+  [`read:shop:${KEY},enqueue:shop:${KEY}2`, 'gives a name twice'],
+  [`read:shop:${KEY},${KEY}`, 'a key with scopes a second time'],
+])('the API keys %p are refused', (text, problem) => {
+  expect(() => loadSettings({ API_KEYS: text })).toThrow(problem);
+});
+
 test('every wrong setting is named at once, with what was found, and no secret is shown', () => {
   const load = () =>
     loadSettings({

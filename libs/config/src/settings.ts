@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type AgedState, agedStates, type Duration, toMilliseconds } from '#define-job';
+import { apiKey, dashboardUser, encryptionKey, isNamedTwice } from './credentials.js';
 import { loadDotEnv } from './dot-env.js';
 import { unfitForProduction } from './production.js';
 
@@ -57,26 +58,6 @@ const retention = list.transform((entries, context) => {
   if (others === undefined) return refuse('must name a duration for all states that have none of their own');
   return { succeeded: others, cancelled: others, discarded: others, others, ...own };
 });
-/** A user of the dashboard. Of a hash only its form is checked here. */
-const dashboardUser = z.string().transform((text, context) => {
-  const [, role, name, hash] =
-    /^(operator|viewer):([\w.@-]{1,64}):(scrypt\.\d\d\.[\w-]{22}\.[\w-]{43})$/.exec(text) ?? [];
-  if (role && name && hash) return { role: role as 'operator' | 'viewer', name, hash };
-  context.addIssue({
-    code: 'custom',
-    message: 'each must be operator:NAME:HASH or viewer:NAME:HASH, with a hash of `npm run hash-password`',
-  });
-  return z.NEVER;
-});
-const encryptionKey = z.string().transform((text, context) => {
-  const [, id, key = ''] = /^([\w-]{1,32}):([A-Za-z0-9+/_-]{43}=?)$/.exec(text) ?? [];
-  if (id) return { id, key: Buffer.from(key, 'base64') };
-  context.addIssue({
-    code: 'custom',
-    message: 'each must be ID:KEY, with 32 random bytes in base64 as the key',
-  });
-  return z.NEVER;
-});
 const url = (...schemes: string[]) =>
   z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), {
     error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
@@ -131,10 +112,13 @@ const schema = z.object({
   PORT: port.prefault('3000').describe('Port of the api.'),
   WORKER_PORT: port.prefault('3001').describe('Port on which a worker answers health checks and metrics.'),
   API_KEYS: list
-    .pipe(z.array(z.string().min(16, 'each key must have at least 16 characters')))
+    .pipe(z.array(apiKey))
+    .refine((keys) => !isNamedTwice(keys), {
+      error: 'gives a name twice, or a key with scopes a second time',
+    })
     .prefault('')
     .describe(
-      'Keys that the api accepts as `Authorization: Bearer …`, separated by commas. Without any, the api listens on loopback only and requires none.',
+      'Keys that the api accepts as `Authorization: Bearer …`, separated by commas: a key that may do everything, or `SCOPES:NAME:KEY` and `SCOPES:NAME:CONTRACTS:KEY` for one that may do less, such as `enqueue+read:shop:email.*:KEY`. See docs/security.md. Without any, the api listens on loopback only and requires none.',
     ),
   DASHBOARD_USERS: list
     .pipe(z.array(dashboardUser))

@@ -1,11 +1,18 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
+import {
+  type CanActivate,
+  createParamDecorator,
+  type ExecutionContext,
+  Injectable,
+  Logger,
+} from '@nestjs/common';
+import { ModuleRef, Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
-import { Settings } from '#config';
+import { type ApiKey, Settings } from '#config';
 import { PUBLIC } from '#health';
 import type { Sender } from './audited.js';
 import { isDocs, passwordOf } from './docs-key.js';
+import { checkContracts, checkRoute } from './key-limits.js';
 import { isAction, isForLocalName, isFromHere } from './origin.js';
 import { ProblemException } from './problem.filter.js';
 
@@ -15,28 +22,36 @@ import { ProblemException } from './problem.filter.js';
  */
 @Injectable()
 export class ApiKeyGuard implements CanActivate {
-  private readonly keys: Buffer[];
+  private readonly keys: { hash: Buffer; limits: ApiKey['limits'] }[];
 
   constructor(
     settings: Settings,
     private readonly reflector: Reflector,
+    private readonly modules: ModuleRef,
   ) {
-    this.keys = settings.API_KEYS.map(digest);
+    this.keys = settings.API_KEYS.map(({ key, limits }) => ({ hash: digest(key), limits }));
+    const logger = new Logger('ApiKeys');
+    for (const { limits } of this.keys)
+      if (limits) logger.log({ msg: `API key ${limits.name} has limits`, ...limits, name: undefined });
   }
 
-  canActivate(context: ExecutionContext): boolean {
+  async canActivate(context: ExecutionContext): Promise<boolean> {
     const isPublic = this.reflector.getAllAndOverride<boolean>(PUBLIC, [
       context.getHandler(),
       context.getClass(),
     ]);
-    if (!isPublic) this.identify(context.switchToHttp().getRequest<FastifyRequest>());
+    if (isPublic) return true;
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    this.admit(request);
+    await checkContracts(request, this.modules);
     return true;
   }
 
-  /** Notes in a request who sends it. @throws ProblemException when it may not come in. */
-  identify(request: FastifyRequest & Sender): void {
+  /** Notes in a request who sends it. @throws ProblemException when it may not come in, or not by such a route. */
+  admit(request: FastifyRequest & Sender): void {
     if (request.client !== undefined) return;
     request.client = this.keys.length === 0 ? this.neighbour(request) : this.holder(request);
+    checkRoute(request);
   }
 
   private neighbour(request: FastifyRequest): string {
@@ -51,18 +66,18 @@ export class ApiKeyGuard implements CanActivate {
     return '';
   }
 
-  private holder(request: FastifyRequest): string {
+  private holder(request: FastifyRequest & Sender): string {
     const { authorization = '' } = request.headers;
     const [, given = isDocs(request) ? passwordOf(authorization) : undefined] =
       /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
-    if (given && this.knows(given)) return digest(given).toString('base64url');
+    const hash = digest(given ?? '');
+    // In time that tells nothing about the keys: digests have one length, and every key is compared.
+    const [key] = this.keys.filter((key) => timingSafeEqual(key.hash, hash));
+    if (given && key) {
+      request.limits = key.limits;
+      return hash.toString('base64url');
+    }
     throw new ProblemException(401, 'unauthorized', 'Send one of the API keys as Authorization: Bearer KEY');
-  }
-
-  /** In time that tells nothing about the keys: digests have one length, and every key is compared. */
-  private knows(given: string): boolean {
-    const hash = digest(given);
-    return this.keys.map((key) => timingSafeEqual(key, hash)).includes(true);
   }
 }
 

@@ -14,7 +14,9 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
+import type { ApiKey } from '#config';
 import { Audit, type Done, type Action as Entry, type Via } from '#records';
+import { Scoped } from './key-limits.js';
 import { toProblem } from './problem.filter.js';
 
 const ACTION = 'action';
@@ -23,13 +25,15 @@ const ACTION = 'action';
 export interface Sender {
   /** A part of the hash of an API key, from `ApiKeyGuard`. */
   client?: string;
+  /** What its key may do; absent when that is everything. */
+  limits?: ApiKey['limits'];
   /** Somebody who is known by another way than an API key. */
   actor?: { name: string; via: Via };
 }
 
 /** Writes an audit line for each call of a route that changes what others rely on: `@Audited('queue.pause')`. */
 export const Audited = (name: string) =>
-  applyDecorators(SetMetadata(ACTION, name), UseInterceptors(AuditInterceptor));
+  applyDecorators(SetMetadata(ACTION, name), Scoped('operate'), UseInterceptors(AuditInterceptor));
 
 /** An audited action: `@AuditedPost(':id/cancel', 'job.cancel')` is `POST :id/cancel`, and answers 200. */
 export const AuditedPost = (path: string, name: string, status = 200) =>
@@ -75,7 +79,7 @@ export function entryOf(context: ExecutionContext, reflector: Reflector): Entry 
   const action = reflector.get<string | undefined>(ACTION, context.getHandler());
   if (!action) return undefined;
   const request = context.switchToHttp().getRequest<FastifyRequest & Sender>();
-  const { name: actor, via } = request.actor ?? { name: actorOf(request.client), via: 'http' as const };
+  const { name: actor, via } = request.actor ?? { name: actorOf(request), via: 'http' as const };
   return { actor, via, action, subject: subjectOf(request) };
 }
 
@@ -86,7 +90,8 @@ function doneBy(answer: unknown): Done {
 }
 
 /** Tells keys apart without giving them away. */
-const actorOf = (client: string | undefined) => (client ? `key:${client.slice(0, 8)}` : 'anonymous');
+const actorOf = ({ client, limits }: Sender) =>
+  client ? `key:${limits?.name ?? client.slice(0, 8)}` : 'anonymous';
 
 /** The id or name in the path, or the filter in the body. */
 function subjectOf({ params, body }: FastifyRequest): string {

@@ -49,7 +49,7 @@ export class HttpModule implements NestModule {
 
   configure(): void {
     const fastify: FastifyInstance = this.http.httpAdapter.getInstance();
-    this.markPublic();
+    this.markRoutes();
     this.connections.attend(fastify);
     observeRequests(fastify);
     fastify.addHook('onRequest', (request, _, done) => {
@@ -68,17 +68,19 @@ export class HttpModule implements NestModule {
     boundBodies(fastify, this.settings.MAX_PAYLOAD);
   }
 
-  /** Tells Fastify which routes are public: it has to know before it reads a body, and so before Nest's guards. */
-  private markPublic(): void {
+  /** Tells Fastify who may call a route: it has to know before it reads a body, and so before Nest's guards. */
+  private markRoutes(): void {
     const methods = new MetadataScanner();
     const controllers = [...this.modules.values()].flatMap((module) => [...module.controllers.values()]);
     for (const { metatype } of controllers) {
       if (!metatype) continue;
       for (const name of methods.getAllMethodNames(metatype.prototype)) {
         const handler = metatype.prototype[name];
-        if (!this.reflector.getAllAndOverride<boolean>(PUBLIC, [handler, metatype as () => void])) continue;
+        const said = (what: string) =>
+          this.reflector.getAllAndOverride(what, [handler, metatype as () => void]);
+        const access = { isPublic: said(PUBLIC), scope: said('scope'), contracts: said('contracts') };
         const config = Reflect.getMetadata(FASTIFY_ROUTE_CONFIG_METADATA, handler);
-        Reflect.defineMetadata(FASTIFY_ROUTE_CONFIG_METADATA, { ...config, isPublic: true }, handler);
+        Reflect.defineMetadata(FASTIFY_ROUTE_CONFIG_METADATA, { ...config, ...access }, handler);
       }
     }
   }
@@ -95,7 +97,7 @@ export class HttpModule implements NestModule {
     // Nobody wants its body.
     if (request.is404) throw new NotFoundException(`Cannot ${request.method} ${request.url}`);
     if (!(routeOptions.config as { isPublic?: boolean }).isPublic) {
-      this.keys.identify(request);
+      this.keys.admit(request);
       this.connections.welcome(request);
     }
     // What a path names is looked for in the database, by whatever route.

@@ -10,7 +10,8 @@ const LOCAL = /^(([a-z0-9_-]+\.)*localhost\.?|127(\.\d{1,3}){3}|\[?::1\]?)$/i;
 export const isForLocalName = ({ hostname }: FastifyRequest): boolean => !hostname || LOCAL.test(hostname);
 
 /** Whether a request changes something, by its method. */
-export const isAction = ({ method }: FastifyRequest): boolean => method !== 'GET' && method !== 'HEAD';
+export const isAction = ({ method }: Pick<FastifyRequest, 'method'>): boolean =>
+  method !== 'GET' && method !== 'HEAD';
 
 /** Whether a request comes from a page of this api or from no page, as browsers tell it; what tells nothing is no browser. */
 export function isFromHere({ headers }: FastifyRequest): boolean {

@@ -17,6 +17,7 @@ import * as contracts from '../../samples/contracts.js';
 import { givenProxy, type TcpProxy } from '../../support/proxy.js';
 
 const KEY = 'a-key-for-this-test-only';
+const SHOP_KEY = 'a-key-that-may-enqueue-only';
 const mail = { to: 'ada@example.com', subject: 'Hello', text: 'World' };
 
 /** Goes on when the test says so; dies of a job that is to fail. */
@@ -49,7 +50,9 @@ let client: ReturnType<typeof connect>;
 
 beforeAll(async () => {
   environment = await givenEnvironment(Object.values(all));
-  api = await (await givenProcess('api', environment, { API_KEYS: KEY })).ready();
+  api = await (
+    await givenProcess('api', environment, { API_KEYS: `${KEY},enqueue:shop:${SHOP_KEY}` })
+  ).ready();
   worker = await givenWorker(environment, {
     contracts: Object.values(contracts),
     handlers: [FlakyHandler, MailHandler],
@@ -99,6 +102,17 @@ test('a job is enqueued, run, looked at, listed and cancelled, with the types of
   expect(error).toBeInstanceOf(ProblemError);
   expect(error.message).toMatch(/^422 The payload does not fit the contract sample\.mail; \/payload\/to /);
   expect(error.problem).toMatchObject({ type: 'urn:warren:problem:payload-does-not-fit' });
+});
+
+test('what a key may not do is an error that says what is missing, at once', async () => {
+  const shop = createClient({ url: api.url, apiKey: SHOP_KEY, contracts });
+  const { id } = await shop.enqueue('sample.mail', mail, { delay: '1h' });
+  const error = await shop.get(id).catch((error) => error);
+  expect(error).toBeInstanceOf(ProblemError);
+  expect(error.message).toBe('403 The key shop may not do this: it takes a key with the scope read');
+  expect(error.problem).toMatchObject({ type: 'urn:warren:problem:scope-missing', scope: 'read' });
+  // Before anything is enqueued.
+  await expect(shop.run('sample.mail', mail)).rejects.toThrow('403 To wait for the end of the job');
 });
 
 test('a job that fails is an error with the job; one that lasts is waited for beyond what a request waits', async () => {

@@ -3,7 +3,16 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiBearerAuth, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Batches, BatchesModule, BatchStore, BatchView } from '#batches';
-import { AuditedPost, Client, type Intake, ProblemException } from '#http';
+import {
+  AuditedPost,
+  Client,
+  type ContractsOf,
+  type Intake,
+  named,
+  OfContracts,
+  ProblemException,
+  Scoped,
+} from '#http';
 import { Jobs } from '#jobs';
 import { Id } from '#resources';
 import { checkQueue, nextJobOf } from '../next-job.js';
@@ -13,11 +22,19 @@ import { BatchBody } from './batch.schemas.js';
 /** Room for 10,000 payloads of 1.6 KiB. */
 const intake: Intake = { bodyLimit: 16 * 1024 * 1024 };
 
+const ofBatch: ContractsOf = async ({ params }, modules) => {
+  const { id } = params as { id: string };
+  const batches = modules.get(BatchStore, { strict: false });
+  const found = Id.safeParse(id).success ? await batches.find(id) : undefined;
+  return found && [found.name];
+};
+
 const batch = { description: 'The batch', standardSchema: BatchView };
 
 /** Many jobs at once, counted together. */
 @ApiTags('batches')
 @ApiBearerAuth()
+@OfContracts(ofBatch)
 @Controller('batches')
 export class BatchesController {
   constructor(
@@ -27,6 +44,8 @@ export class BatchesController {
   ) {}
 
   @Post()
+  @Scoped('enqueue')
+  @OfContracts(named)
   @HttpCode(202)
   @RouteConfig({ intake })
   @ApiOperation({
