@@ -167,5 +167,10 @@ const HEADERS = {
       pattern: '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$',
       description: 'The trace that the job belongs to (W3C Trace Context)',
     },
+    tracestate: {
+      type: 'string',
+      maxLength: 512,
+      description: 'What tracing systems keep beside it (W3C Trace Context)',
+    },
   },
 };

@@ -10,6 +10,7 @@ export interface ReceivedSpan {
   traceId: string;
   spanId: string;
   parentSpanId?: string;
+  traceState?: string;
   isError: boolean;
   attributes: Record<string, unknown>;
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { metrics, readTraceparent, type Step, startStep } from '#telemetry';
+import { metrics, readTraceHeaders, type Step, startStep } from '#telemetry';
 
 /** Health checks and scrapes are not traced. */
 const UNTRACED = /^\/(health|metrics)\b/;
@@ -21,7 +21,7 @@ export function observeRequests(fastify: FastifyInstance): void {
           'url.scheme': request.protocol,
         },
       });
-      steps.set(request, startStep(readTraceparent(request.headers.traceparent), describe));
+      steps.set(request, startStep(readTraceHeaders(request.headers), describe));
     }
     done();
   });

@@ -3,14 +3,8 @@ import { validate as isUuid } from 'uuid';
 import { FIRST_VERSION, isVersion, MAX_VERSION, type Priority } from '#define-job';
 import type { Delivery } from '#rabbitmq';
 import { isStorable } from '#records';
-import { readTraceparent } from '#telemetry';
-import {
-  ATTEMPT_HEADER,
-  CLAIM_CHECK_HEADER,
-  type JobMessage,
-  TRACEPARENT_HEADER,
-  VERSION_HEADER,
-} from './message.js';
+import { readTraceHeaders } from '#telemetry';
+import { ATTEMPT_HEADER, CLAIM_CHECK_HEADER, type JobMessage, VERSION_HEADER } from './message.js';
 import { isTooDeep } from './payload.js';
 
 /** Reads messages. Any AMQP client can publish one, so everything in them is checked. */
@@ -51,7 +45,7 @@ export function decode(
   const version = headers[VERSION_HEADER] ?? FIRST_VERSION;
   const problem = problemWith(properties, attempt, version);
   if (problem) return { unreadable: problem };
-  const traceparent = readTraceparent(headers[TRACEPARENT_HEADER]);
+  const traceparent = readTraceHeaders(headers);
   const arrival = (payload: string | null, value?: unknown, lacks?: string): IncomingJob => ({
     id: messageId.toLowerCase(),
     name: type,

@@ -31,8 +31,9 @@ export interface JobContext<C extends AnyContract = AnyContract> {
   readonly previous?: Previous;
   /** Aborted when the attempt's time is over, or the worker stops. Hand it on to whatever takes it. */
   readonly signal: AbortSignal;
-  /** W3C trace context of this attempt, if there is one: the header `traceparent` for requests to others. */
+  /** W3C trace context of this attempt, if there is one: the headers `traceparent` and `tracestate` for requests to others. */
   readonly traceparent?: string;
+  readonly tracestate?: string;
   /** A log whose lines carry the job's id, name, attempt and trace, and none of its secrets; see `docs/logging.md`. */
   readonly log: Log;
   /** Tells how far the job is, from 0 to 1, with a word on what it does. Costs nothing per call. */

@@ -34,6 +34,28 @@ test('what is encoded is decoded again', () => {
   );
 });
 
+test('a message carries the context of its trace in its headers, with and without a tracestate', () => {
+  const traceparent = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`;
+  const job = { id, name: 'a.b', queue: 'a', attempt: 1, payload: '1' };
+  for (const [tracestate, read] of [
+    ['k=v,o=w', `${traceparent} k=v,o=w`],
+    [undefined, traceparent],
+    ['x'.repeat(513), traceparent],
+    ['k=\u00e9', traceparent],
+    [17, traceparent],
+  ] as const) {
+    const message = encode({ ...job, traceparent: read }, contracts);
+    if (read !== traceparent || tracestate === undefined)
+      expect(message.properties.headers).toEqual({
+        'x-attempt': 1,
+        traceparent,
+        ...(tracestate && { tracestate }),
+      });
+    message.properties.headers = { traceparent, tracestate };
+    expect(decode(delivered(message))).toMatchObject({ traceparent: read });
+  }
+});
+
 test('P6: decoding never throws, whatever the bytes and the properties', () => {
   const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true });
   fc.assert(

@@ -7,6 +7,7 @@ import {
   RETRY_DELAY_HEADER,
 } from '#rabbitmq';
 import type { DueRecord } from '#records';
+import { traceHeadersOf } from '#telemetry';
 import type { Contracts } from './contracts.js';
 
 /** Jobs on the wire, as they are written; `decode.ts` reads them. docs/lifecycle.md has the properties and headers. */
@@ -16,7 +17,6 @@ export const CLAIM_CHECK_BYTES = 128 * 1024;
 
 export const ATTEMPT_HEADER = 'x-attempt';
 export const VERSION_HEADER = 'x-version';
-export const TRACEPARENT_HEADER = 'traceparent';
 export const CLAIM_CHECK_HEADER = 'x-claim-check';
 export const REASON_HEADER = 'x-dead-reason';
 export const REASON_LENGTH = 1_000;
@@ -36,6 +36,7 @@ export interface JobMessage {
   version?: number;
   /** `normal` when absent. */
   priority?: Priority;
+  /** The context of its trace, as the record has it. */
   traceparent?: string | null;
   /** What was received, for a message that was unprocessable: it is this that is published. */
   received?: DueRecord['received'];
@@ -62,7 +63,7 @@ export function encode(job: JobMessage, contracts: Contracts, to: Destination = 
   const headers: Record<string, unknown> = isPlain ? PLAIN_HEADERS : { [ATTEMPT_HEADER]: attempt };
   if (version !== FIRST_VERSION) headers[VERSION_HEADER] = version;
   if (!content) headers[CLAIM_CHECK_HEADER] = true;
-  if (traceparent) headers[TRACEPARENT_HEADER] = traceparent;
+  if (traceparent) Object.assign(headers, traceHeadersOf(traceparent));
   if (to.retryDelay) headers[RETRY_DELAY_HEADER] = formatDuration(toMilliseconds(to.retryDelay));
   if (to.deadReason !== undefined) headers[REASON_HEADER] = to.deadReason.slice(0, REASON_LENGTH);
 

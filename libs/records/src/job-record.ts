@@ -23,6 +23,7 @@ export interface NewRecord {
   /** The job that is accepted when this one succeeds, with this one's result as its `previous`. */
   next?: NextRecord;
   previous?: Previous;
+  /** The context of its trace: `traceparent`, and `tracestate` behind a space if there is one. */
   traceparent?: string;
   options?: JobOptions;
   tags?: readonly string[];

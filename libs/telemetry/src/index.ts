@@ -6,5 +6,12 @@ export { endOnStrayErrors, logWarnings, type StrayError } from './process-events
 export { isNoSecret, isSecretKey, REDACTED } from './redact.js';
 export { Tally } from './tally.js';
 export { TelemetryModule } from './telemetry.module.js';
-export { currentTraceparent, readTraceparent, type Step, startStep, traceIdOf } from './tracing.js';
+export {
+  currentTraceparent,
+  readTraceHeaders,
+  type Step,
+  startStep,
+  traceHeadersOf,
+  traceIdOf,
+} from './tracing.js';
 export { untilLogged, useLog } from './use-log.js';

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   type Attributes,
   context,
+  createTraceState,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -11,12 +12,16 @@ import {
 } from '@opentelemetry/api';
 
 /**
- * The context of a trace is passed on as the header `traceparent` (W3C Trace Context): from HTTP into record and message, to
- * the handler and to what it enqueues. Spans exist only when an endpoint is set.
+ * The context of a trace is passed on as the headers `traceparent` and `tracestate` (W3C Trace Context): from HTTP into record
+ * and message, to the handler and to what it enqueues. Spans exist only when an endpoint is set. Here and in the record it is
+ * one text: `traceparent`, and `tracestate` behind a space if there is one.
  */
 
 /** Version 00 only. Ids of zeros are invalid. */
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+const TRACEPARENT_LENGTH = 55;
+/** W3C: printable ASCII, of which 512 characters must be passed on. */
+const TRACESTATE = /^[\x21-\x7e][\x20-\x7e]{0,511}$/;
 
 /** The current context while tracing is off. */
 const handedOn = new AsyncLocalStorage<string>();
@@ -63,9 +68,22 @@ export function currentTraceparent(): string | undefined {
   return span && format(span);
 }
 
-/** The context in a header from outside, if it is valid. */
-export function readTraceparent(header: unknown): string | undefined {
-  return typeof header === 'string' && TRACEPARENT.test(header) ? header : undefined;
+/** The context in headers from outside, if it is valid. */
+export function readTraceHeaders({ traceparent, tracestate }: Record<string, unknown>): string | undefined {
+  if (typeof traceparent !== 'string' || !TRACEPARENT.test(traceparent)) return undefined;
+  return typeof tracestate === 'string' && TRACESTATE.test(tracestate)
+    ? `${traceparent} ${tracestate}`
+    : traceparent;
+}
+
+/** The headers of a context. */
+export function traceHeadersOf(context: string): { traceparent: string; tracestate?: string } {
+  if (context.length === TRACEPARENT_LENGTH) return { traceparent: context };
+  const [traceparent, tracestate] = [
+    context.slice(0, TRACEPARENT_LENGTH),
+    context.slice(TRACEPARENT_LENGTH + 1),
+  ];
+  return { traceparent, tracestate };
 }
 
 /** The trace id of a context. */
@@ -97,17 +115,21 @@ class SpanStep implements Step {
   }
 }
 
-function contextOf(traceparent: string | undefined) {
-  if (!traceparent) return ROOT_CONTEXT;
+function contextOf(parent: string | undefined) {
+  if (!parent) return ROOT_CONTEXT;
+  const { traceparent, tracestate } = traceHeadersOf(parent);
   const [, traceId = '', spanId = '', flags = ''] = traceparent.split('-');
   return trace.setSpanContext(ROOT_CONTEXT, {
     ...{ traceId, spanId },
     traceFlags: Number.parseInt(flags, 16),
+    traceState: tracestate === undefined ? undefined : createTraceState(tracestate),
     isRemote: true,
   });
 }
 
 function format(span: Span): string {
-  const { traceId, spanId, traceFlags } = span.spanContext();
-  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+  const { traceId, spanId, traceFlags, traceState } = span.spanContext();
+  const traceparent = `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+  const tracestate = traceState?.serialize();
+  return tracestate ? `${traceparent} ${tracestate}` : traceparent;
 }

@@ -20,6 +20,8 @@ const withoutSdk = [
 const trace = randomBytes(16).toString('hex');
 const caller = '00f067aa0ba902b7';
 const traceparent = `00-${trace}-${caller}-01`;
+const tracestate = 'vendor=opaque:1,other@sub=2';
+const traced = { traceparent, tracestate };
 
 let environment: Environment;
 let receiver: OtlpReceiver;
@@ -71,7 +73,7 @@ async function linesOf(worker: AppProcess, { id }: JobView, count: number) {
 test('one trace goes from the request through the message to every attempt, over two processes', async () => {
   const [api, worker] = await given({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
   const canary = 'secret-in-the-payload';
-  const job = await enqueue(api, { name: 'sample.flaky', payload: { failures: 1, canary } }, { traceparent });
+  const job = await enqueue(api, { name: 'sample.flaky', payload: { failures: 1, canary } }, traced);
   // Published by the relay, from what its record says.
   const late = await enqueue(api, {
     name: 'sample.flaky',
@@ -103,7 +105,8 @@ test('one trace goes from the request through the message to every attempt, over
   const first = find(trace, 'process jobs:sample.flaky:sample-flaky', 1);
   const retry = find(trace, 'send jobs.retry:sample.flaky');
   const second = find(trace, 'process jobs:sample.flaky:sample-flaky', 2);
-  expect(receiver.spans.filter(({ traceId }) => traceId === trace)).toHaveLength(5);
+  const ofTrace = receiver.spans.filter(({ traceId }) => traceId === trace);
+  expect(ofTrace.map(({ traceState }) => traceState)).toEqual(Array(5).fill(tracestate));
 
   expect([request, send, first, retry, second].map(({ parentSpanId }) => parentSpanId)).toEqual(
     [caller, request, send, first, retry].map((parent) =>
@@ -143,21 +146,21 @@ test('without an endpoint no SDK is loaded; who comes with a traceparent still f
   const [api, worker] = await given({}, withoutSdk);
   const next = { name: 'sample.flaky', payload: { failures: 0 } };
   const body = { name: 'sample.flaky', payload: { failures: 1 }, options: { next } };
-  const [traced, plain] = await Promise.all([
-    enqueue(api, body, { traceparent, 'idempotency-key': 'once' }),
-    enqueue(api, { name: 'sample.flaky', payload: { failures: 0 } }, { traceparent: 'nonsense' }),
+  const [first, plain] = await Promise.all([
+    enqueue(api, body, { ...traced, 'idempotency-key': 'once' }),
+    enqueue(api, { name: 'sample.flaky', payload: { failures: 0 } }, { ...traced, traceparent: 'nonsense' }),
   ]);
-  expect([traced.traceId, plain.traceId]).toEqual([trace, null]);
-  await Promise.all([succeeded(api, traced), succeeded(api, plain)]);
+  expect([first.traceId, plain.traceId]).toEqual([trace, null]);
+  await Promise.all([succeeded(api, first), succeeded(api, plain)]);
   // Tried again by the client, in another trace: the same job all the same.
-  expect((await enqueue(api, body, { 'idempotency-key': 'once' })).id).toBe(traced.id);
-  expect((await call(`${api.url}/jobs/${traced.next}`)).traceId).toBe(trace);
+  expect((await enqueue(api, body, { 'idempotency-key': 'once' })).id).toBe(first.id);
+  expect((await call(`${api.url}/jobs/${first.next}`)).traceId).toBe(trace);
   // Of both attempts: the retry's message carried it too.
-  expect((await linesOf(worker, traced, 2)).map(({ traceId }) => traceId)).toEqual([trace, trace]);
+  expect((await linesOf(worker, first, 2)).map(({ traceId }) => traceId)).toEqual([trace, trace]);
   expect((await linesOf(worker, plain, 1)).map(({ traceId }) => traceId)).toEqual([undefined]);
   expect(
-    await environment.sql('select traceparent from jobs where id = any ($1)', [[traced.id, plain.id]]),
-  ).toEqual(expect.arrayContaining([{ traceparent }, { traceparent: null }]));
+    await environment.sql('select traceparent from jobs where id = any ($1)', [[first.id, plain.id]]),
+  ).toEqual(expect.arrayContaining([{ traceparent: `${traceparent} ${tracestate}` }, { traceparent: null }]));
 });
 
 test('with the SDK forbidden, an app that is to make spans does not start', async () => {

@@ -1,11 +1,12 @@
 import type { Previous, Taken, Used } from '#records';
-import { currentTraceparent, type Log, scrubbedLog } from '#telemetry';
+import { currentTraceparent, type Log, scrubbedLog, traceHeadersOf } from '#telemetry';
 import type { IncomingJob } from '../decode.js';
 import type { JobContext } from '../handler.js';
 import { type Progress, safeProgress } from '../progress.js';
 import type { RunningAttempt } from './running-attempt.js';
 
 const NONE: readonly string[] = [];
+const UNTRACED: Partial<ReturnType<typeof traceHeadersOf>> = {};
 
 export interface Listeners {
   log: Log;
@@ -23,7 +24,8 @@ export class AttemptContext implements JobContext {
   readonly payload: unknown;
   readonly tags: readonly string[];
   readonly previous: Previous | undefined;
-  readonly traceparent = currentTraceparent();
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
   readonly #running: RunningAttempt;
   readonly #listeners: Listeners;
   #log: Log | undefined;
@@ -46,6 +48,10 @@ export class AttemptContext implements JobContext {
     this.payload = payload;
     this.tags = tags ?? NONE;
     this.previous = previous;
+    const trace = currentTraceparent();
+    ({ traceparent: this.traceparent, tracestate: this.tracestate } = trace
+      ? traceHeadersOf(trace)
+      : UNTRACED);
     this.#running = running;
     this.#listeners = listeners;
   }

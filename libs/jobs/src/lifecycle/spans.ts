@@ -1,7 +1,6 @@
 import { type Delivery, EXCHANGE, type OutgoingMessage } from '#rabbitmq';
-import { currentTraceparent, type Step, startStep } from '#telemetry';
+import { currentTraceparent, readTraceHeaders, type Step, startStep, traceHeadersOf } from '#telemetry';
 import type { IncomingJob } from '../decode.js';
-import { TRACEPARENT_HEADER } from '../message.js';
 import { describeError, type Outcome } from './outcome.js';
 
 /**
@@ -34,7 +33,7 @@ export function creating(name: string): Step {
 
 /** A message is sent; its header has the context of that. */
 export function sending({ exchange, routingKey, properties }: OutgoingMessage): Step {
-  const parent = properties.headers?.[TRACEPARENT_HEADER];
+  const parent = properties.headers && readTraceHeaders(properties.headers);
   const step = startStep(parent, () =>
     describe('send', `${exchange}:${routingKey}`, {
       'messaging.rabbitmq.destination.routing_key': routingKey,
@@ -42,8 +41,8 @@ export function sending({ exchange, routingKey, properties }: OutgoingMessage): 
       'job.name': properties.type,
     }),
   );
-  if (step.traceparent !== parent)
-    properties.headers = { ...properties.headers, [TRACEPARENT_HEADER]: step.traceparent };
+  if (step.traceparent !== undefined && step.traceparent !== parent)
+    properties.headers = { ...properties.headers, ...traceHeadersOf(step.traceparent) };
   return step;
 }
 
