@@ -67,7 +67,7 @@ const ownOptions = {
   ),
 };
 
-const Tags = z
+export const Tags = z
   .array(Tag)
   .max(MAX_TAGS)
   .optional()

@@ -25,6 +25,7 @@ import {
   SchedulesModule,
   ScheduleView,
 } from '#schedules';
+import { Tags } from './requests.js';
 
 const ScheduleBody = z
   .strictObject({
@@ -44,6 +45,7 @@ const ScheduleBody = z
       .custom<Duration>(isDuration, 'must be a duration such as "30s"')
       .optional()
       .meta({ type: 'string' }),
+    tags: Tags,
   })
   .meta({ id: 'ScheduleBody' });
 type ScheduleBody = z.output<typeof ScheduleBody>;

@@ -4,7 +4,7 @@ import { Failure, notFound, wrongUse } from './exit.js';
 import { answer, clean, table, unchanged } from './output.js';
 import { type Common, command, withTools } from './run.js';
 import type { Tools } from './tools.js';
-import { readJson } from './values.js';
+import { readJson, readTags } from './values.js';
 
 /** Adds the command group schedules. */
 export function addSchedules(program: Command): void {
@@ -51,9 +51,10 @@ export function addSchedules(program: Command): void {
     .option('--time-zone <name>', 'whose clock it goes by, such as Europe/Berlin', 'UTC')
     .option('--missed <policy>', 'what becomes of missed ticks: skip, once or all')
     .option('--overlap <policy>', 'while the job before runs: allow or skip')
+    .option('--tag <tag>', 'find its jobs by this; may be given up to 10 times', readTags)
     .action((name: string, cron: string, job: string, payload = '{}', options: PutOptions) =>
       withTools(async (tools) => {
-        const { timeZone, missed, overlap } = options;
+        const { timeZone, missed, overlap, tag: tags } = options;
         const contract = tools.contracts.find(job);
         if (!contract) throw notFound(`No contract is named ${clean(job)}`);
         const definition = {
@@ -64,6 +65,7 @@ export function addSchedules(program: Command): void {
           payload: await readJson(payload),
           missed,
           overlap,
+          tags,
         };
         await tools.audited('schedule.put', name, async () => {
           await tools.schedules.put(definition).catch(refuse);
@@ -107,7 +109,7 @@ export function addSchedules(program: Command): void {
   }
 }
 
-type PutOptions = Common & { timeZone: string; missed?: Missed; overlap?: Overlap };
+type PutOptions = Common & { timeZone: string; missed?: Missed; overlap?: Overlap; tag?: string[] };
 
 /** What the person who asked for it has to change. */
 function refuse(error: Error): never {

@@ -54,8 +54,8 @@ function merged(value: unknown, patch: unknown): unknown {
   );
 }
 
-/** Puts back what was not shown to the one who edited it. */
-function restored(edited: unknown, original: unknown): unknown {
+/** Puts back what is `[redacted]` in a payload, since it was not shown to the one who edited it. */
+export function restored(edited: unknown, original: unknown): unknown {
   if (edited === REDACTED && original !== undefined) return original;
   if (typeof edited !== 'object' || edited === null || typeof original !== 'object' || original === null)
     return edited;

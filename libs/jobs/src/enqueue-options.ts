@@ -68,7 +68,7 @@ export function placeOf({
 }
 
 /** Checks tags. @returns each of them once; undefined where there is none. @throws InputError */
-function readTags(tags: readonly string[]): readonly string[] | undefined {
+export function readTags(tags: readonly string[]): readonly string[] | undefined {
   const once = Array.isArray(tags) ? [...new Set(tags)] : undefined;
   if (!once || once.length > MAX_TAGS) throw new InputError('tags', `must be at most ${MAX_TAGS} texts`);
   for (const [index, tag] of tags.entries()) {

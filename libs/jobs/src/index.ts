@@ -29,7 +29,7 @@ export type { DeadLettering } from './dead-lettering.js';
 export type { IncomingJob } from './decode.js';
 export { PollIntervals } from './duties/poll-intervals.js';
 export { Relay, RelayModule } from './duties/relay.js';
-export type { PayloadEdit } from './edit.js';
+export { type PayloadEdit, restored } from './edit.js';
 export { Encryption } from './encryption.js';
 export { type BeforeEnqueue, EnqueueHook, EnqueueHooks, type JobToCome } from './enqueue-hooks.js';
 export {
@@ -39,6 +39,7 @@ export {
   MAX_DELAY_DAYS,
   MAX_TAGS,
   ownOf,
+  readTags,
   TAG,
   TAG_LENGTH,
 } from './enqueue-options.js';

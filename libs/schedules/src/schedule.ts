@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { type Duration, toMilliseconds } from '#config';
-import { type AnyContract, ContractError, fittingJson, hasEncrypted, type PayloadInput } from '#jobs';
+import {
+  type AnyContract,
+  ContractError,
+  fittingJson,
+  hasEncrypted,
+  type PayloadInput,
+  readTags,
+} from '#jobs';
 import { Ticks, type Timing } from './ticks.js';
 
 /** What becomes of ticks at which no worker ran: none is made up for, one for all of them, or each of the newest 100. */
@@ -18,6 +25,8 @@ export interface Schedule extends Timing {
   readonly missed: Missed;
   readonly overlap: Overlap;
   readonly jitterMs: number;
+  /** What its jobs are found by; absent without any. */
+  readonly tags?: readonly string[];
 }
 
 /** A {@link Schedule} as the database has it. */
@@ -77,7 +86,9 @@ export function defineSchedule<C extends AnyContract>(definition: ScheduleDefini
   if (!['skip', 'once', 'all'].includes(missed)) fail('missed must be "skip", "once" or "all"');
   if (!['allow', 'skip'].includes(overlap)) fail('overlap must be "allow" or "skip"');
   const jitterMs = attempt(() => toMilliseconds(jitter));
-  return Object.freeze({ name, cron, timeZone, job, payload: stored, missed, overlap, jitterMs });
+  const tags = attempt(() => readTags(definition.tags ?? []));
+  const made = { name, cron, timeZone, job, payload: stored, missed, overlap, jitterMs };
+  return Object.freeze(tags ? { ...made, tags } : made);
 }
 
 export interface ScheduleDefinition<C extends AnyContract = AnyContract> {
@@ -89,6 +100,7 @@ export interface ScheduleDefinition<C extends AnyContract = AnyContract> {
   missed?: Missed;
   overlap?: Overlap;
   jitter?: Duration;
+  tags?: readonly string[];
 }
 
 export function toSpec({ name: _, job, ...rest }: Schedule): Spec {

@@ -163,7 +163,8 @@ export class Scheduler extends Duty implements OnModuleInit, OnApplicationBootst
     for (const { tick, outcome } of decisions) {
       if (outcome !== 'enqueued' || !isNew.has(tick.getTime())) continue;
       const runAt = new Date(tick.getTime() + jitterOf(schedule, tick));
-      const { id } = await this.jobs.enqueue(schedule.job, schedule.payload, { runAt, transaction });
+      const { job, payload, tags } = schedule;
+      const { id } = await this.jobs.enqueue(job, payload, { runAt, tags, transaction });
       await transaction.query(sql.linkTick(schedule.name, tick, id));
       newest = id;
     }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { type Duration, formatDuration, Settings } from '#config';
-import { type AnyContract, Contracts, fittingJson, Jobs, redact } from '#jobs';
+import { type AnyContract, Contracts, fittingJson, Jobs, type PayloadInput, redact, restored } from '#jobs';
 import { type JobView, type Queryable, RecordsDatabase } from '#records';
 import { Id, Time } from '#resources';
 import { type TickDecision, tickOutcomes } from './decide-ticks.js';
@@ -29,6 +29,7 @@ export const ScheduleView = z
     missed: z.enum(missedPolicies),
     overlap: z.enum(overlapPolicies),
     jitter: z.custom<Duration>().meta({ type: 'string', examples: ['30s'] }),
+    tags: z.array(z.string()).readonly().describe('Of its jobs'),
     state: z
       .enum(['active', 'paused', 'disabled'])
       .describe("`disabled`: the workers' code does not declare it any more"),
@@ -91,7 +92,8 @@ export class Schedules {
   }
 
   /**
-   * Makes a schedule at run time, or changes one that was made so: as `defineSchedule`, beside those of the code.
+   * Makes a schedule at run time, or changes one that was made so: as `defineSchedule`, beside those of the code. What is
+   * `[redacted]` in the payload of one that is changed stays as it is.
    *
    * ```ts
    * await this.schedules.put({ name: `digest.${tenant}`, cron: '0 7 * * *', timeZone, job: SendDigest, payload: { tenant } });
@@ -101,7 +103,7 @@ export class Schedules {
    * cannot be used; ScheduleOfCodeError when the code declares it.
    */
   async put<C extends AnyContract>(definition: ScheduleDefinition<C>): Promise<boolean> {
-    const schedule = this.check(definition);
+    const schedule = await this.check(definition);
     const [{ now }] = (await this.database.query<{ now: Date }>(sql.clock)).rows as [{ now: Date }];
     const nextAt = new Ticks(schedule).after(now);
     const { rows } = await this.database.query<{ isNew: boolean }>(
@@ -112,11 +114,12 @@ export class Schedules {
   }
 
   /** Makes nothing. @throws as {@link put} does. */
-  check<C extends AnyContract>(definition: ScheduleDefinition<C>): Schedule {
-    const { job, payload } = definition;
+  async check<C extends AnyContract>(given: ScheduleDefinition<C>): Promise<Schedule> {
+    const { rows } = await this.database.query<Row>(sql.view(given.name));
+    const payload = restored(given.payload, rows[0]?.spec.payload);
     // First by itself: it says where in the payload something does not fit.
-    if (job?.payload) fittingJson(job, 'payload', payload, this.settings.MAX_PAYLOAD);
-    return defineSchedule(definition);
+    if (given.job?.payload) fittingJson(given.job, 'payload', payload, this.settings.MAX_PAYLOAD);
+    return defineSchedule({ ...given, payload: payload as PayloadInput<C> });
   }
 
   /**
@@ -139,7 +142,8 @@ export class Schedules {
     return this.locked(name, async ({ spec, disabled }, transaction) => {
       if (disabled) return undefined;
       const contract = this.jobs.contract(spec.job);
-      const { isNew: _, ...job } = await this.jobs.enqueue(contract, spec.payload, { transaction });
+      const { payload, tags } = spec;
+      const { isNew: _, ...job } = await this.jobs.enqueue(contract, payload, { tags, transaction });
       await transaction.query(sql.noteJob(name, job.id));
       return job;
     });
@@ -201,6 +205,7 @@ function toView({
     name,
     ...shown,
     jitter: formatDuration(jitterMs),
+    tags: spec.tags ?? [],
     state,
     madeBy: atRunTime ? 'run-time' : 'code',
     lastTick: tick && { at: tick, outcome, job },

@@ -291,11 +291,22 @@ describe('an action', () => {
       expect(await answer.text()).toMatch(new RegExp(`role="alert"[\\s\\S]*${words}`));
     }
     expect(await (await put()).text()).toContain('action="/dashboard/schedules/put"');
-    const done = await post('/schedules/put', { ...given, payload: '{}' }, { cookie });
+    const all = {
+      ...given,
+      payload: '{}',
+      overlap: 'skip',
+      missed: 'all',
+      jitter: '5s',
+      tags: 'tenant:acme, b',
+    };
+    const done = await post('/schedules/put', all, { cookie });
     expect([done.status, done.headers.get('location')]).toEqual([303, '/dashboard/schedules']);
     const list = await (await get('/schedules', { cookie })).text();
     expect(list).toContain('digest.acme');
-    expect(await (await get('/schedules/edit?name=digest.acme', { cookie })).text()).toContain('0 7 29 2 *');
+    const edited = await (await get('/schedules/edit?name=digest.acme', { cookie })).text();
+    // Saved as it is shown, nothing of it changes.
+    for (const shown of ['0 7 29 2 *', 'skip', 'all', '5s', 'tenant:acme, b'])
+      expect(edited).toContain(`value="${shown}"`);
     expect((await post('/schedules/digest.acme/delete', { csrf }, { cookie })).status).toBe(303);
     expect(await environment.sql(`select from schedules where name = 'digest.acme'`)).toEqual([]);
     expect((await post('/schedules/put', { ...given, cron: 'x', payload: '{}' }, { cookie })).status).toBe(

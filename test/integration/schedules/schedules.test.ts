@@ -286,6 +286,24 @@ describe('at run time', () => {
     expect(await jobs()).toHaveLength(2);
   });
 
+  test('its tags are those of its jobs, and what is redacted in a payload that is put back stays as it is', async () => {
+    const schedules = await givenScheduler(defineSchedule({ ...hourly, tags: ['of the code'] }));
+    const payload = { text: 'acme', token: 's3cret' };
+    await schedules.put({ ...digest, payload, tags: ['tenant:acme', 'tenant:acme'] });
+    const shown = await schedules.find('note.digest');
+    expect(shown).toMatchObject({ payload: { text: 'acme', token: '[redacted]' }, tags: ['tenant:acme'] });
+    await schedules.put({ ...digest, payload: shown?.payload as typeof payload, tags: shown?.tags });
+    await Promise.all([schedules.run('note.digest'), schedules.run('note.hourly')]);
+    await missThree();
+    await eventually(async () => (await ticks()).length > 1);
+    const made = await environment.sql('select distinct payload::text, tags from jobs order by tags');
+    expect(made).toEqual([
+      { payload: JSON.stringify(hourly.payload), tags: ['of the code'] },
+      { payload: JSON.stringify(payload), tags: ['tenant:acme'] },
+    ]);
+    await expect(schedules.put({ ...digest, tags: ['\n'] })).rejects.toThrow('tags.0');
+  });
+
   test('only another time changes when it fires next', async () => {
     const schedules = await givenScheduler();
     await schedules.put(digest);

@@ -1,10 +1,17 @@
 import { Body, Get, HttpCode, Post, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { parse } from 'secure-json-parse';
-import { ContractError } from '#define-job';
+import { ContractError, type Duration } from '#define-job';
 import { ProblemException } from '#http';
 import { Contracts, ContractViolationError, Jobs, PayloadError, UnknownContractError } from '#jobs';
-import { type ScheduleDefinition, ScheduleOfCodeError, Schedules } from '#schedules';
+import {
+  type Missed,
+  missedPolicies,
+  type Overlap,
+  overlapPolicies,
+  ScheduleOfCodeError,
+  Schedules,
+} from '#schedules';
 import { Problems } from '../components/changes.js';
 import { ActionButton, Checked, Editor, Field } from '../components/forms.js';
 import { Page } from '../components/page.js';
@@ -12,7 +19,8 @@ import { Text } from '../components/values.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
 
 const HERE = '/dashboard/schedules';
-type Given = Partial<Record<'name' | 'cron' | 'timeZone' | 'job' | 'payload', string>>;
+const FIELDS = ['name', 'cron', 'timeZone', 'job', 'payload', 'missed', 'overlap', 'jitter', 'tags'] as const;
+type Given = Partial<Record<(typeof FIELDS)[number], string>>;
 type Problem = { pointer: string; detail: string };
 
 /** Makes a schedule at run time, or changes one that was made so: what is wrong with it, and then the schedule. */
@@ -27,16 +35,16 @@ export class SchedulePage {
   @Get('edit')
   async show(@Query() { name = '' }: Given): Promise<VNode> {
     const known = name ? await this.schedules.find(name) : undefined;
-    const { cron, timeZone = 'UTC', job, payload = {} } = known ?? {};
-    return this.page({ name, cron, timeZone, job, payload: JSON.stringify(payload, null, 2) });
+    const { tags = [], payload = {}, ...fields } = known ?? { timeZone: 'UTC' };
+    return this.page({ ...fields, name, payload: JSON.stringify(payload, null, 2), tags: tags.join(', ') });
   }
 
   /** Changes nothing. */
   @Post('edit')
   @HttpCode(200)
-  check(@Body() given: Given): VNode {
+  async check(@Body() given: Given): Promise<VNode> {
     try {
-      this.schedules.check(this.definitionOf(given));
+      await this.schedules.check(this.definitionOf(given));
       return this.page(given, []);
     } catch (error) {
       return this.page(given, problemsOf(error));
@@ -53,31 +61,29 @@ export class SchedulePage {
     }
   }
 
-  private definitionOf({
-    name = '',
-    cron = '',
-    timeZone,
-    job = '',
-    payload = '{}',
-  }: Given): ScheduleDefinition {
-    return { name, cron, timeZone: timeZone || 'UTC', job: this.jobs.contract(job), payload: parse(payload) };
+  private definitionOf({ name = '', cron = '', job = '', payload = '{}', tags = '', ...given }: Given) {
+    const { timeZone, missed, overlap, jitter } = given;
+    return {
+      ...{ name, cron, job: this.jobs.contract(job), payload: parse(payload) },
+      timeZone: timeZone || undefined,
+      missed: (missed || undefined) as Missed | undefined,
+      overlap: (overlap || undefined) as Overlap | undefined,
+      jitter: (jitter || undefined) as Duration | undefined,
+      tags: tags.split(',').flatMap((tag) => tag.trim() || []),
+    };
   }
 
   /** @param problems absent before it was checked. */
   private page(given: Given, problems?: readonly Problem[]): VNode {
-    const { name, cron, timeZone, job, payload = '{}' } = given;
+    const { name, cron, timeZone, job, payload = '{}', missed, overlap, jitter, tags } = given;
+    const fields = Object.fromEntries(FIELDS.map((field) => [field, given[field]]));
     const contracts = [...this.contracts].map(({ name }) => name);
     return (
       <Page title="Schedule" here="Schedules">
         <Checked>
           {problems && problems.length > 0 && <Problems of={problems} />}
           {problems?.length === 0 && (
-            <ActionButton
-              to={`${HERE}/put`}
-              label="Save"
-              kind="primary"
-              fields={{ name, cron, timeZone, job, payload }}
-            />
+            <ActionButton to={`${HERE}/put`} label="Save" kind="primary" fields={fields} />
           )}
         </Checked>
         <Editor to={`${HERE}/edit`} label="Payload" name="payload" value={payload} submit="Check">
@@ -85,6 +91,15 @@ export class SchedulePage {
           <Field label="Cron" name="cron" value={cron} placeholder="0 7 * * *" />
           <Field label="Time zone" name="timeZone" value={timeZone} placeholder="UTC" />
           <Field label="Contract" name="job" value={job} suggestions={contracts} />
+          <Field label="Missed ticks" name="missed" value={missed} suggestions={missedPolicies} />
+          <Field
+            label="While the job before runs"
+            name="overlap"
+            value={overlap}
+            suggestions={overlapPolicies}
+          />
+          <Field label="Jitter" name="jitter" value={jitter} placeholder="0ms" />
+          <Field label="Tags" name="tags" value={tags} placeholder="tenant:acme, nightly" />
         </Editor>
         <Text to={HERE} of="Back" kind="button" />
       </Page>
