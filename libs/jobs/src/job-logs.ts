@@ -1,5 +1,5 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
-import { eachApart, JobLogStore, type NewLogLine, storable } from '#records';
+import { DatabaseUnavailableError, JobLogStore, type NewLogLine, storable } from '#records';
 import type { Keep } from '#telemetry';
 
 /** How often the lines of all running jobs are written, in one statement. */
@@ -58,11 +58,9 @@ export class JobLogs implements BeforeApplicationShutdown {
     this.waiting.clear();
     this.waitingBytes = 0;
     if (lines.length > 0) {
-      await eachApart(
-        lines,
-        (some) => this.store.add(some),
-        ({ job }, { message }) => this.logger.warn({ msg: `Cannot store a log line: ${message}`, job }),
-      ).catch(() => {
+      await this.store.add(lines).catch((error) => {
+        if (!(error instanceof DatabaseUnavailableError))
+          return this.logger.warn(`Cannot store ${lines.length} lines of logs: ${error.message}`);
         for (const line of lines) this.waiting.add(line);
         this.waitingBytes += bytes;
       });
