@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type AgedState, agedStates, type Duration, toMilliseconds } from '#define-job';
 import { apiKey, dashboardUser, encryptionKey, isNamedTwice } from './credentials.js';
 import { loadDotEnv } from './dot-env.js';
+import { checkOpenId, openIdSettings } from './openid-settings.js';
 import { unfitForProduction } from './production.js';
 
 const list = z.string().transform((text) =>
@@ -129,6 +130,7 @@ const schema = z.object({
     .describe(
       'Who may use the dashboard, separated by commas: `operator:NAME:HASH`, or `viewer:NAME:HASH` who may only look; `npm run hash-password` makes the hash. Without any there is no dashboard, unless the api listens on loopback only: then everybody on the machine is an operator.',
     ),
+  ...openIdSettings,
   ENCRYPTION_KEYS: list
     .pipe(z.array(encryptionKey))
     .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, { error: 'names a key twice' })
@@ -232,7 +234,7 @@ function checkSettings(environment: NodeJS.ProcessEnv): Settings {
     const value = environment[name];
     if (value) given[name] = value;
   }
-  const checked = schema.safeParse(given);
+  const checked = schema.superRefine(checkOpenId).safeParse(given);
   const wrong = checked.success
     ? []
     : checked.error.issues.map((issue) => [String(issue.path[0]), issue.message] as const);

@@ -18,10 +18,12 @@ export interface Visitor {
   isAnonymous: boolean;
 }
 
-/** Who gets in: `DASHBOARD_USERS`; without them everybody, as operator, if the api listens on loopback only; else nobody. */
+/** Who gets in: `DASHBOARD_USERS` and whom `OIDC_ISSUER` knows; without them everybody, as operator, if the api listens on loopback only; else nobody. */
 @Injectable()
 export class Access {
   readonly mode: 'users' | 'open' | 'off';
+  /** How somebody may sign in: by passwords, and by the provider of this host. */
+  readonly ways: { passwords: boolean; openId?: string };
   /** Stands for the session where nobody signs in. */
   private readonly anonymous = randomBytes(32).toString('base64url');
 
@@ -30,9 +32,14 @@ export class Access {
     private readonly sessions: Sessions,
   ) {
     const listensOnLoopbackOnly = settings.API_KEYS.length === 0 && settings.NODE_ENV !== 'production';
-    this.mode = settings.DASHBOARD_USERS.length > 0 ? 'users' : listensOnLoopbackOnly ? 'open' : 'off';
+    this.ways = {
+      passwords: settings.DASHBOARD_USERS.length > 0,
+      openId: settings.OIDC_ISSUER && new URL(settings.OIDC_ISSUER).host,
+    };
+    const hasUsers = this.ways.passwords || this.ways.openId !== undefined;
+    this.mode = hasUsers ? 'users' : listensOnLoopbackOnly ? 'open' : 'off';
     const logger = new Logger(Access.name);
-    if (this.mode === 'off') logger.log('Dashboard is off: set DASHBOARD_USERS to turn it on');
+    if (this.mode === 'off') logger.log('Dashboard is off: set DASHBOARD_USERS or OIDC_ISSUER to turn it on');
     if (this.mode === 'open')
       logger.warn('Dashboard is open to everybody on this machine: DASHBOARD_USERS is not set');
   }
@@ -57,21 +64,29 @@ const csrfOf = (session: string): Pick<Visitor, 'csrf' | 'isFrom'> => ({
 
 /** The session that a request carries. */
 export function sessionOf(request: FastifyRequest): string | undefined {
-  const session = request.server.parseCookie(request.headers.cookie ?? '')[cookieOf(request)];
+  const session = cookieIn(request);
   return session && /^[\w-]{43}$/.test(session) ? session : undefined;
 }
 
 /** Has the browser keep a session, or forget it. It does not go along with requests that other sites make, but for links. */
-export function keepSession(request: FastifyRequest, reply: FastifyReply, session?: string): FastifyReply {
+export const keepSession = (request: FastifyRequest, reply: FastifyReply, session = ''): FastifyReply =>
+  keepCookie(request, reply, '', session, session ? MAX_AGE_S : 0);
+
+/** The same of another cookie, named by what is added to the session's. */
+export function keepCookie(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  suffix: string,
+  value: string,
+  maxAge: number,
+): FastifyReply {
   const name = cookieOf(request);
-  return reply.setCookie(name, session ?? '', {
-    path: '/',
-    httpOnly: true,
-    sameSite: 'lax',
-    maxAge: session ? MAX_AGE_S : 0,
-    secure: name !== 'warren',
-  });
+  const options = { path: '/', httpOnly: true, sameSite: 'lax', maxAge, secure: name !== 'warren' } as const;
+  return reply.setCookie(`${name}${suffix && `-${suffix}`}`, value, options);
 }
+
+export const cookieIn = (request: FastifyRequest, suffix = ''): string | undefined =>
+  request.server.parseCookie(request.headers.cookie ?? '')[`${cookieOf(request)}${suffix && `-${suffix}`}`];
 
 /** The cookie's name; over HTTPS one that browsers take from this host only. A forged header affects its sender's cookie only. */
 const cookieOf = ({ headers, protocol }: FastifyRequest): string =>

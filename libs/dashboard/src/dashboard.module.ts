@@ -8,6 +8,7 @@ import { AssetsController } from './assets.controller.js';
 import { Board } from './board.js';
 import { EventsController } from './events.controller.js';
 import { serveDashboard } from './http.js';
+import { OpenId } from './openid.js';
 import { AuditPage } from './pages/audit.page.js';
 import { BatchesPage } from './pages/batches.page.js';
 import { DeadLettersPage } from './pages/dead-letters.page.js';
@@ -16,6 +17,7 @@ import { EnqueuePage } from './pages/enqueue.page.js';
 import { JobPage } from './pages/job.page.js';
 import { JobsPage } from './pages/jobs.page.js';
 import { ManyJobsPage } from './pages/many-jobs.page.js';
+import { OpenIdPage } from './pages/openid.page.js';
 import { OverviewPage } from './pages/overview.page.js';
 import { SchedulePage } from './pages/schedule.page.js';
 import { SchedulesPage } from './pages/schedules.page.js';
@@ -29,6 +31,7 @@ import { Sessions } from './sessions.js';
   controllers: [
     AssetsController,
     SignInPage,
+    OpenIdPage,
     EventsController,
     OverviewPage,
     JobsPage,
@@ -43,7 +46,7 @@ import { Sessions } from './sessions.js';
     WorkersPage,
     AuditPage,
   ],
-  providers: [Access, Sessions, Board],
+  providers: [Access, Sessions, OpenId, Board],
 })
 export class DashboardModule implements NestModule {
   constructor(private readonly http: HttpAdapterHost) {}

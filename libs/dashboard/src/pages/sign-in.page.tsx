@@ -3,8 +3,9 @@ import type { FastifyReply } from 'fastify';
 import type { VNode } from 'preact';
 import { Audit } from '#records';
 import { Access, keepSession, sessionOf } from '../access.js';
-import { isOurs } from '../addresses.js';
+import { address, isOurs } from '../addresses.js';
 import { Page } from '../components/page.js';
+import { Text } from '../components/values.js';
 import { DashboardController, type DashboardRequest, ForAllRoles, Open } from '../dashboard.guard.js';
 import { Sessions } from '../sessions.js';
 import { FailedAttempts, networkOf, SignInLanes } from '../sign-in-limits.js';
@@ -30,7 +31,7 @@ export class SignInPage {
   @Open()
   @Get('sign-in')
   show(@Query('to') to: unknown, @Res({ passthrough: true }) reply: FastifyReply): VNode | undefined {
-    if (this.access.mode === 'users') return <SignIn to={to} />;
+    if (this.access.mode === 'users') return <SignIn to={to} ways={this.access.ways} />;
     reply.redirect('/dashboard', 303);
   }
 
@@ -43,22 +44,25 @@ export class SignInPage {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<VNode | undefined> {
     const { name, password, to } = body ?? {};
-    if (typeof name !== 'string' || typeof password !== 'string') return <SignIn to={to} />;
+    const { ways } = this.access;
+    if (typeof name !== 'string' || typeof password !== 'string') return <SignIn to={to} ways={ways} />;
     if (name.length > MAX_LENGTH || password.length > MAX_LENGTH) {
       reply.status(401);
-      return <SignIn to={to} name={name.slice(0, MAX_LENGTH)} problem={WRONG} />;
+      return <SignIn to={to} ways={ways} name={name.slice(0, MAX_LENGTH)} problem={WRONG} />;
     }
     const network = networkOf(request.ip);
     const attempt = this.lanes.run(network, name, () => this.attempt(network, name, password));
     const { waitS, session } = (await attempt) ?? { waitS: BUSY_S };
     if (waitS > 0) {
       reply.status(429).header('retry-after', waitS);
-      return <SignIn to={to} name={name} problem={`Too many attempts. Try again in ${waitS} s.`} />;
+      return (
+        <SignIn to={to} ways={ways} name={name} problem={`Too many attempts. Try again in ${waitS} s.`} />
+      );
     }
     if (!session) {
       this.logger.warn({ msg: 'Dashboard sign-in failed: wrong name or password', ip: request.ip });
       reply.status(401);
-      return <SignIn to={to} name={name} problem={WRONG} />;
+      return <SignIn to={to} ways={ways} name={name} problem={WRONG} />;
     }
     this.lanes.remember(network, name);
     const entry = { actor: name, via: 'dashboard', action: 'sign-in', subject: request.ip } as const;
@@ -91,41 +95,57 @@ export class SignInPage {
 }
 
 /** Where somebody was before signing in, if it was here. */
-const placeOf = (to: unknown) => (isOurs(to) ? String(to) : '/dashboard');
+export const placeOf = (to: unknown) => (isOurs(to) ? String(to) : '/dashboard');
 
 interface SignInProps {
   to: unknown;
+  ways: Access['ways'];
   name?: string;
   problem?: string;
 }
 
-function SignIn({ to, name = '', problem }: SignInProps) {
-  const common = { maxLength: MAX_LENGTH, required: true };
+export function SignIn({ to, ways, name = '', problem }: SignInProps) {
   return (
     <Page title="Sign in">
-      <form class="sign-in card" method="post" action="/dashboard/sign-in">
+      <div class="sign-in card">
         <p class="problem" role="alert">
           {problem}
         </p>
-        <input type="hidden" name="to" value={placeOf(to)} />
-        <label>
-          Name
-          <input name="name" value={name} autoComplete="username" autofocus={!name} {...common} />
-        </label>
-        <label>
-          Password
-          <input
-            type="password"
-            name="password"
-            autoComplete="current-password"
-            autofocus={!!name}
-            {...common}
+        {ways.openId && (
+          <Text
+            to={address('/sign-in/openid', { to: placeOf(to) })}
+            kind="button primary"
+            of={`Sign in with ${ways.openId}`}
           />
-        </label>
-        <button type="submit" class="primary">
-          Sign in
-        </button>
-      </form>
+        )}
+        {ways.passwords && <PasswordForm to={placeOf(to)} name={name} />}
+      </div>
     </Page>
+  );
+}
+
+function PasswordForm({ to, name }: { to: string; name: string }) {
+  const common = { maxLength: MAX_LENGTH, required: true };
+  return (
+    <form class="sign-in" method="post" action="/dashboard/sign-in">
+      <input type="hidden" name="to" value={to} />
+      <label>
+        Name
+        <input name="name" value={name} autoComplete="username" autofocus={!name} {...common} />
+      </label>
+      <label>
+        Password
+        <input
+          type="password"
+          name="password"
+          autoComplete="current-password"
+          autofocus={!!name}
+          {...common}
+        />
+      </label>
+      <button type="submit" class="primary">
+        Sign in
+      </button>
+    </form>
   );
 }
