@@ -7,8 +7,6 @@ export interface Queue {
   running: number;
   retrying: number;
   dead: number;
-  /** Null when no broker answers. */
-  consumers: number | null;
 }
 
 export interface Job {
@@ -17,7 +15,7 @@ export interface Job {
   queue: string;
   state: string;
   result: unknown;
-  error: { message: string; class: string } | null;
+  error: { message: string } | null;
   attempts: { startedAt: string | null }[];
   createdAt: string;
   finishedAt: string | null;
@@ -33,8 +31,8 @@ export class Client {
   ) {}
 
   /** Enqueues a job. @returns it, as accepted. */
-  enqueue(name: string, payload: unknown, options?: object): Promise<Job> {
-    return this.call<Job>('POST', '/jobs', { name, payload, options });
+  enqueue(name: string, payload: unknown): Promise<Job> {
+    return this.call<Job>('POST', '/jobs', { name, payload });
   }
 
   /** Counts the jobs of each queue by state, but for those that succeeded. */
@@ -52,8 +50,7 @@ export class Client {
     }
   }
 
-  /** @throws Error with what the api answered, unless that is 2xx. */
-  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await fetch(this.url + path, {
       method,
       signal: this.signal,

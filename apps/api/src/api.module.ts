@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import * as contracts from '#contracts';
 import { DashboardModule } from '#dashboard';
+import { NotificationsModule } from '#notifications';
 import { ApiRoleModule } from '#roles';
 import { BatchesHttpModule } from './batches/batches.controller.js';
 import { JobsHttpModule } from './jobs-http.module.js';
@@ -14,6 +15,7 @@ import { SchedulesHttpModule } from './schedules.controller.js';
     SchedulesHttpModule,
     BatchesHttpModule,
     DashboardModule,
+    NotificationsModule,
     ApiRoleModule.forRoot({ contracts }),
   ],
 })

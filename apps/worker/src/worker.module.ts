@@ -4,6 +4,7 @@ import * as contracts from '#contracts';
 import * as schedules from '#contracts/schedules';
 import { IsolationModule } from '#isolation';
 import { LimitsModule } from '#limits';
+import { NotificationsModule } from '#notifications';
 import { WorkerRoleModule } from '#roles';
 import { SchedulesModule } from '#schedules';
 import { FileStore } from './file-store.js';
@@ -21,6 +22,7 @@ import { OutboundHttp } from './outbound-http.js';
         SchedulesModule.forRoot({ schedules }),
         BatchesModule.forWorker(),
         LimitsModule,
+        NotificationsModule.forWorker(),
         IsolationModule.forRoot({ entry: new URL('./isolated/isolated.js', import.meta.url) }),
       ],
     }),

@@ -33,7 +33,7 @@ export const openIdSettings = {
   DASHBOARD_URL: origin
     .optional()
     .describe(
-      'Where browsers reach the dashboard, such as `https://warren.example.com`. The provider of `OIDC_ISSUER` sends them back to `/dashboard/sign-in/openid/callback` there.',
+      'Where browsers reach the dashboard, such as `https://warren.example.com`. The provider of `OIDC_ISSUER` sends them back to `/dashboard/sign-in/openid/callback` there, and links in notifications lead there.',
     ),
   OIDC_ISSUER: secureUrl
     .optional()

@@ -2,40 +2,11 @@ import { z } from 'zod';
 import { type AgedState, agedStates, type Duration, toMilliseconds } from '#define-job';
 import { apiKey, dashboardUser, encryptionKey, isNamedTwice } from './credentials.js';
 import { loadDotEnv } from './dot-env.js';
+import { notificationSettings } from './notification-settings.js';
 import { checkOpenId, openIdSettings } from './openid-settings.js';
 import { unfitForProduction } from './production.js';
+import { count, list, milliseconds, perQueue, port, signingSecret } from './values.js';
 
-const list = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean),
-);
-const port = z.coerce.number().int().min(0).max(65_535);
-const count = z.coerce.number().int().min(1);
-const milliseconds = z.string().transform((text, context) => {
-  try {
-    return toMilliseconds(text as Duration);
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: (error as Error).message });
-    return z.NEVER;
-  }
-});
-/** `20,image=2` gives 20 for every queue but `image`. */
-const prefetch = list.transform((entries, context) => {
-  const limits = { fallback: 20, queues: new Map<string, number>() };
-  for (const entry of entries) {
-    const [, queue, digits] = /^(?:([a-z0-9._-]+)=)?([1-9]\d{0,4})$/.exec(entry) ?? [];
-    // AMQP counts the messages in flight in 16 bits.
-    if (!digits || Number(digits) > 65_535) {
-      context.addIssue({ code: 'custom', message: `"${entry}" is neither 1 to 65535 nor name=1 to 65535` });
-      return z.NEVER;
-    }
-    if (queue) limits.queues.set(queue, Number(digits));
-    else limits.fallback = Number(digits);
-  }
-  return limits;
-});
 /** `30d,succeeded=7d` keeps what succeeded for a week, and all else for 30 days. */
 const retention = list.transform((entries, context) => {
   const refuse = (message: string) => {
@@ -143,7 +114,7 @@ const schema = z.object({
     .describe(
       'Queues that a worker serves, separated by commas; empty means all, and `!report` all but `report`.',
     ),
-  WORKER_PREFETCH: prefetch
+  WORKER_PREFETCH: perQueue(20, 65_535) // AMQP counts the messages in flight in 16 bits.
     .prefault('20,image=2,report=2')
     .describe('Jobs of one queue that a worker process runs at once; `name=number` sets it for one queue.'),
   HOLD_UNKNOWN: z
@@ -193,9 +164,7 @@ const schema = z.object({
     .min(1)
     .prefault('var/files')
     .describe('Folder that `image.resize` reads pictures from, and that files made by jobs are written to.'),
-  WEBHOOK_SECRET: z
-    .string()
-    .regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, 'must be whsec_ and 24 to 64 bytes in base64')
+  WEBHOOK_SECRET: signingSecret
     .optional()
     .describe('Secret with which `webhook.deliver` signs (Standard Webhooks); without it these jobs fail.'),
   ALLOW_PRIVATE_TARGETS: z
@@ -204,6 +173,7 @@ const schema = z.object({
     .describe(
       'Lets `webhook.deliver` and `image.resize` connect to private, loopback and link-local addresses.',
     ),
+  ...notificationSettings,
 });
 
 /** The checked settings, as the apps inject them: `constructor(private readonly settings: Settings)`. */
@@ -279,7 +249,7 @@ export function maskUrl(text: string): string {
 
 function shown(name: string, value: string | undefined): string {
   if (value === undefined) return 'nothing';
-  if (/KEY|SECRET|USERS/.test(name)) return 'a value that is not shown';
+  if (/KEY|SECRET|USERS|WEBHOOK/.test(name)) return 'a value that is not shown';
   // Up to the last @, because an unescaped slash in a password is what makes some of these no URLs.
   return JSON.stringify(value.replace(/:\/\/.*@/s, '://***@').slice(0, 200));
 }

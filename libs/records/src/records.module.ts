@@ -5,7 +5,6 @@ import { BulkStore } from './bulk-store.js';
 import { Database } from './database.js';
 import { DeadJobStore } from './dead-job-store.js';
 import { EncryptedColumns } from './encrypted-columns.js';
-import { JobLogStore } from './job-log-store.js';
 import { JobQueries } from './job-queries.js';
 import { JobSearch } from './job-search.js';
 import { JobStore } from './job-store.js';
@@ -20,8 +19,7 @@ import { WorkerStore } from './worker-store.js';
 
 const parts = [
   ...[JobStore, OutboxStore, DeadJobStore, QueueStore, WorkerStore, UnprocessableMessages],
-  ...[JobQueries, JobSearch, JobLogStore, BulkStore, EncryptedColumns, Retention],
-  ...[WorkerLock, Audit, Throughput],
+  ...[JobQueries, BulkStore, EncryptedColumns, Retention, WorkerLock, Audit, JobSearch, Throughput],
   {
     provide: Database,
     inject: [Settings],

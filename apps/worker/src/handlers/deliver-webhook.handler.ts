@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { webhookHeaders } from '#common';
 import { Settings } from '#config';
 import { DeliverWebhook } from '#contracts';
 import {
@@ -33,15 +33,9 @@ export class DeliverWebhookHandler implements Handler<typeof DeliverWebhook> {
 
   async handle({ id, payload: { url, type, data }, createdAt, signal }: JobContext<typeof DeliverWebhook>) {
     const body = JSON.stringify({ type, timestamp: createdAt.toISOString(), data });
-    const timestamp = String(Math.floor(Date.now() / 1_000));
     const response = await this.http.request(url, {
       method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        'webhook-id': id,
-        'webhook-timestamp': timestamp,
-        'webhook-signature': sign(this.secret(), `${id}.${timestamp}.${body}`),
-      },
+      headers: { 'content-type': 'application/json', ...webhookHeaders(id, body, this.secret()) },
       body,
       signal,
     });
@@ -59,12 +53,6 @@ export class DeliverWebhookHandler implements Handler<typeof DeliverWebhook> {
         '`echo "whsec_$(openssl rand -base64 32)"`, set it for the workers, and replay the job',
     );
   }
-}
-
-/** @param secret `whsec_` and the key in base64. @param content `{id}.{timestamp}.{body}`, the very bytes sent. */
-function sign(secret: string, content: string): string {
-  const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
-  return `v1,${createHmac('sha256', key).update(content).digest('base64')}`;
 }
 
 /** What an answer other than 2xx means, by Standard Webhooks' "Deliverability and reliability". */
