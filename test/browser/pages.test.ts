@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { beforeAll, expect, test } from '@jest/globals';
+import { eventually } from '#testing';
 import { FlakyHandler, NASTY, onStage, type Stage } from './stage.js';
 
 onStage('every page of the dashboard', (stage) => {
@@ -16,7 +17,7 @@ onStage('every page of the dashboard', (stage) => {
       await operator.emulateMedia({ colorScheme: index % 2 ? 'light' : 'dark' });
       await operator.goto(api.url + path);
       await operator.locator('h1, h2').first().waitFor();
-      await operator.getByText('<img src=x onerror=').first().waitFor({ state: 'attached' });
+      await eventually(async () => (await operator.content()).includes('&lt;img src=x onerror='));
       expect(await operator.locator('main img').count()).toBe(0);
       // Not as an element of the page, which its policy would forbid.
       await operator.evaluate(axe);
@@ -81,6 +82,10 @@ onStage('every page of the dashboard', (stage) => {
 async function givenNastyRecords({ environment, givenDead }: Stage): Promise<string[]> {
   const dead = await givenDead();
   const batch = '01900000-0000-7000-8000-000000000001';
+  await environment.sql(
+    `update jobs set payload = json_build_object('failures', 100, 'note', $2::text) where id = $1`,
+    [dead, NASTY],
+  );
   await environment.sql(`insert into batches (id, name, total) values ($1, $2, 1)`, [batch, NASTY]);
   const [{ id }] = (await environment.sql(
     `insert into jobs (id, name, queue, state, payload, result, attempt, max_attempts, progress, progress_note,
@@ -110,7 +115,9 @@ async function givenNastyRecords({ environment, givenDead }: Stage): Promise<str
     ...['', '/jobs', '/dead-letters', '/schedules', '/batches', '/workers', '/audit'].map(
       (path) => `/dashboard${path}`,
     ),
-    ...[dead, id].map((job) => `/dashboard/jobs/${job}`),
+    ...[dead, id, `${dead}/edit`].map((path) => `/dashboard/jobs/${path}`),
+    `/dashboard/jobs/many?action=cancel&name=${encodeURIComponent(NASTY)}`,
+    `/dashboard/schedules/edit?name=${encodeURIComponent(NASTY)}`,
     `/dashboard/batches/${batch}`,
     `/dashboard/jobs?name=${encodeURIComponent(NASTY)}&queue=${encodeURIComponent(NASTY)}`,
     `/dashboard/dead-letters?error=${encodeURIComponent(NASTY)}`,

@@ -8,5 +8,5 @@ export {
   type ScheduleDefinition,
 } from './schedule.js';
 export { ScheduleMetrics } from './schedule-metrics.js';
-export { MAX_LISTED, ScheduleOfCodeError, Schedules, ScheduleView } from './schedules.js';
+export { MAX_LISTED, nextTicks, ScheduleOfCodeError, Schedules, ScheduleView } from './schedules.js';
 export { SchedulesModule } from './schedules.module.js';

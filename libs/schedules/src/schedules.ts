@@ -15,7 +15,7 @@ import {
   toSpec,
 } from './schedule.js';
 import * as sql from './statements.js';
-import { Ticks } from './ticks.js';
+import { Ticks, type Timing } from './ticks.js';
 
 const SHOWN_TICKS = 5;
 
@@ -113,7 +113,7 @@ export class Schedules {
     return rows[0].isNew;
   }
 
-  /** Makes nothing. @throws as {@link put} does. */
+  /** Makes nothing. @returns what would be made. @throws as {@link put} does. */
   async check<C extends AnyContract>(given: ScheduleDefinition<C>): Promise<Schedule> {
     const { rows } = await this.database.query<Row>(sql.view(given.name));
     const payload = restored(given.payload, rows[0]?.spec.payload);
@@ -213,6 +213,9 @@ function toView({
     next: state === 'active' ? [nextAt, ...ticksAfter(spec, nextAt)] : [],
   };
 }
+
+/** When a schedule fires, from now on. */
+export const nextTicks = (timing: Timing): Date[] => new Ticks(timing).next(SHOWN_TICKS, new Date());
 
 /** None where this process does not know what the workers declared, such as a new time zone. */
 function ticksAfter(spec: Spec, nextAt: Date): Date[] {

@@ -290,7 +290,9 @@ describe('an action', () => {
       expect(answer.status).toBe(200);
       expect(await answer.text()).toMatch(new RegExp(`role="alert"[\\s\\S]*${words}`));
     }
-    expect(await (await put()).text()).toContain('action="/dashboard/schedules/put"');
+    const checked = await (await put()).text();
+    expect(checked).toContain('action="/dashboard/schedules/put"');
+    expect(checked).toMatch(/Fires next[^]*<time datetime="\d{4}-02-29T06:00/);
     const all = {
       ...given,
       payload: '{}',

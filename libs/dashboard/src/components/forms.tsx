@@ -64,7 +64,7 @@ export function Editor({ to, label, name, value, submit, fields = {}, children }
       {children}
       <label>
         {label}
-        <textarea name={name} rows={20} spellcheck={false} autoComplete="off">
+        <textarea name={name} rows={12} spellcheck={false} autoComplete="off">
           {value}
         </textarea>
       </label>

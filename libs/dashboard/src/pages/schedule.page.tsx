@@ -7,15 +7,17 @@ import { Contracts, ContractViolationError, Jobs, PayloadError, UnknownContractE
 import {
   type Missed,
   missedPolicies,
+  nextTicks,
   type Overlap,
   overlapPolicies,
+  type Schedule,
   ScheduleOfCodeError,
   Schedules,
 } from '#schedules';
 import { Problems } from '../components/changes.js';
 import { ActionButton, Checked, Editor, Field } from '../components/forms.js';
 import { Page } from '../components/page.js';
-import { Text } from '../components/values.js';
+import { Text, Time } from '../components/values.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
 
 const HERE = '/dashboard/schedules';
@@ -44,8 +46,7 @@ export class SchedulePage {
   @HttpCode(200)
   async check(@Body() given: Given): Promise<VNode> {
     try {
-      await this.schedules.check(this.definitionOf(given));
-      return this.page(given, []);
+      return this.page(given, [], await this.schedules.check(this.definitionOf(given)));
     } catch (error) {
       return this.page(given, problemsOf(error));
     }
@@ -73,8 +74,8 @@ export class SchedulePage {
     };
   }
 
-  /** @param problems absent before it was checked. */
-  private page(given: Given, problems?: readonly Problem[]): VNode {
+  /** @param problems absent before it was checked. @param made what would be saved. */
+  private page(given: Given, problems?: readonly Problem[], made?: Schedule): VNode {
     const { name, cron, timeZone, job, payload = '{}', missed, overlap, jitter, tags } = given;
     const fields = Object.fromEntries(FIELDS.map((field) => [field, given[field]]));
     const contracts = [...this.contracts].map(({ name }) => name);
@@ -82,8 +83,13 @@ export class SchedulePage {
       <Page title="Schedule" here="Schedules">
         <Checked>
           {problems && problems.length > 0 && <Problems of={problems} />}
-          {problems?.length === 0 && (
-            <ActionButton to={`${HERE}/put`} label="Save" kind="primary" fields={fields} />
+          {made && (
+            <>
+              <p>
+                Fires next {nextTicks(made).map((tick, index) => [index > 0 && ', ', <Time at={tick} />])}
+              </p>
+              <ActionButton to={`${HERE}/put`} label="Save" kind="primary" fields={fields} />
+            </>
           )}
         </Checked>
         <Editor to={`${HERE}/edit`} label="Payload" name="payload" value={payload} submit="Check">
