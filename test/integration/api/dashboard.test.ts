@@ -292,7 +292,7 @@ describe('an action', () => {
     }
     const checked = await (await put()).text();
     expect(checked).toContain('action="/dashboard/schedules/put"');
-    expect(checked).toMatch(/Fires next[^]*<time datetime="\d{4}-02-29T06:00/);
+    expect(checked).toMatch(/Fires next[\s\S]*<time datetime="\d{4}-02-29T06:00/);
     const all = {
       ...given,
       payload: '{}',
