@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { counted, grouped, maskUrl } from '#config';
 import { AppError, Apps, dashboardOf } from './apps.js';
 import { Client } from './demo/client.js';
+import { showFeatures } from './demo/features.js';
 import { Progress } from './demo/progress.js';
 import { openMailbox, openSubscriber } from './demo/receivers.js';
 import { Screen } from './demo/screen.js';
@@ -179,6 +180,10 @@ async function sumUp({ screen }: Run, stage: Stage): Promise<boolean> {
   const { lines, problems } = await summarize(await stage.progress.jobs(), planned, stage, screen.paint);
   screen.line();
   for (const line of lines) screen.line(line);
+  for (const [title, { fact, isAsExpected }] of Object.entries(await showFeatures(stage.client))) {
+    screen.line(`  ${screen.paint('dim', title.padEnd(10))}${fact}`);
+    if (!isAsExpected) problems.push(`${title}: ${fact}`);
+  }
   screen.line();
   if (problems.length === 0) {
     screen.line(`  ${screen.paint('green', '✔')} All is as expected.\n`);

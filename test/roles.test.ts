@@ -12,7 +12,7 @@ import { WorkerModule } from '../apps/worker/src/worker.module.js';
 const workersOnly = [
   ...[JobServer, Executor, OneShot].map(({ name }) => name),
   ...['Cancellations', 'DeadLetterKeeper', 'DeadLettering', 'HandlerRegistry', 'Invoker', 'JobErrorFilter'],
-  ...['Pauses', 'Progress', 'WorkerStatus'],
+  ...['JobLogs', 'Pauses', 'Progress', 'WorkerStatus'],
 ];
 /** The same of parts, which a clone may have taken out. */
 const workersParts = ['Admission', 'BatchKeeper', 'Isolation', 'Scheduler'];

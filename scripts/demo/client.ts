@@ -7,6 +7,8 @@ export interface Queue {
   running: number;
   retrying: number;
   dead: number;
+  /** Null when no broker answers. */
+  consumers: number | null;
 }
 
 export interface Job {
@@ -15,7 +17,7 @@ export interface Job {
   queue: string;
   state: string;
   result: unknown;
-  error: { message: string } | null;
+  error: { message: string; class: string } | null;
   attempts: { startedAt: string | null }[];
   createdAt: string;
   finishedAt: string | null;
@@ -31,8 +33,8 @@ export class Client {
   ) {}
 
   /** Enqueues a job. @returns it, as accepted. */
-  enqueue(name: string, payload: unknown): Promise<Job> {
-    return this.call<Job>('POST', '/jobs', { name, payload });
+  enqueue(name: string, payload: unknown, options?: object): Promise<Job> {
+    return this.call<Job>('POST', '/jobs', { name, payload, options });
   }
 
   /** Counts the jobs of each queue by state, but for those that succeeded. */
@@ -50,7 +52,8 @@ export class Client {
     }
   }
 
-  private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  /** @throws Error with what the api answered, unless that is 2xx. */
+  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await fetch(this.url + path, {
       method,
       signal: this.signal,

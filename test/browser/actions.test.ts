@@ -13,6 +13,15 @@ onStage('what an operator does in the dashboard', (stage) => {
     await until(id, 'running');
     await operator.goto(`${api.url}/dashboard/jobs/${id}`);
     await operator.getByText('40 %').waitFor();
+    // Nobody loads the page again: it hears of what is logged, too.
+    const log = operator.getByRole('region', { name: 'Log, newest first' });
+    for (const said of ['first thing', 'second thing\n forged']) {
+      FlakyHandler.say = said;
+      await log.getByText(said.slice(0, 11)).waitFor();
+    }
+    expect(await log.textContent()).toMatch(
+      /attempt 1 {2}warn {2}second thing\n {5}forged\n.*first thing\n.*info {2}<img/s,
+    );
     await operator.getByRole('button', { name: 'Cancel' }).click();
     await operator.getByText('Cancelled. A job that runs is told').waitFor();
     // Nobody loads the page again: it hears of it.

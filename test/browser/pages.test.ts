@@ -95,6 +95,12 @@ async function givenNastyRecords({ environment, givenDead }: Stage): Promise<str
          returning id`,
     [NASTY, batch],
   )) as [{ id: string }];
+  await environment.sql(
+    `insert into job_logs (job, claim, line, attempt, at, level, message, fields)
+     select $1, 1, n, 1, now(), (array['info', 'warn', 'error', 'fatal'])[n % 4 + 1], $2 || E'\\nforged' || $2,
+       json_build_object($2::text, $2::text || repeat('x', 300)) from generate_series(1, 250) n`,
+    [id, NASTY],
+  );
   await environment.sql(`insert into paused_queues (queue) values ($1)`, [NASTY]);
   await environment.sql(
     `insert into unprocessable_messages (job, digest, routing_key, properties, headers, body)

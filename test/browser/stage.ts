@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core';
 import * as contracts from '#contracts';
 import { hashPassword } from '#dashboard';
 import { type Handler, type JobContext, JobHandler } from '#jobs';
+import { forwardedLog } from '#telemetry';
 import { eventually } from '#testing';
 import {
   type AppProcess,
@@ -23,10 +24,17 @@ export const PASSWORD = 'correct horse battery staple';
 @JobHandler(SampleFlaky)
 export class FlakyHandler implements Handler<typeof SampleFlaky> {
   static isHeld = false;
+  /** What it logs while it is held. */
+  static say: string | undefined;
 
-  async handle({ payload, attempt, progress, signal }: JobContext<typeof SampleFlaky>) {
+  async handle({ payload, attempt, progress, signal, log }: JobContext<typeof SampleFlaky>) {
     progress(0.4, NASTY);
-    while (FlakyHandler.isHeld && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20));
+    log.info({ [NASTY]: NASTY }, NASTY);
+    while (FlakyHandler.isHeld && !signal.aborted) {
+      if (FlakyHandler.say) log.warn(FlakyHandler.say);
+      FlakyHandler.say = undefined;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     if (attempt <= payload.failures) throw new Error(NASTY);
     return { attempts: attempt };
   }
@@ -76,6 +84,7 @@ async function givenStage(chromium: string): Promise<Stage> {
     givenWorker(environment, {
       contracts: Object.values(contracts),
       handlers: [FlakyHandler],
+      log: forwardedLog('info', () => {}),
       settings: { WORKER_QUEUES: ['sample-flaky'] },
     }),
     givenBrowser(chromium),

@@ -143,6 +143,7 @@ describe('jobs', () => {
       [['enqueue', 'sample.flaky', '{}', '--retry', '5s,soon'], 2, /"soon" is not a valid duration/],
       [['list', '--state', 'gone'], 2, /scheduled, queued/],
       [['list', '--limit', '0'], 2, /whole number/],
+      [['log', UNKNOWN, '--attempt', '0'], 2, /whole number/],
       [['replay'], 2, /--all/],
       [['replay', 'nonsense'], 2, /UUID/],
       [['show', UNKNOWN], 3, /No job/],
@@ -158,7 +159,9 @@ describe('jobs', () => {
 
 test('whatever there is not is said to be missing, with exit code 3, by every command and option', async () => {
   const lines = [
-    ...['show', 'cancel', 'replay', 'discard', 'list --batch'].map((command) => `${command} ${UNKNOWN}`),
+    ...['show', 'log', 'cancel', 'replay', 'discard', 'list --batch'].map(
+      (command) => `${command} ${UNKNOWN}`,
+    ),
     ...['list', 'list --state dead', 'dead', 'dead --error gone', 'replay', 'discard'].flatMap((command) =>
       ['--queue nowhere', '--name nobody'].map((filter) => `${command} ${filter}`),
     ),
@@ -170,6 +173,23 @@ test('whatever there is not is said to be missing, with exit code 3, by every co
   for (const line of lines) {
     expect({ line, ...(await within(line)) }).toEqual({ line, code: 3, stdout: '', stderr: '' });
   }
+});
+
+test('the log of a job is shown, of one attempt too, and nothing in it controls the terminal', async () => {
+  const { id } = await result('enqueue', 'sample.flaky', '{"failures":0}', '--delay', '1h');
+  await environment.sql(
+    `insert into job_logs (job, claim, line, attempt, at, level, message, fields)
+     select $1, a, n, a, '2027-01-31T09:00:00Z', 'info', $2 || n, case when n = 1 then '{}' else '{"rows":3}' end::json
+     from generate_series(1, 2) a cross join generate_series(1, 2) n`,
+    [id, HOSTILE],
+  );
+  const { code, stdout } = await within(`log ${id}`);
+  expect(code).toBe(0);
+  expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u);
+  expect(stdout).toMatch(/^TIME +ATTEMPT +LEVEL +MESSAGE$/m);
+  expect(stdout).toMatch(/^2027-01-31T09:00:00\.000Z +2 +info +\\u001b.*gone\\u00072 \{"rows":3\}$/m);
+  const json = JSON.parse((await within(`log ${id} --attempt 2 --json`)).stdout);
+  expect(json.items).toMatchObject([{ attempt: 2, message: `${HOSTILE}1` }, { fields: { rows: 3 } }]);
 });
 
 test('jobs are found by tags and payloads, cancelled, moved and enqueued again, one or many', async () => {

@@ -91,13 +91,18 @@ describe('npm run demo', () => {
       expect(stdout).toMatch(/Webhooks +20 received/);
       expect(stdout).toMatch(/Reports +3 files with 3,650 rows/);
       expect(stdout).toMatch(/Pictures +18 files/);
+      expect(stdout).toMatch(/Debounced +50 requests with one key made 1 job/);
+      expect(stdout).toMatch(/Tagged +1,000 jobs of 2 contracts in one request, 1,000 cancelled/);
+      expect(stdout).toMatch(/Corrected +the dead letter, .+: succeeded/);
+      expect(stdout).toMatch(/Too late +a job in a paused queue .+: dead/);
 
       const counts = await environment.sql(
         'select state, count(*)::int from jobs group by state order by state',
       );
       expect(counts).toEqual([
+        { state: 'cancelled', count: 1_000 },
         { state: 'dead', count: 1 },
-        { state: 'succeeded', count: 1_030 },
+        { state: 'succeeded', count: 1_032 },
       ]);
 
       const ports = [...stdout.matchAll(/✔ The (?:api|worker) on port (\d+)/g)].map(([, port]) => port);

@@ -16,7 +16,7 @@ import {
   scopeMissing,
 } from '#http';
 import { Jobs, JobWatcher } from '#jobs';
-import { DeadJobStore, hasEnded, JobQueries, JobSearch, JobStore } from '#records';
+import { DeadJobStore, hasEnded, JobLogStore, JobQueries, JobSearch, JobStore } from '#records';
 import { Id, JobView } from '#resources';
 import { jobOf } from './next-job.js';
 import { APPLIED_HEADER, preferredWaitMs } from './prefer.js';
@@ -27,6 +27,8 @@ import {
   EnqueueBody,
   JobsPage,
   ListQuery,
+  LogAnswer,
+  LogQuery,
   parseIdempotencyKey,
   RerunBody,
   RescheduleBody,
@@ -46,6 +48,7 @@ export class JobsController {
     private readonly records: JobStore,
     private readonly dead: DeadJobStore,
     private readonly views: JobQueries,
+    private readonly logs: JobLogStore,
     private readonly search: JobSearch,
     private readonly watcher: JobWatcher,
   ) {}
@@ -159,6 +162,22 @@ export class JobsController {
     // RFC 9110: how long to wait before asking again.
     if (!hasEnded(job.state)) reply.header('retry-after', 1);
     return job;
+  }
+
+  @Get(':id/log')
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiOperation({
+    summary: 'Read what the handler of a job logged',
+    description: 'Lines of info and above, oldest first: the newest 1,000, or 1 MiB, at most.',
+  })
+  @ApiResponse({ status: 200, standardSchema: LogAnswer })
+  @ApiResponse({ status: 404, description: 'No job has this id' })
+  async log(
+    @Param('id') id: string,
+    @Query({ schema: LogQuery }) query: z.output<typeof LogQuery>,
+  ): Promise<z.output<typeof LogAnswer>> {
+    await this.find(id);
+    return { items: await this.logs.of(id, query) };
   }
 
   @AuditedPost(':id/cancel', 'job.cancel')

@@ -4,7 +4,7 @@ import { type JobRetry, MAX_DURATION, MAX_START_WITHIN, problemWithRetry } from 
 import { ProblemException, text } from '#http';
 import { KEY_LENGTH, MAX_DELAY_DAYS, MAX_TAGS, TAG, TAG_LENGTH } from '#jobs';
 import { jobStates, priorities, readWhere } from '#records';
-import { Count, type Done, JobView, Time } from '#resources';
+import { Count, type Done, JobView, LogLine, Time } from '#resources';
 
 /** What requests must look like, checked before anything is done. */
 
@@ -256,6 +256,11 @@ export const JobsPage = z.strictObject({
   ),
 });
 export type JobsPage = z.output<typeof JobsPage>;
+
+export const LogQuery = z.strictObject({
+  attempt: z.coerce.number().int().min(1).max(1_000_000_000).optional().describe('Only its lines'),
+});
+export const LogAnswer = z.strictObject({ items: z.array(LogLine) });
 
 /** As the command line has them, ids go on; a cursor is opaque. */
 export const cursorOf = (id: string | null) => id && Buffer.from(id).toString('base64url');

@@ -2,7 +2,8 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { type JobRetry, type JobState, jobStates, type Priority, priorities } from '#define-job';
-import type { JobView, MessageView } from '#records';
+import type { JobView, LogLine, MessageView } from '#records';
+import { lineText } from '#resources';
 import { type BulkOptions, withSelection, withState } from './bulk.js';
 import { Failure, notFound, wrongUse } from './exit.js';
 import { mustBeKnown } from './known.js';
@@ -40,7 +41,7 @@ interface EnqueueOptions extends Common {
   tag?: string[];
 }
 
-/** Adds the commands list, show, enqueue and cancel. */
+/** Adds the commands list, show, log, enqueue and cancel. */
 export function addJobs(program: Command): void {
   command(
     program,
@@ -65,6 +66,21 @@ export function addJobs(program: Command): void {
       withTools(async (tools) => {
         const job = await find(tools, id);
         answer(options, { ...job, message: await tools.queries.messageOf(job) }, describe);
+      }),
+    );
+
+  command(
+    program,
+    'log',
+    'show what the handler of a job logged, oldest first; at most 1,000 lines',
+    'log 01890a5d-ac96-774b-bcce-b302099a8057 --attempt 2',
+  )
+    .argument('<id>', '', readId)
+    .option('--attempt <number>', 'only of this attempt', readCount(999_999_999))
+    .action((id: string, { attempt, ...options }: Common & { attempt?: number }) =>
+      withTools(async (tools) => {
+        await find(tools, id);
+        answer(options, { items: await tools.logs.of(id, { attempt }) }, logTable);
       }),
     );
 
@@ -168,6 +184,12 @@ async function cancel(tools: Tools, id: string, options: Common): Promise<void> 
     state === 'running' ? 'It runs, and was told; it is cancelled when its handler ends' : `Cancelled ${id}`,
   );
 }
+
+const logTable = ({ items }: { items: readonly LogLine[] }) =>
+  table(
+    ['TIME', 'ATTEMPT', 'LEVEL', 'MESSAGE'],
+    items.map((line) => [line.at, line.attempt, line.level, lineText(line)]),
+  );
 
 async function find({ queries }: Tools, id: string): Promise<JobView> {
   const job = await queries.find(id);

@@ -9,7 +9,7 @@ import {
   type Priority,
   type ResultOf,
 } from '#define-job';
-import type { JobView } from '#resources';
+import type { JobView, LogLine } from '#resources';
 import { bulkCalls } from './bulk.js';
 import { type JobEvent, readEvents } from './events.js';
 import { type Connection, type Send, sender } from './requests.js';
@@ -140,6 +140,15 @@ class JobCalls<C extends AnyContract> {
 
   get(id: string, signal?: AbortSignal): Promise<Job<C>> {
     return this.send(pathOf(id), { signal });
+  }
+
+  /** What its handler logged, oldest first: the newest 1,000 lines at most. */
+  async log(
+    id: string,
+    { attempt, signal }: { attempt?: number; signal?: AbortSignal } = {},
+  ): Promise<z.input<typeof LogLine>[]> {
+    const query = attempt === undefined ? '' : `?attempt=${attempt}`;
+    return (await this.send(pathOf(id, `/log${query}`), { signal })).items;
   }
 
   /** One page of jobs, newest first; `next` is the `cursor` of the page after it. */

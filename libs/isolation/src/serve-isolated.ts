@@ -7,6 +7,7 @@ import { JobErrorModule, readThrown, safeProgress, toError } from '#jobs';
 import { forwardedLog, logWarnings, NestLogger } from '#telemetry';
 import { IsolatedServer } from './isolated-server.js';
 import { Leftovers } from './leftovers.js';
+import { LogFlow } from './log-flow.js';
 import type { FromThread, Owner, ToThread } from './messages.js';
 import { throttleProgress } from './throttle-progress.js';
 import { Usage } from './usage.js';
@@ -54,8 +55,15 @@ export async function serveIsolated(module: Type): Promise<void> {
 }
 
 /** @returns the log of a job by its number, or of what belongs to none. */
-const logTo = (post: (message: FromThread) => void) => (run?: number) =>
-  forwardedLog((workerData as { logLevel: string }).logLevel, (line) => post({ kind: 'log', run, line }));
+function logTo(post: (message: FromThread) => void) {
+  const { logLevel, logFlow } = workerData as { logLevel: string; logFlow: SharedArrayBuffer };
+  const flow = new LogFlow(logFlow);
+  return (run?: number) =>
+    forwardedLog(logLevel, (line) => {
+      post({ kind: 'log', run, line });
+      flow.posted(line);
+    });
+}
 
 /** Runs the jobs of this thread, one after the other. */
 class JobRunner {

@@ -13,6 +13,7 @@ import {
 } from '#jobs';
 import { type Log, writeForwarded } from '#telemetry';
 import { describeCrash } from './crash.js';
+import { LogFlow } from './log-flow.js';
 import { type FromThread, type Owner, parseMessage, type ToThread } from './messages.js';
 
 /** From a handler's signal to the end of its thread. Less than the executor waits: the thread is gone before the attempt ends. */
@@ -46,6 +47,7 @@ interface Attempt {
 /** The worker's side of one thread, which runs one job at a time. */
 export class Thread {
   private readonly worker: Worker;
+  private readonly flow = new LogFlow();
   private attempt: Attempt | undefined;
   private runs = 0;
   private readonly logs = new Map<number, Log>();
@@ -65,7 +67,7 @@ export class Thread {
   constructor(private readonly options: ThreadOptions) {
     this.worker = new Worker(options.entry, {
       name: 'isolated',
-      workerData: { logLevel: options.log.level, settings: options.settings },
+      workerData: { logLevel: options.log.level, logFlow: this.flow.buffer, settings: options.settings },
       resourceLimits: { maxOldGenerationSizeMb: options.settings.ISOLATED_MEMORY },
     });
     let uncaught: Thrown | undefined;
@@ -187,6 +189,7 @@ export class Thread {
   private write(line: string, run: number | undefined): void {
     const log = run === undefined ? this.options.log : this.logs.get(run);
     if (log) writeForwarded(log, line);
+    this.flow.read(line);
   }
 
   private onFree(leftovers: readonly string[]): void {

@@ -60,6 +60,7 @@ export { invoke } from './invoker.js';
 export { Isolation, type Seat } from './isolation.js';
 export type { ResultOptions } from './job-actions.js';
 export { JobErrorModule } from './job-error.filter.js';
+export { JobLogs } from './job-logs.js';
 export { JobServer } from './job-server.js';
 export { JobServerModule } from './job-server.module.js';
 export { JobTransport } from './job-transport.js';

@@ -12,6 +12,7 @@ import { WorkerStatus } from './duties/worker-status.js';
 import { HandlerRegistry } from './handler-registry.js';
 import { Invoker } from './invoker.js';
 import { JobErrorModule } from './job-error.filter.js';
+import { JobLogs } from './job-logs.js';
 import { JobServer } from './job-server.js';
 import { Executor } from './lifecycle/executor.js';
 import { OneShot } from './one-shot.js';
@@ -26,7 +27,8 @@ export class JobServerModule {
       module: JobServerModule,
       imports: [RelayModule, JobErrorModule, ...parts],
       providers: [
-        ...[JobServer, HandlerRegistry, Executor, Invoker, Progress, AfterDeath, DeadLettering, OneShot],
+        ...[JobServer, HandlerRegistry, Executor, Invoker, Progress, JobLogs],
+        ...[AfterDeath, DeadLettering, OneShot],
         ...[Cancellations, DeadLetterKeeper, HeldJobs, Pauses, Rescuer, StartDeadlines, WorkerStatus],
       ],
       exports: [JobServer, Executor, OneShot, RelayModule, ...(parts as DynamicModule[])],

@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { eachApart, JobStore } from '#records';
+import { eachApart, JobStore, storable } from '#records';
 import type { JobContext } from './handler.js';
 import { textOf } from './thrown.js';
 
@@ -26,9 +26,6 @@ export function safeProgress(
 
 const kindOf = (fraction: unknown) => (typeof fraction === 'number' ? 'NaN' : typeof fraction);
 
-/** PostgreSQL holds neither NUL nor half of a surrogate pair. */
-const storable = (note: string) => note.slice(0, NOTE_LENGTH).replaceAll('\0', '').toWellFormed();
-
 /** Collects the progress of all running jobs, so that a call does not cost a write. */
 @Injectable()
 export class Progress implements OnApplicationShutdown {
@@ -45,7 +42,12 @@ export class Progress implements OnApplicationShutdown {
   note(id: string, claim: number, fraction: number, note?: string): void {
     // Rounded, since PostgreSQL's real holds no number as small as JavaScript's.
     const progress = Math.round(fraction * 1e6) / 1e6;
-    this.changed.set(id, { id, claim, progress, note: note === undefined ? null : storable(note) });
+    this.changed.set(id, {
+      id,
+      claim,
+      progress,
+      note: note === undefined ? null : storable(note.slice(0, NOTE_LENGTH)),
+    });
     this.timer ??= setTimeout(() => void this.write(), WRITE_EVERY_MS).unref();
   }
 

@@ -19,6 +19,7 @@ export { likeForms, type StoredError, saidBy } from './error-form.js';
 export { GoneWorkers } from './gone-workers.js';
 export { type Change, isAfter } from './history.js';
 export type { DeadLetterFilter, JobFilter } from './job-filter.js';
+export { JobLogStore, type NewLogLine } from './job-log-store.js';
 export { PER_SECOND, type RateOptions } from './job-pages.js';
 export { JobQueries, type ListFilter, Redaction, viewOfNew, type WatchedJob } from './job-queries.js';
 export type * from './job-record.js';

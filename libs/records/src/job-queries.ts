@@ -26,7 +26,7 @@ const LISTED_BYTES = 8_192;
 /** What has become of a job since it was looked at last; see {@link JobQueries.changed}. */
 export interface WatchedJob {
   id: string;
-  /** Another one whenever the record was written. */
+  /** Another one whenever the record, or its log, was written. */
   version: string;
   state: JobState;
   claim: number;
@@ -140,12 +140,16 @@ export class JobQueries {
   async changed(known: ReadonlyMap<string, string>): Promise<WatchedJob[]> {
     const { rows } = await this.database.query<HistoryRow & Omit<WatchedJob, 'history'>>({
       name: 'changed',
-      // Each write of a row is a new version of it, and PostgreSQL notes by which transaction.
+      // Each write of a row is a new version of it, and PostgreSQL notes by which transaction. So is each of its log.
       text: `
-        select j.id, j.xmin::text as version, j.state, j.attempt, j.claim, j.attempts, j.progress,
+        select j.id, v.version, j.state, j.attempt, j.claim, j.attempts, j.progress,
           j.progress_note as "progressNote", j.created_at, j.run_at, j.started_at, j.finished_at
         from unnest($1::uuid[], $2::text[]) as k (id, version)
-        join jobs j on j.id = k.id and j.xmin::text <> k.version`,
+        join jobs j on j.id = k.id cross join lateral (
+          select concat_ws('.', j.xmin,
+            (select xmin from job_logs where job = j.id order by claim desc, line desc limit 1)) as version
+        ) v
+        where v.version <> k.version`,
       values: [[...known.keys()], [...known.values()]],
     });
     return rows.map((row) => ({

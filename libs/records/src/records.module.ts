@@ -5,6 +5,7 @@ import { BulkStore } from './bulk-store.js';
 import { Database } from './database.js';
 import { DeadJobStore } from './dead-job-store.js';
 import { EncryptedColumns } from './encrypted-columns.js';
+import { JobLogStore } from './job-log-store.js';
 import { JobQueries } from './job-queries.js';
 import { JobSearch } from './job-search.js';
 import { JobStore } from './job-store.js';
@@ -19,7 +20,8 @@ import { WorkerStore } from './worker-store.js';
 
 const parts = [
   ...[JobStore, OutboxStore, DeadJobStore, QueueStore, WorkerStore, UnprocessableMessages],
-  ...[JobQueries, BulkStore, EncryptedColumns, Retention, WorkerLock, Audit, JobSearch, Throughput],
+  ...[JobQueries, JobSearch, JobLogStore, BulkStore, EncryptedColumns, Retention],
+  ...[WorkerLock, Audit, Throughput],
   {
     provide: Database,
     inject: [Settings],

@@ -16,6 +16,9 @@ export class InputError extends TypeError {
 /** Whether PostgreSQL can hold a text as it is. */
 export const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
 
+/** A text without what PostgreSQL cannot hold. */
+export const storable = (text: string): string => text.replaceAll('\0', '').toWellFormed();
+
 /** @throws InputError unless a value is a text that can be held, of 1 to so many characters. */
 export function checkText(option: string, value: unknown, maxLength: number): void {
   if (typeof value !== 'string') throw new InputError(option, `must be a string, not ${shownType(value)}`);

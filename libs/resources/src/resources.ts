@@ -56,6 +56,22 @@ export const AttemptView = z
   .meta({ id: 'Attempt' });
 export type AttemptView = z.output<typeof AttemptView>;
 
+/** One line of what handlers logged of a job. */
+export const LogLine = z
+  .strictObject({
+    at: Time,
+    attempt: Count,
+    level: z.enum(['info', 'warn', 'error', 'fatal']),
+    message: z.string(),
+    fields: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'LogLine' });
+export type LogLine = z.output<typeof LogLine>;
+
+/** The message and, as JSON, the fields of a line. */
+export const lineText = ({ message, fields }: LogLine): string =>
+  Object.keys(fields).length > 0 ? `${message} ${JSON.stringify(fields)}` : message;
+
 /** What a job follows. */
 export const Previous = z.strictObject({
   id: Id.describe('Of a job, or of a batch'),

@@ -1,5 +1,5 @@
 export { forwardedLog, writeForwarded } from './forwarded-log.js';
-export { Log, NestLogger, rootLog, scrubbedLog } from './logger.js';
+export { type Keep, Log, NestLogger, rootLog, scrubbedLog } from './logger.js';
 export { lookUp, type Sample, scrape } from './lookup.js';
 export * as metrics from './metrics.js';
 export { endOnStrayErrors, logWarnings, type StrayError } from './process-events.js';

@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import type { LoggerService } from '@nestjs/common';
-import { type LogFn, type Logger, pino } from 'pino';
+import { type Level, type LogFn, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 import { maskUrl } from '#config';
 import { redactFields } from './redact.js';
@@ -23,6 +23,9 @@ export function rootLog(app: string, level: string): Log {
   output ??= gatheredOutput();
   return guardChildren(pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, output), maskUrl);
 }
+
+/** As pino numbers it. */
+const INFO = 30;
 
 /** One for all logs of a process. */
 let output: ReturnType<typeof gatheredOutput> | undefined;
@@ -99,10 +102,35 @@ export function guardChildren(log: Logger, clean: Clean): Logger {
   return log;
 }
 
-/** A child log without the secrets of one job. @param scrub removes them from a text. */
-export function scrubbedLog(log: Log, scrub: Clean): Log {
+/** Takes a line: its level, and its message (`msg`) and fields as JSON, without what each line of the log has. */
+export type Keep = (level: Level, said: string) => void;
+
+/** A child log without the secrets of one job. @param scrub removes them from a text. @param keep gets lines of info and above. */
+export function scrubbedLog(log: Log, scrub: Clean, keep?: Keep): Log {
   const clean = (text: string) => maskUrl(scrub(text));
-  return guardChildren(log.child({}, guards(clean)) as Logger, clean);
+  const child = guardChildren(log.child({}, guards(clean)) as Logger, clean);
+  return keep ? tapped(child, keep) : child;
+}
+
+const { symbols } = pino;
+interface Inner {
+  [symbols.asJsonSym](this: Inner, fields: object, message: unknown, level: number, time: string): string;
+  [symbols.chindingsSym]: string;
+  [symbols.lsCacheSym]: Record<number, string>;
+}
+
+/** Also hands on what a log, and its children, write. It is read off the line, which is redacted and made only once. */
+function tapped(log: Logger, keep: Keep): Logger {
+  const inner = log as unknown as Inner;
+  const write = inner[symbols.asJsonSym];
+  inner[symbols.asJsonSym] = function (fields, message, level, time) {
+    const line = write.call(this, fields, message, level, time);
+    const before = `${inner[symbols.lsCacheSym][level]}${time}${inner[symbols.chindingsSym]}`;
+    if (level >= INFO)
+      keep(pino.levels.labels[level] as Level, `{${line.slice(before.length).replace(/^,/, '')}`);
+    return line;
+  };
+  return log;
 }
 
 /** Parts of Nest that log every module and route at start. */

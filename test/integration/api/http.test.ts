@@ -340,6 +340,50 @@ describe('GET /jobs', () => {
   );
 });
 
+describe('GET /jobs/{id}/log', () => {
+  /** So many lines in each attempt, with texts of so many characters. */
+  async function givenLog(attempts: number, lines: number, length: number): Promise<string> {
+    const { body } = await call('POST', '/jobs', { name: 'sample.mail', payload: mail });
+    await environment.sql(
+      `insert into job_logs (job, claim, line, attempt, at, level, message, fields)
+       select $1, a, n, a, now(), 'warn', a || '.' || n || repeat(' ', $4), '{"rows": 1, "odd": "\\u0000"}'
+       from generate_series(1, $2) a cross join generate_series(1, $3) n`,
+      [body.id, attempts, lines, length],
+    );
+    return body.id;
+  }
+  const read = async (path: string) =>
+    (await call('GET', path)).body.items.map(({ message }: { message: string }) => message.trim());
+
+  test('has the lines of all attempts, oldest first, or those of one', async () => {
+    const id = await givenLog(2, 3, 0);
+    const { status, body } = await call('GET', `/jobs/${id}/log`);
+    expect(status).toBe(200);
+    expect(body.items[0]).toEqual({
+      ...{ at: expect.any(String), attempt: 1, level: 'warn', message: '1.1' },
+      fields: { rows: 1, odd: '\0' },
+    });
+    expect(await read(`/jobs/${id}/log`)).toEqual(['1.1', '1.2', '1.3', '2.1', '2.2', '2.3']);
+    expect(await read(`/jobs/${id}/log?attempt=2`)).toEqual(['2.1', '2.2', '2.3']);
+    expect(await read(`/jobs/${id}/log?attempt=3`)).toEqual([]);
+  });
+
+  test('P15: has the newest 1,000 lines, or 1 MiB, at most', async () => {
+    const many = await read(`/jobs/${await givenLog(6, 200, 0)}/log`);
+    expect([many.length, many[0], many.at(-1)]).toEqual([1_000, '2.1', '6.200']);
+    const long = await read(`/jobs/${await givenLog(3, 10, 60_000)}/log`);
+    expect([long.length, long.at(-1)]).toEqual([17, '3.10']);
+  });
+
+  test('is of no job that is none, and of no attempt that is none', async () => {
+    for (const id of ['no-uuid', randomUUID()])
+      expect((await call('GET', `/jobs/${id}/log`)).status).toBe(404);
+    const id = await givenLog(1, 1, 0);
+    for (const query of ['attempt=0', 'attempt=x', 'attempt=1e99', 'line=1'])
+      expect((await call('GET', `/jobs/${id}/log?${query}`)).status).toBe(400);
+  });
+});
+
 describe('Tags and payloads', () => {
   const enqueue = async (subject: string, options: object, text = 'World') =>
     (await call('POST', '/jobs', { name: 'sample.mail', payload: { ...mail, subject, text }, options })).body;

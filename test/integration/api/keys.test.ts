@@ -211,6 +211,7 @@ describe('a key of some contracts', () => {
   test.each<[string, string, unknown]>([
     ['GET', '', undefined],
     ['GET', '/events', undefined],
+    ['GET', '/log', undefined],
     ['POST', '/cancel', undefined],
     ['POST', '/reschedule', { delay: '1s' }],
     ['POST', '/rerun', {}],

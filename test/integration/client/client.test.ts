@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createClient, JobFailedError, ProblemError } from '#client';
 import * as all from '#contracts';
 import { type Handler, type JobContext, JobHandler, NonRetryableError } from '#jobs';
+import { forwardedLog } from '#telemetry';
 import { eventually } from '#testing';
 import {
   type AppProcess,
@@ -36,7 +37,8 @@ class FlakyHandler implements Handler<typeof contracts.SampleFlaky> {
 }
 @JobHandler(contracts.SampleMail)
 class MailHandler implements Handler<typeof contracts.SampleMail> {
-  handle({ id }: JobContext<typeof contracts.SampleMail>) {
+  handle({ id, log, payload }: JobContext<typeof contracts.SampleMail>) {
+    log.info({ size: payload.text.length }, 'sent');
     return { messageId: id };
   }
 }
@@ -56,6 +58,7 @@ beforeAll(async () => {
   worker = await givenWorker(environment, {
     contracts: Object.values(contracts),
     handlers: [FlakyHandler, MailHandler],
+    log: forwardedLog('info', () => {}),
     settings: { WORKER_QUEUES: ['sample-flaky', 'sample-mail'] },
   });
   proxy = await givenProxy(api.url);
@@ -76,6 +79,14 @@ test('a job is enqueued, run, looked at, listed and cancelled, with the types of
   expect(items).toEqual([job]);
   expect(items[0]?.result?.messageId).toBe(messageId);
   expect((await client.list({ cursor: next! })).items).toEqual([]);
+
+  const [line] = await eventually(async () => {
+    const lines = await client.log(messageId, { attempt: 1 });
+    return lines.length > 0 ? lines : undefined;
+  });
+  expect(line).toMatchObject({ attempt: 1, level: 'info', message: 'sent', fields: { size: 5 } });
+  expect(Date.parse(line!.at)).toBeGreaterThan(0);
+  expect(await client.log(messageId, { attempt: 2 })).toEqual([]);
 
   const later = await client.enqueue('sample.mail', mail, { delay: '1h' });
   expect(later.state).toBe('scheduled');

@@ -28,6 +28,7 @@ import {
   Jobs,
   NonRetryableError,
   RetryAfterError,
+  secret,
   snooze,
 } from '#jobs';
 import { OddIsolated, OddIsolatedHandler, OddPlain, OddPlainHandler } from './odd-handlers.js';
@@ -45,6 +46,20 @@ export class SpinHandler {
     log.info('spinning');
     progress(0.5, 'spinning');
     for (;;);
+  }
+}
+
+/** Logs so many lines without a pause. */
+export const Chatter = defineJob({
+  ...once,
+  name: 'isolated.chatter',
+  payload: z.object({ lines: z.int(), card: secret(z.string()) }),
+});
+@JobHandler(Chatter, { isolated: true })
+export class ChatterHandler {
+  handle({ payload: { lines, card }, log }: JobContext<typeof Chatter>) {
+    for (let line = 1; line <= lines; line++)
+      log.info({ line, at: Date.now() }, `${card} ${'x'.repeat(1_000)}`);
   }
 }
 
@@ -253,6 +268,7 @@ export const contracts = [
   OddIsolated,
   Quick,
   Spin,
+  Chatter,
   Where,
   Fill,
   Wait,
@@ -268,6 +284,7 @@ export const handlers = [
   OddIsolatedHandler,
   QuickHandler,
   SpinHandler,
+  ChatterHandler,
   WhereHandler,
   FillHandler,
   WaitHandler,

@@ -5,9 +5,9 @@ import { z } from 'zod';
 import type { Settings } from '#config';
 import type { IsolationOptions } from '#isolation';
 import { type AnyContract, defineJob, nextJob } from '#jobs';
-import { JobStore, type JobView } from '#records';
+import { JobLogStore, JobStore, type JobView } from '#records';
 import { eventually } from '#testing';
-import { Quick, Spin, Where } from './handlers.js';
+import { Chatter, Quick, Spin, Where } from './handlers.js';
 import { isolatingWorker } from './isolating-worker.js';
 import { OddIsolated, OddPlain, oddities } from './odd-handlers.js';
 
@@ -97,6 +97,41 @@ describe('P3: nothing that a handler hands over ends or hurts a worker, and isol
     const detail = 'a worker that knows isolated.where version 3';
     await eventually(async () => (await view(newer)).waitingFor?.detail === detail);
     await producer().app.get(JobStore).cancel([newer]);
+  });
+});
+
+describe('What isolated handlers log', () => {
+  const logOf = (id: string, lines: number) =>
+    eventually(async () => {
+      const found = await producer().app.get(JobLogStore).of(id);
+      return found.length >= lines ? found : undefined;
+    });
+
+  test('is kept with the job, without its secrets, within the same limits', async () => {
+    await given();
+    const lines = await logOf(await enqueue(Chatter, { lines: 300, card: 'card-1234' }), 62);
+    expect(lines[0]).toMatchObject({ attempt: 1, level: 'info', fields: { line: 1 } });
+    expect(lines[0]?.message).toMatch(/^\[redacted\] xxx/);
+    expect(lines.at(-1)).toMatchObject({ level: 'warn', message: expect.stringMatching(/here: 2\d\d\./) });
+    const where = await logOf(await enqueue(Where, { day: '2027-01-02' }), 1);
+    expect(where).toMatchObject([
+      { level: 'warn', message: 'half way', fields: { child: true, err: { type: 'Error' } } },
+    ]);
+  });
+
+  test('P15: a loop that logs waits until its worker reads on, so lines never pile up, and none is lost', async () => {
+    await given();
+    logged.splice(0);
+    const id = await enqueue(Chatter, { lines: 20_000, card: 'card-1234' });
+    const lines = () => logged.filter(({ job, line }) => job === id && line);
+    await eventually(() => lines().length > 0);
+    // This is the thread that the worker runs on.
+    const [from, to] = [Date.now() + 100, Date.now() + 600];
+    while (Date.now() < to);
+    expect(await settled(id)).toMatchObject({ state: 'succeeded' });
+    expect(lines().length).toBe(20_000);
+    const meanwhile = lines().filter(({ at }) => Number(at) >= from && Number(at) < to);
+    expect(meanwhile.length).toBeLessThan(100);
   });
 });
 

@@ -119,3 +119,16 @@ test('P13: a job stays for as long as its key, which goes with it', async () => 
     select (select count(*)::int from jobs) as jobs, (select count(*)::int from job_keys) as keys`);
   expect(counts).toEqual({ jobs: 0, keys: 0 });
 });
+
+test('the log of a job goes with it', async () => {
+  await environment.sql('truncate jobs cascade');
+  await givenJobs('succeeded', 31);
+  await givenJobs('dead', 31);
+  await environment.sql(`
+    insert into job_logs (job, claim, line, attempt, at, level, message, fields)
+      select id, 1, n, 1, now(), 'info', state, '{}' from jobs cross join generate_series(1, 3) n`);
+  await prune();
+  expect(await environment.sql('select message from job_logs')).toEqual(Array(3).fill({ message: 'dead' }));
+  const steps = await prune();
+  expect(steps.filter(({ table }) => table === 'job_logs')).toMatchObject([{ deleted: 0 }]);
+});

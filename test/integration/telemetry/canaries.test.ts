@@ -159,7 +159,10 @@ async function leak() {
       isThere && ofLetters.length >= 2 && body.items.every((job: { finishedAt: unknown }) => job.finishedAt)
     );
   }, 40_000);
-  for (const id of Object.values(jobs)) await call('GET', `/jobs/${id}`);
+  for (const id of Object.values(jobs)) {
+    await call('GET', `/jobs/${id}`);
+    await call('GET', `/jobs/${id}/log`);
+  }
   for (const path of [
     '/jobs?state=dead',
     '/schedules',
@@ -190,6 +193,7 @@ async function leak() {
   shown.set('headers of dead letters', JSON.stringify(letters.map(({ headers }) => headers)));
   const columns = await environment.sql('select attempts, progress_note from jobs');
   shown.set('errors and notes in the database', JSON.stringify(columns));
+  shown.set('logs of jobs in the database', JSON.stringify(await environment.sql('select * from job_logs')));
 }
 
 test.each(secrets)('%s is seen nowhere', (secret) => {
@@ -205,5 +209,6 @@ test('what is no secret is seen everywhere that it should be', () => {
   expect(shown.get('GET /schedules')).toContain('"card":"[redacted]"');
   expect(shown.get('events')).toContain('the card [redacted]');
   expect(shown.get('headers of dead letters')).toContain('the body is not valid JSON');
+  expect(shown.get('GET /jobs/:id/log')).toContain('the card [redacted] in a field');
   expect(shown.get('output of the worker')).toContain('the card [redacted] in a field');
 });

@@ -3,10 +3,19 @@ import type { VNode } from 'preact';
 import { parse } from 'secure-json-parse';
 import { grouped } from '#config';
 import { Jobs } from '#jobs';
-import { DeadJobStore, hasEnded, JobQueries, JobStore, type JobView, type MessageView } from '#records';
+import {
+  DeadJobStore,
+  hasEnded,
+  JobLogStore,
+  JobQueries,
+  JobStore,
+  type JobView,
+  type MessageView,
+} from '#records';
 import { Id } from '#resources';
 import { address, jobPath } from '../addresses.js';
 import { ActionButton } from '../components/forms.js';
+import { JobLog, SHOWN_LINES } from '../components/log.js';
 import { Page, Section } from '../components/page.js';
 import { Facts } from '../components/table.js';
 import { Timeline } from '../components/timeline.js';
@@ -40,6 +49,7 @@ const notices: Record<string, string> = {
 export class JobPage {
   constructor(
     private readonly views: JobQueries,
+    private readonly logs: JobLogStore,
     private readonly records: JobStore,
     private readonly dead: DeadJobStore,
     private readonly jobs: Jobs,
@@ -49,6 +59,7 @@ export class JobPage {
   async show(@Param('id') id: string, @Query('done') done: string): Promise<VNode> {
     const job = await this.find(id);
     const message = await this.views.messageOf(job);
+    const lines = await this.logs.of(id, { limit: SHOWN_LINES });
     const isOver = hasEnded(job.state) && job.state !== 'dead';
     return (
       <Page
@@ -77,6 +88,7 @@ export class JobPage {
             {job.state === 'succeeded' && <Value title="Result" of={job.result} />}
           </div>
         </div>
+        <JobLog lines={lines} />
       </Page>
     );
   }

@@ -2,6 +2,7 @@ import type { Previous, Taken, Used } from '#records';
 import { currentTraceparent, type Log, scrubbedLog, traceHeadersOf } from '#telemetry';
 import type { IncomingJob } from '../decode.js';
 import type { JobContext } from '../handler.js';
+import type { JobLogs } from '../job-logs.js';
 import { type Progress, safeProgress } from '../progress.js';
 import type { RunningAttempt } from './running-attempt.js';
 
@@ -10,6 +11,7 @@ const UNTRACED: Partial<ReturnType<typeof traceHeadersOf>> = {};
 
 export interface Listeners {
   log: Log;
+  logs: JobLogs;
   progress: Progress;
 }
 
@@ -66,8 +68,13 @@ export class AttemptContext implements JobContext {
   }
 
   get log(): Log {
-    const { about, secrets } = this.#running;
-    this.#log ??= scrubbedLog(this.#listeners.log.child(about), (text) => secrets.scrub(text));
+    const { about, claim, secrets } = this.#running;
+    const { log, logs } = this.#listeners;
+    this.#log ??= scrubbedLog(
+      log.child(about),
+      (text) => secrets.scrub(text),
+      logs.keeperOf({ ...about, claim }),
+    );
     return this.#log;
   }
 

@@ -10,6 +10,7 @@ import { DeadLettering } from '../dead-lettering.js';
 import { decode, type IncomingJob, type JobDelivery } from '../decode.js';
 import { Encryption } from '../encryption.js';
 import { UnknownContractError } from '../errors.js';
+import { JobLogs } from '../job-logs.js';
 import { Outbox } from '../outbox.js';
 import { keptOptions } from '../own-options.js';
 import { Progress } from '../progress.js';
@@ -63,13 +64,14 @@ export class Executor {
     private readonly deadLetters: DeadLettering,
     private readonly outbox: Outbox,
     private readonly progress: Progress,
+    logs: JobLogs,
     private readonly throughput: Throughput,
     @Optional() private readonly admission?: Admission,
     @Optional() private readonly afterDeath?: AfterDeath,
   ) {
     this.encryption = new Encryption(settings);
     const { encryption, draining } = this;
-    const tools = { log, progress, contracts, encryption, maxPayload: settings.MAX_PAYLOAD };
+    const tools = { log, logs, progress, contracts, encryption, maxPayload: settings.MAX_PAYLOAD };
     this.runner = new AttemptRunner(this.running, { ...tools, stopping: draining.signal });
   }
 
@@ -132,7 +134,7 @@ export class Executor {
       if (isKnown && this.admission?.limits(job.name))
         permit = await this.admit(this.admission, job, request);
       if (!permit) return delivery.ackUnlessCopied();
-      let claim = await this.claim(request);
+      let claim = await this.persistently(() => this.store.claim(request));
       if (!claim.taken && claim.mustRunExclusively) claim = await this.claimExclusively(request);
       if (claim.taken) return await this.attempt(delivery, { job, claim, contract, seat }, permit);
       await this.drop(delivery, job, contract, claim);
@@ -190,10 +192,6 @@ export class Executor {
     await this.persistently(() => this.store.postpone({ ...request, ...answer }));
     await this.persistently(async () => answer.recorded?.());
     return undefined;
-  }
-
-  private claim(request: ClaimRequest): Promise<Claim> {
-    return this.persistently(() => this.store.claim(request));
   }
 
   /** Takes a job that may be what ended its former workers, when nothing else runs here. */
