@@ -16,7 +16,7 @@ import {
   scopeMissing,
 } from '#http';
 import { Jobs, JobWatcher } from '#jobs';
-import { DeadJobStore, hasEnded, JobLogStore, JobQueries, JobSearch, JobStore } from '#records';
+import { BulkStore, DeadJobStore, hasEnded, JobLogStore, JobQueries, JobSearch, JobStore } from '#records';
 import { Id, JobView } from '#resources';
 import { jobOf } from './next-job.js';
 import { APPLIED_HEADER, preferredWaitMs } from './prefer.js';
@@ -46,6 +46,7 @@ export class JobsController {
   constructor(
     private readonly jobs: Jobs,
     private readonly records: JobStore,
+    private readonly bulk: BulkStore,
     private readonly dead: DeadJobStore,
     private readonly views: JobQueries,
     private readonly logs: JobLogStore,
@@ -211,9 +212,9 @@ export class JobsController {
     @Body({ schema: RescheduleBody }) { delay, runAt }: RescheduleBody,
   ): Promise<JobView> {
     await this.find(id);
-    const moved = await this.records.reschedule(id, { delayMs: delay, runAt });
+    const moved = await this.bulk.reschedule({ ids: [id] }, { delayMs: delay, runAt });
     const job = await this.find(id);
-    if (moved) return job;
+    if (moved.count > 0) return job;
     throw new ProblemException(409, 'not-scheduled', `The job is ${job.state}, not scheduled`);
   }
 

@@ -1,25 +1,22 @@
-import { Injectable, Optional } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { JobState } from '#define-job';
 import type { DeadGroup, Done } from '#resources';
 import { columns } from './columns.js';
-import { type Edit, editPage } from './edit-page.js';
 import { formOf, saidInSql } from './error-form.js';
 import { insertFollowing } from './following.js';
 import { type DeadLetterFilter, GROUPS, IS_DEAD, TAKE_KEYS, valuesOf } from './job-filter.js';
-import {
-  type BulkChange,
-  type BulkOptions,
-  changePage,
-  countMatching,
-  inPages,
-  type Position,
-  type RateOptions,
-} from './job-pages.js';
-import { Redaction } from './job-queries.js';
+import { type BulkChange, type BulkOptions, changePage, JobPages, type RateOptions } from './job-pages.js';
 import type { FollowingRecord, Taken } from './job-record.js';
-import { RecordsDatabase, rowsOf } from './records-database.js';
+import { type Queryable, rowsOf } from './records-database.js';
 import { epochMs, IS_LATE, withStartBy } from './start-by.js';
 import { comesAfter } from './statements.js';
+import type { StoredJob } from './stored-job.js';
+
+/** A dead letter whose payload is to be edited, as JSON text. */
+export type Editable = Pick<StoredJob, 'id' | 'name' | 'queue' | 'payload' | 'version' | 'options'>;
+
+/** What a dead letter becomes; undefined when what is made of it does not fit, so that it stays as it is. */
+export type Edit = (job: Editable) => (Editable & { maxAttempts: number }) | undefined;
 
 /** Jobs that one statement compares. */
 const PAGE = 1_000;
@@ -84,12 +81,7 @@ export interface DeadCount {
 
 /** Dead jobs. Replays and discards change the records only; `DeadLetterKeeper` makes the dead-letter queues follow. */
 @Injectable()
-export class DeadJobStore {
-  constructor(
-    private readonly database: RecordsDatabase,
-    @Optional() private readonly redaction?: Redaction,
-  ) {}
-
+export class DeadJobStore extends JobPages {
   /**
    * Sends dead letters back to work, attempts and crashes counted from zero; the relay publishes them, so many in each
    * second. In pages: killed half-way, the rest is still dead, and the same call goes on with it. Jobs whose unique key
@@ -106,15 +98,14 @@ export class DeadJobStore {
     filter: DeadLetterFilter,
     { perSecond, edit, ...options }: ReplayOptions = {},
   ): Promise<Required<Done>> {
-    return this.change(filter, options, (values, position) =>
-      edit
-        ? this.database.transaction((transaction) =>
-            editPage(transaction, values, position, edit, (ids, from) =>
-              changePage(transaction, REPLAY, valuesOf({ ids }, undefined), from, perSecond),
-            ),
-          )
-        : changePage(this.database, REPLAY, values, position, perSecond),
-    );
+    if (!edit) return this.changeAll(REPLAY, filter, { perSecond, ...options });
+    return this.readAll(REPLAY, filter, options, async (transaction, jobs, position) => {
+      const edited = jobs.flatMap((job) => edit(job) ?? []);
+      const values = valuesOf({ ids: edited.map(({ id }) => id) }, undefined);
+      const done = await changePage(transaction, REPLAY, values, { ...position, after: null }, perSecond);
+      if (done) await writeEdited(transaction, edited);
+      return done ? done.count - position.count : 0;
+    });
   }
 
   /** The job that holds the unique key of another one, which therefore cannot be replayed. */
@@ -131,16 +122,14 @@ export class DeadJobStore {
 
   /** Gives dead letters up for good; their records stay. In pages, as {@link replay}. @returns how many. */
   async discard(filter: DeadLetterFilter, options: BulkOptions = {}): Promise<number> {
-    const turn = (values: unknown[], position: Position) =>
-      changePage(this.database, DISCARD, values, position);
-    return (await this.change(filter, options, turn)).count;
+    return (await this.changeAll(DISCARD, filter, options)).count;
   }
 
   async count(filter: DeadLetterFilter = {}): Promise<number> {
-    if (filter.error === undefined) return countMatching(this.database, REPLAY, filter, this.redaction);
+    if (filter.error === undefined) return this.countOf(REPLAY, filter);
     const [row] = await rowsOf<{ count: number }>(this.database, {
       text: `${GROUPS} select coalesce(sum(count), 0)::int as count from groups`,
-      values: valuesOf(filter, this.redaction),
+      values: this.valuesOf(filter),
     });
     return row?.count ?? 0;
   }
@@ -159,7 +148,7 @@ export class DeadJobStore {
           select queue, name, error_form as "errorForm", count, oldest, newest, (sum(count) over ())::int as total
           from groups order by count desc, newest desc limit ${SHOWN_GROUPS}
         ) g`,
-      values: valuesOf(filter, this.redaction),
+      values: this.valuesOf(filter),
     });
     return { count: rows[0]?.total ?? 0, groups: rows.map(({ total: _, ...group }) => group) };
   }
@@ -275,13 +264,22 @@ export class DeadJobStore {
       values: [limit],
     });
   }
+}
 
-  private async change(
-    filter: DeadLetterFilter,
-    options: BulkOptions,
-    turn: (values: unknown[], position: Position) => Promise<Position | undefined>,
-  ): Promise<Required<Done>> {
-    const values = valuesOf(filter, this.redaction);
-    return inPages(options, await this.now(), (position) => turn(values, position));
-  }
+/** Gives dead letters that were replayed another payload. What was an unprocessable message is a job from then on. */
+async function writeEdited(transaction: Queryable, edited: NonNullable<ReturnType<Edit>>[]): Promise<void> {
+  await transaction.query({
+    name: 'edit-dead',
+    text: `
+      with edited as (
+        update jobs j
+        set original_payload = coalesce(j.original_payload, j.payload), payload = e.payload, version = e.version,
+          queue = e.queue, max_attempts = e.max_attempts
+        from unnest($1::uuid[], $2::json[], $3::int[], $4::text[], $5::int[])
+          as e (id, payload, version, queue, max_attempts)
+        where j.id = e.id and j.state <> 'dead' returning j.id
+      )
+      delete from unprocessable_messages where job in (select id from edited)`,
+    values: columns(edited, 'id', 'payload', 'version', 'queue', 'maxAttempts'),
+  });
 }

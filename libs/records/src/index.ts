@@ -11,9 +11,9 @@ export {
   type DeadLetterState,
   type Death,
   type Dying,
+  type Edit,
   SHOWN_GROUPS,
 } from './dead-job-store.js';
-export type { Edit } from './edit-page.js';
 export { EncryptedColumns } from './encrypted-columns.js';
 export { likeForms, type StoredError, saidBy } from './error-form.js';
 export { GoneWorkers } from './gone-workers.js';

@@ -17,7 +17,6 @@ import type {
 import { CANCEL, OPEN_STATES } from './jobs-in-sql.js';
 import { insertedAs, insertKeyed } from './keyed-inserts.js';
 import { type Queryable, RecordsDatabase, rowsOf } from './records-database.js';
-import { withStartBy } from './start-by.js';
 import { StatementBatcher } from './statement-batcher.js';
 import * as sql from './statements.js';
 import { WorkerLock } from './worker-lock.js';
@@ -195,21 +194,6 @@ export class JobStore {
         where worker = $1 and cancel_requested_at is not null and state = 'running'`,
       values: [await this.lock.id()],
     });
-  }
-
-  /** Moves a job that waits for its time to another time. @returns false when it does not wait for one. */
-  async reschedule(id: string, to: { delayMs?: number; runAt?: Date }): Promise<boolean> {
-    const { rowCount } = await this.database.query({
-      name: 'reschedule',
-      text: `
-        with t as (select coalesce($3::timestamptz, now() + $2::float8 * interval '1 millisecond') as run_at)
-        update jobs j set run_at = t.run_at, publish_at = t.run_at, limited_by = null,
-          options = ${withStartBy('j.options', 't.run_at', 'startBy')}
-        from t
-        where j.id = $1 and j.state = 'scheduled'`,
-      values: [id, to.delayMs ?? null, to.runAt ?? null],
-    });
-    return rowCount === 1;
   }
 
   private async postponeAll(postponements: Postponement[]): Promise<undefined[]> {

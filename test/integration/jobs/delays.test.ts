@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler } from '#jobs';
-import { JobQueries, JobStore } from '#records';
+import { BulkStore, JobQueries, JobStore } from '#records';
 import { eventually } from '#testing';
 import { type Environment, givenEnvironment, givenProducer, givenWorker } from '#testing/services';
 
@@ -85,11 +85,12 @@ test('a scheduled job is listed, moved to another time, and P10: cancelled', asy
   const listed = await producer.app.get(JobQueries).list({ state: 'scheduled', queue: 'note', limit: 10 });
   expect(listed.map(({ id }) => id)).toEqual(expect.arrayContaining([one.id, two.id]));
 
+  const bulk = producer.app.get(BulkStore);
   await records().cancel([two.id]);
-  expect(await records().reschedule(two.id, { delayMs: 0 })).toBe(false);
-  expect(await records().reschedule(one.id, { delayMs: 0 })).toBe(true);
+  expect(await bulk.reschedule({ ids: [two.id] }, {})).toMatchObject({ count: 0 });
+  expect(await bulk.reschedule({ ids: [one.id] }, {})).toMatchObject({ count: 1 });
   expect(await ended(one.id)).toMatchObject({ state: 'succeeded', attempt: 1 });
-  expect(await records().reschedule(one.id, { delayMs: 0 })).toBe(false);
+  expect(await bulk.reschedule({ ids: [one.id] }, {})).toMatchObject({ count: 0 });
   expect(order).not.toContain(102);
 });
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { Batches, BatchesModule } from '#batches';
 import { defineJob, nextJob } from '#jobs';
-import { DeadJobStore, InputError, JobQueries, JobStore, QueueStore } from '#records';
+import { BulkStore, DeadJobStore, InputError, JobQueries, JobStore, QueueStore } from '#records';
 import { type Environment, givenEnvironment, givenProducer, type Producer } from '#testing/services';
 
 const Note = defineJob({ name: 'note.take', queue: 'note', payload: z.unknown(), priorities: true });
@@ -96,7 +96,7 @@ test('what is looked for or changed by a text that cannot be is told as a mistak
     () => app.get(JobQueries).find('a\0b'),
     () => app.get(JobQueries).list({ name: 'a\0b', limit: 1 }),
     () => app.get(JobStore).cancel(['no id']),
-    () => app.get(JobStore).reschedule('no id', { delayMs: 1 }),
+    () => app.get(BulkStore).reschedule({ ids: ['no id'] }, { delayMs: 1 }),
     () => app.get(DeadJobStore).replay({ error: '\0' }),
     () => app.get(QueueStore).pause('a\0b'),
   ];

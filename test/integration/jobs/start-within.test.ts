@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineJob, type Handler, type JobContext, JobHandler, job, nextJob, snooze } from '#jobs';
 import { LimitsModule } from '#limits';
-import { DeadJobStore, JobQueries, JobStore, QueueStore } from '#records';
+import { BulkStore, DeadJobStore, JobQueries, QueueStore } from '#records';
 import { eventually } from '#testing';
 import { type Environment, givenProducerAndWorker, type Producer } from '#testing/services';
 
@@ -122,7 +122,8 @@ test('a replay begins its time again, and so does another time to run', async ()
   expect(await ended(id)).toMatchObject({ state: 'succeeded' });
 
   const moved = await producer.jobs.enqueue(Nowhere, {}, { delay: '1h', startWithin: '200ms' });
-  expect(await producer.app.get(JobStore).reschedule(moved.id, { delayMs: 100 })).toBe(true);
+  const done = await producer.app.get(BulkStore).reschedule({ ids: [moved.id] }, { delayMs: 100 });
+  expect(done).toMatchObject({ count: 1 });
   const dead = await ended(moved.id);
   expect(dead).toMatchObject(isDeadline('200ms'));
 });

@@ -4,6 +4,7 @@ import { parse } from 'secure-json-parse';
 import { grouped } from '#config';
 import { Jobs } from '#jobs';
 import {
+  BulkStore,
   DeadJobStore,
   hasEnded,
   JobLogStore,
@@ -51,6 +52,7 @@ export class JobPage {
     private readonly views: JobQueries,
     private readonly logs: JobLogStore,
     private readonly records: JobStore,
+    private readonly bulk: BulkStore,
     private readonly dead: DeadJobStore,
     private readonly jobs: Jobs,
   ) {}
@@ -100,9 +102,7 @@ export class JobPage {
 
   @Action('start', 'job.reschedule')
   start(@Param('id') id: string) {
-    return this.change(id, 'hurried', async () =>
-      Number(Boolean(await this.records.reschedule(id, { delayMs: 0 }))),
-    );
+    return this.change(id, 'hurried', async () => (await this.bulk.reschedule({ ids: [id] }, {})).count);
   }
 
   @Action('replay', 'job.replay')
