@@ -45,7 +45,7 @@ export class BatchKeeper extends Duty implements OnApplicationBootstrap, OnModul
     const completing = this.database.transaction(async (transaction) => {
       ended = await this.batches.takeEnded(transaction, this.atOnce, [...this.stuck]);
       const following = ended.flatMap(followingOf);
-      if (following.length > 0) await this.store.insertInto(transaction, following);
+      if (following.length > 0) await this.store.insertMany(following, transaction);
       await this.batches.complete(
         transaction,
         ended.map(({ id }) => id),

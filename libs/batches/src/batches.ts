@@ -123,7 +123,7 @@ export class Batches {
     const jobs: InsertedRecord[] = [];
     for (let start = 0; start < records.length; start += CHUNK) {
       const chunk = records.slice(start, start + CHUNK);
-      jobs.push(...(await this.store.insertInto(transaction, chunk, graceMs)));
+      jobs.push(...(await this.store.insertMany(chunk, transaction, graceMs)));
     }
     return { createdAt, jobs };
   }

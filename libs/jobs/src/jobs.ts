@@ -81,7 +81,7 @@ export class Jobs extends JobActions {
     const key = keyOf(contract, record, options);
     if (key) return this.enqueueKeyed({ ...record, key }, options.transaction);
     if (options.transaction) {
-      const [inserted] = await this.store.insertInto(options.transaction, [record]);
+      const [inserted] = await this.store.insertMany([record], options.transaction);
       meterOf(contract).enqueued();
       return this.show(record, inserted as InsertedRecord, undefined);
     }
@@ -106,9 +106,7 @@ export class Jobs extends JobActions {
     options: Omit<EnqueueOptions, 'idempotencyKey' | 'client' | 'unique' | 'debounce'> = {},
   ): Promise<EnqueuedJob<C>[]> {
     const records = payloads.map((payload) => this.prepare(contract, payload, options));
-    const inserted = await (options.transaction
-      ? this.store.insertInto(options.transaction, records)
-      : this.store.insertMany(records));
+    const inserted = await this.store.insertMany(records, options.transaction);
     meterOf(contract).enqueued(records.length);
     if (!options.transaction)
       await this.publishMany(records.filter((_, index) => inserted[index]?.state === 'queued'));
@@ -242,7 +240,7 @@ export class Jobs extends JobActions {
     transaction: Queryable | undefined,
   ): Promise<EnqueuedJob<never>> {
     const outcome = transaction
-      ? (await this.store.insertKeyedInto(transaction, [record]))[0]
+      ? (await this.store.insertAll([record], transaction))[0]
       : await this.store.insertKeyed(record);
     if (outcome?.inserted) {
       meterOf(record).enqueued();

@@ -77,7 +77,7 @@ export class BulkStore extends JobPages {
           ...record,
           runAt: new Date(start.getTime() + Math.floor((count + index) / perSecond) * 1_000),
         }));
-        if (timed.length > 0) await this.store.insertInto(transaction, timed);
+        if (timed.length > 0) await this.store.insertMany(timed, transaction);
         return timed.length;
       },
       // Who held the locks before may have enqueued them again: that is seen by now only.

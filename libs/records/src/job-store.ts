@@ -45,7 +45,7 @@ export class JobStore {
     const bySize = { sizeOf: ({ payload }: NewRecord) => payload.length };
     this.inserts = new StatementBatcher((records) => this.insertMany(records), bySize);
     this.keyedInserts = new StatementBatcher<KeyedRecord, KeyedInsert>(
-      (records) => this.insertKeyedInto(database, records),
+      (records) => insertKeyed(database, records, PRODUCER_GRACE_MS),
       bySize,
     );
     this.claims = new Claims(database, lock, (records) => this.insertMany(records));
@@ -69,25 +69,20 @@ export class JobStore {
     return this.keyedInserts.add(record);
   }
 
-  /** Records many jobs in one statement, all or none. @throws DatabaseUnavailableError */
-  insertMany(records: readonly NewRecord[]): Promise<InsertedRecord[]> {
-    return this.insertInto(this.database, records, PRODUCER_GRACE_MS);
-  }
-
-  /** Records jobs in a transaction of the caller's own. The relay publishes them, at the earliest when it commits. */
-  async insertInto(
-    queryable: Queryable,
+  /**
+   * Records many jobs in one statement, all or none. In a transaction of the caller's own the relay publishes them, at
+   * the earliest when it commits.
+   *
+   * @throws DatabaseUnavailableError
+   */
+  async insertMany(
     records: readonly NewRecord[],
-    graceMs = 0,
+    transaction?: Queryable,
+    graceMs = transaction ? 0 : PRODUCER_GRACE_MS,
   ): Promise<InsertedRecord[]> {
-    const { rows } = await queryable.query(sql.insert(records, graceMs));
+    const { rows } = await (transaction ?? this.database).query(sql.insert(records, graceMs));
     const [{ nowMs }] = rows as [{ nowMs: number }];
     return records.map((record) => insertedAs(record, nowMs));
-  }
-
-  /** As {@link insertKeyed}, for many records, and in a transaction of the caller's own where one is given. */
-  insertKeyedInto(queryable: Queryable, records: readonly KeyedRecord[]): Promise<KeyedInsert[]> {
-    return insertKeyed(queryable, records, queryable === this.database ? PRODUCER_GRACE_MS : 0);
   }
 
   /** Records jobs, with keys and without, all or none; in a transaction of the caller's own where one is given. */
@@ -100,7 +95,7 @@ export class JobStore {
     const graceMs = transaction ? 0 : PRODUCER_GRACE_MS;
     const insert = async (queryable: Queryable) => {
       const outcomes = new Map<NewRecord, KeyedInsert>();
-      const inserted = others.length > 0 ? await this.insertInto(queryable, others, graceMs) : [];
+      const inserted = others.length > 0 ? await this.insertMany(others, queryable, graceMs) : [];
       for (const [index, record] of others.entries())
         outcomes.set(record, { inserted: inserted[index] as InsertedRecord });
       const held = keyed.length > 0 ? await insertKeyed(queryable, keyed, graceMs) : [];

@@ -10,7 +10,6 @@ import type {
   KeyedInsert,
   KeyedRecord,
   NewRecord,
-  Queryable,
   Settlement,
   StoredJob,
 } from '#records';
@@ -37,7 +36,7 @@ export interface MemoryRecord {
 /** The records of jobs in memory, as far as `Jobs` and the `Executor` use them. There is one worker, which never dies. */
 export class MemoryStore
   implements
-    Pick<JobStore, 'insert' | 'insertMany' | 'insertInto' | 'insertKeyed' | 'insertKeyedInto' | 'insertAll'>,
+    Pick<JobStore, 'insert' | 'insertMany' | 'insertKeyed' | 'insertAll'>,
     Pick<JobStore, 'cancel' | 'claim' | 'settle'>,
     Pick<JobQueries, 'find' | 'outcomeOf' | 'stored' | 'recentQueueFacts' | 'statesOf'>
 {
@@ -61,10 +60,6 @@ export class MemoryStore
     return Promise.all(records.map((record) => this.insert(record)));
   }
 
-  insertInto(_transaction: Queryable, records: readonly NewRecord[]): Promise<InsertedRecord[]> {
-    return this.insertMany(records);
-  }
-
   async insertKeyed({ key, ...record }: KeyedRecord): Promise<KeyedInsert> {
     const place = `${key.scope}\n${key.key}`;
     const held = this.holders.get(place);
@@ -80,10 +75,6 @@ export class MemoryStore
     }
     this.holders.set(place, { job: record.id, key, until: Date.now() + key.heldMs });
     return { inserted: await this.insert(record) };
-  }
-
-  insertKeyedInto(_transaction: Queryable, records: readonly KeyedRecord[]): Promise<KeyedInsert[]> {
-    return Promise.all(records.map((record) => this.insertKeyed(record)));
   }
 
   insertAll(records: readonly (NewRecord & { key?: JobKey })[]): Promise<KeyedInsert[]> {

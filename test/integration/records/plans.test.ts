@@ -149,7 +149,7 @@ test('P15: while a transaction is held open, the looks of the duties read little
     return { id: uuidv7(), name: 'a.b', queue: 'a', payload: '{}', maxAttempts: 1 };
   });
   // Their own time in the outbox is out of the way of every look.
-  await app.get(JobStore).insertInto(database.records, jobs, 3_600_000);
+  await app.get(JobStore).insertMany(jobs, database.records, 3_600_000);
   await environment.sql(
     `update jobs set publish_at = now() - interval '1 minute' where publish_at is not null`,
   );
