@@ -1,17 +1,5 @@
-import {
-  type AnyContract,
-  type BatchHandler,
-  type EnqueuedJob,
-  type EnqueueOptions,
-  type Handler,
-  invoke,
-  type JobToEnqueue,
-  JobTransport,
-  type PayloadEdit,
-  type PayloadInput,
-  resultOf,
-} from '#jobs';
-import { hasEnded, type JobView } from '#records';
+import { type AnyContract, type BatchHandler, type Handler, invoke, JobTransport, resultOf } from '#jobs';
+import { hasEnded } from '#records';
 import { callOne, MemoryWorker } from './memory-worker.js';
 import { RecordingJobs } from './recording-jobs.js';
 
@@ -42,6 +30,11 @@ const MAX_RUNS = 1_000;
 export class InlineJobs extends RecordingJobs {
   private readonly worker = new MemoryWorker(this.known, this.memory, this);
 
+  constructor(contracts: ConstructorParameters<typeof RecordingJobs>[0]) {
+    super(contracts);
+    this.memory.onAccepted = (id) => this.finish(id);
+  }
+
   /** Runs the jobs of a contract by a handler made without Nest. */
   handle<C extends AnyContract>(contract: C, handler: Handler<C>): this;
   handle<C extends AnyContract>(contract: C, handler: BatchHandler<C>): this;
@@ -52,41 +45,6 @@ export class InlineJobs extends RecordingJobs {
 
   /** The transport that stands for the `JobServer`. */
   readonly server = new InlineServer((contract, run) => this.worker.register(contract, run));
-
-  override async enqueue<C extends AnyContract>(
-    contract: C,
-    payload: PayloadInput<C>,
-    options?: EnqueueOptions,
-  ): Promise<EnqueuedJob<C>> {
-    const job = await super.enqueue(contract, payload, options);
-    await this.finish(job.id);
-    return job;
-  }
-
-  override async enqueueMany<C extends AnyContract>(
-    contract: C,
-    payloads: readonly PayloadInput<C>[],
-    options?: EnqueueOptions,
-  ): Promise<EnqueuedJob<C>[]> {
-    const jobs = await super.enqueueMany(contract, payloads, options);
-    for (const { id } of jobs) await this.finish(id);
-    return jobs;
-  }
-
-  override async enqueueAll(
-    given: readonly JobToEnqueue[],
-    options?: Pick<EnqueueOptions, 'transaction'>,
-  ): Promise<Pick<EnqueuedJob, 'id' | 'state' | 'isNew'>[]> {
-    const jobs = await super.enqueueAll(given, options);
-    for (const { id, isNew } of jobs) if (isNew) await this.finish(id);
-    return jobs;
-  }
-
-  override async rerun(id: string, edit?: PayloadEdit): Promise<JobView> {
-    const job = await super.rerun(id, edit);
-    await this.finish(job.id);
-    return job;
-  }
 
   /** Runs a job to its end, and what follows it. A handler that enqueues jobs itself runs them within its own attempt. */
   private async finish(id: string): Promise<void> {

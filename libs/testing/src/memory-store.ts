@@ -38,12 +38,22 @@ export class MemoryStore
   implements
     Pick<JobStore, 'insert' | 'insertMany' | 'insertKeyed' | 'insertAll'>,
     Pick<JobStore, 'cancel' | 'claim' | 'settle'>,
-    Pick<JobQueries, 'find' | 'outcomeOf' | 'stored' | 'recentQueueFacts' | 'statesOf'>
+    Pick<JobQueries, 'find' | 'outcomeOf' | 'stored' | 'recentQueueFacts'>
 {
   readonly jobs = new Map<string, MemoryRecord>();
   private readonly holders = new Map<string, { job: string; key: JobKey; until: number }>();
 
-  async insert(accepted: NewRecord): Promise<InsertedRecord> {
+  /** Waited for after each job that is enqueued. */
+  onAccepted: (id: string) => Promise<void> = async () => {};
+
+  async insert(record: NewRecord): Promise<InsertedRecord> {
+    const inserted = this.keep(record);
+    await this.onAccepted(record.id);
+    return inserted;
+  }
+
+  /** Makes the record of a job, which somebody else runs if it follows another one. */
+  private keep(accepted: NewRecord): InsertedRecord {
     const { id, delayMs = 0 } = accepted;
     const createdAt = new Date();
     const runAt = accepted.runAt ?? new Date(createdAt.getTime() + delayMs);
@@ -56,8 +66,10 @@ export class MemoryStore
   /** No queue is paused here, and nobody knows who serves one. */
   async recentQueueFacts(): Promise<undefined> {}
 
-  insertMany(records: readonly NewRecord[]): Promise<InsertedRecord[]> {
-    return Promise.all(records.map((record) => this.insert(record)));
+  async insertMany(records: readonly NewRecord[]): Promise<InsertedRecord[]> {
+    const all = records.map((record) => this.keep(record));
+    for (const { id } of all) await this.onAccepted(id);
+    return all;
   }
 
   async insertKeyed({ key, ...record }: KeyedRecord): Promise<KeyedInsert> {
@@ -65,28 +77,23 @@ export class MemoryStore
     const held = this.holders.get(place);
     const holder = held && this.jobs.get(held.job);
     if (held && holder && (Date.now() < held.until || (held.key.untilEnded && !hasEnded(holder.state))))
-      return { heldBy: { job: held.job, fingerprint: held.key.fingerprint ?? null } };
+      return { heldBy: { job: held.job, state: holder.state, fingerprint: held.key.fingerprint ?? null } };
     if (key.debounce && holder?.state === 'scheduled') {
       const endMs = holder.createdAt.getTime() + (key.debounce.maxMs ?? Number.POSITIVE_INFINITY);
       const { id } = holder.accepted;
       const runAt = new Date(Math.min(Date.now() + key.debounce.delayMs, endMs));
       this.jobs.set(id, { ...holder, runAt, accepted: { ...record, id } });
-      return { heldBy: { job: id, fingerprint: null } };
+      return { heldBy: { job: id, state: 'scheduled', fingerprint: null } };
     }
     this.holders.set(place, { job: record.id, key, until: Date.now() + key.heldMs });
     return { inserted: await this.insert(record) };
   }
 
-  insertAll(records: readonly (NewRecord & { key?: JobKey })[]): Promise<KeyedInsert[]> {
-    return Promise.all(
-      records.map(async ({ key, ...record }) =>
-        key ? this.insertKeyed({ ...record, key }) : { inserted: await this.insert(record) },
-      ),
-    );
-  }
-
-  async statesOf(ids: readonly string[]): Promise<Map<string, JobState>> {
-    return new Map(ids.map((id) => [id, this.get(id).state]));
+  async insertAll(records: readonly (NewRecord & { key?: JobKey })[]): Promise<KeyedInsert[]> {
+    const all: KeyedInsert[] = [];
+    for (const { key, ...record } of records)
+      all.push(key ? await this.insertKeyed({ ...record, key }) : { inserted: await this.insert(record) });
+    return all;
   }
 
   async claim({ id, attempt, wantsPayload }: ClaimRequest): Promise<Claim> {
@@ -126,10 +133,10 @@ export class MemoryStore
     if (error) job.errors.push({ attempt: job.attempt, error });
     Object.assign(job, { state, result: result ?? null, runInMs });
     if (released) job.attempt--;
-    if (onDead) job.onDead = (await this.insert(onDead)).id;
+    if (onDead) job.onDead = this.keep(onDead).id;
     const { next, name } = job.accepted;
     if (state === 'succeeded' && next)
-      await this.insert({
+      this.keep({
         ...next,
         previous: { id, name, result: JSON.parse(result ?? 'null'), version: resultVersion },
       });
