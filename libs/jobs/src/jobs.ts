@@ -5,7 +5,6 @@ import {
   ContractError,
   FIRST_VERSION,
   type GivenOptions,
-  type JobState,
   type JobToEnqueue,
   MAX_CHAIN,
   type NextJob,
@@ -131,21 +130,15 @@ export class Jobs extends JobActions {
   ): Promise<Pick<EnqueuedJob, 'id' | 'state' | 'isNew'>[]> {
     const records = this.prepareAll(jobs, (index) => `/jobs/${index}/payload`);
     const outcomes = await this.store.insertAll(records, transaction);
-    const accepted = records.filter((_, index) => outcomes[index]?.inserted);
-    for (const record of accepted) meterOf(record).enqueued();
-    const isQueued = new Set(
-      outcomes.flatMap(({ inserted }) => (inserted?.state === 'queued' ? [inserted.id] : [])),
+    const inserted = (index: number) => outcomes[index]?.inserted;
+    for (const record of records.filter((_, index) => inserted(index))) meterOf(record).enqueued();
+    if (!transaction)
+      await this.publishMany(records.filter((_, index) => inserted(index)?.state === 'queued'));
+    return outcomes.map(({ inserted, heldBy }) =>
+      inserted
+        ? { id: inserted.id, state: inserted.state, isNew: true }
+        : { id: heldBy.job, state: heldBy.state, isNew: false },
     );
-    if (!transaction) await this.publishMany(accepted.filter(({ id }) => isQueued.has(id)));
-    const holders = outcomes.flatMap(({ heldBy }) => (heldBy ? [heldBy.job] : []));
-    const states = new Map<string, JobState>([
-      ...accepted.map(({ id }) => [id, isQueued.has(id) ? 'queued' : 'scheduled'] as const),
-      ...(holders.length > 0 && !transaction ? await this.queries.statesOf(holders) : []),
-    ]);
-    return outcomes.map(({ inserted, heldBy }) => {
-      const id = inserted?.id ?? heldBy?.job ?? '';
-      return { id, state: states.get(id) ?? 'queued', isNew: inserted !== undefined };
-    });
   }
 
   /**

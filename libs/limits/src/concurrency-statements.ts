@@ -1,4 +1,4 @@
-import { columns, makeDue, PUT_OFF_JOBS } from '#records';
+import { columns, lockOf, makeDue, PUT_OFF_JOBS } from '#records';
 import type { Slot } from './concurrency-limiter.js';
 
 /** Whatever changes rows of `concurrency_limits` locks them by name and key first: so there is no deadlock. */
@@ -73,10 +73,12 @@ export const release = (slots: readonly Slot[]) => ({
   values: columns(slots, 'name', 'key', 'holder'),
 });
 
-/** The workers that hold slots. */
-export const holdingWorkers = {
-  name: 'holding-workers',
-  text: 'select distinct (h >> 32)::int as worker from concurrency_limits, unnest(holders) h',
+/** The workers that hold slots, and have no session lock at this moment. */
+export const missingHolders = {
+  name: 'missing-holders',
+  text: `
+    select w.worker from (select distinct (h >> 32)::int as worker from concurrency_limits, unnest(holders) h) w
+    where not exists (${lockOf('w.worker')})`,
 };
 
 /** Takes their slots from workers. */

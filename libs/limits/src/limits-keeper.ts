@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { PollingLoop } from '#common';
-import { GoneWorkers, OutboxStore, RecordsDatabase } from '#records';
+import { GoneWorkers, RecordsDatabase } from '#records';
 import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import * as sql from './concurrency-statements.js';
 import { RateLimiter } from './rate-limiter.js';
@@ -25,7 +25,6 @@ export class LimitsKeeper implements BeforeApplicationShutdown {
 
   constructor(
     private readonly database: RecordsDatabase,
-    private readonly outboxStore: OutboxStore,
     private readonly slots: ConcurrencyLimiter,
     private readonly rates: RateLimiter,
   ) {}
@@ -47,10 +46,8 @@ export class LimitsKeeper implements BeforeApplicationShutdown {
   }
 
   private async dropGone(): Promise<void> {
-    const { rows } = await this.database.query<{ worker: number }>(sql.holdingWorkers);
-    const holders = rows.map(({ worker }) => worker);
-    const missing = holders.length > 0 ? await this.outboxStore.missingOf(holders) : [];
-    const gone = this.gone.confirm(missing);
+    const { rows } = await this.database.query<{ worker: number }>(sql.missingHolders);
+    const gone = this.gone.confirm(rows.map(({ worker }) => worker));
     if (gone.length > 0) await this.database.query(sql.drop(gone));
   }
 }

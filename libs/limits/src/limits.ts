@@ -80,7 +80,8 @@ export class Limits extends Admission {
     const { contract, rate, concurrency } = limit;
     // Workers that know the contract by an earlier name share its limits.
     const name = firstNameOf(contract);
-    const given = job.payload === null ? await this.queries.payloadOf(job.id) : job.value;
+    const stored = job.payload === null ? await this.queries.stored(job.id) : undefined;
+    const given = stored ? JSON.parse(stored.payload) : job.value;
     let payload: unknown;
     try {
       payload = parseOrThrow(contract, 'payload', upgraded(contract, 'payload', given, job.version));

@@ -33,6 +33,7 @@ export { RecordsModule } from './records.module.js';
 export { RecordsDatabase, type Statement } from './records-database.js';
 export { type Ages, type Pruned, Retention } from './retention.js';
 export { eachApart, OverloadedError, StatementBatcher } from './statement-batcher.js';
+export { lockOf } from './statements.js';
 export type { StoredJob } from './stored-job.js';
 export * from './text.js';
 export { type OutcomeCounts, outcomes, Throughput } from './throughput.js';

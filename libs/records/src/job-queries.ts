@@ -8,7 +8,7 @@ import { RecordsDatabase } from './records-database.js';
 import { jobsIn } from './statements.js';
 import { type StoredJob, storedJobs } from './stored-job.js';
 import { type StoredMessage, UnprocessableMessages } from './unprocessable-messages.js';
-import { isWaiting, QUEUE_FACTS, type QueueFacts, type Waiting, waitingFor } from './waiting-for.js';
+import { isWaiting, type QueueFacts, queueFacts, type Waiting, waitingFor } from './waiting-for.js';
 
 export interface ListFilter {
   state?: JobState;
@@ -50,7 +50,7 @@ const FRESH_MS = 1_000;
 /** Reads what the records say, for people and programs that look at jobs: without secrets. */
 @Injectable()
 export class JobQueries {
-  private readonly recentFacts = new Cache(() => this.queueFacts(), { freshMs: FRESH_MS });
+  private readonly recentFacts = new Cache(() => queueFacts(this.database), { freshMs: FRESH_MS });
 
   constructor(
     private readonly database: RecordsDatabase,
@@ -68,29 +68,10 @@ export class JobQueries {
     return (await this.select('where j.id = $2', [id]))[0];
   }
 
-  /** The states of jobs, by their ids. */
-  async statesOf(ids: readonly string[]): Promise<Map<string, JobState>> {
-    if (ids.length === 0) return new Map();
-    const { rows } = await this.database.query<{ id: string; state: JobState }>({
-      text: 'select id, state from jobs where id = any ($1::uuid[])',
-      values: [ids],
-    });
-    return new Map(rows.map(({ id, state }) => [id, state]));
-  }
-
   /** What was received, when the job is of a message that was unprocessable. */
   async messageOf({ id, name }: Pick<JobView, 'id' | 'name'>): Promise<MessageView | null> {
     const message = await this.messages.find(id);
     return message && this.redaction ? this.redaction.redactMessage(message, name) : null;
-  }
-
-  /** The payload of a job as it was given, secrets and all, for programs that work with it. */
-  async payloadOf(id: string): Promise<unknown> {
-    const { rows } = await this.database.query<{ payload: unknown }>({
-      text: 'select payload from jobs where id = $1',
-      values: [id],
-    });
-    return rows[0]?.payload;
   }
 
   /** A job as it is stored, secrets and all. */
@@ -185,16 +166,11 @@ export class JobQueries {
         from ${jobsIn(state)} j left join workers w on w.id = j.worker ${narrow}`,
       values: [maxBytes, ...values],
     });
-    const facts = rows.some(isWaiting) ? await this.queueFacts() : undefined;
+    const facts = rows.some(isWaiting) ? await queueFacts(this.database) : undefined;
     return rows.map((row) => {
       const view = toView(row, facts);
       return this.redaction?.redact(view) ?? view;
     });
-  }
-
-  private async queueFacts(): Promise<QueueFacts> {
-    const { rows } = await this.database.query<QueueFacts>(QUEUE_FACTS);
-    return rows[0] as QueueFacts;
   }
 }
 
@@ -249,27 +225,14 @@ export function viewOfNew(
   facts?: QueueFacts,
 ): JobView {
   const { version = FIRST_VERSION } = record;
-  return {
+  const view: JobView = {
     id: record.id,
     name: record.name,
     queue: record.queue,
     priority: record.priority ?? 'normal',
     version,
     state,
-    waitingFor: waitingFor(
-      {
-        name: record.name,
-        queue: record.queue,
-        maxAttempts: record.maxAttempts,
-        version,
-        state,
-        runAt,
-        attempt: 0,
-        limitedBy: null,
-        heldFor: null,
-      },
-      facts,
-    ),
+    waitingFor: null,
     progress: null,
     progressNote: null,
     attempt: 0,
@@ -290,4 +253,6 @@ export function viewOfNew(
     rerunOf: record.rerunOf ?? null,
     traceId: record.traceparent?.split('-')[1] ?? null,
   };
+  view.waitingFor = waitingFor(view, facts);
+  return view;
 }

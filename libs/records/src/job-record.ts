@@ -62,7 +62,13 @@ export interface KeyedRecord extends NewRecord {
 /** What became of a {@link KeyedRecord}: it was inserted, or another job holds its key. */
 export type KeyedInsert =
   | { inserted: InsertedRecord; heldBy?: undefined }
-  | { inserted?: undefined; heldBy: { job: string; fingerprint: string | null } };
+  | { inserted?: undefined; heldBy: KeyHolder };
+
+export interface KeyHolder {
+  job: string;
+  state: JobState;
+  fingerprint: string | null;
+}
 
 export interface InsertedRecord {
   id: string;

@@ -1,4 +1,4 @@
-import type { InsertedRecord, JobKey, KeyedInsert, KeyedRecord, NewRecord } from './job-record.js';
+import type { InsertedRecord, JobKey, KeyedInsert, KeyedRecord, KeyHolder, NewRecord } from './job-record.js';
 import { type Queryable, rowsOf, type Statement } from './records-database.js';
 import { OverloadedError } from './statement-batcher.js';
 import { insertKeyed as insertIfFree, keyHolders, replaceWaiting } from './statements.js';
@@ -65,10 +65,7 @@ async function heldBy(
   records: readonly KeyedRecord[],
   outcomes: Map<KeyedRecord, KeyedInsert>,
 ): Promise<void> {
-  const rows = await rowsOf<{ scope: string; key: string; fingerprint: string | null; job: string }>(
-    queryable,
-    statement,
-  );
+  const rows = await rowsOf<KeyHolder & Pick<JobKey, 'scope' | 'key'>>(queryable, statement);
   const holders = new Map(rows.map((row) => [nameOf(row), row]));
   for (const record of records) {
     const heldBy = holders.get(nameOf(record.key));

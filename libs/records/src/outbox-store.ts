@@ -185,16 +185,6 @@ export class OutboxStore {
     return rows.map(({ id }) => id);
   }
 
-  /** Which of these workers have no session lock at this moment. */
-  async missingOf(workers: readonly number[]): Promise<number[]> {
-    const rows = await rowsOf<{ worker: number }>(this.database, {
-      name: 'missing-of',
-      text: `select w.worker from unnest($1::int[]) as w (worker) where not exists (${lockOf('w.worker')})`,
-      values: [workers],
-    });
-    return rows.map(({ worker }) => worker);
-  }
-
   /** Makes what these workers were running wait for the same attempt again, unless they are alive. @returns how many. */
   async rescue(workers: readonly number[]): Promise<number> {
     const { rowCount } = await this.database.query({

@@ -4,7 +4,7 @@ import type { JobState } from '#define-job';
 import type { QueueView } from '#resources';
 import { RecordsDatabase, rowsOf, type Statement } from './records-database.js';
 import { HAS_STATE_INDEXED, IS_QUEUED_IN_OUTBOX } from './statements.js';
-import { QUEUE_FACTS, type QueueFacts } from './waiting-for.js';
+import { type QueueFacts, queueFacts } from './waiting-for.js';
 
 /** The states in which a job still concerns its queue. */
 export type OpenState = Exclude<JobState, 'succeeded' | 'cancelled' | 'discarded'>;
@@ -48,9 +48,8 @@ export class QueueStore {
     });
   }
 
-  async facts(): Promise<QueueFacts> {
-    const [facts] = await rowsOf<QueueFacts>(this.database, QUEUE_FACTS);
-    return facts as QueueFacts;
+  facts(): Promise<QueueFacts> {
+    return queueFacts(this.database);
   }
 
   /** The queues that migrations have declared, whether or not a contract has them still. */

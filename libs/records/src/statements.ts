@@ -142,7 +142,7 @@ export const replaceWaiting = (records: readonly KeyedRecord[]): Statement => ({
         options = ${withStartBy('n.options', 'n.run_at')},
         tags = n.tags, run_at = n.run_at, publish_at = n.run_at
     from timed n where j.id = n.job
-    returning n.scope, n.key, null as fingerprint, j.id as job`,
+    returning n.scope, n.key, null as fingerprint, j.id as job, j.state`,
   values: [
     ...columns(
       records.map(({ key }) => key),
@@ -159,7 +159,7 @@ export const replaceWaiting = (records: readonly KeyedRecord[]): Statement => ({
 export const keyHolders = (keys: readonly JobKey[]): Statement => ({
   name: 'key-holders',
   text: `
-    select k.scope, k.key, k.fingerprint, k.job from job_keys k
+    select k.scope, k.key, k.fingerprint, k.job, j.state from job_keys k join jobs j on j.id = k.job
     join unnest($1::text[], $2::text[]) as w (scope, key) on w.scope = k.scope and w.key = k.key`,
   values: columns(keys, 'scope', 'key'),
 });

@@ -1,6 +1,6 @@
 import type { JobView, WaitingFor } from '#resources';
 import type { Known } from './job-record.js';
-import type { Statement } from './records-database.js';
+import { type Queryable, rowsOf } from './records-database.js';
 import { LOCKED_WORKERS } from './statements.js';
 
 /** What says of a queue how long its jobs may wait. */
@@ -17,22 +17,24 @@ export interface QueueFacts {
 export type Waiting = Pick<
   JobView,
   'name' | 'version' | 'state' | 'queue' | 'runAt' | 'attempt' | 'maxAttempts'
-> & { limitedBy: string | null; heldFor: Known | null };
+> & { limitedBy?: string | null; heldFor?: Known | null };
 
 /** Whether a job in this state waits for something. */
 export const isWaiting = ({ state }: Pick<JobView, 'state'>): boolean =>
   state === 'scheduled' || state === 'queued' || state === 'retrying';
 
-export const QUEUE_FACTS: Statement = {
-  name: 'queue-facts',
-  text: `
+export async function queueFacts(database: Queryable): Promise<QueueFacts> {
+  const [facts] = await rowsOf<QueueFacts>(database, {
+    name: 'queue-facts',
+    text: `
     select now() as now, array(select queue from paused_queues) as paused,
       array(
         select distinct jsonb_build_object('queues', queues, 'contracts', contracts)
         from workers where id = any (array(${LOCKED_WORKERS}))) as workers,
       array(select name from declared_queues) as declared`,
-  values: [],
-};
+  });
+  return facts as QueueFacts;
+}
 
 /**
  * What a job waits for.
@@ -45,7 +47,7 @@ export function waitingFor(job: Waiting, facts?: QueueFacts): WaitingFor | null 
   const { state, queue, runAt, attempt, maxAttempts, limitedBy } = job;
   const isLater = state !== 'queued' && runAt > (facts?.now ?? new Date());
   const at = runAt.toISOString();
-  if (isLater && limitedBy !== null) return { what: 'limit', detail: `${limitedBy}; tried again at ${at}` };
+  if (isLater && limitedBy) return { what: 'limit', detail: `${limitedBy}; tried again at ${at}` };
   if (isLater && state === 'retrying')
     return { what: 'retry', detail: `attempt ${attempt + 1} of ${maxAttempts} at ${at}` };
   if (isLater) return { what: 'time', detail: at };
