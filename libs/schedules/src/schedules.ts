@@ -167,9 +167,17 @@ export class Schedules {
     return wasPaused ?? false;
   }
 
-  private view(row: Row): ScheduleView {
-    const view = toView(row);
-    return { ...view, payload: redact(view.payload, this.contracts.find(view.job)?.payload) };
+  private view({ name, atRunTime, lastJob, nextAt, ...row }: Row): ScheduleView {
+    const { jitterMs, payload, tags = [], ...spec } = row.spec;
+    const state = row.disabled ? 'disabled' : row.paused ? 'paused' : 'active';
+    return {
+      ...{ name, ...spec, tags, state, lastJob },
+      payload: redact(payload, this.contracts.find(spec.job)?.payload),
+      jitter: formatDuration(jitterMs),
+      madeBy: atRunTime ? 'run-time' : 'code',
+      lastTick: row.tick && { at: row.tick, outcome: row.outcome, job: row.job },
+      next: state === 'active' ? [nextAt, ...ticksAfter(row.spec, nextAt)] : [],
+    };
   }
 
   private locked<T>(
@@ -185,33 +193,6 @@ export class Schedules {
       return row && task(row, transaction);
     });
   }
-}
-
-function toView({
-  name,
-  spec,
-  paused,
-  disabled,
-  atRunTime,
-  nextAt,
-  lastJob,
-  tick,
-  outcome,
-  job,
-}: Row): ScheduleView {
-  const { jitterMs, ...shown } = spec;
-  const state = disabled ? 'disabled' : paused ? 'paused' : 'active';
-  return {
-    name,
-    ...shown,
-    jitter: formatDuration(jitterMs),
-    tags: spec.tags ?? [],
-    state,
-    madeBy: atRunTime ? 'run-time' : 'code',
-    lastTick: tick && { at: tick, outcome, job },
-    lastJob,
-    next: state === 'active' ? [nextAt, ...ticksAfter(spec, nextAt)] : [],
-  };
 }
 
 /** When a schedule fires, from now on. */
