@@ -5,6 +5,8 @@ import pg from 'pg';
 import { type Queryable, rowsOf } from './records-database.js';
 
 const LIBS = join(import.meta.dirname, '../..');
+/** What the first migration stands for, too. A database that has that one lacks nothing of it if it has the last of these. */
+const [FIRST, LAST_IN_FIRST] = ['0001-jobs', '0015-fewer-index-entries'];
 
 /** Every migration, by its name: the SQL files in the folder `migrations` of each lib. A removed lib takes its own with it. */
 function allMigrations(): Map<string, string> {
@@ -33,7 +35,12 @@ export async function migrateDatabase(url: string): Promise<string[]> {
   });
   try {
     // The migrations of a lib that was removed are not there any more, nor need they be.
-    const done = (await migrationsIn(pool)).map((name) => [name, { up: async () => {} }] as const);
+    const names = await migrationsIn(pool);
+    if (names.includes(FIRST) && !names.includes(LAST_IN_FIRST))
+      throw new Error(
+        `The database lacks the migration ${LAST_IN_FIRST}, and is too old for this version: docs/upgrading.md says what to do`,
+      );
+    const done = names.map((name) => [name, { up: async () => {} }] as const);
     const known = [...allMigrations()].map(([name, file]) => [name, migrationOf(file)] as const);
     const provider = { getMigrations: async () => Object.fromEntries([...done, ...known]) };
     // A clone has migrations of its own, which may have run before a later one of Warren's comes into it.
