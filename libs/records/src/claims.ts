@@ -1,7 +1,6 @@
 import * as claiming from './claim-statements.js';
 import type { Claim, ClaimRequest, NewRecord, Refused } from './job-record.js';
 import type { RecordsDatabase, Statement } from './records-database.js';
-import { StatementBatcher } from './statement-batcher.js';
 import type { WorkerLock } from './worker-lock.js';
 
 /** A delivery that was not claimed, and whether it could be by now. */
@@ -22,28 +21,15 @@ const CLAIM_TRIES = 3;
 
 /** The part of `JobStore` that claims delivered jobs. */
 export class Claims {
-  private readonly looks: StatementBatcher<ClaimRequest, boolean>;
-  private readonly claims: StatementBatcher<ClaimRequest, Claim>;
-
   /** @param insert makes the records of jobs that only their messages know. */
   constructor(
     private readonly database: RecordsDatabase,
     private readonly lock: WorkerLock,
     private readonly insert: (records: readonly NewRecord[]) => Promise<unknown>,
-  ) {
-    this.looks = new StatementBatcher((requests) => this.lookAt(requests));
-    this.claims = new StatementBatcher((requests) => this.claimAll(requests));
-  }
+  ) {}
 
-  wouldStart(request: ClaimRequest): Promise<boolean> {
-    return this.looks.add(request);
-  }
-
-  claim(request: ClaimRequest): Promise<Claim> {
-    return this.claims.add(request);
-  }
-
-  private async lookAt(requests: ClaimRequest[]): Promise<boolean[]> {
+  /** Which deliveries would start if they were claimed now. */
+  async lookAt(requests: ClaimRequest[]): Promise<boolean[]> {
     const worker = await this.lock.id();
     const { rows } = await this.database.query<RefusalRow>(claiming.refusals(requests, worker));
     const found = new Map(rows.map((row) => [deliveryOf(row), row]));
@@ -54,7 +40,8 @@ export class Claims {
     });
   }
 
-  private async claimAll(requests: ClaimRequest[]): Promise<Claim[]> {
+  /** Claims deliveries, each as {@link JobStore.claim} does. */
+  async claimAll(requests: ClaimRequest[]): Promise<Claim[]> {
     // One statement takes a row once: of two deliveries of one job, the second is claimed after the first.
     const first = new Map<string, ClaimRequest>();
     for (const request of requests) if (!first.has(request.id)) first.set(request.id, request);

@@ -34,7 +34,8 @@ const CANCEL_PAGE = 1_000;
 export class JobStore {
   private readonly inserts: StatementBatcher<NewRecord, InsertedRecord>;
   private readonly keyedInserts: StatementBatcher<KeyedRecord, KeyedInsert>;
-  private readonly claims: Claims;
+  private readonly looks: StatementBatcher<ClaimRequest, boolean>;
+  private readonly claims: StatementBatcher<ClaimRequest, Claim>;
   private readonly postponements: StatementBatcher<Postponement, undefined>;
   private readonly settlements: StatementBatcher<Settlement, JobState | null>;
 
@@ -48,7 +49,9 @@ export class JobStore {
       (records) => insertKeyed(database, records, PRODUCER_GRACE_MS),
       bySize,
     );
-    this.claims = new Claims(database, lock, (records) => this.insertMany(records));
+    const claims = new Claims(database, lock, (records) => this.insertMany(records));
+    this.looks = new StatementBatcher((requests) => claims.lookAt(requests));
+    this.claims = new StatementBatcher((requests) => claims.claimAll(requests));
     this.settlements = new StatementBatcher((settlements) => this.settleAll(settlements), {
       sizeOf: ({ result }) => result?.length ?? 0,
     });
@@ -108,7 +111,7 @@ export class JobStore {
 
   /** Whether a delivered job would start if it were claimed now: for who has something to do before that. */
   wouldStart(request: ClaimRequest): Promise<boolean> {
-    return this.claims.wouldStart(request);
+    return this.looks.add(request);
   }
 
   /**
@@ -116,7 +119,7 @@ export class JobStore {
    * older than the record. This is what makes a second delivery harmless.
    */
   claim(request: ClaimRequest): Promise<Claim> {
-    return this.claims.claim(request);
+    return this.claims.add(request);
   }
 
   /**

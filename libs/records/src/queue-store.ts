@@ -119,7 +119,7 @@ export class QueueStore {
 
   private async count(): Promise<QueueView[]> {
     const [rows, paused] = await Promise.all([
-      rowsOf<{ queue: string; state: OpenState; count: number; oldest: string }>(this.database, COUNT),
+      rowsOf<{ queue: string; state: OpenState; count: number; oldest: Date | null }>(this.database, COUNT),
       this.paused(),
     ]);
     const views = new Map<string, QueueView>();
@@ -129,15 +129,9 @@ export class QueueStore {
       return found;
     };
     for (const queue of paused) view(queue).paused = true;
-    for (const { queue, state, count } of rows) view(queue)[state] = count;
-    const oldest = rows.filter(({ state }) => state === 'queued');
-    const times = await rowsOf<{ id: string; run_at: Date }>(this.database, {
-      name: 'waiting-since',
-      text: 'select id, run_at from jobs where id = any ($1::uuid[])',
-      values: [oldest.map(({ oldest }) => oldest)],
-    });
-    for (const row of oldest) {
-      view(row.queue).oldestWaiting = times.find(({ id }) => id === row.oldest)?.run_at ?? null;
+    for (const { queue, state, count, oldest } of rows) {
+      view(queue)[state] = count;
+      if (state === 'queued') view(queue).oldestWaiting = oldest;
     }
     return [...views.values()];
   }
@@ -164,13 +158,15 @@ const emptyQueue = (queue: string): QueueView => ({
 const COUNT: Statement = {
   name: 'count-queues',
   text: `
-    select queue, state, count(*)::int as count,
-      min(id::text collate "C") filter (where state = 'queued') as oldest
+    select c.queue, c.state, c.count, (select run_at from jobs where id = c.oldest::uuid) as oldest
     from (
-      select queue, state, id from jobs
-      where state in ('scheduled', 'queued', 'running', 'retrying', 'dead') and ${HAS_STATE_INDEXED}
-      union all
-      select queue, state, id from jobs where ${IS_QUEUED_IN_OUTBOX}
-    ) open
-    group by queue, state`,
+      select queue, state, count(*)::int as count, min(id::text collate "C") filter (where state = 'queued') as oldest
+      from (
+        select queue, state, id from jobs
+        where state in ('scheduled', 'queued', 'running', 'retrying', 'dead') and ${HAS_STATE_INDEXED}
+        union all
+        select queue, state, id from jobs where ${IS_QUEUED_IN_OUTBOX}
+      ) open
+      group by queue, state
+    ) c`,
 };
