@@ -49,7 +49,7 @@ export async function migrateDatabase(url: string): Promise<string[]> {
     if (error) throw error;
     return results.map(({ migrationName }) => migrationName);
   } finally {
-    await db.destroy();
+    await pool.end();
   }
 }
 
