@@ -69,11 +69,11 @@ export class BatchStore {
     private readonly store: JobStore,
   ) {}
 
-  /** Records a batch as accepted, as part of a transaction. @returns when; undefined when another batch holds its key. */
+  /** Records a batch as accepted, as part of a transaction. @returns false when another batch holds its key. */
   async insert(
     transaction: Queryable,
     { id, name, total, onComplete, onSuccess, key }: NewBatch,
-  ): Promise<Date | undefined> {
+  ): Promise<boolean> {
     if (key) {
       await transaction.query({
         name: 'batch-free-key',
@@ -89,14 +89,14 @@ export class BatchStore {
         insert into batches (id, name, total, on_complete, on_success, key_scope, key, fingerprint)
         values ($1, $2, $3, $4, $5, $6, $7, $8)
         on conflict (key_scope, key) do nothing
-        returning created_at as "createdAt"`,
+        returning id`,
       values: [
         ...[id, name, total],
         ...[onComplete, onSuccess].map((next) => (next ? JSON.stringify(next) : null)),
         ...[key?.scope ?? null, key?.key ?? null, key?.fingerprint ?? null],
       ],
     });
-    return (rows as { createdAt: Date }[])[0]?.createdAt;
+    return rows.length > 0;
   }
 
   async find(id: string, queryable: Queryable = this.database): Promise<BatchView | undefined> {
@@ -179,5 +179,5 @@ export class BatchStore {
 }
 
 /** Every state with its number, also those that no job is in. */
-export const countsOf = (counts: Partial<BatchCounts>): BatchCounts =>
+const countsOf = (counts: Partial<BatchCounts>): BatchCounts =>
   Object.fromEntries(jobStates.map((state) => [state, counts[state] ?? 0])) as BatchCounts;

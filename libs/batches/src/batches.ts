@@ -22,7 +22,7 @@ import {
   type Queryable,
   RecordsDatabase,
 } from '#records';
-import { BatchStore, type BatchView, countsOf, type NewBatch } from './batch-store.js';
+import { BatchStore, type BatchView, type NewBatch } from './batch-store.js';
 
 /** Jobs that one statement inserts. */
 const CHUNK = 1_000;
@@ -102,13 +102,7 @@ export class Batches {
     meterOf(contract).enqueued(records.length);
     const queued = records.filter((_, index) => inserted.jobs[index]?.state === 'queued');
     if (!transaction) await this.jobs.publishMany(queued);
-    return {
-      isNew: true,
-      ...{ id: batch.id, name: batch.name, total: batch.total },
-      counts: countsOf({ queued: queued.length, scheduled: records.length - queued.length }),
-      ...{ createdAt: inserted.createdAt, cancelledAt: null, completedAt: null },
-      ...{ onComplete: batch.onComplete?.id ?? null, onSuccess: batch.onSuccess?.id ?? null },
-    };
+    return { ...inserted.view, isNew: true };
   }
 
   /** @returns what was inserted; undefined when another batch holds the key. */
@@ -117,15 +111,14 @@ export class Batches {
     batch: NewBatch,
     records: readonly NewRecord[],
     graceMs = PRODUCER_GRACE_MS,
-  ): Promise<{ createdAt: Date; jobs: InsertedRecord[] } | undefined> {
-    const createdAt = await this.batches.insert(transaction, batch);
-    if (!createdAt) return undefined;
+  ): Promise<{ view: BatchView; jobs: InsertedRecord[] } | undefined> {
+    if (!(await this.batches.insert(transaction, batch))) return undefined;
     const jobs: InsertedRecord[] = [];
     for (let start = 0; start < records.length; start += CHUNK) {
       const chunk = records.slice(start, start + CHUNK);
       jobs.push(...(await this.store.insertMany(chunk, transaction, graceMs)));
     }
-    return { createdAt, jobs };
+    return { view: (await this.batches.find(batch.id, transaction)) as BatchView, jobs };
   }
 
   private async madeBefore({ key }: NewBatch, transaction: Queryable | undefined): Promise<EnqueuedBatch> {
