@@ -1,12 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Kysely } from 'kysely';
 import pg from 'pg';
 import { type Queryable, rowsOf } from './records-database.js';
 
 const LIBS = join(import.meta.dirname, '../..');
 /** What the first migration stands for, too. A database that has that one lacks nothing of it if it has the last of these. */
 const [FIRST, LAST_IN_FIRST] = ['0001-jobs', '0015-fewer-index-entries'];
+/** Lock and table are those of Kysely's migrator, which earlier code migrates with. */
+const LOCK = '3853314791062309107';
+const TABLE =
+  'create table if not exists kysely_migration (name varchar(255) primary key, timestamp varchar(255) not null)';
 
 /** Every migration, by its name: the SQL files in the folder `migrations` of each lib. A removed lib takes its own with it. */
 function allMigrations(): Map<string, string> {
@@ -20,36 +23,34 @@ function allMigrations(): Map<string, string> {
 }
 
 /**
- * Brings the database's schema up to date. Safe to run at any time and by several processes at once: the migrator
- * takes a lock, and each migration runs once.
+ * Brings the database's schema up to date. Safe to run at any time and by several processes at once: it
+ * takes a lock, and each migration runs once, all of them in one transaction. A clone has migrations of its own, which may
+ * have run before a later one of Warren's comes into it.
  *
  * @returns the names of the migrations that ran now.
  */
 export async function migrateDatabase(url: string): Promise<string[]> {
-  // Loaded by those that migrate only: its 262 modules take a seventh of the time in which an app starts.
-  const { Kysely, Migrator, PostgresDialect, sql } = await import('kysely');
-  const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis: 5_000 });
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
-  const migrationOf = (file: string) => ({
-    up: async (db: Kysely<unknown>) => void (await sql.raw(readFileSync(file, 'utf8')).execute(db)),
-  });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  // What is lost rejects the statement under way, and must not end the process.
+  client.on('error', () => {});
+  await client.connect();
   try {
-    // The migrations of a lib that was removed are not there any more, nor need they be.
-    const names = await migrationsIn(pool);
-    if (names.includes(FIRST) && !names.includes(LAST_IN_FIRST))
+    await client.query(`begin; select pg_advisory_xact_lock(${LOCK}); ${TABLE}`);
+    const done = await migrationsIn(client);
+    if (done.includes(FIRST) && !done.includes(LAST_IN_FIRST))
       throw new Error(
         `The database lacks the migration ${LAST_IN_FIRST}, and is too old for this version: docs/upgrading.md says what to do`,
       );
-    const done = names.map((name) => [name, { up: async () => {} }] as const);
-    const known = [...allMigrations()].map(([name, file]) => [name, migrationOf(file)] as const);
-    const provider = { getMigrations: async () => Object.fromEntries([...done, ...known]) };
-    // A clone has migrations of its own, which may have run before a later one of Warren's comes into it.
-    const migrator = new Migrator({ db, provider, allowUnorderedMigrations: true });
-    const { error, results = [] } = await migrator.migrateToLatest();
-    if (error) throw error;
-    return results.map(({ migrationName }) => migrationName);
+    const pending = [...allMigrations()].filter(([name]) => !done.includes(name));
+    for (const [name, file] of pending) {
+      await client.query(readFileSync(file, 'utf8'));
+      await client.query('insert into kysely_migration values ($1, now()::text)', [name]);
+    }
+    await client.query('commit');
+    return pending.map(([name]) => name);
   } finally {
-    await pool.end();
+    // Without a commit nothing has happened.
+    await client.end();
   }
 }
 
