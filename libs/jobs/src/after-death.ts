@@ -11,6 +11,7 @@ import {
 import { Log } from '#telemetry';
 import { Contracts } from './contracts.js';
 import { Jobs } from './jobs.js';
+import { meterOf } from './lifecycle/meter.js';
 import type { Decision } from './lifecycle/outcome.js';
 import type { ClaimedJob } from './lifecycle/run-attempt.js';
 import { shownPayload } from './shown-payload.js';
@@ -44,8 +45,17 @@ export class AfterDeath {
     Object.assign(settlement, this.after({ ...dying, attempt }, settlement.error as string));
   }
 
-  /** Adds the jobs to the deaths of jobs that wait. */
-  async addToAll(deaths: readonly (Death & { name: string })[]): Promise<Death[]> {
+  /** Dead-letters jobs that wait, with the jobs that follow. @returns how many; the others have moved on. */
+  async deadLetter(
+    deaths: readonly (Death & { name: string })[],
+    why: 'by broker' | 'late',
+  ): Promise<number> {
+    const names = await this.dead.deadLetter(await this.withFollowing(deaths), why);
+    for (const name of names) meterOf(this.contracts.find(name)).died();
+    return names.length;
+  }
+
+  private async withFollowing(deaths: readonly (Death & { name: string })[]): Promise<Death[]> {
     const asked = deaths.filter(({ name }) => this.isAsked(name));
     if (asked.length === 0) return [...deaths];
     const found = new Map((await this.dead.dying(asked.map(({ id }) => id))).map((job) => [job.id, job]));

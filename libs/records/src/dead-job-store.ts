@@ -214,10 +214,10 @@ export class DeadJobStore extends JobPages {
    * Dead-letters jobs that wait, and have moved on to no other attempt: the broker dead-lettered the messages of these, or
    * they could not start in time.
    *
-   * @returns how many.
+   * @returns the names of those that are dead now.
    */
-  async deadLetter(deaths: readonly Death[], why: 'by broker' | 'late'): Promise<number> {
-    const rows = await rowsOf(this.database, {
+  async deadLetter(deaths: readonly Death[], why: 'by broker' | 'late'): Promise<string[]> {
+    const rows = await rowsOf<{ name: string }>(this.database, {
       name: `dead-letter-${why}`,
       text: `
         with dead as (
@@ -232,13 +232,13 @@ export class DeadJobStore extends JobPages {
           returning j.id, j.name, j.state, d.on_dead as next, null::json as result, null::int as result_version
         ), followed as (${insertFollowing('dead')}
         )
-        select from dead`,
+        select name from dead`,
       values: [
         ...columns(deaths, 'id', 'attempt', 'queue', 'error', 'onDead'),
         why === 'late' ? 'failed' : 'crashed',
       ],
     });
-    return rows.length;
+    return rows.map(({ name }) => name);
   }
 
   /** What is known of jobs that are about to be dead. */

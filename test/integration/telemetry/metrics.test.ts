@@ -103,6 +103,15 @@ test('shows queues, dead letters and consumers as records and broker know them',
   expect(await seriesOf(api, 'queue_consumers{queue="sample-mail"}')).toBe(1);
   expect(await seriesOf(api, 'broker_connection_up')).toBe(1);
   expect(await seriesOf(worker, 'broker_connection_blocked')).toBe(0);
+  const late = await call('POST', '/jobs', {
+    name: 'sample.flaky',
+    payload: { failures: 0 },
+    options: { startWithin: '100ms' },
+  });
+  await ended(late.id);
+  await eventually(
+    async () => (await seriesOf(worker, 'jobs_completed_total{name="sample.flaky",outcome="dead"}')) === 1,
+  );
   await call('POST', '/queues/sample-flaky/resume');
   await ended(waiting.id);
   // Nobody has this queue, and one who looks at the alarm NoConsumers should know.

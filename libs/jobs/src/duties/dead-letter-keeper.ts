@@ -173,7 +173,7 @@ export class DeadLetterKeeper extends Duty {
   private async giveUp({ id, name, attempt, reason }: DeadLetter, queue: string): Promise<void> {
     const error = describeError(new Error(`The broker gave this job up: ${reason}`));
     const death = { id, name, attempt: Number(attempt), queue, error: JSON.stringify(error) };
-    await this.dead.deadLetter(await this.afterDeath.addToAll([death]), 'by broker');
+    await this.afterDeath.deadLetter([death], 'by broker');
   }
 
   private async record(

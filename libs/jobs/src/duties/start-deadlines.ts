@@ -31,7 +31,7 @@ export class StartDeadlines extends Duty {
       const { stack: _, ...error } = describeError(new StartDeadlineError(startWithin));
       return { ...job, error: JSON.stringify({ ...error, stack: null }) };
     });
-    const count = await this.dead.deadLetter(await this.afterDeath.addToAll(deaths), 'late');
+    const count = await this.afterDeath.deadLetter(deaths, 'late');
     if (count > 0) this.logger.warn({ msg: 'Dead-lettering jobs that could not start in time', count });
     return late.length === LIMIT;
   }

@@ -48,6 +48,11 @@ class Meter {
     this.seconds.observe((performance.now() - startedAt) / 1_000);
   }
 
+  /** A job that waits is dead. */
+  died(): void {
+    this.finals.get('dead')?.add();
+  }
+
   /** @param state what the record says; null when the job was taken over meanwhile. */
   ended({ kind }: Outcome, state: JobState | null): void {
     this.attempts.get(state ? kind : 'superseded')?.add();
