@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Duration, toMilliseconds } from '#config';
+import { type Duration, readBy, toMilliseconds } from '#config';
 import { type JobRetry, MAX_DURATION, MAX_START_WITHIN, problemWithRetry } from '#define-job';
 import { ProblemException, text } from '#http';
 import { KEY_LENGTH, MAX_DELAY_DAYS, MAX_TAGS, TAG, TAG_LENGTH } from '#jobs';
@@ -21,16 +21,11 @@ const span = (most: Duration) =>
     .union([z.number().describe('milliseconds'), z.string().meta({ examples: ['10m'] })], {
       error: 'expected milliseconds, or a duration such as "10m"',
     })
-    .transform((value, context) => {
-      try {
-        const milliseconds = toMilliseconds(value as Duration | number);
-        if (milliseconds <= toMilliseconds(most)) return milliseconds;
-        context.addIssue({ code: 'custom', message: `must be at most ${most.slice(0, -1)} days` });
-      } catch (error) {
-        context.addIssue({ code: 'custom', message: (error as Error).message });
-      }
-      return z.NEVER;
-    });
+    .transform(readBy((value) => toMilliseconds(value as Duration | number)))
+    .refine(
+      (milliseconds) => milliseconds <= toMilliseconds(most),
+      `must be at most ${most.slice(0, -1)} days`,
+    );
 export const Delay = span(`${MAX_DELAY_DAYS}d`);
 const Timeout = span(MAX_DURATION).refine((milliseconds) => milliseconds > 0, 'must be 1 ms or more');
 const StartWithin = span(MAX_START_WITHIN).refine((milliseconds) => milliseconds > 0, 'must be 1 ms or more');
@@ -166,17 +161,10 @@ const Cursor = z
   .pipe(z.uuid({ error: 'is not a valid cursor: use the `next` of the page before' }));
 
 /** A JSON Pointer and a value. */
-export const WhereText = z
+const WhereText = z
   .string()
   .meta({ examples: ['/customer/id:42'] })
-  .transform((text, context) => {
-    try {
-      return readWhere(text);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: (error as Error).message });
-      return z.NEVER;
-    }
-  });
+  .transform(readBy(readWhere));
 
 const notBothEdits: Parameters<z.ZodType<{ payload?: unknown; patch?: unknown }>['refine']> = [
   ({ payload, patch }) => payload === undefined || patch === undefined,

@@ -1,20 +1,18 @@
 import { z } from 'zod';
-import { list, milliseconds, perQueue, signingSecret } from './values.js';
+import { list, milliseconds, perQueue, readBy, signingSecret } from './values.js';
 
-const webhook = z.string().transform((text, context) => {
-  const [, form, address = ''] = /^(?:(slack|json)=)?(.*)$/.exec(text) ?? [];
-  const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password) {
+const webhook = z.string().transform(
+  readBy((text) => {
+    const [, form, address = ''] = /^(?:(slack|json)=)?(.*)$/.exec(text) ?? [];
+    const url = URL.canParse(address) ? new URL(address) : undefined;
+    if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password)
+      throw new Error(
+        'each must be a URL that starts with https:// or http:// and has no user, or slack=URL, or json=URL',
+      );
     const isOfSlack = form ? form === 'slack' : /^hooks\.slack(-gov)?\.com$/.test(url.hostname);
     return { form: isOfSlack ? ('slack' as const) : ('json' as const), url: url.href };
-  }
-  context.addIssue({
-    code: 'custom',
-    message:
-      'each must be a URL that starts with https:// or http:// and has no user, or slack=URL, or json=URL',
-  });
-  return z.NEVER;
-});
+  }),
+);
 /** Nothing is looked at more often than a dozen times in it. */
 const lasting = milliseconds.refine((value) => value >= 1_000 && value <= 86_400_000, 'must be 1s to 24h');
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { list, readBy } from './values.js';
 
 /** Sign-in to the dashboard by OpenID Connect. */
 
@@ -17,16 +18,12 @@ const origin = secureUrl.refine((text) => text.replace(/\/$/, '') === new URL(te
 });
 
 /** `admins=operator,staff=viewer`. */
-const roles = z.string().transform((text, context) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean)
-    .map((entry) => {
-      const [, value = '', role] = /^(.+)=(operator|viewer)$/.exec(entry) ?? [];
-      if (!role) context.addIssue({ code: 'custom', message: 'each must be VALUE=operator or VALUE=viewer' });
-      return { value, role: role as 'operator' | 'viewer' };
-    }),
+const role = z.string().transform(
+  readBy((entry) => {
+    const [, value = '', role] = /^(.+)=(operator|viewer)$/.exec(entry) ?? [];
+    if (!role) throw new Error('each must be VALUE=operator or VALUE=viewer');
+    return { value, role: role as 'operator' | 'viewer' };
+  }),
 );
 
 export const openIdSettings = {
@@ -56,7 +53,8 @@ export const openIdSettings = {
     .min(1)
     .prefault('roles')
     .describe('Claim that has the roles of somebody, or a JSON Pointer to it: `/realm_access/roles`.'),
-  OIDC_ROLES: roles
+  OIDC_ROLES: list
+    .pipe(z.array(role))
     .prefault('')
     .describe(
       'Which values of that claim mean which role, separated by commas: `warren-admins=operator,staff=viewer`. Anyone with none of them is refused.',

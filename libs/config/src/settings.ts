@@ -5,31 +5,26 @@ import { loadDotEnv } from './dot-env.js';
 import { notificationSettings } from './notification-settings.js';
 import { checkOpenId, openIdSettings } from './openid-settings.js';
 import { unfitForProduction } from './production.js';
-import { count, list, milliseconds, perQueue, port, signingSecret } from './values.js';
+import { count, list, milliseconds, perQueue, port, readBy, signingSecret } from './values.js';
 
 /** `30d,succeeded=7d` keeps what succeeded for a week, and all else for 30 days. */
-const retention = list.transform((entries, context) => {
-  const refuse = (message: string) => {
-    context.addIssue({ code: 'custom', message });
-    return z.NEVER;
-  };
-  const ages: Partial<Record<AgedState | 'others', number>> = {};
-  for (const entry of entries) {
-    const [age, state = 'others'] = entry.split('=').reverse() as [string, string?];
-    if (state !== 'others' && !agedStates.some((known) => known === state))
-      return refuse(
-        `"${entry}" is neither a duration nor one for ${agedStates.join(', ')}, such as succeeded=7d`,
-      );
-    try {
+const retention = list.transform(
+  readBy((entries) => {
+    const ages: Partial<Record<AgedState | 'others', number>> = {};
+    for (const entry of entries) {
+      const [age, state = 'others'] = entry.split('=').reverse() as [string, string?];
+      if (state !== 'others' && !agedStates.some((known) => known === state))
+        throw new Error(
+          `"${entry}" is neither a duration nor one for ${agedStates.join(', ')}, such as succeeded=7d`,
+        );
       ages[state as keyof typeof ages] = toMilliseconds(age as Duration);
-    } catch (error) {
-      return refuse((error as Error).message);
     }
-  }
-  const { others, ...own } = ages;
-  if (others === undefined) return refuse('must name a duration for all states that have none of their own');
-  return { succeeded: others, cancelled: others, discarded: others, others, ...own };
-});
+    const { others, ...own } = ages;
+    if (others === undefined)
+      throw new Error('must name a duration for all states that have none of their own');
+    return { succeeded: others, cancelled: others, discarded: others, others, ...own };
+  }),
+);
 const url = (...schemes: string[]) =>
   z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), {
     error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
