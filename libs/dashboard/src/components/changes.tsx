@@ -1,5 +1,3 @@
-import { Text } from './values.js';
-
 /** What became of a value at a place; undefined where there is none. */
 interface Change {
   pointer: string;
@@ -27,16 +25,6 @@ export const Changes = ({ of }: { of: readonly Change[] }) => (
     {of.map(({ pointer, before, after }) => (
       <li>
         <code>{pointer}</code> <del>{told(before)}</del> <ins>{told(after)}</ins>
-      </li>
-    ))}
-  </ul>
-);
-
-export const Problems = ({ of }: { of: readonly { pointer: string; detail: string }[] }) => (
-  <ul class="problem" role="alert" aria-label="What is wrong">
-    {of.map(({ pointer, detail }) => (
-      <li>
-        <code>{pointer}</code> <Text of={detail} />
       </li>
     ))}
   </ul>

@@ -53,7 +53,7 @@ interface EditorProps {
 
 /**
  * A text of many lines that is sent; nothing for those who may change nothing. The script checks it while somebody types: it
- * puts what the answer has in {@link Checked} into the page.
+ * puts what the answer has in `Checked` into the page.
  */
 export function Editor({ to, label, name, value, submit, fields = {}, children }: EditorProps) {
   if (!useMayAct()) return null;
@@ -72,8 +72,6 @@ export function Editor({ to, label, name, value, submit, fields = {}, children }
     </form>
   );
 }
-
-export const Checked = ({ children }: { children: ComponentChildren }) => <div id="checked">{children}</div>;
 
 interface FilterProps {
   to: string;

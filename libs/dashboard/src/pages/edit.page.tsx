@@ -1,16 +1,15 @@
 import { Body, Get, HttpCode, NotFoundException, Param, Post } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { parse } from 'secure-json-parse';
-import { ContractViolationError, Jobs, PayloadError, UnknownContractError } from '#jobs';
+import { Jobs, UnknownContractError, type Violation } from '#jobs';
 import { JobQueries, type JobView } from '#records';
 import { jobPath } from '../addresses.js';
-import { Changes, changesOf, Problems } from '../components/changes.js';
-import { ActionButton, Checked, Editor } from '../components/forms.js';
+import { Changes, changesOf } from '../components/changes.js';
+import { Checked, problemsIn } from '../components/checked.js';
+import { ActionButton, Editor } from '../components/forms.js';
 import { Page, Section } from '../components/page.js';
 import { Text } from '../components/values.js';
 import { DashboardController } from '../dashboard.guard.js';
-
-type Problem = { pointer: string; detail: string };
 
 /** The payload of a job that is to run again: what is changed in it, and what is wrong, before it does. */
 @DashboardController('/jobs/:id/edit')
@@ -31,7 +30,13 @@ export class EditPage {
   @HttpCode(200)
   async check(@Param('id') id: string, @Body() { payload: text = '' }: { payload?: string }): Promise<VNode> {
     const { job, shown } = await this.find(id);
-    const { payload, problems } = await this.problemsOf(id, text);
+    let payload: unknown;
+    const check = async () => {
+      payload = parse(text);
+      const stored = await this.views.stored(id);
+      if (stored) this.jobs.editOf({ payload }, true)?.(stored);
+    };
+    const problems = await problemsIn(check, '/payload', UnknownContractError);
     const changes = payload === undefined ? undefined : changesOf(shown, payload);
     return <Edited job={job} text={text} problems={problems} changes={changes} />;
   }
@@ -41,70 +46,39 @@ export class EditPage {
     if (!job) throw new NotFoundException();
     return { job, shown: job.upgradedPayload ?? job.payload };
   }
-
-  private async problemsOf(id: string, text: string): Promise<{ payload?: unknown; problems: Problem[] }> {
-    let payload: unknown;
-    try {
-      payload = parse(text);
-    } catch (error) {
-      return { problems: [{ pointer: 'JSON', detail: (error as Error).message }] };
-    }
-    const job = await this.views.stored(id);
-    try {
-      if (job) this.jobs.editOf({ payload }, true)?.(job);
-      return { payload, problems: [] };
-    } catch (error) {
-      if (error instanceof ContractViolationError) return { payload, problems: [...error.violations] };
-      if (error instanceof PayloadError || error instanceof UnknownContractError)
-        return { payload, problems: [{ pointer: '/payload', detail: error.message }] };
-      throw error;
-    }
-  }
 }
 
 interface EditedProps {
   job: JobView;
   text: string;
-  problems?: Problem[];
   /** Absent before it was checked. */
+  problems?: readonly Violation[];
   changes?: ReturnType<typeof changesOf>;
 }
 
-function Edited({ job, text, problems = [], changes }: EditedProps) {
-  const isFine = changes !== undefined && problems.length === 0;
+function Edited({ job, text, problems, changes }: EditedProps) {
+  const path = jobPath(job.id);
   const fields = { payload: text };
+  const found = changes && (
+    <Section title="Changes">
+      <Changes of={changes} />
+    </Section>
+  );
   return (
     <Page title={`Run ${job.name} again`} id={job.id} here="Jobs">
       <p class="hint">
         What is [redacted] stays as it is. The job itself keeps the payload that it was enqueued with.
       </p>
-      <Checked>
-        {problems.length > 0 && <Problems of={problems} />}
-        {changes && (
-          <Section title="Changes">
-            <Changes of={changes} />
-          </Section>
-        )}
-        {isFine && (
-          <div class="actions">
-            <ActionButton
-              to={`${jobPath(job.id)}/rerun`}
-              label="Run again as a new job"
-              kind="primary"
-              fields={fields}
-            />
-            {job.state === 'dead' && (
-              <ActionButton
-                to={`${jobPath(job.id)}/replay`}
-                label="Replay with this payload"
-                fields={fields}
-              />
-            )}
-          </div>
-        )}
+      <Checked problems={problems} found={found}>
+        <div class="actions">
+          <ActionButton to={`${path}/rerun`} label="Run again as a new job" kind="primary" fields={fields} />
+          {job.state === 'dead' && (
+            <ActionButton to={`${path}/replay`} label="Replay with this payload" fields={fields} />
+          )}
+        </div>
       </Checked>
-      <Editor to={`${jobPath(job.id)}/edit`} label="Payload" name="payload" value={text} submit="Check" />
-      <Text to={jobPath(job.id)} of="Back" kind="button" />
+      <Editor to={`${path}/edit`} label="Payload" name="payload" value={text} submit="Check" />
+      <Text to={path} of="Back" kind="button" />
     </Page>
   );
 }

@@ -1,12 +1,11 @@
 import { Body, Get, HttpCode, Post, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { parse } from 'secure-json-parse';
-import { ProblemException } from '#http';
-import { Contracts, ContractViolationError, Jobs, PayloadError, payloadSchema } from '#jobs';
+import { Contracts, Jobs, payloadSchema, type Violation } from '#jobs';
 import { address, jobPath } from '../addresses.js';
-import { Problems } from '../components/changes.js';
+import { Checked, mustBeRight, problemsIn } from '../components/checked.js';
 import { exampleOf } from '../components/example.js';
-import { ActionButton, Checked, Editor, Field, Filters } from '../components/forms.js';
+import { ActionButton, Editor, Field, Filters } from '../components/forms.js';
 import { Page } from '../components/page.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
 
@@ -35,46 +34,32 @@ export class EnqueuePage {
   /** Enqueues nothing. */
   @Post()
   @HttpCode(200)
-  check(@Body() given: Given): VNode {
-    return this.page(given, this.problemsOf(given));
+  async check(@Body() given: Given): Promise<VNode> {
+    return this.page(given, await this.problemsOf(given));
   }
 
   @Action('run', 'job.enqueue')
   async enqueue(@Body() given: Given) {
     const { name = '', payload = '' } = given;
-    const [problem] = this.problemsOf(given);
-    if (problem)
-      throw new ProblemException(422, 'request-does-not-fit', `${problem.pointer} ${problem.detail}`);
+    mustBeRight(await this.problemsOf(given));
     const { id } = await this.jobs.enqueue(this.jobs.contract(name), parse(payload));
     return { url: jobPath(id), count: 1 };
   }
 
-  private problemsOf({ name = '', payload = '' }: Given): { pointer: string; detail: string }[] {
-    try {
-      this.jobs.prepare(this.jobs.contract(name), parse(payload));
-      return [];
-    } catch (error) {
-      if (error instanceof ContractViolationError) return [...error.violations];
-      const pointer = error instanceof SyntaxError ? 'JSON' : '/payload';
-      if (error instanceof SyntaxError || error instanceof PayloadError)
-        return [{ pointer, detail: error.message }];
-      throw error;
-    }
+  private problemsOf({ name = '', payload = '' }: Given): Promise<readonly Violation[]> {
+    return problemsIn(() => this.jobs.prepare(this.jobs.contract(name), parse(payload)), '/payload');
   }
 
   /** @param problems absent before it was checked. */
-  private page({ name = '', payload }: Given, problems?: { pointer: string; detail: string }[]): VNode {
+  private page({ name = '', payload }: Given, problems?: readonly Violation[]): VNode {
     const names = [...this.contracts].map(({ name }) => name);
     return (
       <Page title="Enqueue a job" here="Jobs">
         <Filters to={HERE} submit="Choose">
           <Field label="Contract" name="name" value={name} suggestions={names} />
         </Filters>
-        <Checked>
-          {problems && problems.length > 0 && <Problems of={problems} />}
-          {problems?.length === 0 && (
-            <ActionButton to={`${HERE}/run`} label="Enqueue" kind="primary" fields={{ name, payload }} />
-          )}
+        <Checked problems={problems}>
+          <ActionButton to={`${HERE}/run`} label="Enqueue" kind="primary" fields={{ name, payload }} />
         </Checked>
         {payload !== undefined && (
           <Editor

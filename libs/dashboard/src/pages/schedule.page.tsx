@@ -2,8 +2,7 @@ import { Body, Get, HttpCode, Post, Query } from '@nestjs/common';
 import type { VNode } from 'preact';
 import { parse } from 'secure-json-parse';
 import { ContractError, type Duration } from '#define-job';
-import { ProblemException } from '#http';
-import { Contracts, ContractViolationError, Jobs, PayloadError, UnknownContractError } from '#jobs';
+import { Contracts, Jobs, UnknownContractError, type Violation } from '#jobs';
 import {
   type Missed,
   missedPolicies,
@@ -14,8 +13,8 @@ import {
   ScheduleOfCodeError,
   Schedules,
 } from '#schedules';
-import { Problems } from '../components/changes.js';
-import { ActionButton, Checked, Editor, Field } from '../components/forms.js';
+import { Checked, mustBeRight, problemsIn } from '../components/checked.js';
+import { ActionButton, Editor, Field } from '../components/forms.js';
 import { Page } from '../components/page.js';
 import { Text, Time } from '../components/values.js';
 import { Action, DashboardController } from '../dashboard.guard.js';
@@ -23,7 +22,8 @@ import { Action, DashboardController } from '../dashboard.guard.js';
 const HERE = '/dashboard/schedules';
 const FIELDS = ['name', 'cron', 'timeZone', 'job', 'payload', 'missed', 'overlap', 'jitter', 'tags'] as const;
 type Given = Partial<Record<(typeof FIELDS)[number], string>>;
-type Problem = { pointer: string; detail: string };
+/** Errors about what somebody wrote. */
+const KNOWN = [ContractError, UnknownContractError, ScheduleOfCodeError];
 
 /** Makes a schedule at run time, or changes one that was made so: what is wrong with it, and then the schedule. */
 @DashboardController('/schedules')
@@ -45,21 +45,18 @@ export class SchedulePage {
   @Post('edit')
   @HttpCode(200)
   async check(@Body() given: Given): Promise<VNode> {
-    try {
-      return this.page(given, [], await this.schedules.check(this.definitionOf(given)));
-    } catch (error) {
-      return this.page(given, problemsOf(error));
-    }
+    let made: Schedule | undefined;
+    const check = async () => {
+      made = await this.schedules.check(this.definitionOf(given));
+    };
+    const problems = await problemsIn(check, '/', ...KNOWN);
+    return this.page(given, problems, made);
   }
 
   @Action('put', 'schedule.put', HERE)
   async put(@Body() given: Given): Promise<void> {
-    try {
-      await this.schedules.put(this.definitionOf(given));
-    } catch (error) {
-      const [{ pointer, detail } = { pointer: '', detail: '' }] = problemsOf(error);
-      throw new ProblemException(422, 'request-does-not-fit', `${pointer} ${detail}`);
-    }
+    const put = () => this.schedules.put(this.definitionOf(given));
+    mustBeRight(await problemsIn(put, '/', ...KNOWN));
   }
 
   private definitionOf({ name = '', cron = '', job = '', payload = '{}', tags = '', ...given }: Given) {
@@ -75,22 +72,17 @@ export class SchedulePage {
   }
 
   /** @param problems absent before it was checked. @param made what would be saved. */
-  private page(given: Given, problems?: readonly Problem[], made?: Schedule): VNode {
+  private page(given: Given, problems?: readonly Violation[], made?: Schedule): VNode {
     const { name, cron, timeZone, job, payload = '{}', missed, overlap, jitter, tags } = given;
     const fields = Object.fromEntries(FIELDS.map((field) => [field, given[field]]));
     const contracts = [...this.contracts].map(({ name }) => name);
     return (
       <Page title="Schedule" here="Schedules">
-        <Checked>
-          {problems && problems.length > 0 && <Problems of={problems} />}
-          {made && (
-            <>
-              <p>
-                Fires next {nextTicks(made).map((tick, index) => [index > 0 && ', ', <Time at={tick} />])}
-              </p>
-              <ActionButton to={`${HERE}/put`} label="Save" kind="primary" fields={fields} />
-            </>
-          )}
+        <Checked problems={problems}>
+          <p>
+            Fires next {made && nextTicks(made).map((tick, index) => [index > 0 && ', ', <Time at={tick} />])}
+          </p>
+          <ActionButton to={`${HERE}/put`} label="Save" kind="primary" fields={fields} />
         </Checked>
         <Editor to={`${HERE}/edit`} label="Payload" name="payload" value={payload} submit="Check">
           <Field label="Name" name="name" value={name} placeholder="digest.acme" />
@@ -111,14 +103,4 @@ export class SchedulePage {
       </Page>
     );
   }
-}
-
-function problemsOf(error: unknown): readonly Problem[] {
-  if (error instanceof ContractViolationError) return error.violations;
-  if (error instanceof SyntaxError) return [{ pointer: 'JSON', detail: error.message }];
-  const isKnown = [ContractError, PayloadError, UnknownContractError, ScheduleOfCodeError].some(
-    (kind) => error instanceof kind,
-  );
-  if (isKnown) return [{ pointer: '/', detail: (error as Error).message }];
-  throw error;
 }
