@@ -3,15 +3,16 @@ import type { FastifyReply } from 'fastify';
 import type { VNode } from 'preact';
 import { z } from 'zod';
 import { Contracts } from '#jobs';
-import { type FoundJob, JobSearch, type JobState, jobStates, readWhere } from '#records';
+import { type FoundJob, JobSearch, type JobState, jobStates } from '#records';
 import { address, jobPath, optionalText } from '../addresses.js';
 import { Board } from '../board.js';
 import { Field, Filters } from '../components/forms.js';
+import { Choices, meant, noticeOf } from '../components/many.js';
 import { Page, Paging, Tabs } from '../components/page.js';
 import { type Column, Table } from '../components/table.js';
 import { Badge, duration, JobName, Progress, Tags, Text, Time } from '../components/values.js';
 import { DashboardController } from '../dashboard.guard.js';
-import { Choices, doneOf } from './many-jobs.page.js';
+import { MANY_JOBS } from './many-jobs.page.js';
 
 const PAGE_SIZE = 50;
 
@@ -43,25 +44,23 @@ export class JobsPage {
     const filter = Filter.parse(query);
     if (filter.id) return void reply.redirect(jobPath(filter.id), 303);
     const [{ items, next, isCutOff, lookedBackTo }, counts, tags] = await Promise.all([
-      this.search.find({
-        ...filter,
-        where: filter.where === undefined ? undefined : readWhere(filter.where),
-        limit: PAGE_SIZE,
-      }),
+      this.search.find({ ...meant(filter), limit: PAGE_SIZE }),
       this.countStates(),
       this.search.tags(),
     ]);
     const { state, name, queue, tag, where } = filter;
+    const selection = { state, name, queue, tag, where };
+    const isSelection = !filter.batch && Object.values(selection).some((value) => value !== undefined);
     const none = filter.before ? 'You have seen the oldest.' : 'Nothing fits these filters.';
     return (
       <Page
         title="Jobs"
         here="Jobs"
-        notice={doneOf(query)}
+        notice={noticeOf(MANY_JOBS, query)}
         actions={
           <>
             <Text to={address('/enqueue', { name })} of="Enqueue" kind="button" />
-            {!filter.batch && <Choices filter={{ state, name, queue, tag, where }} />}
+            {isSelection && <Choices of={MANY_JOBS} selection={selection} what="…" />}
           </>
         }
       >
