@@ -2,11 +2,11 @@ import type { z } from 'zod';
 import {
   type AnyContract,
   type Duration,
+  type GivenOptions,
   hasEnded,
   type JobState,
-  type OwnOptions,
+  type NextOptions,
   type PayloadInput,
-  type Priority,
   type ResultOf,
 } from '#define-job';
 import type { JobView, LogLine } from '#resources';
@@ -33,27 +33,15 @@ export type Named<C extends AnyContract, Name> = Extract<C, { name: Name }>;
 export interface Next<C extends AnyContract, Name extends C['name'] = C['name']> {
   name: Name;
   payload: PayloadInput<Named<C, Name>>;
-  options?: OwnOptions & {
-    delay?: Duration | number;
-    queue?: string;
-    tags?: readonly string[];
-    next?: Next<C>;
-  };
+  options?: Omit<NextOptions, 'next'> & { next?: Next<C> };
 }
 
-export interface EnqueueOptions<C extends AnyContract> extends OwnOptions {
-  delay?: Duration | number;
+/** `unique` and `debounce` exclude an Idempotency-Key; a request with `unique` is not sent again by itself. */
+export interface EnqueueOptions<C extends AnyContract> extends Omit<GivenOptions, 'runAt' | 'next'> {
   runAt?: Date | string;
-  queue?: string;
-  /** What the job, and those that follow it, are found by. */
-  tags?: readonly string[];
   /** To enqueue once, even if the caller begins again; each call has one of its own when absent. */
   idempotencyKey?: string;
   signal?: AbortSignal;
-  priority?: Priority;
-  /** In place of an Idempotency-Key, which it excludes: such a request is not sent again by itself. */
-  unique?: { key: string; for?: Duration | number };
-  debounce?: { key: string; delay: Duration | number; max?: Duration | number };
   next?: Next<C>;
   /** For how many seconds to wait for the end of the job, at most 30. */
   wait?: number;
