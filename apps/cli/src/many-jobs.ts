@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { JobFilter, JobView } from '#records';
+import type { JobFilter } from '#records';
 import { actOn, type BulkOptions, editOf, withEdit, withRate, withSelection, withState } from './bulk.js';
 import { wrongUse } from './exit.js';
 import { answer } from './output.js';
@@ -84,11 +84,7 @@ export const isOne = (ids: string[], { json, payload, patch, ...filter }: BulkOp
 async function rerunOne(id: string, options: BulkOptions): Promise<void> {
   const edit = await editOf([id], options);
   await withTools(async (tools) => {
-    let job: JobView | undefined;
-    await tools.audited('job.rerun', id, async () => {
-      job = await tools.jobs.rerun(id, edit);
-      return 1;
-    });
-    answer(options, job, (job) => `Enqueued ${id} again as ${job?.id}, ${job?.state}`);
+    const job = await tools.audited('job.rerun', id, () => tools.jobs.rerun(id, edit));
+    answer(options, job, (job) => `Enqueued ${id} again as ${job.id}, ${job.state}`);
   });
 }

@@ -36,8 +36,8 @@ export function addQueues(program: Command): void {
       (queue: string, options: Common) =>
         withTools(async (tools) => {
           const found = await find(tools, queue);
-          const changed = await tools.audited(`queue.${action}`, queue, async () =>
-            Number(await tools.queueStore[action](queue)),
+          const changed = await tools.audited(`queue.${action}`, queue, () =>
+            tools.queueStore[action](queue),
           );
           answer(options, { ...found, paused: action === 'pause' }, () =>
             changed ? `${queue} is ${action}d` : unchanged(queue, action),
@@ -60,15 +60,15 @@ async function remove(tools: Tools, name: string, options: Common): Promise<void
     throw new Failure(`A contract has ${name}, or had it (movedFrom): take it out of the contract first`);
   if (scheduled + queued + running + retrying + dead > 0)
     throw new Failure(`Not every job of ${name} has ended. ${advice ?? 'Workers still take them'}`);
-  let used: string | undefined;
-  await tools.audited('queue.delete', name, async () => {
-    used = await tools.queues.delete(name).catch((error) => {
+  const deletion = () =>
+    tools.queues.delete(name).catch((error) => {
       throw error.code === 403
         ? new Failure(`The broker user may not delete queues: ${MIGRATION_USER}`)
         : error;
     });
-    return used === undefined ? 1 : 0;
-  });
+  const used = await tools.audited('queue.delete', name, deletion, (used) => ({
+    count: used === undefined ? 1 : 0,
+  }));
   if (used !== undefined)
     throw new Failure(`${used} holds messages or has a consumer: it stays. ${advice ?? 'Try again later'}`);
   answer(options, { deleted: left.get(name) }, () => `Deleted ${left.get(name)?.join(', ')}`);

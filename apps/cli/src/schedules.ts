@@ -32,11 +32,8 @@ export function addSchedules(program: Command): void {
   ).action((name: string, options: Common) =>
     withTools(async (tools) => {
       await find(tools, name);
-      let job: Awaited<ReturnType<typeof tools.schedules.run>>;
-      await tools.audited('schedule.run', name, async () => {
-        job = await tools.schedules.run(name);
-        return job ? 1 : 0;
-      });
+      const run = () => tools.schedules.run(name);
+      const job = await tools.audited('schedule.run', name, run, (job) => ({ count: job ? 1 : 0 }));
       if (!job) throw new Failure('The schedule is disabled: the workers do not declare it any more');
       answer(options, job, ({ id }) => `Enqueued ${id}`);
     }),
@@ -67,10 +64,8 @@ export function addSchedules(program: Command): void {
           overlap,
           tags,
         };
-        await tools.audited('schedule.put', name, async () => {
-          await tools.schedules.put(definition).catch(refuse);
-          return 1;
-        });
+        const put = () => tools.schedules.put(definition).catch(refuse);
+        await tools.audited('schedule.put', name, put, () => ({ count: 1 }));
         answer(options, await find(tools, name), ({ next }) => `${name} fires at ${next[0]?.toISOString()}`);
       }),
     );
@@ -83,9 +78,7 @@ export function addSchedules(program: Command): void {
   ).action((name: string, options: Common) =>
     withTools(async (tools) => {
       await find(tools, name);
-      await tools.audited('schedule.delete', name, async () =>
-        Number(await tools.schedules.delete(name).catch(refuse)),
-      );
+      await tools.audited('schedule.delete', name, () => tools.schedules.delete(name).catch(refuse));
       answer(options, { deleted: name }, () => `Deleted ${name}`);
     }),
   );
@@ -98,8 +91,8 @@ export function addSchedules(program: Command): void {
       (name: string, options: Common) =>
         withTools(async (tools) => {
           await find(tools, name);
-          const changed = await tools.audited(`schedule.${action}`, name, async () =>
-            Number(await tools.schedules[action](name)),
+          const changed = await tools.audited(`schedule.${action}`, name, () =>
+            tools.schedules[action](name),
           );
           answer(options, await find(tools, name), ({ state }) =>
             changed ? `${name} is ${state}` : unchanged(name, action),

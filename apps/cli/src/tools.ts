@@ -32,8 +32,12 @@ export async function openTools() {
   const audit = app.get(Audit);
   return {
     /** Runs an action, and records who did it and how much it changed. */
-    audited: <Result extends number | Done>(action: string, subject: string, task: () => Promise<Result>) =>
-      audit.record({ actor: account(), via: 'cli', action, subject }, task),
+    audited: <Result>(
+      action: string,
+      subject: string,
+      task: () => Promise<Result>,
+      doneBy?: (result: Result) => Done,
+    ) => audit.record({ actor: account(), via: 'cli', action, subject }, task, doneBy),
     broker: app.get(Broker),
     bulk: app.get(BulkStore),
     contracts: app.get(Contracts),

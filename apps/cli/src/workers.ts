@@ -42,11 +42,10 @@ async function ask(
   state: WorkerView['state'],
   options: Common,
 ): Promise<void> {
-  let worker: WorkerView | undefined;
-  await tools.audited(`worker.${action}`, which, async () => {
-    worker = await tools.workers.ask(which, state);
-    return worker && worker.state !== state && worker.state !== 'stopping' ? 1 : 0;
-  });
+  const order = () => tools.workers.ask(which, state);
+  const worker = await tools.audited(`worker.${action}`, which, order, (worker) => ({
+    count: worker && worker.state !== state && worker.state !== 'stopping' ? 1 : 0,
+  }));
   if (!worker) throw notFound(`No worker is alive with the id or name ${clean(which)}`);
   const { name, state: former } = worker;
   if (former === 'stopping' && state !== 'stopping') throw new Failure(`${clean(name)} is about to stop`);

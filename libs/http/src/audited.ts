@@ -15,7 +15,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import type { ApiKey } from '#config';
-import { Audit, type Done, type Action as Entry, type Via } from '#records';
+import { Audit, type Action as Entry, type Via } from '#records';
 import { Scoped } from './key-limits.js';
 import { toProblem } from './problem.filter.js';
 
@@ -56,12 +56,10 @@ class AuditInterceptor implements NestInterceptor {
   }
 
   private async audited(entry: Entry, next: CallHandler): Promise<unknown> {
-    let answer: unknown;
     let refusal: { error: unknown } | undefined;
-    await this.audit.record<Done>(entry, async () => {
+    const answer = await this.audit.record<unknown>(entry, async () => {
       try {
-        answer = await lastValueFrom(next.handle());
-        return doneBy(answer);
+        return await lastValueFrom(next.handle());
       } catch (error) {
         // What was refused changed nothing; after any other error nobody knows.
         if (toProblem(error).status >= 500) throw error;
@@ -81,12 +79,6 @@ export function entryOf(context: ExecutionContext, reflector: Reflector): Entry 
   const request = context.switchToHttp().getRequest<FastifyRequest & Sender>();
   const { name: actor, via } = request.actor ?? { name: actorOf(request), via: 'http' as const };
   return { actor, via, action, subject: subjectOf(request) };
-}
-
-/** Bulk actions answer with a count; all others concern one thing. */
-function doneBy(answer: unknown): Done {
-  const { count, leftOut } = (answer ?? {}) as Partial<Done>;
-  return typeof count === 'number' ? { count, leftOut } : { count: 1 };
 }
 
 /** Tells keys apart without giving them away. */

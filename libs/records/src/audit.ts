@@ -35,10 +35,14 @@ export class Audit {
   /**
    * Records an action and does it.
    *
-   * @param task resolves to how many it changed.
-   * @returns the same. @throws what the task throws; its line then has no count.
+   * @param doneBy tells how many were changed, by what the task resolves to.
+   * @returns what the task resolves to. @throws what the task throws; its line then has no count.
    */
-  async record<Result extends number | Done>(entry: Action, task: () => Promise<Result>): Promise<Result> {
+  async record<Result>(
+    entry: Action,
+    task: () => Promise<Result>,
+    doneBy: (result: Result) => Done = doneIn,
+  ): Promise<Result> {
     const { actor, via, action } = entry;
     const subject = shownSubject(entry);
     const [line] = (
@@ -49,7 +53,7 @@ export class Audit {
       })
     ).rows;
     const result = await task();
-    const { count, leftOut = 0 }: Done = typeof result === 'number' ? { count: result } : result;
+    const { count, leftOut = 0 } = doneBy(result);
     const refusal = leftOut > 0 ? `${leftOut} left out: another job holds their unique key` : null;
     this.logger.log({ msg: `Action ${action}`, actor, via, subject, count, leftOut });
     // The action is done, even if this fails.
@@ -86,6 +90,13 @@ export class Audit {
     });
     return rows;
   }
+}
+
+/** A number or a count is that many, whether something was changed is one or none, and any other result is one. */
+function doneIn(result: unknown): Done {
+  if (typeof result === 'number' || typeof result === 'boolean') return { count: Number(result) };
+  const { count, leftOut } = (result ?? {}) as Partial<Done>;
+  return typeof count === 'number' ? { count, leftOut } : { count: 1 };
 }
 
 /** Clients choose parts of it: control characters could forge lines of a log, and NUL fits no column. */
