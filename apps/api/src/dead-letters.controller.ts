@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { AuditedPost, jobInPath, named, OfContracts, ProblemException } from '#http';
 import { Jobs } from '#jobs';
 import { DeadJobStore, JobQueries } from '#records';
-import { Count, DeadGroup, Done, Id, JobView, MessageView } from '#resources';
+import { Count, DeadGroup, Done, JobView, MessageView } from '#resources';
 import { DeadLettersBody, DeadLettersQuery, ReplayBody, shownDone } from './requests.js';
 
 /** A job, and what was received when no job could be made of it. */
@@ -44,7 +44,7 @@ export class DeadLettersController {
   @ApiResponse({ status: 200, standardSchema: DeadLetter })
   @ApiResponse({ status: 404, description: 'No dead letter has this id' })
   async show(@Param('id') id: string): Promise<DeadLetter> {
-    const job = Id.safeParse(id).success ? await this.views.find(id) : undefined;
+    const job = await this.jobs.find(id);
     if (job?.state !== 'dead')
       throw new ProblemException(404, 'unknown-dead-letter', 'No dead letter has this id');
     return { ...job, message: await this.views.messageOf(job) };

@@ -16,8 +16,8 @@ import {
   scopeMissing,
 } from '#http';
 import { Jobs, JobWatcher } from '#jobs';
-import { BulkStore, DeadJobStore, hasEnded, JobLogStore, JobQueries, JobSearch, JobStore } from '#records';
-import { Id, JobView } from '#resources';
+import { BulkStore, DeadJobStore, hasEnded, JobLogStore, JobSearch, JobStore } from '#records';
+import { JobView } from '#resources';
 import { jobOf } from './next-job.js';
 import { APPLIED_HEADER, preferredWaitMs } from './prefer.js';
 import {
@@ -48,7 +48,6 @@ export class JobsController {
     private readonly records: JobStore,
     private readonly bulk: BulkStore,
     private readonly dead: DeadJobStore,
-    private readonly views: JobQueries,
     private readonly logs: JobLogStore,
     private readonly search: JobSearch,
     private readonly watcher: JobWatcher,
@@ -109,7 +108,7 @@ export class JobsController {
     reply.header(APPLIED_HEADER, `wait=${waitMs / 1_000}`);
     const hasEndedInTime = await this.watcher.ended(job.id, waitMs, { client: reply.raw });
     // The job is accepted: a database that does not answer now must not make the answer an error.
-    const ended = hasEndedInTime && (await this.views.find(job.id).catch(() => undefined));
+    const ended = hasEndedInTime && (await this.jobs.find(job.id).catch(() => undefined));
     if (!ended) return job;
     reply.status(200);
     return ended;
@@ -278,7 +277,7 @@ export class JobsController {
   }
 
   private async find(id: string): Promise<JobView> {
-    const job = Id.safeParse(id).success ? await this.views.find(id) : undefined;
+    const job = await this.jobs.find(id);
     if (!job) throw new ProblemException(404, 'unknown-job', 'No job has this id');
     return job;
   }

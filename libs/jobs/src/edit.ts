@@ -3,7 +3,7 @@ import type { StoredJob } from '#records';
 import { REDACTED } from '#telemetry';
 import type { Encryption } from './encryption.js';
 import { fittingJson, parseOrThrow } from './payload.js';
-import { ifItCan } from './secrets-of.js';
+import { safely } from './thrown.js';
 import { upgraded } from './upgrade.js';
 
 /** What a payload becomes before its job runs again: another one, or what a JSON Merge Patch (RFC 7396) makes of it. */
@@ -34,7 +34,7 @@ export function editedPayload(
     if (version === contract.version) parseOrThrow(contract, 'payload', stored);
     return { payload: text, version };
   }
-  const current = ifItCan(() => upgraded(contract, 'payload', stored, version)) ?? stored;
+  const current = safely(() => upgraded(contract, 'payload', stored, version)) ?? stored;
   const edited = payload === undefined ? merged(current, patch) : restored(payload, current);
   const plain = fittingJson(contract, 'payload', edited, maxBytes);
   return { payload: encryption.seal(contract, 'payload', plain), version: contract.version };

@@ -178,33 +178,31 @@ export abstract class JobActions {
    */
   editOf(edit: PayloadEdit, isOne = false): Edit | undefined {
     if (!isEdit(edit)) return undefined;
-    const make: Edit = (job) => {
-      const contract = this.contract(job.name);
-      const queue = this.hasQueue(job.queue) ? job.queue : contract.queue;
-      const edited = this.editedPayload(contract, job, edit);
-      return { ...job, queue, ...edited, maxAttempts: attemptsOf(contract, job.options) };
-    };
+    const make: Edit = (job) => ({ ...job, ...this.again(job, edit) });
     return isOne ? make : unlessMisfit(make);
   }
 
-  private editedPayload(
-    contract: AnyContract,
-    job: Pick<StoredJob, 'payload' | 'version'>,
+  /** What of a job that is to run again may be another than it was. */
+  private again(
+    job: Pick<StoredJob, 'name' | 'queue' | 'payload' | 'version' | 'options'>,
     edit: PayloadEdit,
   ) {
-    return editedPayload(contract, job, edit, this.encryption, this.settings.MAX_PAYLOAD);
+    const contract = this.contract(job.name);
+    return {
+      queue: this.hasQueue(job.queue) ? job.queue : contract.queue,
+      ...editedPayload(contract, job, edit, this.encryption, this.settings.MAX_PAYLOAD),
+      maxAttempts: attemptsOf(contract, job.options),
+    };
   }
 
   private rerunOf(job: StoredJob, edit: PayloadEdit): NewRecord {
-    const contract = this.contract(job.name);
-    const queue = this.hasQueue(job.queue) ? job.queue : contract.queue;
-    const step = creating(contract.name);
+    const { name } = this.contract(job.name);
+    const again = this.again(job, edit);
+    const step = creating(name);
     step.end();
     return {
-      ...{ id: newJobId(), name: contract.name, queue, rerunOf: job.id },
-      ...this.editedPayload(contract, job, edit),
-      maxAttempts: attemptsOf(contract, job.options),
-      priority: this.hasPriorities(queue) ? job.priority : undefined,
+      ...{ id: newJobId(), name, rerunOf: job.id, ...again },
+      priority: this.hasPriorities(again.queue) ? job.priority : undefined,
       options: job.options ?? undefined,
       tags: job.tags ?? undefined,
       next: job.next ? renewed(job.next) : undefined,

@@ -3,6 +3,7 @@ import type { Contracts } from './contracts.js';
 import type { IncomingJob } from './decode.js';
 import type { Encryption } from './encryption.js';
 import { JobSecrets } from './job-secrets.js';
+import { safely } from './thrown.js';
 import { upgraded, upgradedPrevious } from './upgrade.js';
 
 /** The secrets of a job: in its payload, before and after upgrade and schema, and in the result of the job before. */
@@ -17,25 +18,16 @@ export function secretsOf(
     const schema = contract?.payload;
     const stored = payload === null ? value : JSON.parse(payload);
     // What cannot be decrypted here is known to nobody here.
-    const given = ifItCan(() => encryption.open(contract, 'payload', stored)) ?? stored;
-    const current = contract && ifItCan(() => upgraded(contract, 'payload', given, version));
+    const given = safely(() => encryption.open(contract, 'payload', stored)) ?? stored;
+    const current = contract && safely(() => upgraded(contract, 'payload', given, version));
     const before = previous ? contracts.find(previous.name)?.result : undefined;
-    const opened = previous && (ifItCan(() => encryption.openPrevious(previous, contracts)) ?? previous);
+    const opened = previous && (safely(() => encryption.openPrevious(previous, contracts)) ?? previous);
     return [
       [given, schema],
       [current, schema],
       [schema?.safeParse(current).data, schema],
       [opened?.result, before],
-      [opened && ifItCan(() => upgradedPrevious(opened, contracts).result), before],
+      [opened && safely(() => upgradedPrevious(opened, contracts).result), before],
     ];
   });
-}
-
-/** What a task gives, if it does not throw. */
-export function ifItCan<T>(task: () => T): T | undefined {
-  try {
-    return task();
-  } catch {
-    return undefined;
-  }
 }

@@ -3,7 +3,7 @@ import type { JobView } from '#records';
 import { REDACTED } from '#telemetry';
 import { type Holder, JobSecrets } from './job-secrets.js';
 import { hasMarks, redact } from './redact.js';
-import { ifItCan } from './secrets-of.js';
+import { safely } from './thrown.js';
 import { upgraded } from './upgrade.js';
 
 /**
@@ -18,7 +18,7 @@ export function shownPayload(
   if (!contract || payload === null || version === contract.version)
     return { payload: redact(payload, schema) };
   const isOld = version < contract.version;
-  const current = isOld ? ifItCan(() => upgraded(contract, 'payload', payload, version)) : undefined;
+  const current = isOld ? safely(() => upgraded(contract, 'payload', payload, version)) : undefined;
   if (current === undefined) return { payload: hasMarks(schema) ? REDACTED : redact(payload) };
   const original = hasMarks(schema) ? withoutSecrets(payload, [current, schema]) : payload;
   return { payload: redact(original, schema), upgradedPayload: redact(current, schema) };

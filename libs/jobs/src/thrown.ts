@@ -110,7 +110,8 @@ const is = (value: unknown, type: new (...args: never[]) => unknown) =>
   safely(() => value instanceof type) ?? false;
 const cut = (text: string) => text.slice(0, MAX_LENGTH);
 
-function safely<T>(read: () => T): T | undefined {
+/** What a task gives, if it does not throw. */
+export function safely<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch {

@@ -13,7 +13,6 @@ import {
   type JobView,
   type MessageView,
 } from '#records';
-import { Id } from '#resources';
 import { address, jobPath } from '../addresses.js';
 import { ActionButton } from '../components/forms.js';
 import { JobLog, SHOWN_LINES } from '../components/log.js';
@@ -131,7 +130,7 @@ export class JobPage {
   }
 
   private async find(id: string): Promise<JobView> {
-    const job = Id.safeParse(id).success ? await this.views.find(id) : undefined;
+    const job = await this.jobs.find(id);
     if (!job) throw new NotFoundException();
     return job;
   }
