@@ -4,8 +4,6 @@ import pg from 'pg';
 import { type Queryable, rowsOf } from './records-database.js';
 
 const LIBS = join(import.meta.dirname, '../..');
-/** What the first migration stands for, too. A database that has that one lacks nothing of it if it has the last of these. */
-const [FIRST, LAST_IN_FIRST] = ['0001-jobs', '0015-fewer-index-entries'];
 /** Lock and table are those of Kysely's migrator, which earlier code migrates with. */
 const LOCK = '3853314791062309107';
 const TABLE =
@@ -37,10 +35,6 @@ export async function migrateDatabase(url: string): Promise<string[]> {
   try {
     await client.query(`begin; select pg_advisory_xact_lock(${LOCK}); ${TABLE}`);
     const done = await migrationsIn(client);
-    if (done.includes(FIRST) && !done.includes(LAST_IN_FIRST))
-      throw new Error(
-        `The database lacks the migration ${LAST_IN_FIRST}, and is too old for this version: docs/upgrading.md says what to do`,
-      );
     const pending = [...allMigrations()].filter(([name]) => !done.includes(name));
     for (const [name, file] of pending) {
       await client.query(readFileSync(file, 'utf8'));

@@ -4,16 +4,26 @@ import { expect, test } from '@jest/globals';
 import { migrateDatabase } from '#records';
 import { givenEnvironment } from '#testing/services';
 
-test('the first migration stands for those up to 0015: earlier code finds their names, and an older database is refused', async () => {
+test('what was recorded before the words of the glossary is carried over', async () => {
   const environment = await givenEnvironment([]);
-  const last = '0015-fewer-index-entries';
   try {
-    const names = await environment.sql('select name from kysely_migration');
-    expect(names).toEqual(expect.arrayContaining([{ name: '0004-batches' }, { name: last }]));
-    await environment.sql('delete from kysely_migration where name = $1', [last]);
-    await expect(migrateDatabase(environment.databaseUrl)).rejects.toThrow(
-      /lacks the migration 0015-fewer-index-entries, and is too old/,
+    await environment.sql('alter table jobs rename crashes to losses');
+    await environment.sql('alter table audit rename action to deed');
+    const attempts = [
+      { attempt: 1, claim: 1, outcome: 'lost', error: null },
+      { attempt: 1, claim: 2, outcome: 'failed', error: { message: 'lost' } },
+    ];
+    await environment.sql(
+      `insert into jobs (id, name, queue, state, payload, attempt, max_attempts, losses, attempts, run_at)
+       values ('01890a5d-ac96-774b-bcce-b302099a8057', 'a.b', 'a', 'retrying', '{}', 1, 3, 1, $1, now())`,
+      [JSON.stringify(attempts)],
     );
+    await environment.sql(`delete from kysely_migration where name = '0012-words'`);
+    expect(await migrateDatabase(environment.databaseUrl)).toEqual(['0012-words']);
+    expect(await environment.sql('select crashes, attempts from jobs')).toEqual([
+      { crashes: 1, attempts: [{ ...attempts[0], outcome: 'crashed' }, attempts[1]] },
+    ]);
+    expect(await environment.sql('select action from audit')).toEqual([]);
   } finally {
     await environment.close();
   }
