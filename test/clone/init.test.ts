@@ -65,7 +65,7 @@ test('no trace of the old name is left but the notice that the licence asks for,
   const [, password = ''] = /the password (\S+)/.exec(output) ?? [];
   const lines = (await clone.read('.env')).split('\n').filter((line) => /^[A-Z]/.test(line));
   const settings = loadSettings(Object.fromEntries(lines.map((line) => line.split(/=(.*)/s))));
-  expect(settings.API_KEYS).toEqual([expect.stringMatching(/^[\w-]{43}$/)]);
+  expect(settings.API_KEYS).toEqual([{ key: expect.stringMatching(/^[\w-]{43}$/) }]);
   expect(settings.DASHBOARD_USERS).toMatchObject([{ role: 'operator', name: 'admin' }]);
   expect(await isPassword(password, settings.DASHBOARD_USERS[0]?.hash ?? '')).toBe(true);
   expect((await stat(join(clone.folder, '.env'))).mode & 0o777).toBe(0o600);
