@@ -94,7 +94,8 @@ export class BrokerConnection extends EventEmitter {
     } catch (error) {
       throw this.model === connection ? error : new BrokerUnavailableError('its connection was lost');
     } finally {
-      await channel?.close().catch(() => {});
+      // amqplib never settles a close whose connection is lost before the broker's answer.
+      if (channel) await answered(channel.close());
     }
   }
 

@@ -141,6 +141,26 @@ test('a connection that is lost while a question is on its way is an outage', as
   proxy.mend();
 });
 
+test('a connection that is lost while a channel closes keeps nobody waiting', async () => {
+  let stall = () => {};
+  const stalled = new Promise<void>((resolve) => {
+    stall = () => {
+      proxy.stall();
+      // The close is sent before the connection breaks.
+      setImmediate(resolve);
+    };
+  });
+  const asked = connection.withChannel(async (channel) => {
+    const { queue } = await channel.checkQueue('letter');
+    stall();
+    return queue;
+  });
+  await stalled;
+  proxy.cut();
+  expect(await asked).toBe('letter');
+  proxy.mend();
+});
+
 test('a confirm that does not come fails its message after the limit, and the publisher recovers', async () => {
   const publisher = await givenPublisher({ confirmTimeoutMs: 500 });
   proxy.stall();
