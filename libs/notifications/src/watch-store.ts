@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { SendNotification } from '#contracts';
-import { type Queryable, RecordsDatabase } from '#records';
+import { DEAD_JOBS, type Queryable, RecordsDatabase } from '#records';
 import type { Conditions } from './assess.js';
 import { LINES, type NewDead } from './notices.js';
 
@@ -67,8 +67,8 @@ export class WatchStore {
       text: `
         select queue, name, error_form as error, count(*)::int as count,
           (sum(count(*)) over ())::int as total, (count(*) over ())::int as groups
-        from jobs
-        where state = 'dead' and finished_at > $1 and finished_at <= $2 and name <> $3
+        from ${DEAD_JOBS} dead
+        where finished_at > $1 and finished_at <= $2 and name <> $3
         group by queue, name, error_form order by count(*) desc, max(finished_at) desc limit $4`,
       values: [new Date(after), new Date(until), SendNotification.name, LINES],
     });

@@ -25,7 +25,15 @@ export { JobQueries, type ListFilter, Redaction, viewOfNew, type WatchedJob } fr
 export type * from './job-record.js';
 export { type ContractTimes, type FoundJob, JobSearch, type SearchFilter } from './job-search.js';
 export { JobStore, PRODUCER_GRACE_MS } from './job-store.js';
-export { countsByState, hasOpenJobs, isOpen, makeDue, PUT_OFF_JOBS, SUCCEEDED_JOBS } from './jobs-in-sql.js';
+export {
+  countsByState,
+  DEAD_JOBS,
+  hasOpenJobs,
+  isOpen,
+  makeDue,
+  PUT_OFF_JOBS,
+  SUCCEEDED_JOBS,
+} from './jobs-in-sql.js';
 export { migrateDatabase } from './migrate.js';
 export { type DueRecord, type Homes, OutboxStore } from './outbox-store.js';
 export { QueueStore } from './queue-store.js';

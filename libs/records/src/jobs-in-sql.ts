@@ -21,6 +21,9 @@ export const PUT_OFF_JOBS = `(select id, run_at as until from jobs where ${IS_PU
 /** Jobs that succeeded, as a table: `id` and `at`. */
 export const SUCCEEDED_JOBS = `(select id, finished_at as at from jobs where state = 'succeeded')`;
 
+/** Dead letters, as a table: `name`, `queue`, `error_form` and `finished_at`, by which an index finds them. */
+export const DEAD_JOBS = `(select name, queue, error_form, finished_at from jobs where state = 'dead')`;
+
 /** Makes jobs due that were put off, and returns their ids. @param chosen a table with the column `job`. */
 export const makeDue = (chosen: string) => `
   update jobs set publish_at = now(), run_at = now() from ${chosen} where id = ${chosen}.job and ${IS_PUT_OFF}
