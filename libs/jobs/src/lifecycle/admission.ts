@@ -14,6 +14,11 @@ export interface Permit {
   release?(): void;
 }
 
+/** The permit of a job without limits. */
+export const UNLIMITED: Permit = {};
+/** The permit of a job that could not start when it was admitted. If it can start now, it is put off and admitted again. */
+export const UNASKED: Permit = { confirm: async () => ({ delayMs: 0, limitedBy: 'not admitted yet' }) };
+
 /** A delivered job may not start yet. */
 export interface Deferral {
   delayMs: number;

@@ -16,7 +16,7 @@ import { keptOptions } from '../own-options.js';
 import { Progress } from '../progress.js';
 import { secretsOf } from '../secrets-of.js';
 import { scrub } from '../unprocessable.js';
-import { Admission, type Permit } from './admission.js';
+import { Admission, type Permit, UNASKED, UNLIMITED } from './admission.js';
 import { Drain } from './drain.js';
 import { Gate } from './gate.js';
 import { type DeliveryInFlight, InFlight } from './in-flight.js';
@@ -30,10 +30,6 @@ import { RunningAttempts } from './running-attempts.js';
 const UNKNOWN_ATTEMPTS = 5;
 /** The options of a job that nobody but its message knows. */
 const NONE = {};
-/** The permit of a job without limits. */
-const UNLIMITED: Permit = {};
-/** The permit of a job that could not start when it was admitted. If it can start now, it is put off and admitted again. */
-const UNASKED: Permit = { confirm: async () => ({ delayMs: 0, limitedBy: 'not admitted yet' }) };
 
 /**
  * The lifecycle of a job in a worker, from delivery to acknowledgement; {@link process} reads as it goes:
